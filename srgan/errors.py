@@ -1,0 +1,32 @@
+"""Errors that a user can cause, and the exit codes that the program promises."""
+
+DONE = 0
+BAD_INPUT = 2  # the user's input, a read-only folder
+DIVERGED = 3  # the training stopped itself
+TRY_AGAIN = 75  # no space, a vanished folder, another writer: nothing wrong with the input
+INTERRUPTED = 130  # SIGINT, state saved
+TERMINATED = 143  # SIGTERM, state saved
+
+
+class UserError(Exception):
+    """What is wrong, where, and what to do: shown as one line, never as a traceback."""
+
+    def __init__(self, message: str, exit_code: int = BAD_INPUT):
+        super().__init__(one_line(message))
+        self.exit_code = exit_code
+
+
+class Skip(Exception):
+    """A file or slice that is not used: a short reason in the field's words, and a detail."""
+
+    def __init__(self, reason: str, detail: str = ""):
+        super().__init__(reason, detail)
+        self.reason = one_line(reason)
+        self.detail = one_line(detail)
+
+
+def one_line(text: object, limit: int = 400) -> str:
+    """Text from anywhere (headers, file names) made safe for one line of a terminal or a table."""
+    shown = "".join(c if c.isprintable() else " " for c in str(text)[: 4 * limit])
+    shown = " ".join(shown.split())
+    return shown if len(shown) <= limit else shown[: limit - 3] + "..."
