@@ -1,0 +1,25 @@
+"""SRGAN for low-dose chest CT. `python main.py --help` lists every setting."""
+
+import sys
+
+from srgan import errors, settings
+
+
+def main(arguments: list[str]) -> int:
+    try:
+        run, given = settings.parse(arguments)
+        if run == "train":
+            from srgan.runs.train import train as verb
+        else:
+            from srgan.runs.test import test as verb
+        return verb(given)
+    except errors.UserError as error:
+        print(f"main.py: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("main.py: stopped", file=sys.stderr)
+        return errors.INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,67 @@
+"""Low dose on the slice itself: Poisson and Gaussian noise, then the low resolution.
+
+White noise without streaks or a unit of dose: a fast baseline. SD in HU is
+4095 sqrt(x / lambda + sigma^2), x = (HU + 1024) / 4095; the area mean divides it by the scale.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from srgan.hounsfield import HU_MAX, HU_MIN, area_mean, fraction_to_hu, hu_to_fraction
+from srgan.settings import Levels, Settings
+
+
+@dataclass(frozen=True)
+class Degradation:
+    """How a normal-dose slice becomes the networks' input; saved with every checkpoint."""
+
+    noise_lambda: Levels  # photons at full scale
+    noise_sigma: Levels  # a fraction of 4095 HU
+    scale: int  # 1, 2 or 4
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Degradation":
+        return cls(settings.noise_lambda, settings.noise_sigma, settings.scale)
+
+    def middle(self) -> "Degradation":
+        """The same with one noise level: the geometric middle of each range."""
+        middles = (Levels((levels.middle,)) for levels in (self.noise_lambda, self.noise_sigma))
+        return Degradation(*middles, self.scale)
+
+    def as_json(self) -> dict:
+        return {
+            "model": "image",
+            "noise_lambda": str(self.noise_lambda),
+            "noise_sigma": str(self.noise_sigma),
+            "unit": "lambda: photons at full scale (4095 HU); sigma: fraction of 4095 HU",
+            "scale": self.scale,
+        }
+
+
+def draw(levels: Levels, n: int, rng: np.random.Generator) -> np.ndarray:
+    """n values, shape (n, 1, 1), log-uniform in a range, evenly from a list."""
+    if levels.is_range:
+        return np.exp(rng.uniform(np.log(levels.low), np.log(levels.high), (n, 1, 1)))
+    return rng.choice(np.array(levels.values), (n, 1, 1))
+
+
+def low_dose(hu: np.ndarray, noise_lambda, noise_sigma, rng: np.random.Generator) -> np.ndarray:
+    """Poisson and Gaussian noise on HU, clipped to [-1024, 3071] as a scanner's file is.
+
+    hu: (..., rows, columns), any real dtype; levels are scalars or broadcast. Returns float32.
+    """
+    x = hu_to_fraction(np.clip(hu, HU_MIN, HU_MAX)).astype(np.float64)
+    noisy = rng.poisson(noise_lambda * x) / noise_lambda
+    noisy += noise_sigma * rng.standard_normal(x.shape, np.float32)
+    return fraction_to_hu(np.clip(noisy, 0.0, 1.0)).astype(np.float32)
+
+
+def degrade(hu: np.ndarray, degradation: Degradation, rng: np.random.Generator) -> np.ndarray:
+    """Normal dose (n, rows, columns) HU to low dose (n, rows/scale, columns/scale) float32 HU.
+
+    One level of each kind is drawn per image. Raises ValueError where a size does not divide.
+    """
+    noise_lambda = draw(degradation.noise_lambda, len(hu), rng)
+    noise_sigma = draw(degradation.noise_sigma, len(hu), rng)
+    return area_mean(low_dose(hu, noise_lambda, noise_sigma, rng), degradation.scale)

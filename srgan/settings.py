@@ -1,0 +1,281 @@
+"""Every setting once: name, default, unit, help, and the runs it belongs to.
+
+The command line, `--help` and the record in a checkpoint all come from this table.
+"""
+
+import argparse
+import dataclasses
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from srgan.errors import UserError
+
+RUNS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Noise levels: one value, a range drawn from (log-uniform), or a list that is tabulated."""
+
+    values: tuple[float, ...]
+    is_range: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> "Levels":
+        """`1700`, `500:5000` or `500,1700`. Raises ValueError with a reason."""
+        separator = ":" if ":" in text else ","
+        try:
+            values = tuple(float(part) for part in text.split(separator))
+        except ValueError:
+            raise ValueError(f"{text!r} is not a number, a range LOW:HIGH or a list A,B") from None
+        if not all(math.isfinite(v) and v >= 0 for v in values):
+            raise ValueError(f"{text!r} must be finite and not negative")
+        if separator == ":" and (len(values) != 2 or values[0] > values[1]):
+            raise ValueError(f"the range {text!r} is upside down; write LOW:HIGH")
+        return cls(values, separator == ":" and values[0] < values[-1])
+
+    @property
+    def low(self) -> float:
+        return min(self.values)
+
+    @property
+    def high(self) -> float:
+        return max(self.values)
+
+    @property
+    def middle(self) -> float:
+        """The geometric middle of a range, or its only value."""
+        return math.sqrt(self.low * self.high)
+
+    def __str__(self) -> str:
+        return (":" if self.is_range else ",").join(f"{v:g}" for v in self.values)
+
+
+def _number(kind, low, high, what):
+    def parse(text: str):
+        try:
+            value = kind(text)
+        except ValueError:
+            raise ValueError(f"{text!r} is not {what}") from None
+        if not low <= value <= high:
+            raise ValueError(f"{text!r} is not {what}")
+        return value
+
+    return parse
+
+
+def _choice(*allowed):
+    def parse(text: str):
+        for value in allowed:
+            if text == str(value):
+                return value
+        raise ValueError(f"{text!r} is none of {', '.join(map(str, allowed))}")
+
+    return parse
+
+
+def _lambda(text: str) -> Levels:
+    levels = Levels.parse(text)
+    if levels.low <= 0:
+        raise ValueError(f"{text!r} must be above 0 photons")
+    return levels
+
+
+def _sigma(text: str) -> Levels:
+    levels = Levels.parse(text)
+    if levels.high >= 1 or (levels.is_range and levels.low <= 0):
+        raise ValueError(f"{text!r} must lie below 1, and a range above 0")
+    return levels
+
+
+_minutes = _number(float, 0.01, 1e5, "a positive number of minutes")
+_count = _number(int, 0, 10**9, "a whole number, 0 or more")
+_size = _number(int, 8, 4096, "a whole number of pixels from 8 to 4096")
+_batch = _number(int, 1, 4096, "a whole number from 1 to 4096")
+_share = _number(float, 0.0, 0.95, "a share from 0 to 0.95")
+_seed = _number(int, 0, 2**63 - 1, "a whole number, 0 or more")
+
+
+def _setting(default, parse, help, runs=RUNS, unit="", record=True, resume=False):
+    """record: goes into a checkpoint. resume: may differ when a run is continued."""
+    meta = dict(parse=parse, help=help, runs=runs, unit=unit, record=record, resume=resume)
+    return dataclasses.field(default=default, metadata=meta)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of one call; the field's name is the flag's, with - for _."""
+
+    data: Path = _setting(
+        Path("data"), Path, "folder with scans: LUNA16, DICOM, or both", record=False
+    )
+    split: Path | None = _setting(
+        None, Path, "CSV patient_id,role (train, validation, test)", record=False
+    )
+    patients: Path | None = _setting(
+        None, Path, "CSV series_uid,patient_id for scans without a patient", record=False
+    )
+    train_minutes: float = _setting(
+        20.0, _minutes, "budget of both stages", ("train",), "minutes", resume=False
+    )
+    pretrain_steps: int | None = _setting(
+        None, _count, "steps on pixels, instead of minutes; with --gan-steps; 0 and 0: store only",
+        ("train",), "steps",
+    )  # fmt: skip
+    gan_steps: int | None = _setting(
+        None, _count, "steps of the GAN, instead of minutes", ("train",), "steps"
+    )
+    gan_share: float = _setting(
+        0.4, _share, "share of the minutes for the GAN; 0: SRResNet alone", ("train",)
+    )
+    batch_size: int = _setting(16, _batch, "patches a step", ("train",), "patches")
+    crop: int = _setting(64, _size, "normal-dose patch, square", ("train",), "pixels")
+    scale: int = _setting(4, _choice(1, 2, 4), "enlargement: 1, 2 or 4", ("train",))
+    noise: str = _setting("image", _choice("image"), "dose model: image (Poisson + Gaussian)")
+    noise_lambda: Levels = _setting(
+        Levels((500.0, 5000.0), True), _lambda,
+        "photons at full scale; A:B is drawn log-uniform; test: geometric middle of the training's",
+        unit="photons",
+    )  # fmt: skip
+    noise_sigma: Levels = _setting(
+        Levels((0.002, 0.01), True), _sigma,
+        "SD of the Gaussian part; A:B is drawn log-uniform; test: geometric middle",
+        unit="of 4095 HU",
+    )  # fmt: skip
+    generator: str = _setting(
+        "fast", _choice("fast", "paper"), "network: fast or paper (Ledig et al. 2017)", ("train",)
+    )
+    content_loss: str = _setting(
+        "vgg54", _choice("vgg54", "vgg22", "pixel"), "content loss: vgg54, vgg22 or pixel",
+        ("train",),
+    )  # fmt: skip
+    vgg_weights: str = _setting(
+        "auto", str, "auto, imagenet, random, none, or the path of a VGG19 .h5", ("train",)
+    )
+    store_dir: Path = _setting(
+        Path("store"), Path, "where the chosen slices are kept", record=False, resume=True
+    )
+    precision: str = _setting(
+        "auto", _choice("auto", "float32", "bfloat16", "float16"),
+        "of the networks: auto, float32, bfloat16 or float16", resume=True,
+    )  # fmt: skip
+    seed: int = _setting(0, _seed, "of everything drawn")
+    fresh: bool = _setting(
+        False, bool, "set the old run aside and start anew", ("train",), record=False, resume=True
+    )
+    train_dir: Path = _setting(
+        Path("train"), Path, "grids and log.csv", ("train",), record=False, resume=True
+    )
+    checkpoint_dir: Path = _setting(
+        Path("checkpoint"), Path, "checkpoints", record=False, resume=True
+    )
+    report_dir: Path = _setting(
+        Path("report"), Path, "table, csv, json, pictures", ("test",), record=False, resume=True
+    )
+
+
+def fields(run: str | None = None):
+    """The settings of one run (or all), in order, as dataclass fields."""
+    return [f for f in dataclasses.fields(Settings) if run is None or run in f.metadata["runs"]]
+
+
+def flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        raise UserError(f"{message}. See --help.")
+
+    def convert_arg_line_to_args(self, line):
+        return [line] if line.strip() else []
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="main.py",
+        allow_abbrev=False,
+        fromfile_prefix_chars="@",
+        description="SRGAN for low-dose chest CT: train on normal-dose scans, judge on held-out "
+        "patients. @FILE reads arguments from a file, one a line.",
+        epilog="A value with a colon is a range that is drawn from. Exit codes: 0 done, 2 input, "
+        "3 diverged, 75 try again later, 130 and 143 stopped by a signal. Research use only, not "
+        "a medical device.",
+    )
+    parser.add_argument("--run", required=True, metavar="|".join(RUNS), help="what to do")
+    for f in fields():
+        meta = f.metadata
+        shown = "none" if f.default is None else f.default
+        unit = f" {meta['unit']}" if meta["unit"] and f.default is not None else ""
+        runs = "" if meta["runs"] == RUNS else f"; {', '.join(meta['runs'])} only"
+        if f.type is bool or f.default is False:
+            text = f"{meta['help']} (default: no{runs})"
+            parser.add_argument(flag(f.name), action="store_const", const=True, help=text)
+        else:
+            text = f"{meta['help']} (default: {shown}{unit}{runs})".replace("%", "%%")
+            name = f.name.upper().rsplit("_", 1)[-1]
+            parser.add_argument(flag(f.name), metavar=name, help=text)
+    return parser
+
+
+def parse(arguments: list[str]) -> tuple[str, dict[str, Any]]:
+    """Arguments to (run, the settings given on the command line). Raises UserError."""
+    try:
+        given = vars(_parser().parse_args(arguments))
+    except OSError as error:  # an @FILE that is not there
+        raise UserError(f"cannot read {error.filename}: {error.strerror}") from error
+    run = given.pop("run")
+    if run not in RUNS:
+        raise UserError(f"--run {run}: there is {' and '.join(RUNS)}")
+    values = {}
+    for f in fields():
+        text = given[f.name]
+        if text is None:
+            continue
+        if run not in f.metadata["runs"]:
+            raise UserError(f"{flag(f.name)} does not belong to --run {run}")
+        try:
+            values[f.name] = text if text is True else f.metadata["parse"](text)
+        except ValueError as error:
+            raise UserError(f"{flag(f.name)}: {error}") from error
+    return run, values
+
+
+def make(given: dict[str, Any], recorded: dict[str, Any] | None = None) -> Settings:
+    """Defaults, then a checkpoint's record, then what was given. Raises UserError."""
+    settings = Settings(**{**(recorded or {}), **given})
+    if (settings.pretrain_steps is None) != (settings.gan_steps is None):
+        raise UserError("--pretrain-steps and --gan-steps go together")
+    if settings.crop % settings.scale:
+        raise UserError(f"--crop {settings.crop} is not a multiple of --scale {settings.scale}")
+    return settings
+
+
+def record(settings: Settings) -> dict[str, Any]:
+    """What a checkpoint keeps of the settings, as JSON values: no path, no patient."""
+    kept = {}
+    for f in fields():
+        value = getattr(settings, f.name)
+        if f.metadata["record"]:
+            kept[f.name] = str(value) if isinstance(value, Levels) else value
+    if kept["vgg_weights"] not in ("auto", "imagenet", "random", "none"):
+        kept["vgg_weights"] = "file"
+    return kept
+
+
+def from_record(kept: dict[str, Any]) -> dict[str, Any]:
+    """The inverse of `record`. Raises UserError for what this version does not know."""
+    by_name = {f.name: f for f in fields()}
+    values = {}
+    for name, value in kept.items():
+        if name not in by_name or not by_name[name].metadata["record"]:
+            raise UserError(f"the checkpoint has a setting {name!r} that this version lacks")
+        if value is not None and not isinstance(by_name[name].default, bool):
+            try:
+                value = by_name[name].metadata["parse"](str(value))
+            except ValueError as error:
+                raise UserError(f"the checkpoint's {name}: {error}") from error
+        values[name] = value
+    return values
