@@ -1,0 +1,192 @@
+"""Methods over patients: every figure of every slice, and their means.
+
+A mean is over a patient's slices first and over patients then, so that a patient with many slices
+weighs no more than one with few.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from srgan import metrics
+from srgan.dose.image import Degradation, degrade
+from srgan.evaluation.methods import Method
+from srgan.hounsfield import HU_MAX, HU_MIN, body_mask, lung_mask
+
+PATCH = 64  # pixels of the normal dose
+PATCHES_A_SLICE = 4
+LUNG_PIXELS = 500  # fewer are no lung to measure texture in
+TEXTURE = "lung_texture_sd_hu"
+
+
+@dataclass(frozen=True)
+class StudySlice:
+    """One normal-dose slice of a held-out patient."""
+
+    pseudonym: str
+    number: int  # within the patient, from 1
+    spacing_mm: tuple[float, float]  # between rows, between columns
+    noise_key: int  # from 0 to 2^64 - 1; with the seed it names the noise
+    hu: Callable[[], np.ndarray]  # reads (rows, columns) HU
+
+
+@dataclass(frozen=True)
+class Row:
+    """The figures of one method on one slice or one patch of it."""
+
+    pseudonym: str
+    number: int
+    part: str  # "whole" or "patch"
+    corner: tuple[int, int]  # first row and column of the patch in the cropped slice
+    method: str
+    figures: dict  # as metrics.all_figures; whole slices also TEXTURE, None without lung
+
+
+@dataclass(frozen=True)
+class Study:
+    """What was measured, slice by slice in the order given."""
+
+    methods: tuple[str, ...]
+    rows: tuple[Row, ...]
+    normal_dose_texture: dict[tuple[str, int], float | None]  # (pseudonym, number) to SD in HU
+
+    def patients(self) -> list[str]:
+        return sorted({row.pseudonym for row in self.rows})
+
+    def of_patient(self, pseudonym: str, part: str = "whole") -> dict[str, dict]:
+        """Each method's figures, averaged over the slices or patches of one patient."""
+        return {
+            method: mean_figures(
+                [
+                    row.figures
+                    for row in self.rows
+                    if (row.pseudonym, row.part, row.method) == (pseudonym, part, method)
+                ]
+            )
+            for method in self.methods
+        }
+
+    def by_patient(self, part: str = "whole") -> dict[str, dict[str, dict]]:
+        """`of_patient` of every patient that has such a part."""
+        having = sorted({row.pseudonym for row in self.rows if row.part == part})
+        return {pseudonym: self.of_patient(pseudonym, part) for pseudonym in having}
+
+    def overall(self, part: str = "whole") -> dict[str, dict]:
+        """Each method's figures: mean over a patient's slices or patches, then over patients."""
+        patients = self.by_patient(part).values()
+        return {m: mean_figures([p[m] for p in patients]) for m in self.methods if patients}
+
+    def normal_dose_by_patient(self) -> dict[str, float | None]:
+        """Each patient's texture SD of the normal dose in lung, HU: the mean of its slices."""
+        of_patient = {p: [] for p in self.patients()}
+        for (pseudonym, _), sd in self.normal_dose_texture.items():
+            of_patient[pseudonym].append(sd)
+        return {pseudonym: _mean(values) for pseudonym, values in of_patient.items()}
+
+    def normal_dose_overall(self) -> float | None:
+        """The mean of `normal_dose_by_patient`."""
+        return _mean(list(self.normal_dose_by_patient().values()))
+
+
+def _mean(values: list) -> float | None:
+    """The mean of what was measured; infinite if one value is, None if nothing was measured."""
+    measured = [value for value in values if value is not None]
+    return math.fsum(measured) / len(measured) if measured else None
+
+
+def mean_figures(figures: list[dict]) -> dict:
+    """The mean of equally nested dicts of numbers; None is left out, infinity stays infinite."""
+    return {
+        name: mean_figures([f[name] for f in figures])
+        if isinstance(first, dict)
+        else _mean([f[name] for f in figures])
+        for name, first in figures[0].items()
+    }
+
+
+def _rng(seed: int, stream: int, noise_key: int) -> np.random.Generator:
+    """Noise (stream 0) or patches (1) of one slice: the same numbers whatever else is tested."""
+    return np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, stream, noise_key]))
+
+
+def crop(image: np.ndarray, scale: int) -> np.ndarray:
+    """The central part of (rows, columns) whose sizes are multiples of scale."""
+    for axis, size in enumerate(image.shape):
+        start = size % scale // 2
+        image = image.take(range(start, start + size - size % scale), axis)
+    return image
+
+
+def make_pair(
+    item: StudySlice, degradation: Degradation, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The reference and the low dose of a slice; equal arguments give equal noise.
+
+    Reference: (rows, columns) float32 HU in [-1024, 3071], cropped to multiples of the scale; low
+    dose: (rows/scale, columns/scale) float32 HU.
+    """
+    reference = crop(np.clip(item.hu(), HU_MIN, HU_MAX).astype(np.float32), degradation.scale)
+    return reference, degrade(reference[None], degradation, _rng(seed, 0, item.noise_key))[0]
+
+
+def patch_corners(reference: np.ndarray, scale: int, rng: np.random.Generator) -> np.ndarray:
+    """First rows and columns of 64 x 64 patches: centres drawn in the body, multiples of scale.
+
+    Returns (4, 2) int, or (0, 2) where the slice is smaller than a patch.
+    """
+    if min(reference.shape) < PATCH:
+        return np.zeros((0, 2), int)
+    body = body_mask(reference)
+    inside = np.argwhere(body if body.any() else np.ones_like(body))
+    centres = inside[rng.integers(len(inside), size=PATCHES_A_SLICE)]
+    return np.clip(centres - PATCH // 2, 0, np.array(reference.shape) - PATCH) // scale * scale
+
+
+def _rows_of(
+    item: StudySlice, methods: dict[str, Method], degradation: Degradation, seed: int
+) -> tuple[list[Row], float | None]:
+    """All rows of one slice, and the texture of its normal dose."""
+    scale = degradation.scale
+    reference, low_dose = make_pair(item, degradation, seed)
+    lung = lung_mask(reference)
+    has_lung = np.count_nonzero(lung) > LUNG_PIXELS
+    rows = []
+    for name, method in methods.items():
+        output = method(low_dose)
+        figures = metrics.all_figures(output, reference)
+        figures[TEXTURE] = metrics.texture_sd_hu(output, lung) if has_lung else None
+        rows.append(Row(item.pseudonym, item.number, "whole", (0, 0), name, figures))
+    for y, x in patch_corners(reference, scale, _rng(seed, 1, item.noise_key)):
+        target = reference[y : y + PATCH, x : x + PATCH]
+        part = low_dose[y // scale : (y + PATCH) // scale, x // scale : (x + PATCH) // scale]
+        for name, method in methods.items():
+            figures = metrics.all_figures(method(part), target)
+            corner = (int(y), int(x))
+            rows.append(Row(item.pseudonym, item.number, "patch", corner, name, figures))
+    return rows, metrics.texture_sd_hu(reference, lung) if has_lung else None
+
+
+def run(
+    methods: dict[str, Method],
+    slices: list[StudySlice],
+    degradation: Degradation,
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> Study:
+    """Low-dose every slice and judge every method on it, whole and on four 64 x 64 patches.
+
+    methods: name to function, (h, w) HU to (scale*h, scale*w) HU. A patch goes through a method by
+    itself, cut from the same low dose. The reference is the normal dose clipped to [-1024, 3071].
+    progress: called with (slices done, slices). Raises ValueError where a method gives NaN or a
+    slice has fewer than 11 rows or columns.
+    """
+    rows, normal_dose_texture = [], {}
+    for done, item in enumerate(slices, 1):
+        of_slice, texture = _rows_of(item, methods, degradation, seed)
+        rows += of_slice
+        normal_dose_texture[item.pseudonym, item.number] = texture
+        if progress:
+            progress(done, len(slices))
+    return Study(tuple(methods), tuple(rows), normal_dose_texture)

@@ -1,0 +1,123 @@
+"""How near an image is to its reference: PSNR, SSIM, errors in HU, and texture. All float64.
+
+PSNR and SSIM depend on the window: its width is the data range, and the same error reads 8.7 dB
+lower in the lung window than in the full one. Never compare across windows.
+"""
+
+import math
+
+import numpy as np
+from scipy import ndimage
+
+from srgan.hounsfield import WINDOWS, Window
+
+SSIM_SIGMA = 1.5
+SSIM_RADIUS = 5  # 11 x 11 pixels; also the border that the mean leaves out
+SSIM_K1, SSIM_K2 = 0.01, 0.03
+TEXTURE_SIGMA = 2.0  # pixels; what is coarser is anatomy
+
+
+def _clipped(image, reference, window: Window) -> tuple[np.ndarray, np.ndarray]:
+    """Both in float64, clipped to the window. Raises ValueError for NaN or unequal shapes."""
+    image, reference = np.asarray(image, np.float64), np.asarray(reference, np.float64)
+    if image.shape != reference.shape:
+        raise ValueError(f"an image of {image.shape} against a reference of {reference.shape}")
+    if np.isnan(image).any() or np.isnan(reference).any():
+        raise ValueError("the image or its reference holds NaN")
+    return np.clip(image, *window), np.clip(reference, *window)
+
+
+def _psnr(a: np.ndarray, b: np.ndarray, width: float) -> float:
+    mse = float(np.mean((a - b) ** 2))
+    return 10.0 * math.log10(width**2 / mse) if mse else math.inf
+
+
+def psnr_db(image: np.ndarray, reference: np.ndarray, *, window: Window) -> float:
+    """10 log10(W^2 / mean((clip(a) - clip(b))^2)) in dB, W the window's width.
+
+    Two arrays of one shape in HU, any real dtype; infinity where they are equal in the window.
+    Raises ValueError for NaN or unequal shapes.
+    """
+    return _psnr(*_clipped(image, reference, window), window.width)
+
+
+def _local_mean(image: np.ndarray) -> np.ndarray:
+    """Gaussian mean of 11 x 11 pixels, where all of them lie in the image."""
+    mean = ndimage.gaussian_filter(image, SSIM_SIGMA, radius=SSIM_RADIUS)
+    return mean[SSIM_RADIUS:-SSIM_RADIUS, SSIM_RADIUS:-SSIM_RADIUS]
+
+
+def _ssim(a: np.ndarray, b: np.ndarray, width: float) -> float:
+    if min(a.shape) <= 2 * SSIM_RADIUS:
+        raise ValueError(f"SSIM needs at least 11 x 11 pixels, not {a.shape}")
+    mean_a, mean_b = _local_mean(a), _local_mean(b)
+    product, squares = mean_a * mean_b, mean_a**2 + mean_b**2
+    covariance = _local_mean(a * b) - product
+    variances = _local_mean(a**2 + b**2) - squares  # their sum is all that the formula asks for
+    c1, c2 = (SSIM_K1 * width) ** 2, (SSIM_K2 * width) ** 2
+    similarity = (2 * product + c1) * (2 * covariance + c2) / ((squares + c1) * (variances + c2))
+    return float(similarity.mean())
+
+
+def ssim(image: np.ndarray, reference: np.ndarray, *, window: Window) -> float:
+    """Structural similarity (Wang et al., IEEE TIP 13 (2004) 600, equation 13), 1 where equal.
+
+    Two (rows, columns) arrays in HU, any real dtype, clipped to the window and counted from its
+    lower end. Gaussian weights 11 x 11, SD 1.5 px, K 0.01 and 0.03, population covariance, data
+    range = the window's width, mean over the map less 5 pixels of border.
+    Raises ValueError for NaN, unequal shapes, or fewer than 11 rows or columns.
+    """
+    a, b = _clipped(image, reference, window)
+    return _ssim(a - window.low, b - window.low, window.width)
+
+
+def _errors(image, reference) -> np.ndarray:
+    a, b = _clipped(image, reference, WINDOWS["full"])
+    return a - b
+
+
+def rmse_hu(image: np.ndarray, reference: np.ndarray) -> float:
+    """Root mean square error in HU, both clipped to [-1024, 3071]. Raises ValueError for NaN."""
+    return float(np.sqrt(np.mean(_errors(image, reference) ** 2)))
+
+
+def mae_hu(image: np.ndarray, reference: np.ndarray) -> float:
+    """Mean absolute error in HU, both clipped to [-1024, 3071]. Raises ValueError for NaN."""
+    return float(np.mean(np.abs(_errors(image, reference))))
+
+
+def bias_hu(image: np.ndarray, reference: np.ndarray) -> float:
+    """Mean of image - reference in HU, both clipped to [-1024, 3071]. Raises ValueError for NaN."""
+    return float(np.mean(_errors(image, reference)))
+
+
+def texture_sd_hu(image: np.ndarray, mask: np.ndarray) -> float:
+    """SD in HU of (image - its Gaussian of 2 px) inside a mask: noise and fine structure.
+
+    image: (rows, columns) HU; mask: the same shape, bool. Raises ValueError for NaN, unequal
+    shapes or an empty mask.
+    """
+    image = np.asarray(image, np.float64)
+    if image.shape != mask.shape or not mask.any() or np.isnan(image).any():
+        raise ValueError("texture needs an image without NaN and a mask of its shape, not empty")
+    return float((image - ndimage.gaussian_filter(image, TEXTURE_SIGMA))[mask].std())
+
+
+def all_figures(image: np.ndarray, reference: np.ndarray) -> dict:
+    """Every figure of an image against its reference, both (rows, columns) HU.
+
+    {"psnr_db": {"full", "lung", "mediastinum"}, "ssim": {the same}, "rmse_hu", "mae_hu",
+    "bias_hu"}. Raises ValueError as the figures do.
+    """
+    psnr, similarity = {}, {}
+    for name, window in WINDOWS.items():
+        a, b = _clipped(image, reference, window)
+        psnr[name] = _psnr(a, b, window.width)
+        similarity[name] = _ssim(a - window.low, b - window.low, window.width)
+    return {
+        "psnr_db": psnr,
+        "ssim": similarity,
+        "rmse_hu": rmse_hu(image, reference),
+        "mae_hu": mae_hu(image, reference),
+        "bias_hu": bias_hu(image, reference),
+    }

@@ -1,0 +1,149 @@
+import math
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from srgan import hounsfield, metrics
+from srgan.dose.image import Degradation, degrade
+from srgan.evaluation import methods, study
+from srgan.settings import Levels
+
+
+def degradation(scale=4, noise_lambda=1700.0):
+    return Degradation(Levels((noise_lambda,)), Levels((0.005,)), scale)
+
+
+def chest(rows=96, columns=96):
+    """An ellipse of soft tissue with two lungs, in air, int16 HU."""
+    y, x = np.mgrid[-1 : 1 : rows * 1j, -1 : 1 : columns * 1j]
+    hu = np.where((x / 0.95) ** 2 + (y / 0.8) ** 2 < 1, 40, -1024)
+    for side in (-1, 1):
+        hu[((x + side * 0.45) / 0.33) ** 2 + (y / 0.6) ** 2 < 1] = -850
+    return hu.astype(np.int16)
+
+
+def slices(counts, hu=None):
+    image = chest() if hu is None else hu
+    return [
+        study.StudySlice(pseudonym, number, (0.7, 0.7), 1000 * p + number, lambda: image)
+        for p, (pseudonym, count) in enumerate(counts.items())
+        for number in range(1, count + 1)
+    ]
+
+
+def row(pseudonym, number, value, part="whole", method="a"):
+    return study.Row(pseudonym, number, part, (0, 0), method, {"psnr_db": {"full": value}})
+
+
+def test_means_are_over_a_patients_slices_and_then_over_patients():
+    rows = [row("P1", 1, 10.0), row("P1", 2, 20.0), row("P1", 3, 60.0), row("P2", 1, 50.0)]
+    rows += [row("P1", 1, 1.0, "patch"), row("P1", 1, 3.0, "patch")]
+    made = study.Study(("a",), tuple(rows), {})
+    assert made.by_patient() == {
+        "P1": {"a": {"psnr_db": {"full": 30.0}}},
+        "P2": {"a": {"psnr_db": {"full": 50.0}}},
+    }
+    assert made.overall() == {"a": {"psnr_db": {"full": 40.0}}}  # not (10 + 20 + 60 + 50) / 4
+    assert made.overall("patch") == {"a": {"psnr_db": {"full": 2.0}}}
+    assert study.Study(("a",), (), {}).overall("patch") == {}
+
+
+def test_infinity_stays_infinite_and_what_was_not_measured_is_left_out():
+    figures = [{"x": math.inf, "y": None, "z": None}, {"x": 3.0, "y": 4.0, "z": None}]
+    assert study.mean_figures(figures) == {"x": math.inf, "y": 4.0, "z": None}
+
+
+def test_the_texture_of_the_normal_dose_is_averaged_in_the_same_way():
+    texture = {("P1", 1): 10.0, ("P1", 2): None, ("P2", 1): 20.0, ("P2", 2): 40.0}
+    rows = [row(*key, 1.0) for key in texture]
+    made = study.Study(("a",), tuple(rows), texture)
+    assert made.normal_dose_by_patient() == {"P1": 10.0, "P2": 30.0}
+    assert made.normal_dose_overall() == 20.0
+
+
+def test_an_identical_image_is_infinitely_good():
+    quiet = Degradation(Levels((1e15,)), Levels((0.0,)), 1)
+    made = study.run({"identity": lambda low: np.round(low)}, slices({"P1": 1}), quiet, 0)
+    figures = made.overall()["identity"]
+    assert figures["psnr_db"] == {"full": math.inf, "lung": math.inf, "mediastinum": math.inf}
+    assert figures["rmse_hu"] == 0
+
+
+def test_bicubic_is_that_of_hounsfield_without_a_shift():
+    item = slices({"P1": 1})[0]
+    reference, low = study.make_pair(item, degradation(), seed=5)
+    made = study.run(methods.classical(4), [item], degradation(), seed=5)
+    whole = next(r for r in made.rows if (r.method, r.part) == ("bicubic", "whole"))
+    expected = metrics.all_figures(hounsfield.bicubic(low, 4), reference)
+    assert {name: whole.figures[name] for name in expected} == expected
+    ramp = np.tile(np.arange(64.0), (64, 1)) * 10  # a shift of one pixel would be 10 HU
+    for name, method in methods.classical(4).items():
+        enlarged = method(hounsfield.area_mean(ramp, 4))
+        assert enlarged.dtype == np.float32
+        assert np.mean((enlarged - ramp)[:, 8:-8]) == pytest.approx(0, abs=1e-3), name
+
+
+def test_a_slice_has_its_noise_whatever_else_is_tested():
+    items = slices({"P1": 2, "P2": 1})
+    few = study.run(methods.classical(4), items[2:], degradation(), 3)
+    many = study.run(methods.classical(4), items, degradation(), 3)
+    assert few.rows == tuple(r for r in many.rows if r.pseudonym == "P2")
+    assert few.rows != study.run(methods.classical(4), items[2:], degradation(), 4).rows
+    assert many.rows[0].figures != many.rows[10].figures  # same pixels, another key
+
+
+def test_patches_are_cut_from_the_same_low_dose():
+    item = slices({"P1": 1})[0]
+    made = study.run(methods.classical(4), [item], degradation(), 0)
+    patches = [r for r in made.rows if r.part == "patch"]
+    assert len(patches) == study.PATCHES_A_SLICE * 2
+    reference, low = study.make_pair(item, degradation(), 0)
+    for found in patches:
+        y, x = found.corner
+        assert y % 4 == x % 4 == 0
+        part = low[y // 4 : y // 4 + 16, x // 4 : x // 4 + 16]
+        output = methods.classical(4)[found.method](part)
+        target = reference[y : y + 64, x : x + 64]
+        assert found.figures == metrics.all_figures(output, target)
+
+
+def test_patches_lie_mostly_in_the_body():
+    reference = np.full((256, 256), -1024, np.float32)
+    reference[150:250, 150:250] = 40
+    corners = study.patch_corners(reference, 4, np.random.default_rng(0))
+    assert (corners >= 148 - 32).all()
+    assert (corners + 64 <= 256).all()
+
+
+def test_a_small_slice_of_an_odd_size_is_cropped_and_has_no_patches():
+    made = study.run(methods.classical(4), slices({"P1": 1}, chest(50, 47)), degradation(), 0)
+    assert {r.part for r in made.rows} == {"whole"}
+    image = np.arange(50 * 47).reshape(50, 47)
+    np.testing.assert_array_equal(study.crop(image, 4), image[1:49, 1:45])
+    np.testing.assert_array_equal(study.crop(image, 1), image)
+
+
+def test_texture_is_measured_where_there_is_lung():
+    smooth = ndimage.gaussian_filter(np.kron(chest(), np.ones((3, 3))), 12.0)  # no sharp wall
+    noisy = smooth + np.random.default_rng(0).normal(0, 20, smooth.shape)
+    made = study.run(methods.classical(4), slices({"P1": 1}, noisy), degradation(), 0)
+    assert made.normal_dose_overall() == pytest.approx(19, rel=0.1)
+    texture = {r.method: r.figures[study.TEXTURE] for r in made.rows if r.part == "whole"}
+    assert 0 < texture["bicubic"] < texture["nearest"] < made.normal_dose_overall()
+    none = study.run(methods.classical(4), slices({"P1": 1}, 0 * noisy), degradation(), 0)
+    assert none.overall()["bicubic"][study.TEXTURE] is None
+    assert none.normal_dose_overall() is None
+
+
+def test_values_beyond_the_scale_are_clipped_first_and_progress_is_told():
+    told = []
+    items = slices({"P1": 2}, chest() - np.int16(5000))
+    made = study.run(methods.classical(4), items, degradation(), 0, lambda *a: told.append(a))
+    assert told == [(1, 2), (2, 2)]
+    assert made.overall()["bicubic"]["rmse_hu"] < 60
+    reference, low = study.make_pair(items[0], degradation(), 0)
+    assert reference.dtype == low.dtype == np.float32
+    assert reference.min() == hounsfield.HU_MIN
+    rng = np.random.Generator(np.random.Philox(key=0, counter=[0, 0, 0, items[0].noise_key]))
+    np.testing.assert_array_equal(low, degrade(reference[None], degradation(), rng)[0])

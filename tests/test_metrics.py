@@ -1,0 +1,109 @@
+import math
+
+import numpy as np
+import pytest
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from srgan import metrics
+from srgan.hounsfield import WINDOWS
+
+NAMED_WINDOWS = pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS)
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """A slice with air, lung, soft tissue and bone, and the same with noise."""
+    rng = np.random.default_rng(1)
+    levels = np.array([-1024.0, -850.0, -100.0, 40.0, 700.0])
+    reference = np.kron(rng.choice(levels, (8, 6)), np.ones((12, 12)))
+    return reference + rng.normal(0, 40, reference.shape), reference
+
+
+@NAMED_WINDOWS
+def test_psnr_is_that_of_scikit_image(pair, window):
+    image, reference = (np.clip(part, *window) for part in pair)
+    expected = peak_signal_noise_ratio(reference, image, data_range=window.width)
+    assert metrics.psnr_db(*pair, window=window) == pytest.approx(expected, abs=1e-10)
+
+
+@NAMED_WINDOWS
+def test_ssim_is_that_of_scikit_image(pair, window):
+    image, reference = (np.clip(part, *window) - window.low for part in pair)
+    expected = structural_similarity(
+        reference,
+        image,
+        data_range=window.width,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+    )
+    assert metrics.ssim(*pair, window=window) == pytest.approx(expected, abs=1e-10)
+
+
+def test_known_answers():
+    reference = np.full((16, 16), 40.0)
+    assert metrics.psnr_db(reference + 40, reference, window=WINDOWS["mediastinum"]) == 20.0
+    assert metrics.psnr_db(reference + 40, reference, window=WINDOWS["full"]) == pytest.approx(
+        20 * math.log10(4095 / 40)
+    )
+    checkered = reference + np.where(np.indices((16, 16)).sum(0) % 2, 10.0, -30.0)
+    assert metrics.bias_hu(checkered, reference) == -10.0
+    assert metrics.mae_hu(checkered, reference) == 20.0
+    assert metrics.rmse_hu(checkered, reference) == pytest.approx(math.sqrt(500))
+
+
+def test_what_lies_outside_the_window_does_not_count():
+    reference = np.full((16, 16), 2000.0)
+    assert metrics.psnr_db(reference + 500, reference, window=WINDOWS["lung"]) == math.inf
+    assert metrics.rmse_hu(reference + 5000, reference) == 1071.0
+    assert metrics.bias_hu(np.full((16, 16), -30000), np.full((16, 16), -1024)) == 0.0
+
+
+def test_one_image_against_itself(pair):
+    figures = metrics.all_figures(pair[0], pair[0])
+    assert set(figures["psnr_db"].values()) == {math.inf}
+    assert list(figures["ssim"].values()) == pytest.approx([1.0, 1.0, 1.0])
+    assert [figures[name] for name in ("rmse_hu", "mae_hu", "bias_hu")] == [0, 0, 0]
+
+
+def test_all_figures_are_the_single_ones(pair):
+    image, reference = (part.astype(np.float32) for part in pair)
+    figures = metrics.all_figures(image, reference)
+    for name, window in WINDOWS.items():
+        assert figures["psnr_db"][name] == metrics.psnr_db(image, reference, window=window)
+        assert figures["ssim"][name] == metrics.ssim(image, reference, window=window)
+    for name in ("rmse_hu", "mae_hu", "bias_hu"):
+        assert figures[name] == getattr(metrics, name)(image, reference)
+
+
+def test_texture_is_the_noise_and_not_the_anatomy():
+    rng = np.random.default_rng(2)
+    rows, columns = np.indices((256, 256))
+    anatomy = 100 * np.sin(rows / 40) * np.cos(columns / 50) - 850
+    mask = np.zeros((256, 256), bool)
+    mask[20:-20, 20:-20] = True
+    # White noise less its Gaussian of SD s: variance 1 - 2 g(0)^2 + 1 / (4 pi s^2), g the kernel.
+    kept = math.sqrt(1 - 2 / (2 * math.pi * 4) + 1 / (16 * math.pi))
+    sd = metrics.texture_sd_hu(anatomy + rng.normal(0, 20, anatomy.shape), mask)
+    assert sd == pytest.approx(20 * kept, rel=0.02)
+    assert metrics.texture_sd_hu(anatomy, mask) < 1
+
+
+@pytest.mark.parametrize("figure", [metrics.rmse_hu, metrics.mae_hu, metrics.bias_hu])
+def test_nan_and_unequal_shapes_are_refused(figure):
+    good, bad = np.zeros((16, 16)), np.full((16, 16), np.nan)
+    for pair in ((good, bad), (bad, good), (good, good[:8])):
+        with pytest.raises(ValueError, match=r"NaN|against"):
+            figure(*pair)
+        with pytest.raises(ValueError, match=r"NaN|against"):
+            metrics.psnr_db(*pair, window=WINDOWS["lung"])
+        with pytest.raises(ValueError, match=r"NaN|against"):
+            metrics.ssim(*pair, window=WINDOWS["lung"])
+
+
+def test_other_refusals():
+    small = np.zeros((10, 40))
+    with pytest.raises(ValueError, match="11 x 11"):
+        metrics.ssim(small, small, window=WINDOWS["full"])
+    with pytest.raises(ValueError, match="mask"):
+        metrics.texture_sd_hu(small, np.zeros(small.shape, bool))
