@@ -1,0 +1,236 @@
+"""What a folder holds, from headers alone: scans, and every other file with its reason."""
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+
+from srgan.errors import Skip, UserError, one_line
+from srgan.scans import dicom, metaimage, series
+from srgan.scans.scan import Catalogue, Scan, Skipped
+
+HEADERS = (".mhd", ".mha")
+DATA = (".raw", ".zraw")
+SYSTEM_FILES = {"thumbs.db", "desktop.ini"}
+ARCHIVES = (".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".7z", ".rar", ".zst")
+NOT_AN_IMAGE = "not DICOM or MetaImage"
+EXPECTED = (
+    "expected: axial CT as DICOM in any tree of folders, or as MetaImage "
+    "(SERIESUID.mhd with its .raw or .zraw, as LUNA16 has it)"
+)
+
+
+def find(
+    folder: Path,
+    patients_csv: dict[str, str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Catalogue:
+    """Catalogue a folder and all below it, reading headers only.
+
+    patients_csv: series_uid to patient_id (see `read_patients_csv`). progress: called with the
+    number of files looked at and their total. Hidden files are left out; links are followed, each
+    folder once. Raises UserError where `folder` is not a folder that can be read. The files of the
+    scans and the skipped ones together are `found`, whatever the folder holds.
+    """
+    folder, patients = Path(folder), patients_csv or {}
+    files, skipped = _walk(folder)
+    found = len(files) + len(skipped)
+    # MetaImage headers come first: they tell whose a data file is.
+    files.sort(key=lambda path: path.suffix.lower() not in HEADERS)
+    volumes: list[metaimage.Header] = []
+    slices: list[dicom.Header] = []
+    claimed: dict[Path, Path] = {}
+    data_files = []
+    for done, path in enumerate(files, 1):
+        if path in claimed:
+            pass
+        elif path.suffix.lower() in DATA:
+            data_files.append(path)
+        else:
+            try:
+                if path.suffix.lower() in HEADERS:
+                    volumes.append(_claim(metaimage.read_header(path), claimed))
+                else:
+                    slices.append(_read_dicom(path))
+            except Skip as skip:
+                skipped.append(Skipped(path, skip.reason, skip.detail))
+        if progress:
+            progress(done, len(files))
+    skipped += _without_header(data_files, skipped)
+    scans, left_out = series.group(slices, patients)
+    skipped += left_out
+    uids = {scan.series_uid: scan.patient_id for scan in scans}
+    scans += [_scan_of_volume(header, patients, uids) for header in volumes]
+    scans, left_out = _one_scan_a_series(scans)
+    skipped += left_out
+    scans.sort(key=lambda scan: (scan.series_uid, str(scan.files[0])))
+    skipped.sort(key=lambda item: str(item.path))
+    return Catalogue(folder, tuple(scans), tuple(skipped), found)
+
+
+def reader(scan: Scan) -> Callable[[int], np.ndarray]:
+    """A function from an index into scan.slices to (rows, columns) int16 HU; it raises Skip."""
+    return dicom.reader(scan) if scan.kind == "dicom" else metaimage.reader(scan)
+
+
+# ---- the files below a folder ----
+
+
+def _walk(folder: Path) -> tuple[list[Path], list[Skipped]]:
+    """Regular files below `folder` in the order of their names, and what cannot be opened."""
+    try:
+        if not folder.is_dir():
+            fault = "is not a folder" if folder.exists() else "does not exist"
+            raise UserError(f"{folder} {fault}: give the folder that holds the scans")
+        os.listdir(folder)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a usable name"
+        raise UserError(f"{folder} cannot be read ({reason})") from None
+    files, skipped, seen = [], [], set()
+    pending = [folder]
+    while pending:
+        here = pending.pop()
+        try:
+            status = os.stat(here)
+            if (status.st_dev, status.st_ino) in seen:
+                continue  # by a link, or a link to a folder above
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(here) as entries:
+                names = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            skipped.append(Skipped(here, "folder cannot be read", error.strerror or ""))
+            continue
+        folders = []
+        for entry in names:
+            if entry.name.startswith(".") or entry.name.lower() in SYSTEM_FILES:
+                continue
+            try:
+                if entry.is_dir():
+                    folders.append(here / entry.name)
+                elif entry.is_file():
+                    files.append(here / entry.name)
+                else:  # opening a pipe would wait for ever
+                    kind = "a broken link" if entry.is_symlink() else "a pipe, socket or device"
+                    skipped.append(Skipped(here / entry.name, "not a regular file", kind))
+            except OSError as error:
+                reason = error.strerror or ""
+                skipped.append(Skipped(here / entry.name, "cannot be read", reason))
+        pending += reversed(folders)
+    return files, skipped
+
+
+def _read_dicom(path: Path) -> dicom.Header:
+    """The DICOM header, or a Skip that knows an archive."""
+    try:
+        return dicom.read_header(path)
+    except Skip as skip:
+        if skip.reason == NOT_AN_IMAGE and path.name.lower().endswith(ARCHIVES):
+            raise Skip("archive", "unpack it") from None
+        raise
+
+
+# ---- MetaImage among the rest ----
+
+
+def _claim(header: metaimage.Header, claimed: dict[Path, Path]) -> metaimage.Header:
+    """Note whose a data file is; a second header of the same data is refused."""
+    if header.data_path in claimed:
+        detail = f"{claimed[header.data_path].name} has the same data file"
+        raise Skip("duplicate header", detail)
+    if header.data_path != header.path:
+        claimed[header.data_path] = header.path
+    return header
+
+
+def _without_header(data_files: list[Path], skipped: Iterable[Skipped]) -> list[Skipped]:
+    """Data files that no usable header names, with the reason of the header of that name."""
+    reasons = {s.path.with_suffix(""): s.reason for s in skipped if s.path.suffix.lower() == ".mhd"}
+    left_out = []
+    for path in data_files:
+        reason = reasons.get(path.with_suffix(""))
+        if reason:
+            left_out.append(Skipped(path, "its header is skipped", reason))
+        else:
+            left_out.append(Skipped(path, f"a {path.suffix.lower()} without a header"))
+    return left_out
+
+
+def _scan_of_volume(
+    header: metaimage.Header, patients: dict[str, str], uids: dict[str, str]
+) -> Scan:
+    """A volume's patient: the table's, else that of the DICOM series with its UID, else the UID."""
+    uid = one_line(header.path.stem)
+    return metaimage.scan_of(header, uid, patients.get(uid) or uids.get(uid) or uid)
+
+
+def _one_scan_a_series(scans: list[Scan]) -> tuple[list[Scan], list[Skipped]]:
+    """Of a series that lies there as DICOM and as MetaImage (or in two copies), the fuller one."""
+    kept: dict[str, Scan] = {}
+    extra, skipped = [], []
+    # Most slices first, DICOM before MetaImage, then by name.
+    order = sorted(scans, key=lambda s: (-len(s.slices), s.kind != "dicom", str(s.files[0])))
+    for scan in order:
+        same = kept.setdefault(scan.series_uid, scan)
+        if same is scan:
+            continue
+        if scan.kind == same.kind == "dicom":  # one series UID, two patients
+            extra.append(scan)
+            continue
+        kind = "a DICOM series" if same.kind == "dicom" else "a MetaImage volume"
+        detail = f"{same.files[0].name} has {len(same.slices)} slices"
+        skipped += [Skipped(path, f"same scan as {kind}", detail) for path in scan.files]
+    return [*kept.values(), *extra], skipped
+
+
+# ---- tables and messages ----
+
+
+def read_patients_csv(path: Path) -> dict[str, str]:
+    """Read columns series_uid, patient_id to a dict; raises UserError where it cannot be used."""
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file, strict=True))
+            names = set(rows[0]) if rows else set()
+    except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is no CSV in UTF-8"
+        raise UserError(f"--patients {path} cannot be read: {reason}") from None
+    if not {"series_uid", "patient_id"} <= names:
+        raise UserError(f"--patients {path} needs a line `series_uid,patient_id` and rows below it")
+    patients: dict[str, str] = {}
+    for line, row in enumerate(rows, 2):
+        uid, patient = ((row[name] or "").strip() for name in ("series_uid", "patient_id"))
+        if not uid or not patient:
+            raise UserError(f"--patients {path}, row {line}: series_uid or patient_id is empty")
+        if patients.setdefault(uid, patient) != patient:
+            raise UserError(f"--patients {path}, row {line}: series {uid} has two patients")
+    return patients
+
+
+def nothing_usable_message(catalogue: Catalogue) -> str:
+    """One line for a folder without a usable scan: where, what was found, what is expected."""
+    if not catalogue.found:
+        return one_line(f"{catalogue.folder} holds no files; {EXPECTED}", 2000)
+    counts = Counter(item.reason for item in catalogue.skipped)
+    reasons = ", ".join(f"{n} {reason}" for reason, n in counts.most_common())
+    hint = "; unpack archives first" if counts["archive"] else ""
+    files = "1 file" if catalogue.found == 1 else f"{catalogue.found} files"
+    text = f"no usable CT scan among {files} in {catalogue.folder}: {reasons}{hint}; {EXPECTED}"
+    return one_line(text, 2000)
+
+
+def write_skipped_csv(path: Path, skipped: Iterable[Skipped]) -> None:
+    """Write path, reason, detail; no cell can be taken for a formula, no name breaks a row."""
+    with open(path, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+        table = csv.writer(file)
+        table.writerow(("path", "reason", "detail"))
+        for item in skipped:
+            table.writerow(map(harmless, (item.path, item.reason, item.detail)))
+
+
+def harmless(value: object) -> str:
+    """Text for a cell: on one line, and with ' before what a spreadsheet would run."""
+    text = "".join(c if c.isprintable() or c == " " else repr(c)[1:-1] for c in str(value))
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\\")) else text
