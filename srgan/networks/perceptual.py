@@ -1,0 +1,67 @@
+"""The content loss' eyes: VGG19 features (Simonyan & Zisserman 2015), ImageNet's or random.
+
+Random features keep most of a perceptual loss where no trained weights are to be had, if their
+scale is right (Liu et al., CVPR 2021, "A generic perceptual loss for modeling structured output
+dependencies"): here each layer is scaled to unit variance on a batch of patches.
+"""
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from srgan.errors import UserError
+from srgan.networks.vgg_file import VggWeights
+
+LAYERS = {"vgg54": "block5_conv4", "vgg22": "block2_conv2"}  # after their ReLU
+IMAGENET_SCALE = 1 / 12.75  # Ledig et al. 2017, section 3.2
+
+
+class ToVgg(layers.Layer):
+    """One channel in [-1, 1], the full window, to what Keras' VGG19 expects (BGR, centred)."""
+
+    def call(self, x):
+        grey = ops.repeat((x + 1.0) * 127.5, 3, axis=-1)
+        return keras.applications.vgg19.preprocess_input(grey)
+
+
+def build(content_loss: str, weights: VggWeights, sample: np.ndarray, seed: int) -> keras.Model:
+    """(batch, h, w, 1) in [-1, 1] to scaled features, frozen.
+
+    sample: patches (n, h, w, 1) that set the scale of random features. Raises UserError where the
+    file holds no VGG19 without top.
+    """
+    vgg = keras.applications.VGG19(include_top=False, weights=None, input_shape=(None, None, 3))
+    if weights.path is not None:
+        try:
+            vgg.load_weights(weights.path)
+        except Exception as error:  # h5py and Keras raise many kinds for a wrong file
+            raise UserError(
+                f"--vgg-weights {weights.path} holds no VGG19 without top: {error}"
+            ) from error
+    patch = keras.Input((None, None, 1))
+    to_layer = keras.Model(vgg.input, vgg.get_layer(LAYERS[content_loss]).output)
+    scale = IMAGENET_SCALE
+    x = ToVgg(dtype="float32")(patch)
+    if weights.mode == "random":
+        _draw(to_layer, seed)
+        scale = _unit_variance(to_layer, ToVgg(dtype="float32")(sample))
+    features = layers.Rescaling(scale, dtype="float32")(to_layer(x))
+    model = keras.Model(patch, features, name=content_loss)
+    model.trainable = False
+    return model
+
+
+def _draw(vgg: keras.Model, seed: int) -> None:
+    rng = np.random.Generator(np.random.Philox(key=seed))
+    for layer in vgg.layers:
+        if layer.weights:
+            kernel, bias = layer.weights
+            fan_in = np.prod(kernel.shape[:3])
+            kernel.assign(rng.standard_normal(kernel.shape, np.float32) * np.sqrt(2 / fan_in))
+            bias.assign(np.zeros(bias.shape))
+
+
+def _unit_variance(vgg: keras.Model, sample) -> float:
+    features = ops.convert_to_numpy(ops.cast(vgg(sample), "float32"))
+    spread = features.std(axis=(0, 1, 2)).mean()  # over patches and places, not between channels
+    return float(1.0 / max(spread, 1e-6))

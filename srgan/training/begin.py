@@ -1,0 +1,168 @@
+"""From settings to a training that can start: precision, networks, optimizers, and the plan."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from srgan.dose.image import Degradation
+from srgan.networks import discriminator, generator, perceptual
+from srgan.networks.vgg_file import VggWeights
+from srgan.progress import log
+from srgan.settings import Settings
+from srgan.training import checkpoints, loop, plan
+from srgan.training.steps import Trainer
+
+TIMED_STEPS = 8
+
+
+def precision(wanted: str) -> str:
+    """Keras' policy for `--precision`; auto takes what this machine is fast at."""
+    if wanted == "auto":
+        wanted = _fast_precision()
+    return wanted if wanted == "float32" else f"mixed_{wanted}"
+
+
+def _fast_precision() -> str:
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability")
+        return "bfloat16" if capability and capability >= (8, 0) else "float16"
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return "float32"
+    return "bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"
+
+
+def begin(
+    settings: Settings,
+    weights: VggWeights,
+    slices: Sequence[np.ndarray],
+    validation_slices: Sequence[np.ndarray],
+    manifest: dict,
+    saved: tuple[Path, dict] | None,
+    started: float,
+) -> loop.Run:
+    """A run at step 0 with a plan, or the saved one where it stopped. Raises UserError."""
+    tf.config.threading.set_inter_op_parallelism_threads(1)  # two: sometimes half the speed
+    policy = precision(settings.precision)
+    keras.mixed_precision.set_global_policy(policy)
+    keras.utils.set_random_seed(settings.seed % 2**32)
+    degradation = Degradation.of(settings)
+    manifest = {**manifest, "degradation": degradation.as_json(), "precision": policy}
+    run = loop.Run(
+        settings=settings,
+        plan=plan.Plan(1, 1),
+        degradation=degradation,
+        trainer=None,
+        slices=slices,
+        validation_slices=validation_slices,
+        manifest=manifest,
+        label=label(settings, weights, manifest["data"]["synthetic"]),
+    )
+    with_gan = settings.gan_steps != 0 and settings.gan_share > 0
+    run.trainer = trainer(run, weights, with_gan)
+    if saved is not None:
+        path, old = saved
+        checkpoints.restore_state(path, run.trainer.state())
+        run.plan, run.step, run.best = plan.Plan(**old["plan"]), old["step"], old["best"]
+        log(f"continuing at step {run.step} of {run.plan.steps}")
+    else:
+        run.plan = make_plan(run, with_gan, started)
+    return run
+
+
+def label(settings: Settings, weights: VggWeights, synthetic: bool) -> str:
+    """What every picture says of its making."""
+    parts = [
+        "synthetic chest" if synthetic else "",
+        f"{settings.generator} generator x{settings.scale}",
+        f"noise: {settings.noise}, lambda {settings.noise_lambda}, sigma {settings.noise_sigma}",
+        f"content: {settings.content_loss}, VGG19 weights {weights.mode}",
+    ]
+    return " · ".join(p for p in parts if p)
+
+
+def trainer(run: loop.Run, weights: VggWeights, with_gan: bool) -> Trainer:
+    """Networks and optimizers, built: a restore finds every variable in place."""
+    s = run.settings
+    made = generator.build(s.generator, s.scale, s.seed)
+    average = generator.build(s.generator, s.scale, s.seed)
+    average.trainable = False
+    judge = features = judge_optimizer = None
+    if with_gan:
+        judge = discriminator.build(s.crop, s.seed)
+        judge_optimizer = _adam(judge.trainable_variables)
+        if weights.mode != "none" and s.content_loss != "pixel":
+            (_, sample), *_ = run.batches(0, 1)
+            features = perceptual.build(s.content_loss, weights, sample.numpy(), s.seed)
+    return Trainer(
+        form=s.generator,
+        content_mode=weights.mode,
+        generator=made,
+        average=average,
+        discriminator=judge,
+        features=features,
+        generator_optimizer=_adam(made.trainable_variables),
+        discriminator_optimizer=judge_optimizer,
+    )
+
+
+def _adam(variables):
+    optimizer = keras.optimizers.Adam(1e-4, beta_1=0.9, beta_2=0.99)
+    if keras.mixed_precision.global_policy().name == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    optimizer.build(variables)
+    return optimizer
+
+
+def make_plan(run: loop.Run, with_gan: bool, started: float) -> plan.Plan:
+    """The plan of a new run, printed; minutes become steps by timing both stages first."""
+    s = run.settings
+    seconds = {}
+    began = time.monotonic()
+    loop.event(run, loop.validation_of(run), loop.enhance(run.trainer.average))
+    first_event_s = time.monotonic() - began
+    if s.pretrain_steps is not None:
+        made = plan.Plan(s.pretrain_steps, s.gan_steps)
+        log(f"plan: {made.pretrain_steps} steps of pre-training, {made.gan_steps} of the GAN")
+        return made
+    log("timing a few steps of each stage")
+    seconds["pretrain"] = _time(run, run.trainer.pretrain_step)
+    seconds["gan"] = _time(run, run.trainer.gan_step) if with_gan else 1.0
+    made = plan.from_minutes(
+        s.train_minutes,
+        s.gan_share if with_gan else 0.0,
+        seconds["pretrain"],
+        seconds["gan"],
+        event_s=min(first_event_s, 6.0),  # the first one compiles as well
+        spent_s=time.monotonic() - started,
+    )
+    log(
+        f"plan for {s.train_minutes:g} minutes: {made.pretrain_steps} steps of pre-training at "
+        f"{s.batch_size / seconds['pretrain']:.0f} images/s"
+        + (
+            f", {made.gan_steps} of the GAN at {s.batch_size / seconds['gan']:.0f}"
+            if with_gan
+            else ""
+        )
+    )
+    return made
+
+
+def _time(run: loop.Run, update) -> float:
+    """Seconds of one step: the median of a few, every variable put back afterwards."""
+    variables = run.trainer.variables()
+    before = [v.numpy() for v in variables]
+    times = []
+    for low, normal in run.batches(0, 3 + TIMED_STEPS):
+        began = time.monotonic()
+        {name: float(loss) for name, loss in update(low, normal, tf.constant(1)).items()}
+        times.append(time.monotonic() - began)
+    for variable, value in zip(variables, before, strict=True):
+        variable.assign(value)
+    return float(np.median(times[3:]))

@@ -1,0 +1,131 @@
+"""The losses and the updates of both stages, compiled once for each."""
+
+from dataclasses import dataclass
+
+import keras
+import tensorflow as tf
+
+from srgan.training.plan import Plan, cosine
+
+ADVERSARIAL = 1e-3  # Ledig et al. 2017, equation 3
+CONTENT = {"imagenet": 1.0, "file": 1.0, "random": 0.1}  # by the mode of the VGG19 weights
+PIXEL = 1.0  # L1; keeps HU in place where the features say little
+AVERAGE = 0.998  # of the weights, over the last few hundred steps
+CLIP = 0.05  # gradient norm of the fast form in pre-training; 0.01 is typical
+
+# Learning rates at the start of a stage, by generator; they fall by a cosine.
+PRETRAIN_RATE = {"fast": 1e-3, "paper": 3e-4}
+GAN_RATE = {"fast": 1e-4, "paper": 1e-4}
+DISCRIMINATOR_RATE = 1e-4
+
+
+@dataclass
+class Trainer:
+    """Networks, optimizers and the averaged weights that are judged and kept."""
+
+    form: str
+    content_mode: str  # imagenet, random, file; none and pixel: no features
+    generator: keras.Model
+    average: keras.Model
+    discriminator: keras.Model | None
+    features: keras.Model | None
+    generator_optimizer: keras.optimizers.Optimizer
+    discriminator_optimizer: keras.optimizers.Optimizer | None
+
+    def __post_init__(self):
+        self.pretrain_step = tf.function(self._pretrain, reduce_retracing=True)
+        self.gan_step = tf.function(self._gan, reduce_retracing=True)
+
+    def state(self) -> dict:
+        """What a checkpoint holds."""
+        kept = dict(
+            generator=self.generator,
+            average=self.average,
+            generator_optimizer=self.generator_optimizer,
+        )
+        if self.discriminator is not None:
+            kept |= dict(
+                discriminator=self.discriminator,
+                discriminator_optimizer=self.discriminator_optimizer,
+            )
+        return kept
+
+    def variables(self) -> list:
+        held = [self.generator, self.average, self.discriminator]
+        optimizers = [self.generator_optimizer, self.discriminator_optimizer]
+        return [v for m in (*held, *optimizers) if m is not None for v in m.variables]
+
+    def set_rates(self, plan: Plan, step: int) -> float:
+        """Learning rates of the update that leads to `step`; returns the generator's."""
+        factor = cosine(plan.share(step))
+        gan = plan.stage(step) == "gan"
+        rate = (GAN_RATE if gan else PRETRAIN_RATE)[self.form] * factor
+        if not gan:
+            rate *= min(1.0, step / 100)
+        self.generator_optimizer.learning_rate = rate
+        if self.discriminator_optimizer is not None:
+            self.discriminator_optimizer.learning_rate = DISCRIMINATOR_RATE * factor
+        return rate
+
+    def begin_gan(self) -> None:
+        """The GAN starts from the averaged SRResNet, with a generator optimizer at rest."""
+        for variable, kept in zip(self.generator.variables, self.average.variables, strict=True):
+            variable.assign(kept)
+        optimizer = self.generator_optimizer
+        for variable in getattr(optimizer, "inner_optimizer", optimizer).variables:
+            variable.assign(tf.zeros_like(variable.value))
+
+    def _average(self, step):
+        rate = tf.maximum(1.0 - AVERAGE, 1.0 / tf.cast(step, tf.float32))
+        for kept, variable in zip(self.average.variables, self.generator.variables, strict=True):
+            kept.assign(kept + rate * (variable - kept))
+
+    def _update_generator(self, tape, loss, clip=None):
+        weights = self.generator.trainable_variables
+        gradients = tape.gradient(self.generator_optimizer.scale_loss(loss), weights)
+        if clip:
+            gradients, _ = tf.clip_by_global_norm(gradients, clip)
+        self.generator_optimizer.apply(gradients, weights)
+
+    def _pretrain(self, low, normal, step):
+        with tf.GradientTape() as tape:
+            output = self.generator(low, training=True)
+            error = output - normal
+            paper = self.form == "paper"
+            loss = tf.reduce_mean(tf.square(error) if paper else tf.abs(error))
+        self._update_generator(tape, loss, None if paper else CLIP)
+        self._average(step)
+        return {"mse" if paper else "l1": loss}
+
+    def _gan(self, low, normal, step):
+        """One update of each network on one batch, the output computed once."""
+        with tf.GradientTape() as generator_tape:
+            output = self.generator(low, training=True)
+            with tf.GradientTape() as discriminator_tape:
+                real = self.discriminator(normal, training=True)
+                fake = self.discriminator(tf.stop_gradient(output), training=True)
+                real_loss = tf.reduce_mean(tf.nn.softplus(-real))
+                fake_loss = tf.reduce_mean(tf.nn.softplus(fake))
+                discriminator_loss = real_loss + fake_loss
+            losses = {"l1": tf.reduce_mean(tf.abs(output - normal))}
+            loss = PIXEL * losses["l1"]
+            if self.features is not None:
+                wanted = tf.stop_gradient(self.features(normal))
+                content = tf.reduce_mean(tf.square(self.features(output) - wanted))
+                losses["content"] = content
+                loss += CONTENT[self.content_mode] * content
+            opinion = self.discriminator(output, training=True)
+            losses["adversarial"] = tf.reduce_mean(tf.nn.softplus(-opinion))
+            loss += ADVERSARIAL * losses["adversarial"]
+        weights = self.discriminator.trainable_variables
+        optimizer = self.discriminator_optimizer
+        scaled = optimizer.scale_loss(discriminator_loss)
+        optimizer.apply(discriminator_tape.gradient(scaled, weights), weights)
+        self._update_generator(generator_tape, loss)
+        self._average(step)
+        losses |= {
+            "discriminator": discriminator_loss,
+            "real_logit": tf.reduce_mean(real),
+            "fake_logit": tf.reduce_mean(fake),
+        }
+        return losses

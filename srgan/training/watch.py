@@ -1,0 +1,171 @@
+"""What a person sees of a training: validation figures, log.csv, grids and a full slice."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from srgan import pairs
+from srgan.dose.image import Degradation, degrade
+from srgan.files import write_whole
+from srgan.hounsfield import WINDOWS, bicubic, hu_to_network, network_to_hu
+from srgan.metrics import psnr_db
+
+GRID = 8  # patches in a grid
+PATCHES = 128  # of validation
+COLUMNS = (
+    "step", "stage", "learning_rate", "l1", "mse", "content", "adversarial", "discriminator",
+    "real_logit", "fake_logit", "validation_psnr_db", "validation_texture",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Fixed validation patches: low dose (n, c/s, c/s, 1) and normal dose (n, c, c, 1)."""
+
+    low: np.ndarray
+    normal: np.ndarray
+    bicubic_psnr_db: float
+
+    @classmethod
+    def of(cls, slices: Sequence[np.ndarray], crop: int, degradation: Degradation, seed: int):
+        """Patches of the validation slices at the middle noise level: the same at every call."""
+        middle = degradation.middle()
+        low, normal = pairs.batch(slices, PATCHES, crop, middle, seed, 0, pairs.VALIDATION)
+        enlarged = bicubic(low[..., 0], degradation.scale)[..., None]
+        return cls(low, normal, _psnr_db(enlarged, normal))
+
+    def figures(self, output: np.ndarray) -> dict[str, float]:
+        """PSNR (full window) over all patches as one image, and texture against normal dose.
+
+        Texture is the SD of patch minus its Gaussian (2 px), as a ratio to the normal dose's.
+        """
+        return {
+            "validation_psnr_db": _psnr_db(output, self.normal),
+            "validation_texture": _texture(output) / max(_texture(self.normal), 1e-9),
+        }
+
+
+def _psnr_db(output: np.ndarray, normal: np.ndarray) -> float:
+    a, b = (
+        network_to_hu(x[..., 0].astype(np.float64)).reshape(len(x), -1) for x in (output, normal)
+    )
+    return float(psnr_db(a, b, window=WINDOWS["full"]))
+
+
+def _texture(patches: np.ndarray) -> float:
+    images = patches[..., 0].astype(np.float64)
+    return float((images - ndimage.gaussian_filter(images, (0, 2, 2))).std((1, 2)).mean())
+
+
+class Log:
+    """train/log.csv: a row each tenth of the way between events, losses averaged since the last.
+
+    No clock in it, so that equal runs give equal files.
+    """
+
+    def __init__(self, path: Path, step: int):
+        """Rows beyond `step` (of a run that went on after its last checkpoint) are dropped."""
+        self.path, self.sums, self.count = path, {}, 0
+        rows = []
+        if step and path.exists():
+            with open(path, newline="", encoding="utf-8") as file:
+                rows = [r for r in csv.DictReader(file) if int(r["step"]) <= step]
+        write_whole(path, lambda part: self._write(part, rows))
+
+    @staticmethod
+    def _write(path: Path, rows: list[dict]) -> None:
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            table = csv.DictWriter(file, COLUMNS)
+            table.writeheader()
+            table.writerows(rows)
+
+    def add(self, losses: dict) -> None:
+        for name, value in losses.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+        self.count += 1
+
+    def means(self) -> dict[str, float]:
+        return {name: float(value) / self.count for name, value in self.sums.items()}
+
+    def row(self, step: int, stage: str, rate: float, validation: dict) -> dict[str, float]:
+        """Append a row; returns the mean losses since the row before."""
+        means = self.means()
+        shown = {k: f"{v:.6g}" for k, v in {"learning_rate": rate, **means, **validation}.items()}
+        with open(self.path, "a", newline="", encoding="utf-8") as file:
+            csv.DictWriter(file, COLUMNS).writerow({"step": step, "stage": stage, **shown})
+        self.sums, self.count = {}, 0
+        return means
+
+
+def figure_of_patches(validation: Validation, output: np.ndarray, scale: int, title: str):
+    """Eight fixed patches: normal dose | low dose | bicubic | output, in the lung window."""
+    from matplotlib.figure import Figure
+
+    low = network_to_hu(validation.low[:GRID, ..., 0])
+    normal = network_to_hu(validation.normal[:GRID, ..., 0])
+    images = {
+        "normal dose": normal,
+        "low dose": low,
+        "bicubic": bicubic(low, scale),
+        "output": network_to_hu(output[:GRID, ..., 0]),
+    }
+    window = WINDOWS["full"]
+    figure = Figure((8.4, 2.08 * GRID + 0.8), dpi=72, layout="constrained")
+    axes = figure.subplots(GRID, len(images), squeeze=False)
+    for row, line in enumerate(axes):
+        for axis, (name, patches) in zip(line, images.items(), strict=True):
+            label = f"{name}, {patches.shape[1]}x{patches.shape[2]}" if row == 0 else ""
+            if name in ("bicubic", "output"):
+                psnr = psnr_db(patches[row], normal[row], window=window)
+                axis.set_xlabel(f"{psnr:.2f} dB", fontsize=9, labelpad=1)
+            show(axis, patches[row], label)
+    figure.suptitle(
+        f"{title}\nshown in the lung window -1350 to 150 HU; PSNR in {window.width:g} HU",
+        fontsize=9,
+    )
+    return figure
+
+
+def show(axis, hu: np.ndarray, title: str = "", window: str = "lung") -> None:
+    low, high = WINDOWS[window]
+    axis.imshow(hu, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
+    axis.set_title(title, fontsize=10)
+    axis.set_xticks([])
+    axis.set_yticks([])
+    for side in axis.spines.values():
+        side.set_visible(False)
+
+
+def figure_of_slice(hu: np.ndarray, degradation: Degradation, seed: int, enhance, title: str):
+    """A full slice: normal dose | low dose | bicubic | output. enhance: networks' range both ways."""
+    from matplotlib.figure import Figure
+
+    scale = degradation.scale
+    rows, columns = (n - n % scale for n in hu.shape)
+    normal = hu[:rows, :columns].astype(np.float32)
+    rng = pairs.generator_of(seed, pairs.VALIDATION, 1)
+    low = degrade(normal[None], degradation.middle(), rng)
+    output = network_to_hu(enhance(hu_to_network(low)[..., None])[0, ..., 0])
+    figure = Figure((16, 9.2), dpi=100, layout="constrained")
+    axes = figure.subplots(2, 4)
+    images = {
+        "normal dose": normal,
+        "low dose": low[0],
+        "bicubic": bicubic(low[0], scale),
+        "output": output,
+    }
+    for column, (name, image) in enumerate(images.items()):
+        for row, window in enumerate(("lung", "mediastinum")):
+            label = f"{name}, {image.shape[0]}x{image.shape[1]}"
+            if image.shape == normal.shape and name != "normal dose":
+                label += f", {psnr_db(image, normal, window=WINDOWS[window]):.2f} dB"
+            show(axes[row, column], image, label, window)
+    for row, window in enumerate(("lung", "mediastinum")):
+        low_hu, high_hu = WINDOWS[window]
+        axes[row, 0].set_ylabel(f"{window} window, {low_hu:g} to {high_hu:g} HU")
+    figure.suptitle(title, fontsize=11)
+    return figure
