@@ -160,6 +160,8 @@ def number(dataset: Dataset, name: str) -> float | None:
 
 def unsigned(dataset: Dataset, name: str) -> int | None:
     """The 16 bits of a US or SS element as they are, or None where it is missing."""
+    if TAGS[name] in dataset and isinstance(value := dataset.get_item(TAGS[name]).value, int):
+        return value & 0xFFFF  # pydicom converts it where a sequence is looked into
     value = raw_bytes(dataset, name)
     order = "little" if dataset.original_encoding[1] else "big"
     return int.from_bytes(value[:2], order) if len(value) >= 2 else None

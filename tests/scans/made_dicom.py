@@ -1,0 +1,62 @@
+"""Small CT slices written as DICOM for the tests of this room."""
+
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+CT = "1.2.840.10008.5.1.4.1.1.2"
+SERIES = generate_uid(entropy_srcs=["a series"])
+
+
+def stored_values(rows: int = 16, columns: int = 24) -> np.ndarray:
+    """(rows, columns) int16 that reach from air to bone."""
+    return np.linspace(-1000, 1500, rows * columns).round().astype(np.int16).reshape(rows, columns)
+
+
+def ct_slice(z: float = 0.0, values: np.ndarray | None = None, **changes) -> Dataset:
+    """An axial CT slice, signed, slope 1, intercept 0; None in `changes` takes an element away."""
+    values = stored_values() if values is None else values
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = CT
+    dataset = Dataset()
+    dataset.file_meta = meta
+    fields = {
+        "SOPClassUID": CT,
+        "SOPInstanceUID": generate_uid(),
+        "SeriesInstanceUID": SERIES,
+        "Modality": "CT",
+        "PatientID": "P1",
+        "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"],
+        "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
+        "ImagePositionPatient": [0, 0, z],
+        "PixelSpacing": [0.7, 0.8],
+        "InstanceNumber": 1,
+        "SamplesPerPixel": 1,
+        "PhotometricInterpretation": "MONOCHROME2",
+        "Rows": values.shape[0],
+        "Columns": values.shape[1],
+        "BitsAllocated": 16,
+        "BitsStored": 16,
+        "HighBit": 15,
+        "PixelRepresentation": 1,
+        "RescaleSlope": "1",
+        "RescaleIntercept": "0",
+        "PixelData": values.tobytes(),
+    }
+    for name, value in (fields | changes).items():
+        if value is not None:
+            setattr(dataset, name, value)
+    meta.MediaStorageSOPInstanceUID = dataset.get("SOPInstanceUID", generate_uid())
+    dataset["PixelData"].VR = "OW"
+    return dataset
+
+
+def write(path: Path, dataset: Dataset | None = None, **changes) -> Path:
+    """Write a slice (by default `ct_slice(**changes)`) and return its path."""
+    dataset = ct_slice(**changes) if dataset is None else dataset
+    path.parent.mkdir(parents=True, exist_ok=True)
+    dataset.save_as(path, enforce_file_format=True)
+    return path
