@@ -11,9 +11,9 @@ from srgan.dose.image import Degradation, degrade
 from srgan.hounsfield import HU_MAX, HU_MIN, hu_to_network
 
 TRAIN, VALIDATION = 0, 1  # streams of random numbers
-INSIDE_HU = -950.0  # air lies below it, lung above
+INSIDE_HU = -930.0  # the noise of air stays below it, lung above
 INSIDE_SHARE = 0.5
-TRIES = 6
+TRIES = 8
 
 
 def generator_of(seed: int, stream: int, k: int) -> np.random.Generator:

@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+
+from srgan.errors import UserError
+from srgan.networks import perceptual, vgg_file
+from srgan.networks.vgg_file import VggWeights
+
+
+@pytest.fixture(scope="module")
+def patches():
+    return np.random.default_rng(0).uniform(-1, 1, (4, 32, 32, 1)).astype(np.float32)
+
+
+def test_random_features_have_unit_spread_and_depend_on_the_seed(patches):
+    first = np.asarray(perceptual.build("vgg22", VggWeights("random"), patches, 1)(patches))
+    assert first.shape == (4, 16, 16, 128)
+    assert abs(first.std((0, 1, 2)).mean() - 1) < 0.05
+    again = np.asarray(perceptual.build("vgg22", VggWeights("random"), patches, 1)(patches))
+    other = np.asarray(perceptual.build("vgg22", VggWeights("random"), patches, 2)(patches))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_input_is_what_keras_vgg19_expects():
+    """-1 is black (0), 1 is white (255), as BGR less ImageNet's means."""
+    black, white = (np.asarray(perceptual.ToVgg()(np.full((1, 1, 1, 1), v))) for v in (-1.0, 1.0))
+    means = [103.939, 116.779, 123.68]
+    assert np.allclose(black.ravel(), [-m for m in means])
+    assert np.allclose(white.ravel(), [255 - m for m in means])
+
+
+def test_weights_of_a_file_are_read_by_layer_and_scaled_as_the_paper_says(tmp_path, patches):
+    import keras
+
+    vgg = keras.applications.VGG19(include_top=False, weights=None, input_shape=(None, None, 3))
+    path = tmp_path / "vgg.weights.h5"
+    vgg.save_weights(path)
+    before = path.read_bytes()
+    ours = perceptual.build("vgg22", VggWeights("file", path), patches, 0)
+    block = keras.Model(vgg.input, vgg.get_layer("block2_conv2").output)
+    wanted = np.asarray(block(perceptual.ToVgg()(patches))) / 12.75
+    assert np.abs(np.asarray(ours(patches)) - wanted).max() < 1e-4 * np.abs(wanted).max()
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_is_no_vgg19_is_one_clear_line(tmp_path, patches):
+    path = tmp_path / "no.h5"
+    path.write_bytes(b"not a model")
+    with pytest.raises(UserError, match="no VGG19") as error:
+        perceptual.build("vgg22", VggWeights("file", path), patches, 0)
+    assert "\n" not in str(error.value)
+    assert path.read_bytes() == b"not a model"
+
+
+def test_a_missing_file_is_found_before_anything_is_built(tmp_path):
+    with pytest.raises(UserError, match="no such file"):
+        vgg_file.find(str(tmp_path / "none.h5"), print)
+
+
+def test_auto_falls_back_loudly_and_imagenet_insists(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+
+    def no_network(*_, **__):
+        raise OSError("no network")
+
+    monkeypatch.setattr(vgg_file.urllib.request, "urlopen", no_network)
+    said = []
+    assert vgg_file.find("auto", said.append).mode == "random"
+    assert any("RANDOM" in line for line in said)
+    with pytest.raises(UserError, match=vgg_file.MD5) as error:
+        vgg_file.find("imagenet", said.append)
+    assert vgg_file.URL in str(error.value)
+    assert vgg_file.find("none", said.append).mode == "none"
+
+
+def test_a_damaged_file_is_neither_used_nor_touched(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    path = vgg_file.keras_folder() / vgg_file.NAME
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"half")
+    assert vgg_file.find("auto", lambda _: None).mode == "random"
+    assert path.read_bytes() == b"half"

@@ -1,0 +1,53 @@
+"""Data flows one way: a room imports only from rooms above it."""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+ORDER = [
+    "errors", "files", "progress", "settings", "hounsfield", "scans", "dose", "metrics",
+    "pictures", "pairs", "networks", "training", "evaluation", "runs",
+]  # fmt: skip
+TENSORFLOW = {"networks", "training"}  # may import it at the top
+LATE = {"networks/vgg_file.py", "training/checkpoints.py", "training/plan.py"}  # yet these may not
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(ROOT / "srgan").parts[0].removesuffix(".py")
+
+
+def modules():
+    return [p for p in sorted((ROOT / "srgan").rglob("*.py")) if p.name != "__init__.py"]
+
+
+def imported(nodes):
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.module
+            yield from (f"{node.module}.{a.name}" for a in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (a.name for a in node.names)
+
+
+def test_each_room_has_its_place():
+    assert {room_of(p) for p in modules()} <= set(ORDER)
+
+
+def test_rooms_import_only_from_rooms_above():
+    wrong = []
+    for path in modules():
+        here = ORDER.index(room_of(path))
+        for name in imported(ast.walk(ast.parse(path.read_text(encoding="utf-8")))):
+            parts = name.split(".")
+            if parts[0] == "srgan" and len(parts) > 1 and parts[1] in ORDER:
+                if ORDER.index(parts[1]) > here:
+                    wrong.append(f"{path.name} imports {name}")
+    assert not wrong
+
+
+def test_tensorflow_is_imported_at_the_top_in_its_rooms_alone():
+    for path in modules():
+        names = {n.split(".")[0] for n in imported(ast.parse(path.read_text("utf-8")).body)}
+        if names & {"tensorflow", "keras"}:
+            assert room_of(path) in TENSORFLOW, path
+            assert str(path.relative_to(ROOT / "srgan")) not in LATE, path
