@@ -43,6 +43,7 @@ def find(
     volumes: list[metaimage.Header] = []
     slices: list[dicom.Header] = []
     claimed: dict[Path, Path] = {}
+    could_be_data = {path for path in files if path.suffix.lower() not in HEADERS}
     data_files = []
     for done, path in enumerate(files, 1):
         if path in claimed:
@@ -52,7 +53,7 @@ def find(
         else:
             try:
                 if path.suffix.lower() in HEADERS:
-                    volumes.append(_claim(metaimage.read_header(path), claimed))
+                    volumes.append(_claim(metaimage.read_header(path), claimed, could_be_data))
                 else:
                     slices.append(_read_dicom(path))
             except Skip as skip:
@@ -135,12 +136,16 @@ def _read_dicom(path: Path) -> dicom.Header:
 # ---- MetaImage among the rest ----
 
 
-def _claim(header: metaimage.Header, claimed: dict[Path, Path]) -> metaimage.Header:
-    """Note whose a data file is; a second header of the same data is refused."""
+def _claim(
+    header: metaimage.Header, claimed: dict[Path, Path], could_be_data: set[Path]
+) -> metaimage.Header:
+    """Note whose a data file is; refuse a hidden one, and a second header of the same data."""
     if header.data_path in claimed:
         detail = f"{claimed[header.data_path].name} has the same data file"
         raise Skip("duplicate header", detail)
     if header.data_path != header.path:
+        if header.data_path not in could_be_data:
+            raise Skip("data file is missing", "what it names is hidden or another header")
         claimed[header.data_path] = header.path
     return header
 
