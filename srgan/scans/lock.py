@@ -1,0 +1,60 @@
+"""One builder at a time: a lock that the system lets go of when its holder dies."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from srgan.files import told
+
+try:
+    import fcntl
+except ImportError:  # not on Windows: builders do not wait, temporary names keep them apart
+    fcntl = None
+
+
+@contextmanager
+def held(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[bool]:
+    """Wait for the lock of the file `path` and hold it; yields whether there are locks here.
+
+    on_wait is called once where another process holds it. The file stays behind, empty.
+    """
+    with told(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        state = _try(handle)
+        if state is False:
+            on_wait()
+        while state is False:  # asking again and again lets a signal in
+            time.sleep(0.2)
+            state = _try(handle)
+        yield state is True
+    finally:
+        os.close(handle)
+
+
+def is_free(path: Path) -> bool:
+    """Does nobody hold the lock of this file? False where that cannot be known."""
+    try:
+        handle = os.open(path, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return _try(handle) is True
+    finally:
+        os.close(handle)
+
+
+def _try(handle: int) -> bool | None:
+    """True: ours now. False: another's. None: this file system has no locks."""
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True

@@ -1,0 +1,385 @@
+"""The chosen slices on disk: int16 HU in a memory map, with an index.
+
+`store/<fingerprint>/` holds slices.npy (n, 512, 512), one such file for every other size,
+index.json, and for local use alone patients.csv, split.csv and skipped.csv.
+"""
+
+import csv
+import dataclasses
+import hashlib
+import json
+import math
+import secrets
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from srgan.errors import TRY_AGAIN, UserError
+from srgan.files import sync, told, write_whole
+from srgan.scans import catalogue, lock, sources
+from srgan.scans.choose import Ledger, Picked, pixels_sha256, take
+from srgan.scans.scan import Catalogue, Scan
+from srgan.scans.split import (
+    assign_roles,
+    choose,
+    from_table,
+    hash_order,
+    read_split_csv,
+    sha256,
+    slice_quotas,
+    table_text,
+)
+from srgan.settings import Settings
+
+FORMAT = 1  # of the index and of the rules by which slices are chosen
+NPY_HEADER = 128  # bytes; room for any shape
+CHECKED = 64  # slices whose pixels are hashed when a store is opened
+
+Log = Callable[[str], None]
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One slice of the store."""
+
+    pseudonym: str
+    series_hash: str  # SHA-256 of the series UID
+    z_mm: float | None
+    spacing_mm: tuple[float, float]  # between rows, between columns
+    kvp: float | None
+    tube_current_ma: float | None
+    kernel: str
+    role: str
+    rows: int
+    columns: int
+    array: str  # file name
+    row: int  # index into that array
+    pixels_sha256: str
+
+
+@dataclass(frozen=True)
+class Store:
+    """An opened store; counts are of files, used + skipped = found."""
+
+    folder: Path
+    records: tuple[Record, ...]
+    found: int
+    used: int
+    skipped: int
+    synthetic: bool
+    patients: dict[str, str]  # pseudonym -> patient_id
+    arrays: dict[str, np.ndarray] = field(repr=False, compare=False)
+
+    def hu(self, i: int) -> np.ndarray:
+        """Slice i: (rows, columns) int16 HU, read-only, memory-mapped."""
+        record = self.records[i]
+        return self.arrays[record.array][record.row]
+
+    def with_role(self, role: str) -> list[int]:
+        """The indices of the slices whose patient has this role."""
+        return [i for i, record in enumerate(self.records) if record.role == role]
+
+
+def open_or_build(settings: Settings, log: Log, progress: Progress | None = None) -> Store:
+    """The store of `settings.data`, built where it is not there yet or is corrupt.
+
+    Raises UserError: bad tables, nothing usable, a folder that cannot be written (exit code 2),
+    no space or files that change meanwhile (exit code 75).
+    """
+    split = read_split_csv(settings.split) if settings.split else None
+    patients = catalogue.read_patients_csv(settings.patients) if settings.patients else None
+    source = sources.locate(settings, log, progress)
+    prints = sources.fingerprint(source, settings, FORMAT)
+    if not prints["files"]:
+        catalogue.find(source.folder)  # raises where it is no folder, before one is made
+    folder = settings.store_dir / prints["fingerprint"]
+    store = _open(folder, log)
+    if store is not None:
+        log(f"store: reused {folder}")
+        return store
+    waiting = f"store: another run builds {folder}: waiting for it"
+    lock_file = settings.store_dir / f".lock-{folder.name}"
+    with lock.held(lock_file, lambda: log(waiting)) as is_locked:
+        store = _open(folder, lambda _: None)
+        if store is None:
+            _clear_stale(settings.store_dir, folder.name if is_locked else None)
+            _build(settings, source, prints, (split, patients), folder, log, progress)
+            store = _open(folder, log)
+    if store is None:
+        raise UserError(f"{folder} could not be read back; is the disk sound?", TRY_AGAIN)
+    return store
+
+
+# ---- reading ----
+
+
+def _open(folder: Path, log: Log) -> Store | None:
+    if not folder.exists():
+        return None
+    try:
+        return load(folder)
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as why:
+        reason = f"{type(why).__name__}: {why}" if not isinstance(why, ValueError) else why
+        log(f"store {folder} is corrupt ({reason}): rebuilt")
+        return None
+
+
+def load(folder: Path) -> Store:
+    """Open a complete store. Raises ValueError (or what a damaged index leads to) with a reason.
+
+    Sizes, shapes and the index's own hash are checked, and the pixels of up to 64 slices.
+    """
+    index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+    checksum = index.pop("sha256")
+    if index["format"] != FORMAT:
+        raise ValueError(f"format {index['format']} is not known")
+    if checksum != sha256(json.dumps(index)):
+        raise ValueError("index.json was changed")
+    arrays = {}
+    for name, said in index["arrays"].items():
+        if not (folder / name).is_file() or (folder / name).stat().st_size != said["bytes"]:
+            raise ValueError(f"{name} is missing or not whole")
+        arrays[name] = np.load(folder / name, mmap_mode="r", allow_pickle=False)
+        if arrays[name].shape != tuple(said["shape"]) or arrays[name].dtype != np.dtype("<i2"):
+            raise ValueError(f"{name} is not what the index says")
+    for name, said in index["tables"].items():
+        if hashlib.sha256((folder / name).read_bytes()).hexdigest() != said:
+            raise ValueError(f"{name} was changed")
+    with open(folder / "patients.csv", newline="", encoding="utf-8") as file:
+        patients = {r["pseudonym"]: from_table(r["patient_id"]) for r in csv.DictReader(file)}
+    records = tuple(
+        Record(**{**record, "spacing_mm": tuple(record["spacing_mm"])})
+        for record in index["slices"]
+    )
+    counts = (index["found"], index["used"], index["skipped"], index["synthetic"])
+    store = Store(folder, records, *counts, patients, arrays)
+    for i in choose(len(records), CHECKED):
+        if pixels_sha256(store.hu(i)) != records[i].pixels_sha256:
+            raise ValueError(f"{records[i].array} holds other pixels")
+    return store
+
+
+# ---- building ----
+
+
+def _clear_stale(store_dir: Path, own: str | None) -> None:
+    """Remove what killed builders left: nobody holds the lock of its fingerprint."""
+    for old in store_dir.glob(".building-*"):
+        name = old.name.split("-")[1]
+        if name == own or lock.is_free(store_dir / f".lock-{name}"):
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _build(settings, source, prints, tables, folder: Path, log: Log, progress) -> None:
+    """Catalogue, split, choose, decode; write beside `folder`, then rename into place."""
+    split, patients = tables
+    found = sources.catalogued(source, patients, progress)
+    scans = sorted(found.scans, key=hash_order)
+    ledger = Ledger({item.path: item for item in found.skipped})
+    if split is not None:
+        scans = _scans_in_split(scans, split, ledger, log)
+    part = settings.store_dir / f".building-{folder.name}-{secrets.token_hex(4)}"
+    try:
+        with told(part):
+            part.mkdir()
+        records, patient_roles = _fill(part, scans, split, ledger, progress)
+        if sources.fingerprint(source, settings, FORMAT) != prints:
+            raise UserError(
+                f"the files in {source.folder} changed while they were read: try again", TRY_AGAIN
+            )
+        if not records:
+            raise UserError(_nothing_usable(settings.store_dir, found, ledger))
+        with told(part):
+            _write_tables(part, patient_roles, ledger)
+            _write_index(part, records, prints, found.found, len(ledger.skipped), source.synthetic)
+            _put_in_place(part, folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    for line in _remarks(ledger, patient_roles):
+        log(line)
+    log(f"store: {len(records)} slices of {len(patient_roles)} patients in {folder}")
+
+
+def _scans_in_split(scans: list[Scan], split: dict, ledger: Ledger, log: Log) -> list[Scan]:
+    absent = set(split) - {scan.patient_id for scan in scans}
+    if absent:
+        log(f"--split: {len(absent)} of {len(split)} patients are not in the data")
+    for scan in scans:
+        if scan.patient_id not in split:
+            ledger.skip_files(scan.files, "patient is not in --split")
+    return [scan for scan in scans if scan.patient_id in split]
+
+
+def _nothing_usable(store_dir: Path, found: Catalogue, ledger: Ledger) -> str:
+    skipped = tuple(sorted(ledger.skipped.values(), key=lambda item: str(item.path)))
+    message = catalogue.nothing_usable_message(Catalogue(found.folder, (), skipped, found.found))
+    path = store_dir / "skipped.csv"
+    try:
+        catalogue.write_skipped_csv(path, skipped)
+    except OSError:  # the message stands without it
+        return message
+    return f"reasons by file in {path}; {message}"
+
+
+def _fill(
+    part: Path, scans: list[Scan], split: dict | None, ledger: Ledger, progress: Progress | None
+) -> tuple[list[Record], dict[str, str]]:
+    """Write the arrays; returns the records in their order and patient_id -> role."""
+    while True:
+        roles = split if split is not None else assign_roles(scans)
+        quotas = slice_quotas(scans, roles)
+        taken: list[tuple[Picked, str, int]] = []
+        rows: dict[str, int] = {}
+        for picked in take(scans, roles, quotas, catalogue.reader, ledger):
+            name = _array_name(*picked.hu.shape)
+            rows[name] = rows.get(name, -1) + 1
+            with told(part / name):
+                _append(part / name, picked.hu)
+            taken.append((dataclasses.replace(picked, hu=None), name, rows[name]))
+            if progress:
+                progress(len(taken), sum(quotas), "slices")
+        alive = {picked.scan.patient_id for picked, _, _ in taken}
+        left = [scan for scan in scans if scan.patient_id in alive]
+        here = {roles[patient] for patient in alive}
+        if split is not None or set(assign_roles(left).values()) == here:
+            break
+        # A role lost its only patient, whose slices cannot be read: divide the rest anew.
+        scans = left
+        ledger.start_again()
+        for name in rows:
+            (part / name).unlink()
+    for name in rows:
+        with told(part / name):
+            _finish(part / name)
+    return _records(taken, roles), {p: roles[p] for p in sorted(alive, key=sha256)}
+
+
+def _records(taken: list[tuple[Picked, str, int]], roles: dict[str, str]) -> list[Record]:
+    """In the order of patients' and series' hashes and of the positions."""
+    taken = sorted(taken, key=lambda item: (hash_order(item[0].scan), item[0].position))
+    names = _pseudonyms({picked.scan.patient_id for picked, _, _ in taken})
+    return [
+        Record(
+            pseudonym=names[picked.scan.patient_id],
+            series_hash=sha256(picked.scan.series_uid),
+            z_mm=_finite(picked.scan.slices[picked.position].z_mm),
+            spacing_mm=tuple(map(float, picked.scan.spacing_mm)),
+            kvp=_finite(picked.scan.kvp),
+            tube_current_ma=_finite(picked.scan.tube_current_ma),
+            kernel=picked.scan.kernel,
+            role=roles[picked.scan.patient_id],
+            rows=picked.scan.rows,
+            columns=picked.scan.columns,
+            array=array,
+            row=row,
+            pixels_sha256=picked.sha256,
+        )
+        for picked, array, row in taken
+    ]
+
+
+def _pseudonyms(patients) -> dict[str, str]:
+    """patient_id -> P0001 and so on, in hash order."""
+    return {p: f"P{i:04}" for i, p in enumerate(sorted(patients, key=sha256), 1)}
+
+
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def _remarks(ledger: Ledger, patient_roles: dict[str, str]) -> list[str]:
+    """What the user is told of a built store beside the counts."""
+    lines = []
+    if ledger.n_shared:
+        names = _pseudonyms(patient_roles)
+        pairs = ["/".join(sorted(names.get(p, "?") for p in pair)) for pair in ledger.shared]
+        lines.append(
+            f"warning: {ledger.n_shared} slices have the pixels of another patient's slice and are "
+            f"left out ({', '.join(sorted(pairs)[:5])}): one person under two ids?"
+        )
+    if ledger.n_bare:
+        lines.append(f"{ledger.n_bare} slices show little body and have no better neighbour: used")
+    return lines
+
+
+# ---- writing ----
+
+
+def _array_name(rows: int, columns: int) -> str:
+    return "slices.npy" if rows == columns == 512 else f"slices-{rows}x{columns}.npy"
+
+
+def _append(path: Path, hu: np.ndarray) -> None:
+    """Add a slice behind the room for a header; plain writes, as mapped pages count as memory."""
+    with open(path, "ab") as file:
+        if not file.tell():
+            file.write(bytes(NPY_HEADER))
+        file.write(np.ascontiguousarray(hu, "<i2"))
+
+
+def _finish(path: Path) -> None:
+    """Write the header of the .npy file, now that its length is known."""
+    rows, columns = (512, 512) if path.stem == "slices" else _size_of(path)
+    shape = ((path.stat().st_size - NPY_HEADER) // (2 * rows * columns), rows, columns)
+    text = f"{{'descr': '<i2', 'fortran_order': False, 'shape': {shape}, }}".encode()
+    start = b"\x93NUMPY\x01\x00" + (NPY_HEADER - 10).to_bytes(2, "little")
+    with open(path, "r+b") as file:
+        file.write(start + text.ljust(NPY_HEADER - 11) + b"\n")
+    sync(path)
+
+
+def _size_of(path: Path) -> tuple[int, int]:
+    rows, columns = path.stem.removeprefix("slices-").split("x")
+    return int(rows), int(columns)
+
+
+def _write_tables(part: Path, patient_roles: dict[str, str], ledger: Ledger) -> None:
+    names = _pseudonyms(patient_roles)
+    pairs = [(names[p], table_text(p)) for p in patient_roles]
+    _write_table(part / "patients.csv", ("pseudonym", "patient_id"), pairs)
+    pairs = [(table_text(p), role) for p, role in patient_roles.items()]
+    _write_table(part / "split.csv", ("patient_id", "role"), pairs)
+    skipped = sorted(ledger.skipped.values(), key=lambda item: str(item.path))
+    write_whole(part / "skipped.csv", lambda path: catalogue.write_skipped_csv(path, skipped))
+
+
+def _write_table(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    def write(part: Path) -> None:
+        with open(part, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+            csv.writer(file).writerows([columns, *rows])
+
+    write_whole(path, write)
+
+
+def _write_index(part: Path, records, prints: dict, found: int, skipped: int, synthetic) -> None:
+    arrays = {}
+    for path in sorted(part.glob("*.npy")):
+        shape = np.load(path, mmap_mode="r").shape
+        arrays[path.name] = {"shape": shape, "dtype": "int16", "bytes": path.stat().st_size}
+    tables = {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in part.glob("*.csv")}
+    index = {
+        "format": FORMAT,
+        "sources": prints,
+        "found": found,
+        "used": found - skipped,
+        "skipped": skipped,
+        "synthetic": synthetic,
+        "arrays": arrays,
+        "tables": tables,
+        "slices": [dataclasses.asdict(record) for record in records],
+    }
+    checksum = sha256(json.dumps(index, allow_nan=False))
+    text = json.dumps({**index, "sha256": checksum}, indent=1, allow_nan=False)
+    write_whole(part / "index.json", lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def _put_in_place(part: Path, folder: Path) -> None:
+    """The finished folder takes its name; a corrupt one that has it goes first."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    part.rename(folder)
+    sync(folder.parent)
