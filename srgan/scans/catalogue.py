@@ -185,7 +185,7 @@ def _one_scan_a_series(scans: list[Scan]) -> tuple[list[Scan], list[Skipped]]:
             extra.append(scan)
             continue
         kind = "a DICOM series" if same.kind == "dicom" else "a MetaImage volume"
-        detail = f"{same.files[0].name} has {len(same.slices)} slices"
+        detail = one_line(f"{same.files[0].name} has {len(same.slices)} slices")
         skipped += [Skipped(path, f"same scan as {kind}", detail) for path in scan.files]
     return [*kept.values(), *extra], skipped
 

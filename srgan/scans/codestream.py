@@ -15,15 +15,7 @@ from pydicom.pixels import get_decoder
 from pydicom.uid import UID
 
 from srgan.errors import Skip
-
-try:
-    import gdcm
-
-    gdcm.Trace.WarningOff()  # it writes to the terminal past Python's streams
-    gdcm.Trace.ErrorOff()
-    gdcm.Trace.DebugOff()
-except ImportError:  # then pydicom's own decoder of RLE is what remains
-    gdcm = None
+from srgan.scans import isolated
 
 JPEG = {
     "1.2.840.10008.1.2.4.50",  # baseline
@@ -77,7 +69,10 @@ def decode(
     except (struct.error, IndexError):
         raise CUT from None
     _check_frame(frame, rows, columns, bits_stored, signed)
-    return _run_decoder(stream, syntax, rows, columns, bits_stored, signed)
+    # pydicom decodes RLE in Python; the other decoders are not to be trusted with damaged frames.
+    run = run_decoder if syntax == RLE else isolated.decode
+    options = {"syntax": syntax, "bits_stored": bits_stored, "signed": signed}
+    return run(stream, rows=rows, columns=columns, **options)
 
 
 def _check_frame(frame: Frame, rows: int, columns: int, bits_stored: int, signed: bool) -> None:
@@ -157,10 +152,13 @@ def _check_rle(stream: bytes, rows: int, columns: int) -> Frame:
     return Frame(rows, columns, 1, 16, True)
 
 
-def _run_decoder(
+def run_decoder(
     stream: bytes, syntax: str, rows: int, columns: int, bits_stored: int, signed: bool
 ) -> np.ndarray:
-    """The one place where a decoder of others is called; whatever it raises becomes a Skip."""
+    """Call pydicom's decoder of a frame that was checked: (rows, columns) uint16.
+
+    The one place where a decoder of others is called; whatever it raises becomes a Skip.
+    """
     options = {
         "transfer_syntax_uid": UID(syntax),
         "rows": rows,

@@ -44,6 +44,7 @@ LOCALIZERS = {"LOCALIZER", "SCOUT", "TOPOGRAM"}
 
 MAX_SIDE = 4096
 MAX_FRAGMENTS = 4096
+MAX_POSITION_MM = 1e5  # from the origin; also refuses what is not a number
 MAX_ANGLE = 20.0  # degrees between the slice normal and z
 MAX_GANTRY_TILT = 30.0  # what a gantry can do; GantryDetectorTilt may explain an angle up to it
 
@@ -138,8 +139,8 @@ def _header(path: Path, dataset: Dataset, meta: Dataset, source, place) -> Heade
         raise Skip("no usable size", f"Rows x Columns is {rows} x {columns}")
     normal = _normal(dataset)
     position = numbers(dataset, "ImagePositionPatient")
-    if len(position) != 3 or not all(map(math.isfinite, position)):
-        raise Skip("no position", "ImagePositionPatient is missing or not three numbers")
+    if len(position) != 3 or not all(abs(v) < MAX_POSITION_MM for v in position):
+        raise Skip("no position", "ImagePositionPatient is missing or not three numbers in reach")
     series = text(dataset, "SeriesInstanceUID")
     if not series:
         raise Skip("no series", "SeriesInstanceUID is missing")

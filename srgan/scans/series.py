@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from srgan.errors import one_line
 from srgan.scans.dicom import Header
 from srgan.scans.scan import Scan, Skipped, Slice
 
@@ -27,7 +28,7 @@ def group(
             skipped.append(Skipped(header.path, "no PatientID", detail))
         elif header.uid and header.uid in first:
             detail = f"same SOPInstanceUID as {first[header.uid].name}"
-            skipped.append(Skipped(header.path, "duplicate instance", detail))
+            skipped.append(Skipped(header.path, "duplicate instance", one_line(detail)))
         else:
             first[header.uid] = header.path
             series.setdefault((header.series_uid, patient), []).append(header)
@@ -51,7 +52,7 @@ def _scan(series_uid: str, patient: str, members: list[Header]) -> tuple[Scan, l
             skipped.append(Skipped(header.path, "size differs from its series", detail))
         elif kept and header.z_mm - kept[-1].z_mm < SAME_POSITION_MM:
             detail = f"same position as {kept[-1].path.name}"
-            skipped.append(Skipped(header.path, "duplicate position", detail))
+            skipped.append(Skipped(header.path, "duplicate position", one_line(detail)))
         else:
             kept.append(header)
     currents = [h.tube_current_ma for h in kept if h.tube_current_ma is not None]

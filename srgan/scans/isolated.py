@@ -1,0 +1,131 @@
+"""Decoders written in C, in a process of their own.
+
+On a damaged frame they crash, hang, ask for any amount of memory, or write to the terminal. Here
+each of these costs one slice: the process is ended and the next frame gets a new one.
+"""
+
+import atexit
+import json
+import os
+import struct
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+
+from srgan.errors import Skip
+
+TIME_LIMIT_S = 30.0  # for one frame; a slice of 512 x 512 takes a twentieth of a second
+MEMORY_LIMIT = 4 << 30  # bytes of address space
+REPLY = struct.Struct("<?L")  # decoded or not, bytes that follow
+MAX_MESSAGE = 200
+START = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from srgan.scans import isolated as i; i.serve()"
+)
+
+_lock = threading.Lock()
+_running: dict[int, subprocess.Popen] = {}  # by our own process id: a fork must not share a pipe
+
+
+def decode(stream: bytes, rows: int, columns: int, **options) -> np.ndarray:
+    """`codestream.run_decoder` in another process: (rows, columns) uint16; raises Skip."""
+    request = {"length": len(stream), "rows": rows, "columns": columns, **options}
+    with _lock:
+        try:
+            decoded, reply = _ask(json.dumps(request).encode() + b"\n" + stream, rows * columns * 2)
+        except (OSError, struct.error, ValueError):
+            # Negative: a signal, its own or ours after TIME_LIMIT_S.
+            detail = f"the decoder ended with status {stop()}"
+            raise Skip("damaged pixel data", detail) from None
+    if not decoded:
+        raise Skip("damaged pixel data", reply.decode("utf-8", "replace"))
+    return np.frombuffer(reply, np.uint16).reshape(rows, columns)
+
+
+def _ask(request: bytes, size: int) -> tuple[bool, bytes]:
+    """Send a request and read the reply: whether it is decoded, and its bytes."""
+    worker = _running.get(os.getpid()) or _start()
+    timer = threading.Timer(TIME_LIMIT_S, worker.kill)
+    timer.start()
+    try:
+        worker.stdin.write(request)
+        worker.stdin.flush()
+        decoded, length = REPLY.unpack(worker.stdout.read(REPLY.size))
+        if length != size if decoded else length > MAX_MESSAGE:
+            raise ValueError("a reply of the wrong size")
+        reply = worker.stdout.read(length)
+        if len(reply) != length:
+            raise ValueError("a reply that ends early")
+        return decoded, reply
+    finally:
+        timer.cancel()
+
+
+def _start() -> subprocess.Popen:
+    root = Path(__file__).resolve().parents[2]
+    worker = subprocess.Popen(
+        [sys.executable, "-c", START, str(root)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+    )
+    _running.clear()
+    _running[os.getpid()] = worker
+    return worker
+
+
+@atexit.register
+def stop() -> int:
+    """End the process, if one is ours; its exit status (negative: the signal that ended it)."""
+    worker = _running.pop(os.getpid(), None)
+    if worker is None:
+        return 0
+    with worker:
+        status = worker.poll()
+        if status is None:  # it may be dying right now: its pipe closes before its status is there
+            try:
+                worker.stdin.close()
+                status = worker.wait(1)
+            except (OSError, subprocess.TimeoutExpired):
+                worker.kill()
+                status = worker.wait()
+    return status
+
+
+def serve() -> None:
+    """The other side: decode what comes on stdin until it closes."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    _limit_memory()
+    from srgan.scans import codestream
+
+    source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    with open(os.devnull, "wb") as nowhere:  # decoders may write to stdout, too
+        os.dup2(nowhere.fileno(), 1)
+    while line := source.readline():
+        request = json.loads(line)
+        stream = source.read(request.pop("length"))
+        try:
+            reply = codestream.run_decoder(stream, **request).tobytes()
+            sink.write(REPLY.pack(True, len(reply)) + reply)
+        except Skip as skip:
+            reply = skip.detail.encode()[:MAX_MESSAGE]
+            sink.write(REPLY.pack(False, len(reply)) + reply)
+        sink.flush()
+
+
+def _limit_memory() -> None:
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = MEMORY_LIMIT if hard == resource.RLIM_INFINITY else min(MEMORY_LIMIT, hard)
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    except (OSError, ValueError):
+        return  # macOS refuses; the limit on time remains
