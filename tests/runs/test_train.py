@@ -1,0 +1,182 @@
+"""The program as a user runs it, on six tiny patients."""
+
+import csv
+import json
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+
+TINY = "--batch-size 2 --crop 64 --vgg-weights random --precision float32"
+
+
+def train(run_main, cwd, data, more=""):
+    return run_main(cwd, f"--run train --data {data} {TINY} {more}")
+
+
+def rows_of(folder):
+    with open(folder / "train" / "log.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def trained(small_scans, tmp_path_factory):
+    """One small run of both stages, made once."""
+    import subprocess
+    import sys
+
+    from tests.conftest import ROOT
+
+    cwd = tmp_path_factory.mktemp("run")
+    steps = "--pretrain-steps 10 --gan-steps 2"
+    command = f"{ROOT}/main.py --run train --data {small_scans} {TINY} {steps}".split()
+    done = subprocess.run([sys.executable, *command], cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return cwd, done
+
+
+def test_a_run_leaves_grids_log_states_and_models(trained):
+    cwd, done = trained
+    assert "found 12, used 12, skipped 0" in done.stdout
+    grids = sorted((cwd / "train").glob("grid-*.png"))
+    assert len(grids) == 13  # the start, ten of pre-training, two of the GAN
+    picture = imageio.imread(grids[-1])
+    assert picture.shape[2] == 3
+    assert picture.std() > 20
+    assert len(list((cwd / "train").glob("slice-*.png"))) == 1
+    kept = sorted(p.name.split("-")[0] for p in (cwd / "checkpoint").glob("*-*"))
+    assert kept == ["srgan", "srresnet", "step", "step", "step"]
+    assert not list((cwd / "train").glob("*.part*"))
+
+
+def test_log_has_every_loss_under_its_name_and_no_clock(trained):
+    rows = rows_of(trained[0])
+    assert [int(r["step"]) for r in rows] == list(range(1, 13))
+    assert {r["stage"] for r in rows} == {"pretrain", "gan"}
+    for row in rows:
+        names = ["l1", "learning_rate", "validation_psnr_db"]
+        if row["stage"] == "gan":
+            names += ["content", "adversarial", "discriminator", "real_logit", "fake_logit"]
+        assert all(np.isfinite(float(row[name])) for name in names)
+    assert not {"time", "seconds", "date"} & set(rows[0])
+
+
+def test_no_patient_and_no_path_in_a_checkpoint(trained, small_scans):
+    for path in (trained[0] / "checkpoint").rglob("manifest.json"):
+        text = path.read_text()
+        assert "1.2.3." not in text
+        assert str(small_scans) not in text
+        manifest = json.loads(text)
+        assert manifest["degradation"]["noise_lambda"] == "500:5000"
+        assert manifest["vgg_weights"] == "random"
+
+
+def test_a_finished_run_says_so_and_changes_are_refused(trained, small_scans, run_main):
+    cwd, _ = trained
+    again = train(run_main, cwd, small_scans)
+    assert again.returncode == 0
+    assert "finished" in again.stdout
+    other = train(run_main, cwd, small_scans, "--scale 2")
+    assert other.returncode == 2
+    assert "--fresh" in other.stderr.splitlines()[-1]
+
+
+def test_other_scans_are_never_continued(trained, small_scans, run_main, tmp_path):
+    from tests.conftest import small_chest, write_scan
+
+    for i in range(3):
+        write_scan(tmp_path, f"9.9.{i}", small_chest(50 + i))
+    done = run_main(trained[0], f"--run train --data {tmp_path}")
+    assert done.returncode == 2
+    assert "other scans" in done.stderr
+
+
+def test_equal_runs_give_equal_logs_and_a_stopped_run_continues_to_the_same_end(
+    trained, small_scans, run_main, tmp_path, monkeypatch
+):
+    """A run cut short by losing its newest states ends with the log of one that was not."""
+    import shutil
+
+    cwd = tmp_path / "run"
+    shutil.copytree(trained[0], cwd)
+    for path in sorted((cwd / "checkpoint").glob("step-*"))[1:]:
+        shutil.rmtree(path)
+    done = train(run_main, cwd, small_scans)
+    assert done.returncode == 0, done.stderr
+    assert "continuing at step 10" in done.stderr
+    assert rows_of(cwd) == rows_of(trained[0])
+
+
+def test_fresh_sets_the_old_run_aside(trained, small_scans, run_main, tmp_path):
+    import shutil
+
+    cwd = tmp_path / "run"
+    shutil.copytree(trained[0], cwd)
+    done = train(run_main, cwd, small_scans, "--fresh --pretrain-steps 1 --gan-steps 0")
+    assert done.returncode == 0, done.stderr
+    assert len(list((cwd / "checkpoint" / "aside-001").glob("step-*"))) == 3
+    assert (cwd / "train" / "aside-001" / "log.csv").exists()
+    assert [r["step"] for r in rows_of(cwd)] == ["1"]
+
+
+def test_no_steps_is_catalogue_and_store_without_tensorflow(small_scans, run_main, tmp_path):
+    done = train(run_main, tmp_path, small_scans, "--pretrain-steps 0 --gan-steps 0")
+    assert done.returncode == 0
+    assert done.stdout.strip() == "found 12, used 12, skipped 0"
+    assert "oneDNN" not in done.stderr
+    assert not (tmp_path / "checkpoint").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "--data no-such-folder",
+        "--data empty",
+        "--data notes",
+        "--split no-such.csv",
+        "--vgg-weights no-such.h5",
+    ],
+)
+def test_what_a_user_can_get_wrong_is_one_line_and_exit_code_2(run_main, tmp_path, arguments):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "notes.txt").write_text("no scan")
+    done = run_main(tmp_path, f"--run train {arguments} --pretrain-steps 1 --gan-steps 1")
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("main.py: ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "more", ["--scale 2", "--scale 1", "--generator paper", "--content-loss pixel",
+             "--vgg-weights none", "--gan-share 0 --train-minutes 0.05", "--content-loss vgg22"]
+)  # fmt: skip
+def test_every_form_trains(small_scans, run_main, tmp_path, more):
+    steps = "" if "minutes" in more else "--pretrain-steps 2 --gan-steps 1"
+    done = train(run_main, tmp_path, small_scans, f"{steps} {more}")
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / "checkpoint").glob("srresnet-*"))
+
+
+@pytest.mark.slow
+def test_a_term_signal_saves_and_the_run_continues(small_scans, tmp_path, run_main):
+    import signal
+    import subprocess
+    import sys
+    import time
+
+    from tests.conftest import ROOT
+
+    command = f"{ROOT}/main.py --run train --data {small_scans} {TINY}".split()
+    steps = ["--pretrain-steps", "2000", "--gan-steps", "0"]
+    process = subprocess.Popen([sys.executable, *command, *steps], cwd=tmp_path)
+    log = tmp_path / "train" / "log.csv"
+    for _ in range(600):
+        if log.exists() and log.read_text().count("\n") > 2:
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 143
+    assert list((tmp_path / "checkpoint").glob("step-*"))
+    assert process.returncode == 143

@@ -1,0 +1,133 @@
+import json
+
+import numpy as np
+import pytest
+
+from srgan.errors import UserError
+from srgan.networks import generator
+from srgan.training import checkpoints
+
+MANIFEST = {
+    "settings": {"generator": "fast", "scale": 2},
+    "vgg_weights": "random",
+    "step": 3,
+    "data": {"salt": "s", "seen": [], "synthetic": False},
+}
+
+
+@pytest.fixture
+def saved(tmp_path):
+    model = generator.build("fast", 2, seed=5)
+    checkpoints.save_model(tmp_path, "srresnet", 3, model, MANIFEST)
+    return tmp_path, model
+
+
+def test_a_model_comes_back_bit_for_bit(saved):
+    folder, model = saved
+    trained = checkpoints.load(folder)
+    back = trained.networks()["srresnet"]
+    for a, b in zip(model.get_weights(), back.get_weights(), strict=True):
+        assert np.array_equal(a, b)
+    assert trained.step == 3
+
+
+def test_only_the_newest_model_of_a_name_is_kept(saved):
+    folder, model = saved
+    checkpoints.save_model(folder, "srresnet", 9, model, MANIFEST)
+    assert [p.name for p in folder.iterdir()] == ["srresnet-0000009"]
+
+
+@pytest.mark.parametrize("name", [checkpoints.WEIGHTS, "manifest.json"])
+@pytest.mark.parametrize("how", ["flip", "cut", "gone"])
+def test_every_damage_is_found(saved, name, how):
+    path = saved[0] / "srresnet-0000003" / name
+    data = bytearray(path.read_bytes())
+    if how == "flip":
+        data[len(data) // 2] ^= 4
+        path.write_bytes(data)
+    elif how == "cut":
+        path.write_bytes(data[: len(data) // 2])
+    else:
+        path.unlink()
+    with pytest.raises(UserError, match="corrupt") as error:
+        checkpoints.load(saved[0])
+    assert "\n" not in str(error.value)
+
+
+def test_an_altered_value_in_the_manifest_is_found(saved):
+    path = saved[0] / "srresnet-0000003" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["step"] = 4
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match="altered"):
+        checkpoints.load(saved[0])
+
+
+def test_no_model_is_a_clear_line(tmp_path):
+    for folder in (tmp_path, tmp_path / "none"):
+        with pytest.raises(UserError, match="--run train"):
+            checkpoints.load(folder)
+
+
+def state(seed):
+    import keras
+
+    model = generator.build("fast", 1, seed)
+    optimizer = keras.optimizers.Adam()
+    optimizer.build(model.trainable_variables)
+    return {"generator": model, "generator_optimizer": optimizer}
+
+
+def test_the_last_three_states_are_kept_and_a_corrupt_newest_is_passed_over(tmp_path):
+    for step in (1, 2, 3, 4):
+        checkpoints.save_state(tmp_path, step, state(step), {"step": step})
+    assert sorted(p.name[-1] for p in tmp_path.iterdir()) == ["2", "3", "4"]
+    (tmp_path / "step-0000004" / "state.index").write_bytes(b"x")
+    said = []
+    path, manifest = checkpoints.newest_state(tmp_path, said.append)
+    assert manifest["step"] == 3
+    assert "step-0000004" in said[0]
+    restored = state(9)
+    checkpoints.restore_state(path, restored)
+    wanted = state(3)["generator"].get_weights()
+    for a, b in zip(wanted, restored["generator"].get_weights(), strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_no_usable_state_is_an_error_and_none_at_all_is_not(tmp_path):
+    assert checkpoints.newest_state(tmp_path, print) is None
+    checkpoints.save_state(tmp_path, 1, state(1), {"step": 1})
+    (tmp_path / "step-0000001" / "manifest.json").unlink()
+    with pytest.raises(UserError, match="--fresh"):
+        checkpoints.newest_state(tmp_path, lambda _: None)
+
+
+def test_a_state_of_another_network_is_refused(tmp_path):
+    checkpoints.save_state(tmp_path, 1, state(1), {"step": 1})
+    other = {**state(1), "generator": generator.build("paper", 1)}
+    with pytest.raises(UserError, match="does not fit"):
+        checkpoints.restore_state(tmp_path / "step-0000001", other)
+
+
+def test_an_old_run_is_set_aside_whole(tmp_path):
+    for name in ("grid-1.png", "log.csv", "mine.txt"):
+        (tmp_path / name).write_text(name)
+    aside = checkpoints.set_aside(tmp_path, ("grid-*.png", "log.csv"))
+    assert sorted(p.name for p in aside.iterdir()) == ["grid-1.png", "log.csv"]
+    assert (tmp_path / "mine.txt").exists()
+    assert checkpoints.set_aside(tmp_path, ("grid-*.png",)) is None
+
+
+def test_two_writers_are_told_apart(tmp_path):
+    with (
+        checkpoints.only_writer(tmp_path),
+        pytest.raises(UserError, match="held by another"),
+        checkpoints.only_writer(tmp_path),
+    ):
+        pass
+    with checkpoints.only_writer(tmp_path):
+        pass
+
+
+def test_hashes_are_salted():
+    assert checkpoints.hashed("a", "patient:1") != checkpoints.hashed("b", "patient:1")
