@@ -65,10 +65,13 @@ def read_header(path: Path) -> Header:
     """
     path = Path(path)
     try:
+        str(path).encode()
         with open(path, "rb") as file:
             start = file.read(MAX_HEADER)
     except OSError as error:
         raise Skip("cannot be read", error.strerror or type(error).__name__) from None
+    except UnicodeEncodeError:  # SimpleITK ends the whole program over such a name
+        raise Skip("cannot be read", "the file's name or folder is not UTF-8") from None
     fields, end = parse_fields(start)
     dtype = _check_voxels(fields)
     size = tuple(int(n) for n in _numbers(fields, "DimSize", 3))
@@ -311,14 +314,14 @@ def _planes(header: Header) -> Iterator[np.ndarray]:
 def _extract(header: Header, index: int) -> np.ndarray:
     """One slice of uncompressed data by SimpleITK: (rows, columns) in the voxels' own type."""
     columns, rows, _ = header.size
-    source = sitk.ImageFileReader()
-    source.SetImageIO("MetaImageIO")
-    source.SetFileName(str(header.path))
-    source.SetExtractIndex((0, 0, index))
-    source.SetExtractSize((columns, rows, 1))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            source = sitk.ImageFileReader()
+            source.SetImageIO("MetaImageIO")
+            source.SetFileName(str(header.path))
+            source.SetExtractIndex((0, 0, index))
+            source.SetExtractSize((columns, rows, 1))
             image = sitk.GetArrayFromImage(source.Execute())
     except Exception as error:
         raise Skip("cannot be read", f"MetaImage: {type(error).__name__}") from None
