@@ -100,8 +100,8 @@ _seed = _number(int, 0, 2**63 - 1, "a whole number, 0 or more")
 
 def _setting(default, parse, help, runs=RUNS, unit="", record=True, resume=False):
     """record: goes into a checkpoint. resume: may differ when a run is continued."""
-    meta = dict(parse=parse, help=help, runs=runs, unit=unit, record=record, resume=resume)
-    return dataclasses.field(default=default, metadata=meta)
+    told = {"parse": parse, "help": help, "runs": runs, "unit": unit}
+    return dataclasses.field(default=default, metadata={**told, "record": record, "resume": resume})
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ class SubPixel(layers.Layer):
 
 
 class AlignedBicubic(layers.Layer):
-    """`hounsfield.bicubic` for one channel, any size: a 5x5 convolution to phases, then sub-pixel."""
+    """`hounsfield.bicubic` for one channel, any size: 5x5 convolution to phases, then sub-pixel."""
 
     def __init__(self, scale: int, **kwargs):
         super().__init__(**kwargs)

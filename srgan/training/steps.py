@@ -8,15 +8,15 @@ import tensorflow as tf
 from srgan.training.plan import Plan, cosine
 
 ADVERSARIAL = 1e-3  # Ledig et al. 2017, equation 3
-CONTENT = {"imagenet": 1.0, "file": 1.0, "random": 0.1}  # by the mode of the VGG19 weights
-PIXEL = 1.0  # L1; keeps HU in place where the features say little
+CONTENT = {"imagenet": 1.0, "file": 1.0, "random": 0.015}  # by the mode of the VGG19 weights
+PIXEL = 0.05  # L1 of the GAN stage; keeps HU in place where the features say little
 AVERAGE = 0.998  # of the weights, over the last few hundred steps
 CLIP = 0.05  # gradient norm of the fast form in pre-training; 0.01 is typical
 
 # Learning rates at the start of a stage, by generator; they fall by a cosine.
 PRETRAIN_RATE = {"fast": 1e-3, "paper": 3e-4}
 GAN_RATE = {"fast": 1e-4, "paper": 1e-4}
-DISCRIMINATOR_RATE = 1e-4
+DISCRIMINATOR_RATE = 2e-4
 
 
 @dataclass
@@ -38,16 +38,14 @@ class Trainer:
 
     def state(self) -> dict:
         """What a checkpoint holds."""
-        kept = dict(
-            generator=self.generator,
-            average=self.average,
-            generator_optimizer=self.generator_optimizer,
-        )
+        kept = {
+            "generator": self.generator,
+            "average": self.average,
+            "generator_optimizer": self.generator_optimizer,
+        }
         if self.discriminator is not None:
-            kept |= dict(
-                discriminator=self.discriminator,
-                discriminator_optimizer=self.discriminator_optimizer,
-            )
+            kept["discriminator"] = self.discriminator
+            kept["discriminator_optimizer"] = self.discriminator_optimizer
         return kept
 
     def variables(self) -> list:
