@@ -44,14 +44,8 @@ def find(wanted: str, log) -> VggWeights:
             raise UserError(
                 f"--vgg-weights imagenet: {error}. Put {URL} at {path} (md5 {MD5})"
             ) from error
-    log(
-        f"NO IMAGENET WEIGHTS ({error_text(path)}): the content loss uses seeded RANDOM VGG19 features"
-    )
-    return VggWeights("random")
-
-
-def error_text(path: Path) -> str:
-    return f"{path.name} is damaged" if path.exists() else "not on the disk and not to be fetched"
+        log(f"NO IMAGENET WEIGHTS ({error}): the content loss uses seeded RANDOM VGG19 features")
+        return VggWeights("random")
 
 
 def _given(path: Path) -> Path:

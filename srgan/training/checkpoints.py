@@ -222,10 +222,10 @@ def load(folder: Path) -> Trained:
 
 @contextmanager
 def only_writer(folder: Path):
-    """Hold a checkpoint folder. Raises UserError while another process does; a dead one does not."""
+    """Hold a checkpoint folder. Raises UserError while a living process holds it."""
     with told(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        handle = open(folder / ".lock", "a+")
+        handle = open(folder / ".lock", "a+")  # noqa: SIM115
     with handle:
         if fcntl is not None:
             try:

@@ -141,7 +141,7 @@ def show(axis, hu: np.ndarray, title: str = "", window: str = "lung") -> None:
 
 
 def figure_of_slice(hu: np.ndarray, degradation: Degradation, seed: int, enhance, title: str):
-    """A full slice: normal dose | low dose | bicubic | output. enhance: networks' range both ways."""
+    """A full slice: normal dose | low dose | bicubic | output; `enhance` as in `loop`."""
     from matplotlib.figure import Figure
 
     scale = degradation.scale
