@@ -41,6 +41,14 @@ def psnr_db(image: np.ndarray, reference: np.ndarray, *, window: Window) -> floa
     return _psnr(*_clipped(image, reference, window), window.width)
 
 
+def psnr_inside(image: np.ndarray, reference: np.ndarray, mask: np.ndarray) -> dict:
+    """`psnr_db` in every window over the pixels of a bool mask; None where it is empty."""
+    if not mask.any():
+        return dict.fromkeys(WINDOWS)
+    parts = image[mask], reference[mask]
+    return {name: psnr_db(*parts, window=window) for name, window in WINDOWS.items()}
+
+
 def _local_mean(image: np.ndarray) -> np.ndarray:
     """Gaussian mean of 11 x 11 pixels, where all of them lie in the image."""
     mean = ndimage.gaussian_filter(image, SSIM_SIGMA, radius=SSIM_RADIUS)
@@ -62,13 +70,14 @@ def _ssim(a: np.ndarray, b: np.ndarray, width: float) -> float:
 def ssim(image: np.ndarray, reference: np.ndarray, *, window: Window) -> float:
     """Structural similarity (Wang et al., IEEE TIP 13 (2004) 600, equation 13), 1 where equal.
 
-    Two (rows, columns) arrays in HU, any real dtype, clipped to the window and counted from its
-    lower end. Gaussian weights 11 x 11, SD 1.5 px, K 0.01 and 0.03, population covariance, data
-    range = the window's width, mean over the map less 5 pixels of border.
+    Two (rows, columns) arrays in HU, any real dtype, clipped to the window. Gaussian weights 11 x
+    11, SD 1.5 px, K 0.01 and 0.03, population covariance, data range = the window's width, mean
+    over the map less 5 pixels of border. The luminance term sees HU as they are, water at 0: values
+    counted from the window's lower end give up to 0.02 more, so say which when comparing.
     Raises ValueError for NaN, unequal shapes, or fewer than 11 rows or columns.
     """
     a, b = _clipped(image, reference, window)
-    return _ssim(a - window.low, b - window.low, window.width)
+    return _ssim(a, b, window.width)
 
 
 def _errors(image, reference) -> np.ndarray:
@@ -113,7 +122,7 @@ def all_figures(image: np.ndarray, reference: np.ndarray) -> dict:
     for name, window in WINDOWS.items():
         a, b = _clipped(image, reference, window)
         psnr[name] = _psnr(a, b, window.width)
-        similarity[name] = _ssim(a - window.low, b - window.low, window.width)
+        similarity[name] = _ssim(a, b, window.width)
     return {
         "psnr_db": psnr,
         "ssim": similarity,

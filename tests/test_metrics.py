@@ -28,7 +28,7 @@ def test_psnr_is_that_of_scikit_image(pair, window):
 
 @NAMED_WINDOWS
 def test_ssim_is_that_of_scikit_image(pair, window):
-    image, reference = (np.clip(part, *window) - window.low for part in pair)
+    image, reference = (np.clip(part, *window) for part in pair)
     expected = structural_similarity(
         reference,
         image,
@@ -74,6 +74,17 @@ def test_all_figures_are_the_single_ones(pair):
         assert figures["ssim"][name] == metrics.ssim(image, reference, window=window)
     for name in ("rmse_hu", "mae_hu", "bias_hu"):
         assert figures[name] == getattr(metrics, name)(image, reference)
+
+
+def test_psnr_inside_a_mask_leaves_out_the_rest(pair):
+    image, reference = (part.copy() for part in pair)
+    mask = np.zeros(image.shape, bool)
+    mask[20:60, 10:50] = True
+    inside = metrics.psnr_inside(image, reference, mask)
+    for name, window in WINDOWS.items():
+        parts = image[20:60, 10:50], reference[20:60, 10:50]
+        assert inside[name] == pytest.approx(metrics.psnr_db(*parts, window=window))
+    assert metrics.psnr_inside(image, reference, ~mask & mask) == dict.fromkeys(WINDOWS)
 
 
 def test_texture_is_the_noise_and_not_the_anatomy():

@@ -37,8 +37,8 @@ def network(model) -> Method:
         output = enlarge(tf.constant(batch, tf.float32)).numpy()[0, :, :, 0]
         if not np.isfinite(output).all():
             raise UserError(
-                f"the network {model.name} gives values that are not finite: its training "
-                "diverged; train again with --fresh"
+                "the network gives values that are not finite: its training diverged; train "
+                "again with --fresh"
             )
         return np.clip(network_to_hu(output), HU_MIN, HU_MAX).astype(np.float32)
 

@@ -14,11 +14,14 @@ from srgan import metrics
 from srgan.dose.image import Degradation, degrade
 from srgan.evaluation.methods import Method
 from srgan.hounsfield import HU_MAX, HU_MIN, body_mask, lung_mask
+from srgan.pairs import generator_of
 
 PATCH = 64  # pixels of the normal dose
 PATCHES_A_SLICE = 4
 LUNG_PIXELS = 500  # fewer are no lung to measure texture in
+NOISE, PATCHES = 2, 3  # streams of random numbers; those of pairs are 0 and 1
 TEXTURE = "lung_texture_sd_hu"
+BODY_PSNR = "psnr_body_db"  # padding is a fifth of some slices and moves bicubic by 0.6 dB
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Row:
     part: str  # "whole" or "patch"
     corner: tuple[int, int]  # first row and column of the patch in the cropped slice
     method: str
-    figures: dict  # as metrics.all_figures; whole slices also TEXTURE, None without lung
+    figures: dict  # as metrics.all_figures; whole slices also BODY_PSNR and TEXTURE
 
 
 @dataclass(frozen=True)
@@ -106,11 +109,6 @@ def mean_figures(figures: list[dict]) -> dict:
     }
 
 
-def _rng(seed: int, stream: int, noise_key: int) -> np.random.Generator:
-    """Noise (stream 0) or patches (1) of one slice: the same numbers whatever else is tested."""
-    return np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, stream, noise_key]))
-
-
 def crop(image: np.ndarray, scale: int) -> np.ndarray:
     """The central part of (rows, columns) whose sizes are multiples of scale."""
     for axis, size in enumerate(image.shape):
@@ -128,7 +126,9 @@ def make_pair(
     dose: (rows/scale, columns/scale) float32 HU.
     """
     reference = crop(np.clip(item.hu(), HU_MIN, HU_MAX).astype(np.float32), degradation.scale)
-    return reference, degrade(reference[None], degradation, _rng(seed, 0, item.noise_key))[0]
+    return reference, degrade(
+        reference[None], degradation, generator_of(seed, NOISE, item.noise_key)
+    )[0]
 
 
 def patch_corners(reference: np.ndarray, scale: int, rng: np.random.Generator) -> np.ndarray:
@@ -150,15 +150,16 @@ def _rows_of(
     """All rows of one slice, and the texture of its normal dose."""
     scale = degradation.scale
     reference, low_dose = make_pair(item, degradation, seed)
-    lung = lung_mask(reference)
+    body, lung = body_mask(reference), lung_mask(reference)
     has_lung = np.count_nonzero(lung) > LUNG_PIXELS
     rows = []
     for name, method in methods.items():
         output = method(low_dose)
         figures = metrics.all_figures(output, reference)
+        figures[BODY_PSNR] = metrics.psnr_inside(output, reference, body)
         figures[TEXTURE] = metrics.texture_sd_hu(output, lung) if has_lung else None
         rows.append(Row(item.pseudonym, item.number, "whole", (0, 0), name, figures))
-    for y, x in patch_corners(reference, scale, _rng(seed, 1, item.noise_key)):
+    for y, x in patch_corners(reference, scale, generator_of(seed, PATCHES, item.noise_key)):
         target = reference[y : y + PATCH, x : x + PATCH]
         part = low_dose[y // scale : (y + PATCH) // scale, x // scale : (x + PATCH) // scale]
         for name, method in methods.items():

@@ -6,6 +6,7 @@ import pytest
 from srgan import hounsfield, metrics
 from srgan.dose.image import Degradation, degrade
 from srgan.evaluation import methods, study
+from srgan.pairs import generator_of
 from srgan.settings import Levels
 
 
@@ -145,5 +146,5 @@ def test_values_beyond_the_scale_are_clipped_first_and_progress_is_told():
     reference, low = study.make_pair(items[0], degradation(), 0)
     assert reference.dtype == low.dtype == np.float32
     assert reference.min() == hounsfield.HU_MIN
-    rng = np.random.Generator(np.random.Philox(key=0, counter=[0, 0, 0, items[0].noise_key]))
+    rng = generator_of(0, study.NOISE, items[0].noise_key)
     np.testing.assert_array_equal(low, degrade(reference[None], degradation(), rng)[0])

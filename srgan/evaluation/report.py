@@ -1,0 +1,176 @@
+"""What a study found, for people and programs: a table, metrics.csv and summary.json.
+
+Patients have pseudonyms here, and no path is written.
+"""
+
+import csv
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from srgan.dose.image import Degradation
+from srgan.evaluation.study import BODY_PSNR, TEXTURE, Study
+from srgan.files import told, write_json, write_whole
+from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS
+
+FORMAT = 1
+NORMAL_DOSE = "normal_dose"
+
+
+@dataclass(frozen=True)
+class About:
+    """What is said beside every figure and on every picture."""
+
+    degradation: Degradation
+    vgg_weights: str  # as the checkpoint names them
+    synthetic: bool  # the scans that were tested on
+    settings: dict  # JSON values
+    checkpoint: dict  # JSON values: step, degradation, synthetic
+
+    def remarks(self) -> list[str]:
+        """Noise, VGG19 weights, and whether the scans are made."""
+        noise = self.degradation
+        remarks = [
+            f"image noise: lambda {noise.noise_lambda} photons, "
+            f"sigma {noise.noise_sigma} of 4095 HU",
+            f"VGG19 weights: {self.vgg_weights}",
+        ]
+        if self.synthetic:
+            remarks.append("SYNTHETIC scans")
+        if self.checkpoint.get("synthetic"):
+            remarks.append("trained on SYNTHETIC scans")
+        return remarks
+
+
+# ---- the table ----
+
+_TEXTURE_WIDTH = 9
+_COLUMNS = (
+    [(("psnr_db", window), 8, ".2f") for window in WINDOWS]
+    + [(("ssim", window), 8, ".4f") for window in WINDOWS]
+    + [((name,), 8, form) for name, form in (("rmse_hu", ".1f"), ("mae_hu", ".1f"))]
+    + [(("bias_hu",), 8, "+.2f"), ((TEXTURE,), _TEXTURE_WIDTH, ".2f")]
+)
+_HEADS = (
+    f"{'':12}{'PSNR, dB':>24}{'SSIM':>24}{'error, HU':>24}{'texture':>9}",
+    f"{'':12}" + f"{'full':>8}{'lung':>8}{'mediast':>8}" * 2
+    + f"{'RMSE':>8}{'MAE':>8}{'mean':>8}{'SD, HU':>9}",
+)  # fmt: skip
+
+
+def table(study: Study, about: About) -> str:
+    """The text for a terminal: whole slices, then 64 x 64 patches; windows in the heading."""
+    slices = {(row.pseudonym, row.number) for row in study.rows}
+    windows = ", ".join(
+        f"{name} {w.low:g}..{w.high:g} ({w.width:g})" for name, w in WINDOWS.items()
+    )
+    lines = [
+        about.remarks()[0],
+        "; ".join(about.remarks()[1:]),
+        f"{len(slices)} slices of {len(study.patients())} patients; mean over a patient's slices, "
+        "then over patients",
+        f"windows, HU (range): {windows}",
+        f"errors: clipped to {HU_MIN:g}..{HU_MAX:g} HU; texture: lung less its Gaussian of 2 px",
+    ]
+    for part, title in (("whole", "whole slices"), ("patch", "64 x 64 patches")):
+        figures = study.overall(part)
+        heads = _HEADS if part == "whole" else [head[:-_TEXTURE_WIDTH] for head in _HEADS]
+        if figures:
+            lines += ["", f"{title:16}{heads[0][16:]}", heads[1]]
+            lines += [_line(name, of_method) for name, of_method in figures.items()]
+        if part == "whole":
+            lines.append(_line("normal dose", {TEXTURE: study.normal_dose_overall()}))
+    return "\n".join(lines)
+
+
+def _line(name: str, figures: dict) -> str:
+    cells = "".join(f"{_shown(_get(figures, path), form):>{n}}" for path, n, form in _COLUMNS)
+    return f"{name:12}{cells}".rstrip()
+
+
+def _get(figures: dict, path: tuple[str, ...]):
+    value = figures
+    for name in path:
+        value = value.get(name) if value is not None else None
+    return value
+
+
+def _shown(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
+
+
+# ---- summary.json ----
+
+
+def summary(study: Study, about: About) -> dict:
+    """The content of summary.json: JSON values alone, infinity and NaN as None."""
+    slices = {(row.pseudonym, row.number) for row in study.rows}
+    made = {
+        "format": FORMAT,
+        "slices": len(slices),
+        "patients": len(study.patients()),
+        "methods": study.overall(),
+        "patients_by_pseudonym": study.by_patient(),
+        "patches": study.overall("patch"),
+        NORMAL_DOSE: {
+            TEXTURE: study.normal_dose_overall(),
+            "patients_by_pseudonym": {
+                pseudonym: {TEXTURE: sd} for pseudonym, sd in study.normal_dose_by_patient().items()
+            },
+        },
+        "windows_hu": {name: list(window) for name, window in WINDOWS.items()},
+        "noise": about.degradation.as_json(),
+        "vgg_weights": about.vgg_weights,
+        "settings": about.settings,
+        "checkpoint": about.checkpoint,
+        "synthetic": about.synthetic,
+    }
+    return _json_value(made)
+
+
+def _json_value(value):
+    if isinstance(value, dict):
+        return {name: _json_value(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_value(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+# ---- metrics.csv ----
+
+_WINDOWED = ("psnr_db", "ssim", BODY_PSNR)
+_FIGURES = {f"{name}_{window}": (name, window) for name in _WINDOWED for window in WINDOWS} | {
+    name: (name,) for name in ("rmse_hu", "mae_hu", "bias_hu", TEXTURE)
+}
+CSV_COLUMNS = ("pseudonym", "slice", "part", "row", "column", "method", *_FIGURES)
+
+
+def _csv_lines(study: Study) -> Iterator[tuple]:
+    for row in study.rows:
+        values = (_shown(_get(row.figures, path), ".6g") for path in _FIGURES.values())
+        yield (row.pseudonym, row.number, row.part, *row.corner, row.method, *values)
+    for (pseudonym, number), sd in study.normal_dose_texture.items():
+        values = (_shown(sd, ".6g") if name == TEXTURE else "" for name in _FIGURES)
+        yield (pseudonym, number, "whole", 0, 0, NORMAL_DOSE, *values)
+
+
+def _write_csv(path: Path, study: Study) -> None:
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        lines = csv.writer(file)
+        lines.writerow(CSV_COLUMNS)
+        lines.writerows(_csv_lines(study))
+
+
+def write(folder: Path, study: Study, about: About) -> None:
+    """metrics.csv and summary.json, each complete or absent. Raises UserError (files.told).
+
+    metrics.csv has a line a method and slice or patch (row and column: the patch's first pixel in
+    the cropped slice), with "inf" for an infinite PSNR and nothing where nothing was measured.
+    """
+    with told(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / "metrics.csv", lambda part: _write_csv(part, study))
+        write_json(folder / "summary.json", summary(study, about))

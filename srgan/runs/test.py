@@ -1,0 +1,135 @@
+"""--run test: a checkpoint judged on patients that it has never seen."""
+
+import dataclasses
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from srgan import settings as all_settings
+from srgan.dose.image import Degradation
+from srgan.errors import UserError
+from srgan.evaluation import examples, methods, report, study
+from srgan.files import told
+from srgan.progress import Progress, log
+from srgan.scans import store as stores
+from srgan.settings import Settings
+from srgan.training import checkpoints
+
+SMALLEST = 16  # pixels; SSIM needs 11, and the lowest resolution 4
+
+
+def test(given: dict[str, Any]) -> int:
+    """The whole of it; returns the exit code. Raises UserError."""
+    trained = checkpoints.load(all_settings.make(given).checkpoint_dir)
+    settings = all_settings.make(given, trained.settings)
+    degradation = noise_of(settings, given)
+    with told(settings.report_dir):  # before the long work
+        settings.report_dir.mkdir(parents=True, exist_ok=True)
+    progress = Progress()
+    store = stores.open_or_build(settings, log, progress)
+    print(f"found {store.found}, used {store.used}, skipped {store.skipped}", flush=True)
+    slices = study_slices(store, held_out(trained, store, settings))
+    compared = methods.classical(degradation.scale) | networks(trained, settings)
+
+    about = about_this(trained, store, settings, degradation)
+    told_of = partial(_tell, progress, "slices")
+    made = study.run(compared, slices, degradation, settings.seed, told_of)
+    report.write(settings.report_dir, made, about)
+    told_of = partial(_tell, progress, "pictures of patients")
+    examples.write(settings.report_dir, made, compared, slices, about, settings.seed, told_of)
+    print(report.table(made, about))
+    print(f"\nmetrics.csv, summary.json and example-*.png are in {settings.report_dir}")
+    return 0
+
+
+def noise_of(settings: Settings, given: dict[str, Any]) -> Degradation:
+    """The noise to test at: what was given, else the geometric middle of the training's.
+
+    A given range or list is drawn from, one level a slice.
+    """
+    asked = Degradation.of(settings)
+    here = {name: getattr(asked, name) for name in ("noise_lambda", "noise_sigma") if name in given}
+    return dataclasses.replace(asked.middle(), **here)
+
+
+def held_out(trained: checkpoints.Trained, store: stores.Store, settings: Settings) -> list[int]:
+    """Indices of the slices of patients that the checkpoint neither trained nor validated on.
+
+    One known id, series or slice is enough to leave a patient out. With --split only its test
+    patients stay. Raises UserError where none is left.
+    """
+    seen = {r.pseudonym for r in store.records if is_seen(trained, store, r)}
+    everyone = {r.pseudonym for r in store.records}
+    if seen:
+        log(
+            f"{len(seen)} of {len(everyone)} patients were trained or validated on and are left out"
+        )
+    left = [
+        i
+        for i, record in enumerate(store.records)
+        if record.pseudonym not in seen
+        and (settings.split is None or record.role == "test")
+        and min(record.rows, record.columns) >= SMALLEST
+    ]
+    if not left:
+        rest = "no other is in the role test of --split" if settings.split else "no other is there"
+        raise UserError(
+            f"no patient in {settings.data} is left to test on: {len(seen)} of {len(everyone)} "
+            f"were trained or validated on, and {rest}; give --data with other patients"
+        )
+    return left
+
+
+def is_seen(trained: checkpoints.Trained, store: stores.Store, record: stores.Record) -> bool:
+    """Was this slice's patient, series or picture trained or validated on?"""
+    names = (
+        "patient:" + store.patients[record.pseudonym],
+        "series:" + record.series_hash,
+        "pixels:" + record.pixels_sha256,
+    )
+    return any(trained.hashed(name) in trained.seen for name in names)
+
+
+def study_slices(store: stores.Store, chosen: list[int]) -> list[study.StudySlice]:
+    """The chosen slices, numbered within each patient in the store's order.
+
+    Their pixels name their noise: a slice has the same in any folder.
+    """
+    counts, made = {}, []
+    for i in chosen:
+        record = store.records[i]
+        number = counts[record.pseudonym] = counts.get(record.pseudonym, 0) + 1
+        key = int(record.pixels_sha256[:16], 16)
+        hu = partial(store.hu, i)
+        made.append(study.StudySlice(record.pseudonym, number, record.spacing_mm, key, hu))
+    return made
+
+
+def networks(trained: checkpoints.Trained, settings: Settings) -> dict[str, methods.Method]:
+    """The checkpoint's models as methods; --precision auto is float32 here: exact before fast."""
+    import keras
+
+    from srgan.training import begin
+
+    wanted = "float32" if settings.precision == "auto" else settings.precision
+    keras.mixed_precision.set_global_policy(begin.precision(wanted))
+    models = trained.networks()
+    return {name: methods.network(models[name]) for name in ("srresnet", "srgan") if name in models}
+
+
+def about_this(trained, store, settings: Settings, degradation: Degradation) -> report.About:
+    return report.About(
+        degradation=degradation,
+        vgg_weights=trained.vgg_weights,
+        synthetic=store.synthetic,
+        settings=all_settings.record(settings),
+        checkpoint={
+            "step": trained.step,
+            "degradation": trained.degradation_json,
+            "synthetic": trained.synthetic,
+        },
+    )
+
+
+def _tell(progress: Callable[[int, int, str], None], text: str, done: int, total: int) -> None:
+    progress(done, total, text)

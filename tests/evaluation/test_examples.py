@@ -1,0 +1,73 @@
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+
+from srgan.dose.image import Degradation
+from srgan.evaluation import examples, methods, report, study
+from srgan.settings import Levels
+
+DEGRADATION = Degradation(Levels((1700.0,)), Levels((0.005,)), 4)
+ABOUT = report.About(DEGRADATION, "random", True, {}, {})
+
+
+@pytest.fixture(scope="module")
+def slices():
+    y, x = np.mgrid[-1:1:96j, -1:1:96j]
+    hu = np.where((x / 0.95) ** 2 + (y / 0.8) ** 2 < 1, 40.0, -1024.0)
+    for side in (-1, 1):
+        hu[((x + side * 0.45) / 0.33) ** 2 + (y / 0.6) ** 2 < 1] = -850
+    hu[40:44, 20:30] = 0  # a vessel in one lung
+    return [
+        study.StudySlice(name, n, (0.9, 0.7), n, lambda: hu)
+        for name in ("P0001", "P0002")
+        for n in (1, 2, 3)
+    ]
+
+
+def test_a_picture_a_patient_and_window_and_none_of_an_older_report(tmp_path, slices):
+    compared = methods.classical(4)
+    made = study.run(compared, slices, DEGRADATION, 0)
+    (tmp_path / "example-P0009-lung.png").write_bytes(b"")
+    assert examples.write(tmp_path, made, compared, slices, ABOUT, 0) == 4
+    names = [f"example-P000{p}-{w}.png" for p in (1, 2) for w in ("lung", "mediastinum")]
+    assert sorted(p.name for p in tmp_path.iterdir()) == names
+    picture = imageio.imread(tmp_path / names[0])
+    assert picture.shape[1] == 3 * (examples.PANEL + examples.GAP) + examples.GAP
+    assert picture.shape[0] > 2 * examples.PANEL * 0.9 / 0.7  # true proportions
+    assert picture.std() > 20
+
+
+def test_the_slice_is_the_median_of_the_best_network():
+    def row(number, method, rmse):
+        return study.Row("P0001", number, "whole", (0, 0), method, {"rmse_hu": rmse})
+
+    errors = {"bicubic": (1, 2, 3), "srresnet": (9, 4, 5), "srgan": (9, 9, 8)}
+    rows = [row(n, name, rmse) for name, of in errors.items() for n, rmse in enumerate(of, 1)]
+    made = study.Study(tuple(errors), tuple(rows), {})
+    assert examples.median_slices(made) == {"P0001": 3}  # of 4, 5, 9 by the srresnet
+
+
+def test_pictures_show_the_low_dose_that_was_judged(slices):
+    made = study.run(methods.classical(4), slices[:1], DEGRADATION, 5)
+    images = examples.outputs(slices[0], methods.classical(4), DEGRADATION, 5)
+    assert list(images) == ["normal dose", "low dose 24x24", "bicubic"]
+    error = np.sqrt(np.mean((images["bicubic"] - images["normal dose"]) ** 2))
+    judged = next(r for r in made.rows if (r.part, r.method) == ("whole", "bicubic"))
+    assert judged.figures["rmse_hu"] == pytest.approx(error, rel=1e-3)
+
+
+@pytest.mark.parametrize("window", examples.SHOWN)
+def test_the_region_lies_in_the_slice(slices, window):
+    normal = slices[0].hu().astype(np.float32)
+    for image in (normal, np.zeros_like(normal), np.full((50, 70), -1024, np.float32)):
+        rows, columns = examples.region(image, window)
+        assert rows.stop - rows.start == image.shape[0] // 4
+        assert columns.stop - columns.start == image.shape[1] // 4
+        assert 0 <= rows.start < rows.stop <= image.shape[0]
+        assert 0 <= columns.start < columns.stop <= image.shape[1]
+
+
+def test_the_middle_of_the_body_is_shown_in_the_mediastinum(slices):
+    rows, columns = examples.region(slices[0].hu().astype(np.float32), "mediastinum")
+    assert (rows.start + rows.stop) / 2 == pytest.approx(48, abs=2)
+    assert (columns.start + columns.stop) / 2 == pytest.approx(48, abs=2)

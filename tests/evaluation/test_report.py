@@ -1,0 +1,115 @@
+import csv
+import json
+import math
+
+import pytest
+
+from srgan.dose.image import Degradation
+from srgan.errors import BAD_INPUT, TRY_AGAIN, UserError
+from srgan.evaluation import report, study
+from srgan.settings import Levels
+
+WINDOWS = ("full", "lung", "mediastinum")
+
+
+def figures(value, part="whole"):
+    """Figures of one value each, with infinite PSNR in the full window."""
+    made = {
+        "psnr_db": {"full": math.inf, "lung": value, "mediastinum": value},
+        "ssim": dict.fromkeys(WINDOWS, value / 100),
+        "rmse_hu": value,
+        "mae_hu": value,
+        "bias_hu": -value,
+    }
+    if part == "whole":
+        made |= {study.BODY_PSNR: dict.fromkeys(WINDOWS), study.TEXTURE: None}
+    return made
+
+
+def row(pseudonym, number, part, method, value):
+    corner = (4, 8) if part == "patch" else (0, 0)
+    return study.Row(pseudonym, number, part, corner, method, figures(value, part))
+
+
+@pytest.fixture
+def made():
+    rows = [
+        row(name, number, part, method, 10.0 + number + bonus)
+        for name, number in (("P0001", 1), ("P0001", 2), ("P0002", 1))
+        for method, bonus in (("nearest", 0), ("bicubic", 1), ("srresnet", 2), ("srgan", 3))
+        for part in ("whole", "patch")
+    ]
+    texture = {("P0001", 1): 30.0, ("P0001", 2): None, ("P0002", 1): 20.0}
+    return study.Study(("nearest", "bicubic", "srresnet", "srgan"), tuple(rows), texture)
+
+
+@pytest.fixture
+def about():
+    degradation = Degradation(Levels((1700.0,)), Levels((0.005,)), 4)
+    checkpoint = {"step": 7, "score": math.nan, "synthetic": True}
+    return report.About(degradation, "random", True, {"scale": 4}, checkpoint)
+
+
+def test_summary_has_the_promised_form(tmp_path, made, about):
+    report.write(tmp_path, made, about)
+    text = (tmp_path / "summary.json").read_text()
+    assert not {"NaN", "Infinity"} & set(text.replace(",", " ").split())
+    found = json.loads(text)
+    assert (found["format"], found["slices"], found["patients"]) == (1, 3, 2)
+    assert list(found["methods"]) == ["nearest", "bicubic", "srresnet", "srgan"]
+    assert list(found["patches"]) == list(found["methods"])
+    assert list(found["patients_by_pseudonym"]) == ["P0001", "P0002"]
+    srgan = found["methods"]["srgan"]
+    assert srgan["psnr_db"] == {"full": None, "lung": 14.25, "mediastinum": 14.25}
+    assert srgan["ssim"] == pytest.approx(dict.fromkeys(WINDOWS, 0.1425))
+    assert (srgan["rmse_hu"], srgan["mae_hu"], srgan["bias_hu"]) == (14.25, 14.25, -14.25)
+    assert found["patients_by_pseudonym"]["P0001"]["srgan"]["rmse_hu"] == 14.5
+    assert found["normal_dose"]["lung_texture_sd_hu"] == 25.0
+    assert found["noise"]["noise_lambda"] == "1700"
+    assert found["vgg_weights"] == "random"
+    assert found["checkpoint"] == {"step": 7, "score": None, "synthetic": True}
+    assert found["synthetic"] is True
+
+
+def test_csv_has_a_line_a_method_and_part(tmp_path, made, about):
+    report.write(tmp_path, made, about)
+    with open(tmp_path / "metrics.csv", newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == len(made.rows) + 3
+    assert tuple(lines[0]) == report.CSV_COLUMNS
+    patch = next(line for line in lines if line["part"] == "patch")
+    assert (patch["row"], patch["column"], patch["method"]) == ("4", "8", "nearest")
+    assert (patch["psnr_db_full"], patch["psnr_db_lung"]) == ("inf", "11")
+    normal = [line for line in lines if line["method"] == "normal_dose"]
+    assert [line["lung_texture_sd_hu"] for line in normal] == ["30", "", "20"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["metrics.csv", "summary.json"]
+
+
+def test_table_names_windows_ranges_and_conditions(made, about):
+    text = report.table(made, about)
+    for words in (
+        "full -1024..3071 (4095)", "lung -1350..150 (1500)", "mediastinum -160..240 (400)",
+        "3 slices of 2 patients", "lambda 1700 photons", "VGG19 weights: random",
+        "SYNTHETIC scans", "trained on SYNTHETIC scans", "64 x 64 patches",
+    ):  # fmt: skip
+        assert words in text
+    first = next(line for line in text.splitlines() if line.startswith("srgan"))
+    assert first.split() == [
+        "srgan", "inf", *["14.25"] * 2, *["0.1425"] * 3, *["14.2"] * 2, "-14.25",
+    ]  # fmt: skip
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, made, about, monkeypatch):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write") as raised:
+        report.write(tmp_path / "file" / "report", made, about)
+    assert raised.value.exit_code == BAD_INPUT
+
+    def full(path, write):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(report, "write_whole", full)
+    with pytest.raises(UserError, match="No space") as raised:
+        report.write(tmp_path / "report", made, about)
+    assert raised.value.exit_code == TRY_AGAIN

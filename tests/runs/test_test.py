@@ -1,0 +1,144 @@
+"""--run test with a checkpoint that is made up; tests/runs/test_train.py trains a real one."""
+
+import dataclasses
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from srgan import settings as all_settings
+from srgan.errors import UserError
+from srgan.evaluation import examples, methods
+from srgan.runs import test as run
+from srgan.scans import store as stores
+from srgan.settings import Levels
+from srgan.training import checkpoints
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """What checkpoints.load gives, without a network."""
+
+    settings: dict
+    seen: frozenset = frozenset()
+    degradation_json: dict = dataclasses.field(default_factory=dict)
+    vgg_weights: str = "random"
+    step: int = 12
+    synthetic: bool = False
+
+    def hashed(self, text):
+        return checkpoints.hashed("salt", text)
+
+    def after(self, *names):
+        """The same, having seen these."""
+        return dataclasses.replace(self, seen=frozenset(map(self.hashed, names)))
+
+
+def record(pseudonym, series, pixels, role="train", size=64):
+    return SimpleNamespace(
+        pseudonym=pseudonym, series_hash=series, pixels_sha256=pixels, role=role, rows=size,
+        columns=size,
+    )  # fmt: skip
+
+
+STORE = SimpleNamespace(
+    patients={"P0001": "Ann", "P0002": "Bob", "P0003": "Cid"},
+    records=(
+        record("P0001", "s1", "x1"),
+        record("P0001", "s2", "x2", size=8),
+        record("P0002", "s3", "x3", "test"),
+        record("P0003", "s4", "x4", "validation"),
+        record("P0003", "s4", "x5", "validation"),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("seen", "left"),
+    [
+        ((), [0, 2, 3, 4]),
+        (("patient:Ann",), [2, 3, 4]),
+        (("series:s2",), [2, 3, 4]),  # the series of a slice that is too small itself
+        (("pixels:x5",), [0, 2]),  # one known slice: the whole patient
+        (("patient:Ann", "series:s4"), [2]),
+        (("patient:x5", "P0001", "s1"), [0, 2, 3, 4]),
+    ],
+)
+def test_a_patient_with_anything_known_is_left_out(seen, left, capsys):
+    settings = all_settings.make({})
+    trained = Trained({}).after(*seen)
+    assert run.held_out(trained, STORE, settings) == left
+    said = capsys.readouterr().err
+    assert ("of 3 patients were trained or validated on" in said) == (len(left) < 4)
+
+
+def test_with_a_split_only_its_test_patients_stay():
+    settings = all_settings.make({"split": Path("split.csv")})
+    assert run.held_out(Trained({}), STORE, settings) == [2]
+    with pytest.raises(UserError, match="--data with other patients"):
+        run.held_out(Trained({}).after("patient:Bob"), STORE, settings)
+
+
+def test_noise_is_the_middle_of_the_trainings_unless_given():
+    recorded = {"noise_lambda": Levels((400.0, 1600.0), True), "noise_sigma": Levels((0.01,))}
+
+    def noise(given):
+        return run.noise_of(all_settings.make(given, recorded), given)
+
+    assert noise({}).noise_lambda == Levels((800.0,))
+    assert noise({}).noise_sigma == Levels((0.01,))
+    asked = noise({"noise_lambda": Levels((1000.0, 2000.0), True)})
+    assert asked.noise_lambda == Levels((1000.0, 2000.0), True)
+    assert asked.noise_sigma == Levels((0.01,))
+
+
+@pytest.fixture
+def tested(small_scans, tmp_path, monkeypatch):
+    """Runs it on six tiny patients, two of whom were trained on; bicubic plays the SRResNet."""
+    folders = {name: tmp_path / name.removesuffix("_dir") for name in ("store_dir", "report_dir")}
+    given = {"data": small_scans, **folders}
+    settings = all_settings.make(given)
+    store = stores.open_or_build(settings, lambda text: None)
+    known = ["patient:" + store.patients[name] for name in ("P0001", "P0004")]
+    trained = Trained({"scale": 4, "seed": 3}).after(*known)
+    monkeypatch.setattr(checkpoints, "load", lambda folder: trained)
+    network = methods.classical(4)["bicubic"]
+    monkeypatch.setattr(run, "networks", lambda *_: {"srresnet": network})
+    return SimpleNamespace(run=lambda: run.test(given), folder=tmp_path / "report", store=store)
+
+
+def test_the_whole_run(tested, capsys):
+    assert tested.run() == 0
+    out = capsys.readouterr()
+    assert "srresnet" in out.out
+    assert "2 of 6 patients were trained or validated on and are left out" in out.err
+    summary = json.loads((tested.folder / "summary.json").read_text())
+    assert list(summary["patients_by_pseudonym"]) == ["P0002", "P0003", "P0005", "P0006"]
+    assert summary["methods"]["srresnet"] == summary["methods"]["bicubic"]
+    assert summary["settings"]["seed"] == 3
+    assert len(list(tested.folder.glob("example-*.png"))) == 8
+
+
+def test_no_patient_and_no_path_is_in_the_report_and_it_repeats(tested, small_scans, monkeypatch):
+    monkeypatch.setattr(examples, "MOST_PATIENTS", 1)
+    tested.run()
+    texts = [(tested.folder / name).read_text() for name in ("summary.json", "metrics.csv")]
+    for secret in (*tested.store.patients.values(), str(small_scans), str(tested.folder)):
+        assert not any(secret in text for text in texts)
+    tested.run()
+    assert len(list(tested.folder.glob("example-*.png"))) == 2
+    assert texts == [(tested.folder / n).read_text() for n in ("summary.json", "metrics.csv")]
+
+
+def test_a_report_folder_that_cannot_be_is_found_before_the_work(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(checkpoints, "load", lambda folder: Trained({}))
+    monkeypatch.setattr(stores, "open_or_build", lambda *_: pytest.fail("it read the scans"))
+    with pytest.raises(UserError, match="cannot write"):
+        run.test({"report_dir": tmp_path / "file" / "report"})
+
+
+def test_without_a_checkpoint(tmp_path):
+    with pytest.raises(UserError, match="no trained model"):
+        run.test({"checkpoint_dir": tmp_path})
