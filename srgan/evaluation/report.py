@@ -5,6 +5,7 @@ Patients have pseudonyms here, and no path is written.
 
 import csv
 import math
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,6 +165,13 @@ def _write_csv(path: Path, study: Study) -> None:
         lines.writerows(_csv_lines(study))
 
 
+def prepare(folder: Path) -> None:
+    """Make the folder and try a file in it, before the long work. Raises UserError (files.told)."""
+    with told(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+
+
 def write(folder: Path, study: Study, about: About) -> None:
     """metrics.csv and summary.json, each complete or absent. Raises UserError (files.told).
 
@@ -171,6 +179,5 @@ def write(folder: Path, study: Study, about: About) -> None:
     the cropped slice), with "inf" for an infinite PSNR and nothing where nothing was measured.
     """
     with told(folder):
-        folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / "metrics.csv", lambda part: _write_csv(part, study))
         write_json(folder / "summary.json", summary(study, about))

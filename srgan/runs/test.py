@@ -9,7 +9,6 @@ from srgan import settings as all_settings
 from srgan.dose.image import Degradation
 from srgan.errors import UserError
 from srgan.evaluation import examples, methods, report, study
-from srgan.files import told
 from srgan.progress import Progress, log
 from srgan.scans import store as stores
 from srgan.settings import Settings
@@ -23,8 +22,7 @@ def test(given: dict[str, Any]) -> int:
     trained = checkpoints.load(all_settings.make(given).checkpoint_dir)
     settings = all_settings.make(given, trained.settings)
     degradation = noise_of(settings, given)
-    with told(settings.report_dir):  # before the long work
-        settings.report_dir.mkdir(parents=True, exist_ok=True)
+    report.prepare(settings.report_dir)
     progress = Progress()
     store = stores.open_or_build(settings, log, progress)
     print(f"found {store.found}, used {store.used}, skipped {store.skipped}", flush=True)

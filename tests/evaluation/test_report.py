@@ -103,13 +103,15 @@ def test_table_names_windows_ranges_and_conditions(made, about):
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, made, about, monkeypatch):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write") as raised:
-        report.write(tmp_path / "file" / "report", made, about)
+        report.prepare(tmp_path / "file" / "report")
     assert raised.value.exit_code == BAD_INPUT
+    report.prepare(tmp_path / "new" / "report")
+    assert list((tmp_path / "new" / "report").iterdir()) == []
 
     def full(path, write):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(report, "write_whole", full)
     with pytest.raises(UserError, match="No space") as raised:
-        report.write(tmp_path / "report", made, about)
+        report.write(tmp_path, made, about)
     assert raised.value.exit_code == TRY_AGAIN
