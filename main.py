@@ -1,11 +1,13 @@
 """SRGAN for low-dose chest CT. `python main.py --help` lists every setting."""
 
+import os
 import sys
 
 from srgan import errors, settings
 
 
 def main(arguments: list[str]) -> int:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its start-up lines say nothing to a user
     try:
         run, given = settings.parse(arguments)
         if run == "train":

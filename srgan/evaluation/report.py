@@ -172,12 +172,21 @@ def prepare(folder: Path) -> None:
         tempfile.TemporaryFile(dir=folder).close()
 
 
-def write(folder: Path, study: Study, about: About) -> None:
+def write(folder: Path, studies: list[tuple[Study, About]]) -> None:
     """metrics.csv and summary.json, each complete or absent. Raises UserError (files.told).
+
+    The first study fills both; where there are more, at other noise levels, summary.json has each
+    one's noise and methods under "levels".
 
     metrics.csv has a line a method and slice or patch (row and column: the patch's first pixel in
     the cropped slice), with "inf" for an infinite PSNR and nothing where nothing was measured.
     """
+    study, about = studies[0]
+    made = summary(study, about)
+    if len(studies) > 1:
+        made["levels"] = [
+            {name: summary(*each)[name] for name in ("noise", "methods")} for each in studies
+        ]
     with told(folder):
         write_whole(folder / "metrics.csv", lambda part: _write_csv(part, study))
-        write_json(folder / "summary.json", summary(study, about))
+        write_json(folder / "summary.json", made)

@@ -1,6 +1,7 @@
 """--run test: a checkpoint judged on patients that it has never seen."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -11,7 +12,7 @@ from srgan.errors import UserError
 from srgan.evaluation import examples, methods, report, study
 from srgan.progress import Progress, log
 from srgan.scans import store as stores
-from srgan.settings import Settings
+from srgan.settings import Levels, Settings
 from srgan.training import checkpoints
 
 SMALLEST = 16  # pixels; SSIM needs 11, and the lowest resolution 4
@@ -31,11 +32,15 @@ def test(given: dict[str, Any]) -> int:
 
     about = about_this(trained, store, settings, degradation)
     told_of = partial(_tell, progress, "slices")
-    made = study.run(compared, slices, degradation, settings.seed, told_of)
-    report.write(settings.report_dir, made, about)
+    studies = []
+    for level in tabulated(degradation):
+        made = study.run(compared, slices, level, settings.seed, told_of)
+        studies.append((made, dataclasses.replace(about, degradation=level)))
+    report.write(settings.report_dir, studies)
     told_of = partial(_tell, progress, "pictures of patients")
+    made, about = studies[0]
     examples.write(settings.report_dir, made, compared, slices, about, settings.seed, told_of)
-    print(report.table(made, about))
+    print("\n\n".join(report.table(*each) for each in studies))
     print(f"\nmetrics.csv, summary.json and example-*.png are in {settings.report_dir}")
     return 0
 
@@ -43,11 +48,18 @@ def test(given: dict[str, Any]) -> int:
 def noise_of(settings: Settings, given: dict[str, Any]) -> Degradation:
     """The noise to test at: what was given, else the geometric middle of the training's.
 
-    A given range or list is drawn from, one level a slice.
+    A given range is drawn from, one level a slice; a list is tabulated.
     """
     asked = Degradation.of(settings)
     here = {name: getattr(asked, name) for name in ("noise_lambda", "noise_sigma") if name in given}
     return dataclasses.replace(asked.middle(), **here)
+
+
+def tabulated(degradation: Degradation) -> list[Degradation]:
+    """One degradation for each pair of listed levels; a range stays a range."""
+    levels = (degradation.noise_lambda, degradation.noise_sigma)
+    choices = [[x] if x.is_range else [Levels((value,)) for value in x.values] for x in levels]
+    return [Degradation(*pair, degradation.scale) for pair in itertools.product(*choices)]
 
 
 def held_out(trained: checkpoints.Trained, store: stores.Store, settings: Settings) -> list[int]:

@@ -96,12 +96,12 @@ class Trainer:
         return {"mse" if paper else "l1": loss}
 
     def _gan(self, low, normal, step):
-        """One update of each network on one batch, the output computed once."""
+        """One update of each network on one batch; output and its logits are computed once."""
         with tf.GradientTape() as generator_tape:
             output = self.generator(low, training=True)
             with tf.GradientTape() as discriminator_tape:
                 real = self.discriminator(normal, training=True)
-                fake = self.discriminator(tf.stop_gradient(output), training=True)
+                fake = self.discriminator(output, training=True)
                 real_loss = tf.reduce_mean(tf.nn.softplus(-real))
                 fake_loss = tf.reduce_mean(tf.nn.softplus(fake))
                 discriminator_loss = real_loss + fake_loss
@@ -112,8 +112,7 @@ class Trainer:
                 content = tf.reduce_mean(tf.square(self.features(output) - wanted))
                 losses["content"] = content
                 loss += CONTENT[self.content_mode] * content
-            opinion = self.discriminator(output, training=True)
-            losses["adversarial"] = tf.reduce_mean(tf.nn.softplus(-opinion))
+            losses["adversarial"] = tf.reduce_mean(tf.nn.softplus(-fake))
             loss += ADVERSARIAL * losses["adversarial"]
         weights = self.discriminator.trainable_variables
         optimizer = self.discriminator_optimizer

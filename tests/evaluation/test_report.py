@@ -51,7 +51,7 @@ def about():
 
 
 def test_summary_has_the_promised_form(tmp_path, made, about):
-    report.write(tmp_path, made, about)
+    report.write(tmp_path, [(made, about)])
     text = (tmp_path / "summary.json").read_text()
     assert not {"NaN", "Infinity"} & set(text.replace(",", " ").split())
     found = json.loads(text)
@@ -72,7 +72,7 @@ def test_summary_has_the_promised_form(tmp_path, made, about):
 
 
 def test_csv_has_a_line_a_method_and_part(tmp_path, made, about):
-    report.write(tmp_path, made, about)
+    report.write(tmp_path, [(made, about)])
     with open(tmp_path / "metrics.csv", newline="") as file:
         lines = list(csv.DictReader(file))
     assert len(lines) == len(made.rows) + 3
@@ -113,5 +113,13 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, made, about, monk
 
     monkeypatch.setattr(report, "write_whole", full)
     with pytest.raises(UserError, match="No space") as raised:
-        report.write(tmp_path, made, about)
+        report.write(tmp_path, [(made, about)])
     assert raised.value.exit_code == TRY_AGAIN
+
+
+def test_several_noise_levels_stand_side_by_side(tmp_path, made, about):
+    report.write(tmp_path, [(made, about), (made, about)])
+    found = json.loads((tmp_path / "summary.json").read_text())
+    assert len(found["levels"]) == 2
+    assert found["levels"][0]["noise"] == found["noise"]
+    assert list(found["levels"][1]["methods"]) == list(found["methods"])

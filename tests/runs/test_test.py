@@ -142,3 +142,10 @@ def test_a_report_folder_that_cannot_be_is_found_before_the_work(tmp_path, monke
 def test_without_a_checkpoint(tmp_path):
     with pytest.raises(UserError, match="no trained model"):
         run.test({"checkpoint_dir": tmp_path})
+
+
+def test_listed_noise_levels_are_tabulated_and_a_range_stays_one():
+    noise = run.Degradation(Levels((500.0, 1700.0)), Levels((0.002, 0.01), True), 4)
+    made = run.tabulated(noise)
+    assert [str(d.noise_lambda) for d in made] == ["500", "1700"]
+    assert {str(d.noise_sigma) for d in made} == {"0.002:0.01"}
