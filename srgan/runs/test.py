@@ -10,6 +10,7 @@ from srgan import settings as all_settings
 from srgan.dose.image import Degradation
 from srgan.errors import UserError
 from srgan.evaluation import examples, methods, report, study
+from srgan.networks import machine
 from srgan.progress import Progress, log
 from srgan.scans import store as stores
 from srgan.settings import Levels, Settings
@@ -117,12 +118,7 @@ def study_slices(store: stores.Store, chosen: list[int]) -> list[study.StudySlic
 
 def networks(trained: checkpoints.Trained, settings: Settings) -> dict[str, methods.Method]:
     """The checkpoint's models as methods; --precision auto is float32 here: exact before fast."""
-    import keras
-
-    from srgan.training import begin
-
-    wanted = "float32" if settings.precision == "auto" else settings.precision
-    keras.mixed_precision.set_global_policy(begin.precision(wanted))
+    machine.start("float32" if settings.precision == "auto" else settings.precision)
     models = trained.networks()
     return {name: methods.network(models[name]) for name in ("srresnet", "srgan") if name in models}
 

@@ -8,7 +8,7 @@ from typing import Any
 from srgan import settings as all_settings
 from srgan.errors import UserError
 from srgan.files import told
-from srgan.networks import vgg_file
+from srgan.networks import machine, vgg_file
 from srgan.progress import Progress, log
 from srgan.scans import store as stores
 from srgan.settings import Settings
@@ -42,7 +42,8 @@ def train(given: dict[str, Any]) -> int:
             data = _same_scans(saved, store, settings)
             if _is_finished(saved[1]):
                 return _say_finished(settings, saved[1])
-        from srgan.training import begin  # TensorFlow, from here on
+        machine.start(settings.precision)  # TensorFlow, from here on
+        from srgan.training import begin
 
         manifest = {
             "settings": all_settings.record(settings),

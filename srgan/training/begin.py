@@ -1,5 +1,7 @@
 """From settings to a training that can start: precision, networks, optimizers, and the plan."""
 
+import math
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from srgan.dose.image import Degradation
+from srgan.files import told
 from srgan.networks import discriminator, generator, perceptual
 from srgan.networks.vgg_file import VggWeights
 from srgan.progress import log
@@ -16,26 +19,7 @@ from srgan.settings import Settings
 from srgan.training import checkpoints, loop, plan
 from srgan.training.steps import Trainer
 
-TIMED_STEPS = 8
-
-
-def precision(wanted: str) -> str:
-    """Keras' policy for `--precision`; auto takes what this machine is fast at."""
-    if wanted == "auto":
-        wanted = _fast_precision()
-    return wanted if wanted == "float32" else f"mixed_{wanted}"
-
-
-def _fast_precision() -> str:
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability")
-        return "bfloat16" if capability and capability >= (8, 0) else "float16"
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return "float32"
-    return "bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"
+WARM_UP, TIMED_STEPS = 4, 12
 
 
 def begin(
@@ -47,13 +31,17 @@ def begin(
     saved: tuple[Path, dict] | None,
     started: float,
 ) -> loop.Run:
-    """A run at step 0 with a plan, or the saved one where it stopped. Raises UserError."""
-    tf.config.threading.set_inter_op_parallelism_threads(1)  # two: sometimes half the speed
-    policy = precision(settings.precision)
-    keras.mixed_precision.set_global_policy(policy)
+    """A run at step 0 with a plan, or the saved one where it stopped. Raises UserError.
+
+    started: time.monotonic() where the budget of minutes began.
+    """
     keras.utils.set_random_seed(settings.seed % 2**32)
     degradation = Degradation.of(settings)
-    manifest = {**manifest, "degradation": degradation.as_json(), "precision": policy}
+    manifest = {
+        **manifest,
+        "degradation": degradation.as_json(),
+        "precision": keras.mixed_precision.global_policy().name,
+    }
     run = loop.Run(
         settings=settings,
         plan=plan.Plan(1, 1),
@@ -121,48 +109,56 @@ def _adam(variables):
 
 
 def make_plan(run: loop.Run, with_gan: bool, started: float) -> plan.Plan:
-    """The plan of a new run, printed; minutes become steps by timing both stages first."""
+    """The plan of a new run, printed; minutes become steps by timing everything first."""
     s = run.settings
-    seconds = {}
-    began = time.monotonic()
-    loop.event(run, loop.validation_of(run), loop.enhance(run.trainer.average))
-    first_event_s = time.monotonic() - began
+    validation, output_of = loop.validation_of(run), loop.enhance(run.trainer.average)
+    loop.event(run, validation, output_of)  # the grid of the start; compiles as well
     if s.pretrain_steps is not None:
         made = plan.Plan(s.pretrain_steps, s.gan_steps)
         log(f"plan: {made.pretrain_steps} steps of pre-training, {made.gan_steps} of the GAN")
         return made
     log("timing a few steps of each stage")
-    seconds["pretrain"] = _time(run, run.trainer.pretrain_step)
-    seconds["gan"] = _time(run, run.trainer.gan_step) if with_gan else 1.0
+    pretrain_s = _time_steps(run, run.trainer.pretrain_step)
+    gan_s = _time_steps(run, run.trainer.gan_step) if with_gan else math.inf
+    event_s = _time_event(run, validation, output_of)
     made = plan.from_minutes(
         s.train_minutes,
         s.gan_share if with_gan else 0.0,
-        seconds["pretrain"],
-        seconds["gan"],
-        event_s=min(first_event_s, 6.0),  # the first one compiles as well
+        pretrain_s,
+        gan_s,
+        event_s,
         spent_s=time.monotonic() - started,
     )
     log(
         f"plan for {s.train_minutes:g} minutes: {made.pretrain_steps} steps of pre-training at "
-        f"{s.batch_size / seconds['pretrain']:.0f} images/s"
-        + (
-            f", {made.gan_steps} of the GAN at {s.batch_size / seconds['gan']:.0f}"
-            if with_gan
-            else ""
-        )
+        f"{s.batch_size / pretrain_s:.0f} images/s, {made.gan_steps} of the GAN at "
+        f"{s.batch_size / gan_s:.0f}"
     )
     return made
 
 
-def _time(run: loop.Run, update) -> float:
-    """Seconds of one step: the median of a few, every variable put back afterwards."""
+def _time_steps(run: loop.Run, update) -> float:
+    """Seconds of one step with its batch: a mean, every variable put back afterwards."""
     variables = run.trainer.variables()
     before = [v.numpy() for v in variables]
-    times = []
-    for low, normal in run.batches(0, 3 + TIMED_STEPS):
-        began = time.monotonic()
-        {name: float(loss) for name, loss in update(low, normal, tf.constant(1)).items()}
-        times.append(time.monotonic() - began)
+    for k, (low, normal) in enumerate(run.batches(0, 10**6)):
+        if k == WARM_UP:
+            began = time.monotonic()
+        if k == WARM_UP + TIMED_STEPS:
+            break
+        for loss in update(low, normal, tf.constant(1)).values():
+            float(loss)
+    seconds = (time.monotonic() - began) / TIMED_STEPS
     for variable, value in zip(variables, before, strict=True):
         variable.assign(value)
-    return float(np.median(times[3:]))
+    return seconds
+
+
+def _time_event(run: loop.Run, validation, output_of) -> float:
+    """Seconds of a validation with its grid and a save (a trial one, which goes again)."""
+    began = time.monotonic()
+    loop.event(run, validation, output_of)
+    folder = run.settings.checkpoint_dir
+    with told(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".trial-") as trial:
+        checkpoints.save_state(Path(trial), 0, run.trainer.state(), {})
+    return time.monotonic() - began
