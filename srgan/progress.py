@@ -24,22 +24,26 @@ def duration(seconds: float) -> str:
 
 
 class Progress:
-    """Call it with (done, total, text); it draws at most ten times a second."""
+    """Call it with (done, total, text); it draws at most ten times a second.
+
+    work: the share of all work that is done, where steps differ in cost.
+    """
 
     def __init__(self):
         self.start = self.drawn = time.monotonic()
-        self.total = None
+        self.total, self.first = None, 0.0
 
-    def __call__(self, done: int, total: int, text: str = "") -> None:
+    def __call__(self, done: int, total: int, text: str = "", work: float | None = None) -> None:
         now = time.monotonic()
+        work = done / max(total, 1) if work is None else work
         if total != self.total or done <= 1:
-            self.start, self.total = now, total
+            self.start, self.total, self.first = now, total, work
         finished = done >= total
         every = 0.1 if sys.stderr.isatty() else 30.0
         if now - self.drawn < every and not (finished and sys.stderr.isatty()):
             return
         self.drawn = now
-        left = (now - self.start) * (total - done) / max(done, 1)
+        left = (now - self.start) * (1 - work) / max(work - self.first, 1e-6)
         line = f"{text} {done}/{total}, {duration(left)} left"
         if sys.stderr.isatty():
             filled = "#" * (BAR * done // max(total, 1))

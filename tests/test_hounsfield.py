@@ -65,6 +65,18 @@ def test_bicubic_agrees_with_tensorflow_away_from_the_edges():
     assert np.abs(ours - theirs)[8:-8, 8:-8].max() < 2e-6
 
 
+def test_share_with_body_equals_scipys_opening():
+    from scipy import ndimage
+
+    rng = np.random.default_rng(0)
+    for share in (0.02, 0.1, 0.3, 0.6):
+        smooth = ndimage.gaussian_filter(rng.normal(size=(64, 96)), 2)
+        hu = np.where(smooth > np.quantile(smooth, 1 - share), 40, -1000)
+        opened = ndimage.binary_opening(hu[::2, ::2] > -500).mean()
+        assert h.has_body(hu, share=opened)
+        assert not h.has_body(hu, share=opened + 1e-6)
+
+
 def test_body_and_lung_of_a_simple_thorax():
     rows, columns = np.mgrid[:256, :256]
     body = ((rows - 128) / 90) ** 2 + ((columns - 128) / 110) ** 2 < 1

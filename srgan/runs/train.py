@@ -31,7 +31,8 @@ def train(given: dict[str, Any]) -> int:
         saved = None if settings.fresh else checkpoints.newest_state(settings.checkpoint_dir, log)
         if saved is not None:
             settings = continued(given, saved[1])
-        weights = vgg_file.find(_wanted_weights(settings, saved), log)
+        wanted = _wanted_weights(settings, saved)
+        weights = None if wanted == "auto" else vgg_file.find(wanted, log)  # wrong: told at once
         store = open_store(settings)
         started = time.monotonic()  # the budget counts from here
         slices, validation = sides(store, settings.crop)
@@ -42,6 +43,7 @@ def train(given: dict[str, Any]) -> int:
             data = _same_scans(saved, store, settings)
             if _is_finished(saved[1]):
                 return _say_finished(settings, saved[1])
+        weights = weights or vgg_file.find(wanted, log)
         machine.start(settings.precision)  # TensorFlow, from here on
         from srgan.training import begin
 

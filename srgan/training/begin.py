@@ -1,6 +1,5 @@
 """From settings to a training that can start: precision, networks, optimizers, and the plan."""
 
-import math
 import tempfile
 import time
 from collections.abc import Sequence
@@ -119,7 +118,7 @@ def make_plan(run: loop.Run, with_gan: bool, started: float) -> plan.Plan:
         return made
     log("timing a few steps of each stage")
     pretrain_s = _time_steps(run, run.trainer.pretrain_step)
-    gan_s = _time_steps(run, run.trainer.gan_step) if with_gan else math.inf
+    gan_s = _time_steps(run, run.trainer.gan_step) if with_gan else pretrain_s
     event_s = _time_event(run, validation, output_of)
     made = plan.from_minutes(
         s.train_minutes,
@@ -129,11 +128,12 @@ def make_plan(run: loop.Run, with_gan: bool, started: float) -> plan.Plan:
         event_s,
         spent_s=time.monotonic() - started,
     )
-    log(
-        f"plan for {s.train_minutes:g} minutes: {made.pretrain_steps} steps of pre-training at "
-        f"{s.batch_size / pretrain_s:.0f} images/s, {made.gan_steps} of the GAN at "
-        f"{s.batch_size / gan_s:.0f}"
+    text = (
+        f"{made.pretrain_steps} steps of pre-training at {s.batch_size / pretrain_s:.0f} images/s"
     )
+    if made.gan_steps:
+        text += f", {made.gan_steps} of the GAN at {s.batch_size / gan_s:.0f}"
+    log(f"plan for {s.train_minutes:g} minutes: {text}")
     return made
 
 

@@ -180,14 +180,18 @@ def newest_state(folder: Path, log) -> tuple[Path, dict] | None:
 
     A corrupt one is named and the one before it is used. Raises UserError where all are corrupt.
     """
-    folders = _folders(folder, "step")
-    for path in reversed(folders):
+    faults = []
+    for path in reversed(_folders(folder, "step")):
         try:
-            return path, _read(path)
+            manifest = _read(path)
         except UserError as error:
-            log(str(error))
-    if folders:
-        raise UserError(f"no usable checkpoint in {folder}; --fresh sets it aside and starts anew")
+            faults.append(str(error))
+            continue
+        for fault in faults:
+            log(f"{fault}: the one before it is used")
+        return path, manifest
+    if faults:
+        raise UserError(f"{faults[0]}; --fresh sets the run aside and starts anew")
     return None
 
 

@@ -1,6 +1,7 @@
 """The training itself: steps in order, and what the plan puts at each."""
 
 import signal
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,12 +61,14 @@ def train(run: Run) -> int:
     output_of = enhance(trainer.average)
     progress = Progress()
     with _signals(run):
-        step = run.step
+        step, shown = run.step, ""
+        began = time.monotonic(), step
         for low, normal in run.batches(run.step, plan.steps):
             step += 1
             stage = plan.stage(step)
             if stage == "gan" and step == plan.pretrain_steps + 1:
                 _start_gan(run)
+                began = time.monotonic(), step - 1
             rate = trainer.set_rates(plan, step)
             count = tf.constant(step if stage == "pretrain" else step - plan.pretrain_steps)
             update = trainer.pretrain_step if stage == "pretrain" else trainer.gan_step
@@ -74,16 +77,22 @@ def train(run: Run) -> int:
             figures = event(run, validation, output_of) if plan.is_event(step) else {}
             if plan.is_row(step):
                 means = rows.row(step, stage, rate, figures)
-                text = _status(stage, means)
+                shown = f"{_status(stage, means)}, {images_a_second(run, began, step):.0f} images/s"
                 if not all(np.isfinite(v) for v in means.values()):
-                    raise UserError(f"the training diverged before step {step}: {text}", DIVERGED)
+                    raise UserError(f"the training diverged before step {step}: {shown}", DIVERGED)
             if plan.is_event(step):
                 save(run)
-            progress(step, plan.steps, text if plan.is_row(step) else stage)
+            progress(step, plan.steps, shown, plan.work(step))
             if run.stop:
                 return _stopped(run)
     _last_picture(run, output_of)
     return 0
+
+
+def images_a_second(run: Run, began: tuple[float, int], step: int) -> float:
+    """Of this stage so far, validation and saves included. began: (time, step)."""
+    seconds, first = time.monotonic() - began[0], began[1]
+    return run.settings.batch_size * (step - first) / max(seconds, 1e-9)
 
 
 def _status(stage: str, means: dict[str, float]) -> str:

@@ -14,6 +14,7 @@ class Plan:
 
     pretrain_steps: int
     gan_steps: int
+    gan_cost: float = 10.0  # of a GAN step, in pre-training steps; for the time left alone
 
     @property
     def steps(self) -> int:
@@ -42,6 +43,12 @@ class Plan:
         done, total = self._within(step)
         return (done - 1) / max(total, 1)
 
+    def work(self, step: int) -> float:
+        """How much of all work is done at `step`, 0 to 1."""
+        gan = max(step - self.pretrain_steps, 0)
+        total = self.pretrain_steps + self.gan_cost * self.gan_steps
+        return (step - gan + self.gan_cost * gan) / total
+
     def as_json(self) -> dict:
         return dataclasses.asdict(self)
 
@@ -63,7 +70,8 @@ def from_minutes(
     stages = 2 if gan_share else 1
     left = max(60.0 * minutes - spent_s - stages * EVENTS * event_s, 0.0)
     gan_steps = math.ceil(gan_share * left / gan_s) if gan_share else 0
-    return Plan(max(1, math.floor((1 - gan_share) * left / pretrain_s)), gan_steps)
+    pretrain_steps = max(1, math.floor((1 - gan_share) * left / pretrain_s))
+    return Plan(pretrain_steps, gan_steps, gan_s / pretrain_s)
 
 
 def cosine(share: float, low: float = 0.01) -> float:

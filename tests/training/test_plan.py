@@ -29,9 +29,15 @@ def test_minutes_become_steps_by_the_measured_times():
     plan = from_minutes(10, 0.4, pretrain_s=0.1, gan_s=0.5, event_s=2.0, spent_s=20.0)
     left = 600 - 20 - 2 * EVENTS * 2.0
     assert plan.pretrain_steps == int(0.6 * left / 0.1)
+    assert plan.gan_cost == pytest.approx(5.0)
     assert abs(plan.gan_steps - 0.4 * left / 0.5) <= 1
     alone = from_minutes(10, 0.0, 0.1, 1.0, 2.0)
-    assert alone == Plan(int((600 - EVENTS * 2.0) / 0.1), 0)
+    assert (alone.pretrain_steps, alone.gan_steps) == (int((600 - EVENTS * 2.0) / 0.1), 0)
+
+
+def test_time_left_counts_a_gan_step_at_its_cost():
+    plan = Plan(100, 10, gan_cost=5.0)
+    assert [plan.work(s) for s in (0, 75, 100, 110)] == pytest.approx([0, 0.5, 2 / 3, 1])
 
 
 def test_a_tiny_budget_still_trains_a_step_of_each_stage():
