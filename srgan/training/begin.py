@@ -64,14 +64,14 @@ def begin(
 
 
 def label(settings: Settings, weights: VggWeights, synthetic: bool) -> str:
-    """What every picture says of its making."""
-    parts = [
-        "synthetic chest" if synthetic else "",
-        f"{settings.generator} generator x{settings.scale}",
-        f"noise: {settings.noise}, lambda {settings.noise_lambda}, sigma {settings.noise_sigma}",
-        f"content: {settings.content_loss}, VGG19 weights {weights.mode}",
-    ]
-    return " · ".join(p for p in parts if p)
+    """What every picture says of its making, on two lines."""
+    made = "SYNTHETIC chest, " if synthetic else ""
+    return (
+        f"{made}{settings.generator} generator x{settings.scale}, content: "
+        f"{settings.content_loss}, VGG19 weights: {weights.mode}\n"
+        f"{settings.noise} noise: lambda {settings.noise_lambda} photons, sigma "
+        f"{settings.noise_sigma} of 4095 HU"
+    )
 
 
 def trainer(run: loop.Run, weights: VggWeights, with_gan: bool) -> Trainer:
