@@ -78,11 +78,13 @@ class Trainer:
         for kept, variable in zip(self.average.variables, self.generator.variables, strict=True):
             kept.assign(kept + rate * (variable - kept))
 
-    def _update_generator(self, tape, loss, clip=None):
+    def _update_generator(self, tape, scaled_loss, clip=None):
+        """The loss is scaled on the tape (float16); the optimizer takes the scale out again."""
         weights = self.generator.trainable_variables
-        gradients = tape.gradient(self.generator_optimizer.scale_loss(loss), weights)
+        gradients = tape.gradient(scaled_loss, weights)
         if clip:
-            gradients, _ = tf.clip_by_global_norm(gradients, clip)
+            limit = clip * self.generator_optimizer.scale_loss(1.0)
+            gradients, _ = tf.clip_by_global_norm(gradients, limit)
         self.generator_optimizer.apply(gradients, weights)
 
     def _pretrain(self, low, normal, step):
@@ -91,7 +93,8 @@ class Trainer:
             error = output - normal
             paper = self.form == "paper"
             loss = tf.reduce_mean(tf.square(error) if paper else tf.abs(error))
-        self._update_generator(tape, loss, None if paper else CLIP)
+            scaled = self.generator_optimizer.scale_loss(loss)
+        self._update_generator(tape, scaled, None if paper else CLIP)
         self._average(step)
         return {"mse" if paper else "l1": loss}
 
@@ -105,6 +108,7 @@ class Trainer:
                 real_loss = tf.reduce_mean(tf.nn.softplus(-real))
                 fake_loss = tf.reduce_mean(tf.nn.softplus(fake))
                 discriminator_loss = real_loss + fake_loss
+                scaled_judge = self.discriminator_optimizer.scale_loss(discriminator_loss)
             losses = {"l1": tf.reduce_mean(tf.abs(output - normal))}
             loss = PIXEL * losses["l1"]
             if self.features is not None:
@@ -114,11 +118,11 @@ class Trainer:
                 loss += CONTENT[self.content_mode] * content
             losses["adversarial"] = tf.reduce_mean(tf.nn.softplus(-fake))
             loss += ADVERSARIAL * losses["adversarial"]
+            scaled = self.generator_optimizer.scale_loss(loss)
         weights = self.discriminator.trainable_variables
-        optimizer = self.discriminator_optimizer
-        scaled = optimizer.scale_loss(discriminator_loss)
-        optimizer.apply(discriminator_tape.gradient(scaled, weights), weights)
-        self._update_generator(generator_tape, loss)
+        gradients = discriminator_tape.gradient(scaled_judge, weights)
+        self._update_generator(generator_tape, scaled)
+        self.discriminator_optimizer.apply(gradients, weights)
         self._average(step)
         losses |= {
             "discriminator": discriminator_loss,

@@ -150,7 +150,8 @@ def test_what_a_user_can_get_wrong_is_one_line_and_exit_code_2(run_main, tmp_pat
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "more", ["--scale 2", "--scale 1", "--generator paper", "--content-loss pixel",
-             "--vgg-weights none", "--gan-share 0 --train-minutes 0.05", "--content-loss vgg22"]
+             "--vgg-weights none", "--gan-share 0 --train-minutes 0.05", "--content-loss vgg22",
+             "--precision float16", "--precision bfloat16"]
 )  # fmt: skip
 def test_every_form_trains(small_scans, run_main, tmp_path, more):
     steps = "" if "minutes" in more else "--pretrain-steps 2 --gan-steps 1"
