@@ -45,7 +45,7 @@ def train(given: dict[str, Any]) -> int:
                 return _say_finished(settings, saved[1])
         weights = weights or vgg_file.find(wanted, log)
         machine.start(settings.precision)  # TensorFlow, from here on
-        from srgan.training import begin
+        from srgan.training import begin, loop
 
         manifest = {
             "settings": all_settings.record(settings),
@@ -53,7 +53,7 @@ def train(given: dict[str, Any]) -> int:
             "data": data,
         }
         run = begin.begin(settings, weights, slices, validation, manifest, saved, started)
-        code = begin.loop.train(run)
+        code = loop.train(run)
     if code == 0:
         print(f"trained {run.plan.steps} steps; models in {settings.checkpoint_dir}")
     return code
