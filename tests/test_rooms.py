@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 ORDER = [
-    "errors", "files", "progress", "settings", "hounsfield", "scans", "dose", "metrics",
+    "errors", "files", "lock", "progress", "settings", "hounsfield", "scans", "dose", "metrics",
     "pictures", "pairs", "networks", "training", "evaluation", "runs",
 ]  # fmt: skip
 TENSORFLOW = {"networks", "training"}  # may import it at the top

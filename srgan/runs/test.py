@@ -12,7 +12,9 @@ from srgan.errors import UserError
 from srgan.evaluation import examples, methods, report, study
 from srgan.networks import machine
 from srgan.progress import Progress, log
+from srgan.runs.train import open_store
 from srgan.scans import store as stores
+from srgan.scans.index import known_by
 from srgan.settings import Levels, Settings
 from srgan.training import checkpoints
 
@@ -26,8 +28,7 @@ def test(given: dict[str, Any]) -> int:
     degradation = noise_of(settings, given)
     report.prepare(settings.report_dir)
     progress = Progress()
-    store = stores.open_or_build(settings, log, progress)
-    print(f"found {store.found}, used {store.used}, skipped {store.skipped}", flush=True)
+    store = open_store(settings)
     slices = study_slices(store, held_out(trained, store, settings))
     compared = methods.classical(degradation.scale) | networks(trained, settings)
 
@@ -93,12 +94,7 @@ def held_out(trained: checkpoints.Trained, store: stores.Store, settings: Settin
 
 def is_seen(trained: checkpoints.Trained, store: stores.Store, record: stores.Record) -> bool:
     """Was this slice's patient, series or picture trained or validated on?"""
-    names = (
-        "patient:" + store.patients[record.pseudonym],
-        "series:" + record.series_hash,
-        "pixels:" + record.pixels_sha256,
-    )
-    return any(trained.hashed(name) in trained.seen for name in names)
+    return any(trained.hashed(name) in trained.seen for name in known_by(record, store.patients))
 
 
 def study_slices(store: stores.Store, chosen: list[int]) -> list[study.StudySlice]:

@@ -11,6 +11,7 @@ from srgan.files import told
 from srgan.networks import machine, vgg_file
 from srgan.progress import Progress, log
 from srgan.scans import store as stores
+from srgan.scans.index import known_by
 from srgan.settings import Settings
 from srgan.training import checkpoints
 from srgan.training.plan import Plan
@@ -38,7 +39,7 @@ def train(given: dict[str, Any]) -> int:
         slices, validation = sides(store, settings.crop)
         if saved is None:
             _set_old_run_aside(settings)
-            data = what_is_seen(store, settings.crop)
+            data = what_is_seen(store)
         else:
             data = _same_scans(saved, store, settings)
             if _is_finished(saved[1]):
@@ -120,16 +121,13 @@ def large_enough(store: stores.Store, role: str, crop: int) -> list[int]:
     ]
 
 
-def what_is_seen(store: stores.Store, crop: int, salt: str | None = None) -> dict:
+def what_is_seen(store: stores.Store, salt: str | None = None) -> dict:
     """Salted hashes of every patient, series and slice that is trained or validated on."""
     salt = salt or secrets.token_hex(16)
     seen = set()
     for role in ("train", "validation"):
         for i in store.with_role(role):
-            record = store.records[i]
-            seen.add("patient:" + store.patients[record.pseudonym])
-            seen.add("series:" + record.series_hash)
-            seen.add("pixels:" + record.pixels_sha256)
+            seen.update(known_by(store.records[i], store.patients))
     return {
         "salt": salt,
         "seen": sorted(checkpoints.hashed(salt, text) for text in seen),
@@ -140,7 +138,7 @@ def what_is_seen(store: stores.Store, crop: int, salt: str | None = None) -> dic
 
 def _same_scans(saved: tuple[Path, dict], store: stores.Store, settings: Settings) -> dict:
     data = saved[1]["data"]
-    if what_is_seen(store, settings.crop, data["salt"]) != data:
+    if what_is_seen(store, data["salt"]) != data:
         raise UserError(
             f"the run in {settings.checkpoint_dir} was trained on other scans than --data "
             f"{settings.data} holds now: name its scans to continue, or add --fresh to start anew"

@@ -42,6 +42,15 @@ class Record:
     pixels_sha256: str
 
 
+def known_by(record: Record, patients: dict[str, str]) -> tuple[str, str, str]:
+    """What a slice is recognised by in another store: its patient, its series, its pixels."""
+    return (
+        "patient:" + patients[record.pseudonym],
+        "series:" + record.series_hash,
+        "pixels:" + record.pixels_sha256,
+    )
+
+
 @dataclass(frozen=True)
 class Store:
     """An opened store; counts are of files, used + skipped = found."""

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from srgan import lock
 from srgan.files import told
-from srgan.scans import catalogue, lock, synthetic
+from srgan.scans import catalogue, synthetic
 from srgan.scans.scan import Catalogue
 from srgan.settings import Settings
 

@@ -7,9 +7,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from srgan import lock
 from srgan.errors import TRY_AGAIN, UserError
 from srgan.files import sync, told, write_whole
-from srgan.scans import catalogue, lock, sources
+from srgan.scans import catalogue, sources
 from srgan.scans.choose import Ledger, Picked, take
 from srgan.scans.index import (
     FORMAT,

@@ -14,12 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # Windows: no lock there
-    fcntl = None
-
-from srgan import __version__, settings
+from srgan import __version__, lock, settings
 from srgan.errors import TRY_AGAIN, UserError
 from srgan.files import sync, told, write_json
 
@@ -231,16 +226,13 @@ def only_writer(folder: Path):
         folder.mkdir(parents=True, exist_ok=True)
         handle = open(folder / ".lock", "a+")  # noqa: SIM115
     with handle:
-        if fcntl is not None:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                handle.seek(0)
-                raise UserError(
-                    f"{folder} is held by another training (process {handle.read(20).strip()}); "
-                    f"wait for it, or name another --checkpoint-dir",
-                    TRY_AGAIN,
-                ) from error
+        if lock.take(handle.fileno()) is False:
+            handle.seek(0)
+            raise UserError(
+                f"{folder} is held by another training (process {handle.read(20).strip()}); "
+                f"wait for it, or name another --checkpoint-dir",
+                TRY_AGAIN,
+            )
         handle.truncate(0)
         handle.write(f"{os.getpid()}\n")
         handle.flush()

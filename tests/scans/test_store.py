@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from srgan import lock
 from srgan.errors import BAD_INPUT, TRY_AGAIN, Skip, UserError
-from srgan.scans import catalogue, index, lock, sources, synthetic
+from srgan.scans import catalogue, index, sources, synthetic
 from srgan.scans.scan import Catalogue, Scan, Skipped, Slice
 from srgan.scans.store import open_or_build
 from srgan.settings import Settings

@@ -1,4 +1,4 @@
-"""One builder at a time: a lock that the system lets go of when its holder dies."""
+"""One writer at a time: a lock that the system lets go of when its holder dies."""
 
 import os
 import time
@@ -24,12 +24,12 @@ def held(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[boo
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        state = _try(handle)
+        state = take(handle)
         if state is False:
             on_wait()
         while state is False:  # asking again and again lets a signal in
             time.sleep(0.2)
-            state = _try(handle)
+            state = take(handle)
         yield state is True
     finally:
         os.close(handle)
@@ -42,13 +42,13 @@ def is_free(path: Path) -> bool:
     except OSError:
         return False
     try:
-        return _try(handle) is True
+        return take(handle) is True
     finally:
         os.close(handle)
 
 
-def _try(handle: int) -> bool | None:
-    """True: ours now. False: another's. None: this file system has no locks."""
+def take(handle: int) -> bool | None:
+    """Ask for the lock of an open file. True: ours now. False: another's. None: no locks here."""
     if fcntl is None:
         return None
     try:
