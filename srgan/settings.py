@@ -12,7 +12,8 @@ from typing import Any
 
 from srgan.errors import UserError
 
-RUNS = ("train", "test")
+RUNS = ("train", "test", "simulate")
+JUDGED = ("train", "test")  # the runs that have a store and a checkpoint
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,17 @@ def _choice(*allowed):
     return parse
 
 
+def _dose(text: str) -> Levels:
+    levels = Levels.parse(text)
+    if not 0 < levels.low <= levels.high <= 1:
+        raise ValueError(f"{text!r} must lie above 0 and at most at 1, the scan's own dose")
+    return levels
+
+
+def _photons(text: str) -> float | str:
+    return text if text == "auto" else _count_of_photons(text)
+
+
 def _lambda(text: str) -> Levels:
     levels = Levels.parse(text)
     if levels.low <= 0:
@@ -95,6 +107,14 @@ _count = _number(int, 0, 10**9, "a whole number, 0 or more")
 _size = _number(int, 8, 4096, "a whole number of pixels from 8 to 4096")
 _batch = _number(int, 1, 4096, "a whole number from 1 to 4096")
 _share = _number(float, 0.0, 0.95, "a share from 0 to 0.95")
+_count_of_photons = _number(float, 1.0, 1e12, "auto or a number of photons from 1 to 1e12")
+_counts = _number(float, 0.0, 1e6, "a number of counts from 0 to 1e6")
+_per_mm = _number(float, 0.005, 0.1, "an attenuation from 0.005 to 0.1 per mm")
+_views = _number(int, 16, 4096, "a whole number from 16 to 4096")
+_bowtie = _number(float, 0.0, 1.0, "a number from 0 to 1")
+_cutoff = _number(float, 0.05, 5.0, "a frequency from 0.05 to 5 per mm")
+_noise_hu = _number(float, 0.1, 1000.0, "a noise from 0.1 to 1000 HU")
+_realisations = _number(int, 1, 100, "a whole number from 1 to 100")
 _seed = _number(int, 0, 2**63 - 1, "a whole number, 0 or more")
 
 
@@ -109,13 +129,13 @@ class Settings:
     """All settings of one call; the field's name is the flag's, with - for _."""
 
     data: Path = _setting(
-        Path("data"), Path, "folder with scans: LUNA16, DICOM, or both", record=False
+        Path("data"), Path, "folder with scans: LUNA16, DICOM, or both", JUDGED, record=False
     )
     split: Path | None = _setting(
-        None, Path, "CSV patient_id,role (train, validation, test)", record=False
+        None, Path, "CSV patient_id,role (train, validation, test)", JUDGED, record=False
     )
     patients: Path | None = _setting(
-        None, Path, "CSV series_uid,patient_id for scans without a patient", record=False
+        None, Path, "CSV series_uid,patient_id for scans without a patient", JUDGED, record=False
     )
     train_minutes: float = _setting(
         20.0, _minutes, "budget of both stages", ("train",), "minutes", resume=False
@@ -133,17 +153,43 @@ class Settings:
     batch_size: int = _setting(16, _batch, "patches a step", ("train",), "patches")
     crop: int = _setting(64, _size, "normal-dose patch, square", ("train",), "pixels")
     scale: int = _setting(4, _choice(1, 2, 4), "enlargement: 1, 2 or 4", ("train",))
-    noise: str = _setting("image", _choice("image"), "dose model: image (Poisson + Gaussian)")
+    noise: str = _setting(
+        "image", _choice("image", "projection"),
+        "dose model: image (Poisson + Gaussian on the slice) or projection (docs/dose.md)", JUDGED,
+    )  # fmt: skip
     noise_lambda: Levels = _setting(
         Levels((500.0, 5000.0), True), _lambda,
-        "photons at full scale; A:B is drawn log-uniform; test: geometric middle of the training's",
-        unit="photons",
+        "image noise: photons at full scale; A:B is drawn log-uniform; test: geometric middle of "
+        "the training's, or a list A,B", JUDGED, unit="photons",
     )  # fmt: skip
     noise_sigma: Levels = _setting(
         Levels((0.002, 0.01), True), _sigma,
-        "SD of the Gaussian part; A:B is drawn log-uniform; test: geometric middle",
-        unit="of 4095 HU",
+        "image noise: SD of the Gaussian part; A:B is drawn log-uniform; test: geometric middle, "
+        "or a list A,B", JUDGED, unit="of 4095 HU",
     )  # fmt: skip
+    dose: Levels = _setting(
+        Levels((0.1, 0.5), True), _dose,
+        "projection noise: fraction of the scan's own dose; A:B is drawn log-uniform; test: "
+        "geometric middle, or a list A,B; simulate: one value", unit="of the scan's dose",
+    )  # fmt: skip
+    photons: float | str = _setting(
+        "auto", _photons,
+        "of a reading at 360 views and 0.70 mm; auto: matched to the noise of the slices",
+    )  # fmt: skip
+    noise_hu: float | None = _setting(
+        None, _noise_hu, "instead of photons: SD in HU of soft tissue at full dose; "
+        "simulate without --input: of a 30 cm water cylinder, prints the photons",
+    )  # fmt: skip
+    electronic_noise: float = _setting(10.0, _counts, "SD of a reading at 360 views", unit="counts")
+    mu_water: float = _setting(0.0192, _per_mm, "attenuation of water", unit="1/mm")
+    views: int = _setting(360, _views, "of the modelled scanner over 180 degrees")
+    bowtie: float = _setting(0.25, _bowtie, "filter before the patient, 0 none to 1 flat water")
+    filter_cutoff: float = _setting(
+        0.74, _cutoff, "zero of the reconstruction's Hann window", unit="1/mm"
+    )
+    realisations: int = _setting(
+        1, _realisations, "noise realisations of each training slice in the store", ("train",)
+    )
     generator: str = _setting(
         "fast", _choice("fast", "paper"), "network: fast or paper (Ledig et al. 2017)", ("train",)
     )
@@ -155,11 +201,11 @@ class Settings:
         "auto", str, "auto, imagenet, random, none, or the path of a VGG19 .h5", ("train",)
     )
     store_dir: Path = _setting(
-        Path("store"), Path, "where the chosen slices are kept", record=False, resume=True
+        Path("store"), Path, "where the chosen slices are kept", JUDGED, record=False, resume=True
     )
     precision: str = _setting(
         "auto", _choice("auto", "float32", "bfloat16", "float16"),
-        "of the networks: auto, float32, bfloat16 or float16", resume=True,
+        "of the networks: auto, float32, bfloat16 or float16", JUDGED, resume=True,
     )  # fmt: skip
     seed: int = _setting(0, _seed, "of everything drawn")
     fresh: bool = _setting(
@@ -169,11 +215,27 @@ class Settings:
         Path("train"), Path, "grids and log.csv", ("train",), record=False, resume=True
     )
     checkpoint_dir: Path = _setting(
-        Path("checkpoint"), Path, "checkpoints", record=False, resume=True
+        Path("checkpoint"), Path, "checkpoints", JUDGED, record=False, resume=True
     )
     report_dir: Path = _setting(
         Path("report"), Path, "table, csv, json, pictures", ("test",), record=False, resume=True
     )
+    input: Path | None = _setting(
+        None, Path, "the scan: a folder with one DICOM series, or a MetaImage header",
+        ("simulate",), record=False,
+    )  # fmt: skip
+    output: Path | None = _setting(
+        None, Path, "new folder for the low-dose copy of the scan", ("simulate",), record=False
+    )
+
+
+NOISE_SETTINGS = {
+    "image": ("noise_lambda", "noise_sigma"),
+    "projection": (
+        "dose", "photons", "noise_hu", "electronic_noise", "mu_water", "views", "bowtie",
+        "filter_cutoff", "realisations",
+    ),
+}  # fmt: skip
 
 
 def fields(run: str | None = None):
@@ -228,7 +290,7 @@ def parse(arguments: list[str]) -> tuple[str, dict[str, Any]]:
         raise UserError(f"cannot read {error.filename}: {error.strerror}") from error
     run = given.pop("run")
     if run not in RUNS:
-        raise UserError(f"--run {run}: there is {' and '.join(RUNS)}")
+        raise UserError(f"--run {run}: there is {', '.join(RUNS)}")
     values = {}
     for f in fields():
         text = given[f.name]
@@ -240,6 +302,9 @@ def parse(arguments: list[str]) -> tuple[str, dict[str, Any]]:
             values[f.name] = text if text is True else f.metadata["parse"](text)
         except ValueError as error:
             raise UserError(f"{flag(f.name)}: {error}") from error
+    dose = values.get("dose")
+    if run == "train" and dose is not None and not dose.is_range and len(dose.values) > 1:
+        raise UserError("--dose: a list is for --run test; give one value or a range LOW:HIGH")
     return run, values
 
 
@@ -248,6 +313,14 @@ def make(given: dict[str, Any], recorded: dict[str, Any] | None = None) -> Setti
     settings = Settings(**{**(recorded or {}), **given})
     if (settings.pretrain_steps is None) != (settings.gan_steps is None):
         raise UserError("--pretrain-steps and --gan-steps go together")
+    for model, names in NOISE_SETTINGS.items():
+        wrong = [name for name in names if name in given and model != settings.noise]
+        if wrong:
+            raise UserError(
+                f"{flag(wrong[0])} belongs to --noise {model}; this is --noise {settings.noise}"
+            )
+    if settings.noise_hu is not None and settings.photons != "auto":
+        raise UserError("--photons and --noise-hu exclude each other: one follows from the other")
     if settings.crop % settings.scale:
         raise UserError(f"--crop {settings.crop} is not a multiple of --scale {settings.scale}")
     return settings

@@ -66,7 +66,7 @@ def test_record_comes_back_and_holds_no_path():
     _, given = parse("--run train --noise-lambda 1700 --split secret.csv --data secret --seed 5")
     kept = settings.record(settings.make(given))
     assert "secret" not in str(kept)
-    back = settings.make(settings.from_record(kept))
+    back = settings.make({}, settings.from_record(kept))
     assert back.noise_lambda == Levels((1700.0,))
     assert back.seed == 5
     with pytest.raises(UserError, match="lacks"):
