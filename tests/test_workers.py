@@ -1,0 +1,81 @@
+"""Results come in the order of the tasks, and nothing is left running."""
+
+import multiprocessing
+import os
+import signal
+import time
+
+import pytest
+
+from srgan import workers
+from srgan.errors import TRY_AGAIN, Skip, UserError
+
+_added = 0
+
+
+def set_added(value):
+    global _added
+    _added = value
+
+
+def slow_first(task):
+    time.sleep(0.3 if task == 0 else 0)
+    return task + _added, os.getpid()
+
+
+def refuse(task):
+    raise Skip("damaged", str(task)) if task else UserError("no space", TRY_AGAIN)
+
+
+def die(task):
+    if task == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return task
+
+
+def wait(task):
+    time.sleep(0 if task == 0 else 60)
+    return task
+
+
+@pytest.fixture
+def two_cpus(monkeypatch):
+    monkeypatch.setattr(workers, "cpus", lambda: 2)
+
+
+def test_results_come_in_the_order_of_the_tasks_from_several_processes(two_cpus):
+    results = list(workers.in_order(slow_first, range(12), set_added, (100,)))
+    assert [value for value, _ in results] == list(range(100, 112))
+    assert len({pid for _, pid in results} - {os.getpid()}) == 2
+
+
+@pytest.mark.parametrize(("count", "tasks"), [(1, range(3)), (8, [0]), (8, [])])
+def test_one_cpu_or_one_task_starts_no_process(monkeypatch, count, tasks):
+    monkeypatch.setattr(workers, "cpus", lambda: count)
+    try:
+        results = list(workers.in_order(slow_first, tasks, set_added, (5,)))
+    finally:
+        set_added(0)
+    assert results == [(task + 5, os.getpid()) for task in tasks]
+
+
+def test_what_the_function_raises_is_raised_here_whole(two_cpus):
+    with pytest.raises(UserError, match="no space") as error:
+        list(workers.in_order(refuse, range(2)))
+    assert error.value.exit_code == TRY_AGAIN
+
+
+def test_a_lost_process_is_told_and_may_be_tried_again(two_cpus):
+    with pytest.raises(UserError, match="worker process was lost") as error:
+        list(workers.in_order(die, range(8)))
+    assert error.value.exit_code == TRY_AGAIN
+
+
+def test_leaving_early_ends_the_processes_at_once(two_cpus):
+    before = set(multiprocessing.active_children())
+    results = workers.in_order(wait, range(8))
+    assert next(results) == 0
+    start = time.monotonic()
+    results.close()
+    assert time.monotonic() - start < 5
+    assert set(multiprocessing.active_children()) <= before
