@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from srgan import pairs
-from srgan.dose.image import Degradation
+from srgan.dose.degradation import Degradation
 from srgan.networks import machine
 from srgan.scans import synthetic
 from srgan.settings import Settings

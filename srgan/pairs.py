@@ -3,38 +3,55 @@
 Crop, flip and turn, noise at full resolution, clip, area mean, and only then the networks' range.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from srgan.dose.image import Degradation, degrade
+from srgan.dose.cache import Cached
+from srgan.dose.degradation import Degradation, degrade
 from srgan.hounsfield import HU_MAX, HU_MIN, hu_to_network
+from srgan.streams import TRAIN, generator_of
 
-TRAIN, VALIDATION = 0, 1  # streams of random numbers
 INSIDE_HU = -930.0  # the noise of air stays below it, lung above
 INSIDE_SHARE = 0.5
 TRIES = 8
 
 
-def generator_of(seed: int, stream: int, k: int) -> np.random.Generator:
-    """Random numbers of batch k; k in the highest word keeps neighbouring batches apart."""
-    return np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, stream, k]))
+@dataclass(frozen=True)
+class Side:
+    """The slices of the training or the validation patients, and their noise.
+
+    slices: (rows, columns) int16 HU each. noise: one of each slice where the dose model works in
+    the projections, else None.
+    """
+
+    slices: Sequence[np.ndarray]
+    noise: Sequence[Cached] | None = None
 
 
-def crop_patch(hu: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """A random (size, size) patch of a slice, mostly inside the body, flipped and turned."""
+def patch_of(hu: np.ndarray, size: int, rng: np.random.Generator) -> Callable:
+    """A random (size, size) patch of a slice, mostly inside the body, flipped and turned.
+
+    Returned as the function that cuts it, from the slice and from whatever lies on its pixels.
+    """
     for _ in range(TRIES):
         row = rng.integers(hu.shape[0] - size + 1)
         column = rng.integers(hu.shape[1] - size + 1)
-        patch = hu[row : row + size, column : column + size]
-        if np.count_nonzero(patch > INSIDE_HU) >= INSIDE_SHARE * patch.size:
+        place = (slice(row, row + size), slice(column, column + size))
+        if np.count_nonzero(hu[place] > INSIDE_HU) >= INSIDE_SHARE * size**2:
             break
-    patch = np.rot90(patch, rng.integers(4))
-    return patch[:, ::-1] if rng.integers(2) else patch
+    turns, flipped = rng.integers(4), rng.integers(2)
+
+    def cut(image: np.ndarray) -> np.ndarray:
+        patch = np.rot90(image[place], turns)
+        return patch[:, ::-1] if flipped else patch
+
+    return cut
 
 
 def batch(
-    slices: Sequence[np.ndarray],
+    side: Side,
     n: int,
     crop: int,
     degradation: Degradation,
@@ -44,20 +61,31 @@ def batch(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Batch k: (low dose, normal dose), float32 in the networks' range.
 
-    slices: (rows, columns) int16 HU, each at least crop x crop. Shapes (n, crop/scale, crop/scale,
-    1) and (n, crop, crop, 1).
+    Every slice of the side is at least crop x crop. Shapes (n, crop/scale, crop/scale, 1) and
+    (n, crop, crop, 1).
     """
     rng = generator_of(seed, stream, k)
     normal = np.empty((n, crop, crop), np.float32)
+    fields = np.empty((2, n, crop, crop), np.float32) if side.noise is not None else None
     for i in range(n):
-        normal[i] = crop_patch(slices[rng.integers(len(slices))], crop, rng)
+        number = rng.integers(len(side.slices))
+        hu = side.slices[number]
+        cut = patch_of(hu, crop, rng)
+        normal[i] = cut(hu)
+        if fields is not None:
+            noise = side.noise[number]
+            which = rng.integers(len(noise.stored))
+            signs = 2 * rng.integers(2, size=2) - 1  # noise has no sign: four fields for one
+            for j in range(2):
+                stored = cut(noise.stored[which, j])
+                np.multiply(stored, noise.hu_per_unit[which, j] * signs[j], out=fields[j, i])
     np.clip(normal, HU_MIN, HU_MAX, out=normal)
-    low = degrade(normal, degradation, rng)
+    low = degrade(normal, degradation, rng, fields)
     return tuple(hu_to_network(x)[..., None].astype(np.float32) for x in (low, normal))
 
 
 def dataset(
-    slices: Sequence[np.ndarray],
+    side: Side,
     n: int,
     crop: int,
     degradation: Degradation,
@@ -69,7 +97,7 @@ def dataset(
     import tensorflow as tf
 
     def make(k):
-        return batch(slices, n, crop, degradation, seed, int(k))
+        return batch(side, n, crop, degradation, seed, int(k))
 
     def load(k):
         low, normal = tf.numpy_function(make, [k], (tf.float32, tf.float32), stateful=False)

@@ -50,6 +50,10 @@ class Levels:
         """The geometric middle of a range, or its only value."""
         return math.sqrt(self.low * self.high)
 
+    def each(self) -> "list[Levels]":
+        """One value at a time of a list; a range stays whole."""
+        return [self] if self.is_range else [Levels((value,)) for value in self.values]
+
     def __str__(self) -> str:
         return (":" if self.is_range else ",").join(f"{v:g}" for v in self.values)
 

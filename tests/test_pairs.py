@@ -2,30 +2,31 @@ import numpy as np
 import pytest
 
 from srgan import pairs
-from srgan.dose.image import Degradation
+from srgan.dose.degradation import Degradation
+from srgan.dose.image import ImageNoise
 from srgan.hounsfield import hu_to_network, network_to_hu
 from srgan.settings import Levels
 
-NOISE = Degradation(Levels((500.0, 5000.0), True), Levels((0.002, 0.01), True), 4)
+NOISE = Degradation(ImageNoise(Levels((500.0, 5000.0), True), Levels((0.002, 0.01), True)), 4)
 
 
 @pytest.fixture
-def slices():
+def side():
     rng = np.random.default_rng(3)
-    return list(rng.integers(-900, 900, (3, 128, 96)).astype(np.int16))
+    return pairs.Side(list(rng.integers(-900, 900, (3, 128, 96)).astype(np.int16)))
 
 
-def test_batch_is_a_pure_function_of_seed_and_k(slices):
-    first = pairs.batch(slices, 4, 64, NOISE, 7, 123)
-    again = pairs.batch(slices, 4, 64, NOISE, 7, 123)
+def test_batch_is_a_pure_function_of_seed_and_k(side):
+    first = pairs.batch(side, 4, 64, NOISE, 7, 123)
+    again = pairs.batch(side, 4, 64, NOISE, 7, 123)
     for a, b in zip(first, again, strict=True):
         assert a.tobytes() == b.tobytes()
     for seed, k, stream in ((7, 124, 0), (8, 123, 0), (7, 123, 1)):
-        assert pairs.batch(slices, 4, 64, NOISE, seed, k, stream)[0].tobytes() != first[0].tobytes()
+        assert pairs.batch(side, 4, 64, NOISE, seed, k, stream)[0].tobytes() != first[0].tobytes()
 
 
-def test_shapes_types_and_range(slices):
-    low, normal = pairs.batch(slices, 5, 64, NOISE, 0, 0)
+def test_shapes_types_and_range(side):
+    low, normal = pairs.batch(side, 5, 64, NOISE, 0, 0)
     assert low.shape == (5, 16, 16, 1)
     assert normal.shape == (5, 64, 64, 1)
     for x in (low, normal):
@@ -33,17 +34,17 @@ def test_shapes_types_and_range(slices):
         assert np.abs(x).max() <= 1.0
 
 
-def test_low_dose_is_the_noisy_area_mean_of_normal_dose(slices):
-    low, normal = (network_to_hu(x[..., 0]) for x in pairs.batch(slices, 16, 64, NOISE, 0, 5))
+def test_low_dose_is_the_noisy_area_mean_of_normal_dose(side):
+    low, normal = (network_to_hu(x[..., 0]) for x in pairs.batch(side, 16, 64, NOISE, 0, 5))
     mean = normal.reshape(16, 16, 4, 16, 4).mean((2, 4))
     error = low - mean
     assert 2.0 < error.std() < 40.0
     assert abs(error.mean()) < 2.0
 
 
-def test_normal_dose_is_a_patch_of_a_slice(slices):
-    _, normal = pairs.batch(slices[:1], 6, 64, NOISE, 1, 0)
-    whole = {tuple(np.sort(row)) for row in _all_rows(slices[0])}
+def test_normal_dose_is_a_patch_of_a_slice(side):
+    _, normal = pairs.batch(pairs.Side(side.slices[:1]), 6, 64, NOISE, 1, 0)
+    whole = {tuple(np.sort(row)) for row in _all_rows(side.slices[0])}
     for patch in np.rint(network_to_hu(normal[..., 0])).astype(np.int16):
         assert tuple(np.sort(patch[0])) in whole or tuple(np.sort(patch[:, 0])) in whole
 
@@ -58,23 +59,23 @@ def _all_rows(hu):
 def test_crops_lie_mostly_inside_the_body():
     hu = np.full((512, 512), -1000, np.int16)
     hu[200:330, 150:360] = 40
-    _, normal = pairs.batch([hu], 64, 64, NOISE, 0, 0)
+    _, normal = pairs.batch(pairs.Side([hu]), 64, 64, NOISE, 0, 0)
     inside = (network_to_hu(normal) > -500).mean((1, 2, 3))
     assert (inside > 0.3).mean() > 0.4  # at random it would be under a tenth
 
 
 def test_a_slice_of_exactly_the_crop_size_serves():
     hu = np.zeros((64, 64), np.int16)
-    _, normal = pairs.batch([hu], 2, 64, NOISE, 0, 0)
+    _, normal = pairs.batch(pairs.Side([hu]), 2, 64, NOISE, 0, 0)
     assert np.all(normal == np.float32(hu_to_network(np.float32(0))))
 
 
-def test_dataset_gives_the_same_batches_in_order_with_static_shapes(slices):
-    data = pairs.dataset(slices, 4, 64, NOISE, 9, 10, 16)
+def test_dataset_gives_the_same_batches_in_order_with_static_shapes(side):
+    data = pairs.dataset(side, 4, 64, NOISE, 9, 10, 16)
     assert [tuple(s.shape) for s in data.element_spec] == [(4, 16, 16, 1), (4, 64, 64, 1)]
     seen = list(data.as_numpy_iterator())
     assert len(seen) == 6
     for k, (low, normal) in enumerate(seen, 10):
-        wanted = pairs.batch(slices, 4, 64, NOISE, 9, k)
+        wanted = pairs.batch(side, 4, 64, NOISE, 9, k)
         assert low.tobytes() == wanted[0].tobytes()
         assert normal.tobytes() == wanted[1].tobytes()

@@ -5,8 +5,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 ORDER = [
-    "errors", "files", "lock", "progress", "workers", "settings", "hounsfield", "scans", "dose",
-    "metrics", "pictures", "pairs", "networks", "training", "evaluation", "runs",
+    "errors", "files", "lock", "progress", "workers", "settings", "streams", "hounsfield", "scans",
+    "dose", "metrics", "pictures", "pairs", "networks", "training", "evaluation", "runs",
 ]  # fmt: skip
 TENSORFLOW = {"networks", "training"}  # may import it at the top
 LATE = {

@@ -1,33 +1,31 @@
-"""Low dose on the slice itself: Poisson and Gaussian noise, then the low resolution.
+"""Low dose on the slice itself: Poisson and Gaussian noise.
 
 White noise without streaks or a unit of dose: a fast baseline. SD in HU is
 4095 sqrt(x / lambda + sigma^2), x = (HU + 1024) / 4095; the area mean divides it by the scale.
 """
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
 
-from srgan.hounsfield import HU_MAX, HU_MIN, area_mean, fraction_to_hu, hu_to_fraction
-from srgan.settings import Levels, Settings
+from srgan.hounsfield import HU_MAX, HU_MIN, fraction_to_hu, hu_to_fraction
+from srgan.settings import Levels
 
 
 @dataclass(frozen=True)
-class Degradation:
-    """How a normal-dose slice becomes the networks' input; saved with every checkpoint."""
+class ImageNoise:
+    """Poisson and Gaussian noise on the slice itself."""
 
     noise_lambda: Levels  # photons at full scale
     noise_sigma: Levels  # a fraction of 4095 HU
-    scale: int  # 1, 2 or 4
 
-    @classmethod
-    def of(cls, settings: Settings) -> "Degradation":
-        return cls(settings.noise_lambda, settings.noise_sigma, settings.scale)
+    def middle(self) -> "ImageNoise":
+        return ImageNoise(*(Levels((x.middle,)) for x in (self.noise_lambda, self.noise_sigma)))
 
-    def middle(self) -> "Degradation":
-        """The same with one noise level: the geometric middle of each range."""
-        middles = (Levels((levels.middle,)) for levels in (self.noise_lambda, self.noise_sigma))
-        return Degradation(*middles, self.scale)
+    def each(self) -> "list[ImageNoise]":
+        pairs = itertools.product(self.noise_lambda.each(), self.noise_sigma.each())
+        return [ImageNoise(*pair) for pair in pairs]
 
     def as_json(self) -> dict:
         return {
@@ -35,8 +33,12 @@ class Degradation:
             "noise_lambda": str(self.noise_lambda),
             "noise_sigma": str(self.noise_sigma),
             "unit": "lambda: photons at full scale (4095 HU); sigma: fraction of 4095 HU",
-            "scale": self.scale,
         }
+
+    def remark(self) -> str:
+        return (
+            f"image noise: lambda {self.noise_lambda} photons, sigma {self.noise_sigma} of 4095 HU"
+        )
 
 
 def draw(levels: Levels, n: int, rng: np.random.Generator) -> np.ndarray:
@@ -55,13 +57,3 @@ def low_dose(hu: np.ndarray, noise_lambda, noise_sigma, rng: np.random.Generator
     noisy = rng.poisson(noise_lambda * x) / noise_lambda
     noisy += noise_sigma * rng.standard_normal(x.shape, np.float32)
     return fraction_to_hu(np.clip(noisy, 0.0, 1.0)).astype(np.float32)
-
-
-def degrade(hu: np.ndarray, degradation: Degradation, rng: np.random.Generator) -> np.ndarray:
-    """Normal dose (n, rows, columns) HU to low dose (n, rows/scale, columns/scale) float32 HU.
-
-    One level of each kind is drawn per image. Raises ValueError where a size does not divide.
-    """
-    noise_lambda = draw(degradation.noise_lambda, len(hu), rng)
-    noise_sigma = draw(degradation.noise_sigma, len(hu), rng)
-    return area_mean(low_dose(hu, noise_lambda, noise_sigma, rng), degradation.scale)

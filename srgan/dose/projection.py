@@ -5,13 +5,14 @@ added; the slice keeps its own sharpness and kernel. The method: L. Yu et al., J
 Tomogr. 36 (2012) 477; D. Zeng et al., IEEE Trans. Nucl. Sci. 62 (2015) 2226. See docs/dose.md.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
 
 from srgan.dose.projector import Projector, filtered, hann, projector, ramp, variance_map
 from srgan.hounsfield import AIR_HU
+from srgan.settings import Settings
 
 REFERENCE_VIEWS, REFERENCE_MM = 360, 0.70  # the reading that photons are counted for
 BOWTIE_RADIUS_MM = 160.0
@@ -28,6 +29,10 @@ class Scanner:
     views: int = 360  # over 180 degrees
     bowtie: float = 0.25  # 0: none; 1: makes water of 160 mm radius flat
     filter_cutoff: float = 0.74  # 1/mm, zero of the Hann window
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Scanner":
+        return cls(**{field.name: getattr(settings, field.name) for field in fields(cls)})
 
     def as_json(self) -> dict:
         units = {

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from srgan.dose.image import Degradation
+from srgan.dose.degradation import Degradation
 from srgan.evaluation.methods import Method
 from srgan.evaluation.report import About
 from srgan.evaluation.study import Study, StudySlice, make_pair

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from srgan.dose.image import Degradation
+from srgan.dose.degradation import Degradation
 from srgan.evaluation.study import BODY_PSNR, TEXTURE, Study
 from srgan.files import told, write_json, write_whole
 from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS
@@ -31,12 +31,7 @@ class About:
 
     def remarks(self) -> list[str]:
         """Noise, VGG19 weights, and whether the scans are made."""
-        noise = self.degradation
-        remarks = [
-            f"image noise: lambda {noise.noise_lambda} photons, "
-            f"sigma {noise.noise_sigma} of 4095 HU",
-            f"VGG19 weights: {self.vgg_weights}",
-        ]
+        remarks = [self.degradation.noise.remark(), f"VGG19 weights: {self.vgg_weights}"]
         if self.synthetic:
             remarks.append("SYNTHETIC scans")
         if self.checkpoint.get("synthetic"):

@@ -11,15 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from srgan import metrics
-from srgan.dose.image import Degradation, degrade
+from srgan.dose.degradation import Degradation, degrade, fields_of
 from srgan.evaluation.methods import Method
 from srgan.hounsfield import HU_MAX, HU_MIN, body_mask, lung_mask
-from srgan.pairs import generator_of
+from srgan.streams import STUDY_NOISE, STUDY_PATCHES, generator_of
 
 PATCH = 64  # pixels of the normal dose
 PATCHES_A_SLICE = 4
 LUNG_PIXELS = 500  # fewer are no lung to measure texture in
-NOISE, PATCHES = 2, 3  # streams of random numbers; those of pairs are 0 and 1
 TEXTURE = "lung_texture_sd_hu"
 BODY_PSNR = "psnr_body_db"  # padding is a fifth of some slices and moves bicubic by 0.6 dB
 
@@ -33,6 +32,7 @@ class StudySlice:
     spacing_mm: tuple[float, float]  # between rows, between columns
     noise_key: int  # from 0 to 2^64 - 1; with the seed it names the noise
     hu: Callable[[], np.ndarray]  # reads (rows, columns) HU
+    photons: float | None = None  # at its full dose, for noise in the projections
 
 
 @dataclass(frozen=True)
@@ -125,10 +125,13 @@ def make_pair(
     Reference: (rows, columns) float32 HU in [-1024, 3071], cropped to multiples of the scale; low
     dose: (rows/scale, columns/scale) float32 HU.
     """
-    reference = crop(np.clip(item.hu(), HU_MIN, HU_MAX).astype(np.float32), degradation.scale)
-    return reference, degrade(
-        reference[None], degradation, generator_of(seed, NOISE, item.noise_key)
-    )[0]
+    rng = generator_of(seed, STUDY_NOISE, item.noise_key)
+    hu, scale = item.hu(), degradation.scale
+    fields = fields_of(hu, item.spacing_mm, item.photons, degradation, rng)
+    if fields is not None:
+        fields = [crop(field, scale)[None] for field in (fields.quantum, fields.electronic)]
+    reference = crop(np.clip(hu, HU_MIN, HU_MAX).astype(np.float32), scale)
+    return reference, degrade(reference[None], degradation, rng, fields)[0]
 
 
 def patch_corners(reference: np.ndarray, scale: int, rng: np.random.Generator) -> np.ndarray:
@@ -159,7 +162,7 @@ def _rows_of(
         figures[BODY_PSNR] = metrics.psnr_inside(output, reference, body)
         figures[TEXTURE] = metrics.texture_sd_hu(output, lung) if has_lung else None
         rows.append(Row(item.pseudonym, item.number, "whole", (0, 0), name, figures))
-    for y, x in patch_corners(reference, scale, generator_of(seed, PATCHES, item.noise_key)):
+    for y, x in patch_corners(reference, scale, generator_of(seed, STUDY_PATCHES, item.noise_key)):
         target = reference[y : y + PATCH, x : x + PATCH]
         part = low_dose[y // scale : (y + PATCH) // scale, x // scale : (x + PATCH) // scale]
         for name, method in methods.items():

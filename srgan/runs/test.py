@@ -7,7 +7,9 @@ from functools import partial
 from typing import Any
 
 from srgan import settings as all_settings
-from srgan.dose.image import Degradation
+from srgan.dose import photons
+from srgan.dose.degradation import Degradation
+from srgan.dose.photons import Matched
 from srgan.errors import UserError
 from srgan.evaluation import examples, methods, report, study
 from srgan.networks import machine
@@ -15,7 +17,8 @@ from srgan.progress import Progress, log
 from srgan.runs.train import open_store
 from srgan.scans import store as stores
 from srgan.scans.index import known_by
-from srgan.settings import Levels, Settings
+from srgan.settings import Settings
+from srgan.streams import slice_number
 from srgan.training import checkpoints
 
 SMALLEST = 16  # pixels; SSIM needs 11, and the lowest resolution 4
@@ -29,13 +32,15 @@ def test(given: dict[str, Any]) -> int:
     report.prepare(settings.report_dir)
     progress = Progress()
     store = open_store(settings)
-    slices = study_slices(store, held_out(trained, store, settings))
+    chosen = held_out(trained, store, settings)
+    matched = photons_of(store, chosen, degradation, progress)
+    slices = study_slices(store, chosen, matched)
     compared = methods.classical(degradation.scale) | networks(trained, settings)
 
     about = about_this(trained, store, settings, degradation)
     told_of = partial(_tell, progress, "slices")
     studies = []
-    for level in tabulated(degradation):
+    for level in degradation.each():
         made = study.run(compared, slices, level, settings.seed, told_of)
         studies.append((made, dataclasses.replace(about, degradation=level)))
     report.write(settings.report_dir, studies)
@@ -53,15 +58,9 @@ def noise_of(settings: Settings, given: dict[str, Any]) -> Degradation:
     A given range is drawn from, one level a slice; a list is tabulated.
     """
     asked = Degradation.of(settings)
-    here = {name: getattr(asked, name) for name in ("noise_lambda", "noise_sigma") if name in given}
-    return dataclasses.replace(asked.middle(), **here)
-
-
-def tabulated(degradation: Degradation) -> list[Degradation]:
-    """One degradation for each pair of listed levels; a range stays a range."""
-    levels = (degradation.noise_lambda, degradation.noise_sigma)
-    choices = [[x] if x.is_range else [Levels((value,)) for value in x.values] for x in levels]
-    return [Degradation(*pair, degradation.scale) for pair in itertools.product(*choices)]
+    names = (field.name for field in dataclasses.fields(asked.noise))
+    here = {name: getattr(asked.noise, name) for name in names if name in given}
+    return dataclasses.replace(asked, noise=dataclasses.replace(asked.noise.middle(), **here))
 
 
 def held_out(trained: checkpoints.Trained, store: stores.Store, settings: Settings) -> list[int]:
@@ -82,6 +81,7 @@ def held_out(trained: checkpoints.Trained, store: stores.Store, settings: Settin
         if record.pseudonym not in seen
         and (settings.split is None or record.role == "test")
         and min(record.rows, record.columns) >= SMALLEST
+        and (settings.noise == "image" or photons.has_square_pixels(record))
     ]
     if not left:
         rest = "no other is in the role test of --split" if settings.split else "no other is there"
@@ -97,18 +97,31 @@ def is_seen(trained: checkpoints.Trained, store: stores.Store, record: stores.Re
     return any(trained.hashed(name) in trained.seen for name in known_by(record, store.patients))
 
 
-def study_slices(store: stores.Store, chosen: list[int]) -> list[study.StudySlice]:
+def photons_of(store, chosen: list[int], degradation: Degradation, progress) -> list[Matched]:
+    """What each slice was made with, told in a line; nothing where the noise is the image's."""
+    if not degradation.in_projections:
+        return []
+    matched = photons.of_slices(store, chosen, degradation.noise, progress)
+    log(photons.told_of(photons.summary(matched)))
+    return matched
+
+
+def study_slices(
+    store: stores.Store, chosen: list[int], matched: list[Matched]
+) -> list[study.StudySlice]:
     """The chosen slices, numbered within each patient in the store's order.
 
     Their pixels name their noise: a slice has the same in any folder.
     """
     counts, made = {}, []
-    for i in chosen:
+    for i, made_with in itertools.zip_longest(chosen, matched):
         record = store.records[i]
         number = counts[record.pseudonym] = counts.get(record.pseudonym, 0) + 1
-        key = int(record.pixels_sha256[:16], 16)
-        hu = partial(store.hu, i)
-        made.append(study.StudySlice(record.pseudonym, number, record.spacing_mm, key, hu))
+        key, hu = slice_number(record.pixels_sha256), partial(store.hu, i)
+        photons_here = made_with and made_with.photons
+        made.append(
+            study.StudySlice(record.pseudonym, number, record.spacing_mm, key, hu, photons_here)
+        )
     return made
 
 

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from srgan import settings as all_settings
+from srgan.dose import cache, photons
+from srgan.dose.degradation import Degradation
 from srgan.errors import UserError
 from srgan.files import told
 from srgan.networks import machine, vgg_file
+from srgan.pairs import Side
 from srgan.progress import Progress, log
 from srgan.scans import store as stores
 from srgan.scans.index import known_by
@@ -26,7 +29,9 @@ def train(given: dict[str, Any]) -> int:
     """The whole of it; returns the exit code. Raises UserError."""
     settings = all_settings.make(given)
     if (settings.pretrain_steps, settings.gan_steps) == (0, 0):
-        open_store(settings)
+        store = open_store(settings)
+        if settings.noise == "projection":
+            sides(store, settings)
         return 0
     with checkpoints.only_writer(settings.checkpoint_dir):
         saved = None if settings.fresh else checkpoints.newest_state(settings.checkpoint_dir, log)
@@ -36,7 +41,7 @@ def train(given: dict[str, Any]) -> int:
         weights = None if wanted == "auto" else vgg_file.find(wanted, log)  # wrong: told at once
         store = open_store(settings)
         started = time.monotonic()  # the budget counts from here
-        slices, validation = sides(store, settings.crop)
+        both = sides(store, settings)
         if saved is None:
             _set_old_run_aside(settings)
             data = what_is_seen(store)
@@ -53,7 +58,7 @@ def train(given: dict[str, Any]) -> int:
             "vgg_weights": weights.mode,
             "data": data,
         }
-        run = begin.begin(settings, weights, slices, validation, manifest, saved, started)
+        run = begin.begin(settings, weights, both, manifest, saved, started)
         code = loop.train(run)
     if code == 0:
         print(f"trained {run.plan.steps} steps; models in {settings.checkpoint_dir}")
@@ -93,32 +98,53 @@ def _wanted_weights(settings: Settings, saved: tuple[Path, dict] | None) -> str:
     return settings.vgg_weights if mode == "file" else mode
 
 
-def sides(store: stores.Store, crop: int) -> tuple[list, list]:
-    """The training and validation slices that hold a crop. Raises UserError where none does."""
-    by_role = {}
-    for role in ("train", "validation"):
-        by_role[role] = [store.hu(i) for i in large_enough(store, role, crop)]
-    if not by_role["train"]:
-        raise UserError(f"no training slice is as large as --crop {crop}; lower it, or add scans")
-    small = sum(min(r.rows, r.columns) < crop for r in store.records)
-    if small:
-        log(f"{small} slices are smaller than --crop {crop} and are not trained on")
+def sides(store: stores.Store, settings: Settings) -> tuple[Side, Side]:
+    """Training and validation: the slices that hold a crop, and their noise where it is kept.
+
+    Raises UserError where none is left to train on, or the noise cannot be made.
+    """
+    degradation = Degradation.of(settings)
+    indices = {
+        role: [i for i in store.with_role(role) if serves(store.records[i], settings)]
+        for role in ("train", "validation")
+    }
+    if not indices["train"]:
+        raise UserError(
+            f"no training slice is as large as --crop {settings.crop}; lower it, or add scans"
+        )
+    _say_roles(store, settings)
+    if not indices["validation"]:
+        log("no validation side: training slices are watched instead; its figures flatter")
+        indices["validation"] = indices["train"]
+    noise = None
+    if degradation.in_projections:
+        wanted = sorted({i for role in indices.values() for i in role})
+        s, model = settings, degradation.noise
+        made = cache.open_or_build(store, wanted, model, s.seed, s.realisations, log, Progress())
+        noise = dict(zip(wanted, made, strict=True))
+    return tuple(
+        Side([store.hu(i) for i in role], noise and [noise[i] for i in role])
+        for role in indices.values()
+    )
+
+
+def serves(record: stores.Record, settings: Settings) -> bool:
+    """Does the slice hold a crop, and pixels that can be projected where that is asked for?"""
+    large = min(record.rows, record.columns) >= settings.crop
+    return large and (settings.noise == "image" or photons.has_square_pixels(record))
+
+
+def _say_roles(store: stores.Store, settings: Settings) -> None:
+    unfit = sum(not serves(r, settings) for r in store.records)
+    if unfit:
+        log(
+            f"{unfit} slices are smaller than --crop {settings.crop} or have no square pixels and "
+            f"are not trained on"
+        )
     counts = {role: len(store.with_role(role)) for role in ("train", "validation", "test")}
     log(", ".join(f"{n} slices {role}" for role, n in counts.items()))
     if not counts["test"]:
         log("no patient is held out for testing: too few patients, or the split names none")
-    if not by_role["validation"]:
-        log("no validation side: training slices are watched instead; its figures flatter")
-        by_role["validation"] = by_role["train"]
-    return by_role["train"], by_role["validation"]
-
-
-def large_enough(store: stores.Store, role: str, crop: int) -> list[int]:
-    return [
-        i
-        for i in store.with_role(role)
-        if min(store.records[i].rows, store.records[i].columns) >= crop
-    ]
 
 
 def what_is_seen(store: stores.Store, salt: str | None = None) -> dict:

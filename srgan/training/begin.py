@@ -2,17 +2,16 @@
 
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from srgan.dose.image import Degradation
+from srgan.dose.degradation import Degradation
 from srgan.files import told
 from srgan.networks import discriminator, generator, perceptual
 from srgan.networks.vgg_file import VggWeights
+from srgan.pairs import Side
 from srgan.progress import log
 from srgan.settings import Settings
 from srgan.training import checkpoints, loop, plan
@@ -24,15 +23,14 @@ WARM_UP, TIMED_STEPS = 4, 12
 def begin(
     settings: Settings,
     weights: VggWeights,
-    slices: Sequence[np.ndarray],
-    validation_slices: Sequence[np.ndarray],
+    sides: tuple[Side, Side],
     manifest: dict,
     saved: tuple[Path, dict] | None,
     started: float,
 ) -> loop.Run:
     """A run at step 0 with a plan, or the saved one where it stopped. Raises UserError.
 
-    started: time.monotonic() where the budget of minutes began.
+    sides: training and validation. started: time.monotonic() where the budget of minutes began.
     """
     keras.utils.set_random_seed(settings.seed % 2**32)
     degradation = Degradation.of(settings)
@@ -46,10 +44,10 @@ def begin(
         plan=plan.Plan(1, 1),
         degradation=degradation,
         trainer=None,
-        slices=slices,
-        validation_slices=validation_slices,
+        training=sides[0],
+        validation=sides[1],
         manifest=manifest,
-        label=label(settings, weights, manifest["data"]["synthetic"]),
+        label=label(settings, weights, degradation.noise.remark(), manifest["data"]["synthetic"]),
     )
     with_gan = settings.gan_steps != 0 and settings.gan_share > 0
     run.trainer = trainer(run, weights, with_gan)
@@ -63,14 +61,13 @@ def begin(
     return run
 
 
-def label(settings: Settings, weights: VggWeights, synthetic: bool) -> str:
+def label(settings: Settings, weights: VggWeights, noise: str, synthetic: bool) -> str:
     """What every picture says of its making, on two lines."""
     made = "SYNTHETIC chest, " if synthetic else ""
     return (
         f"{made}{settings.generator} generator x{settings.scale}, content: "
         f"{settings.content_loss}, VGG19 weights: {weights.mode}\n"
-        f"{settings.noise} noise: lambda {settings.noise_lambda} photons, sigma "
-        f"{settings.noise_sigma} of 4095 HU"
+        f"{noise}"
     )
 
 

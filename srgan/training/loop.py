@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from srgan import pairs
-from srgan.dose.image import Degradation
+from srgan.dose.degradation import Degradation
 from srgan.errors import DIVERGED, INTERRUPTED, TERMINATED, UserError
 from srgan.files import told
 from srgan.pictures import figure_to_png
@@ -29,8 +29,8 @@ class Run:
     plan: Plan
     degradation: Degradation
     trainer: Trainer
-    slices: Sequence[np.ndarray]  # training side
-    validation_slices: Sequence[np.ndarray]
+    training: pairs.Side
+    validation: pairs.Side
     manifest: dict  # what every checkpoint says besides step and scores
     label: str  # of every picture: data, noise, weights of the content loss
     step: int = 0
@@ -40,7 +40,7 @@ class Run:
     def batches(self, first: int, last: int):
         s = self.settings
         return pairs.dataset(
-            self.slices, s.batch_size, s.crop, self.degradation, s.seed, first, last
+            self.training, s.batch_size, s.crop, self.degradation, s.seed, first, last
         )
 
 
@@ -101,7 +101,7 @@ def _status(stage: str, means: dict[str, float]) -> str:
 
 def validation_of(run: Run) -> watch.Validation:
     s = run.settings
-    return watch.Validation.of(run.validation_slices, s.crop, run.degradation, s.seed)
+    return watch.Validation.of(run.validation, s.crop, run.degradation, s.seed)
 
 
 def event(run: Run, validation: watch.Validation, output_of) -> dict[str, float]:
@@ -178,9 +178,9 @@ def _picture(path: Path, figure) -> None:
 
 
 def _last_picture(run: Run, output_of) -> None:
-    s, hu = run.settings, run.validation_slices[len(run.validation_slices) // 2]
+    s = run.settings
     title = f"a full validation slice after {run.plan.steps} steps\n{run.label}"
-    figure = watch.figure_of_slice(hu, run.degradation, s.seed, output_of, title)
+    figure = watch.figure_of_slice(run.validation, run.degradation, s.seed, output_of, title)
     _picture(s.train_dir / f"slice-{run.plan.steps:07}.png", figure)
 
 

@@ -1,15 +1,14 @@
 """What a person sees of a training: validation figures, log.csv, grids and a full slice."""
 
 import csv
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
 
-from srgan import pairs
-from srgan.dose.image import Degradation, degrade
+from srgan import pairs, streams
+from srgan.dose.degradation import Degradation, degrade
 from srgan.files import write_whole
 from srgan.hounsfield import WINDOWS, bicubic, hu_to_network, network_to_hu
 from srgan.metrics import psnr_db
@@ -31,10 +30,10 @@ class Validation:
     bicubic_psnr_db: float
 
     @classmethod
-    def of(cls, slices: Sequence[np.ndarray], crop: int, degradation: Degradation, seed: int):
+    def of(cls, side: pairs.Side, crop: int, degradation: Degradation, seed: int):
         """Patches of the validation slices at the middle noise level: the same at every call."""
         middle = degradation.middle()
-        low, normal = pairs.batch(slices, PATCHES, crop, middle, seed, 0, pairs.VALIDATION)
+        low, normal = pairs.batch(side, PATCHES, crop, middle, seed, 0, streams.VALIDATION)
         enlarged = bicubic(low[..., 0], degradation.scale)[..., None]
         return cls(low, normal, _psnr_db(enlarged, normal))
 
@@ -140,15 +139,19 @@ def show(axis, hu: np.ndarray, title: str = "", window: str = "lung") -> None:
         side.set_visible(False)
 
 
-def figure_of_slice(hu: np.ndarray, degradation: Degradation, seed: int, enhance, title: str):
-    """A full slice: normal dose | low dose | bicubic | output; `enhance` as in `loop`."""
+def figure_of_slice(side: pairs.Side, degradation: Degradation, seed: int, enhance, title: str):
+    """A side's middle slice: normal dose | low dose | bicubic | output; `enhance`: see loop."""
     from matplotlib.figure import Figure
 
-    scale = degradation.scale
+    scale, middle = degradation.scale, len(side.slices) // 2
+    hu = side.slices[middle]
     rows, columns = (n - n % scale for n in hu.shape)
     normal = hu[:rows, :columns].astype(np.float32)
-    rng = pairs.generator_of(seed, pairs.VALIDATION, 1)
-    low = degrade(normal[None], degradation.middle(), rng)
+    fields = None
+    if side.noise is not None:
+        fields = side.noise[middle].fields()[:, None, :rows, :columns]
+    rng = streams.generator_of(seed, streams.VALIDATION, 1)
+    low = degrade(normal[None], degradation.middle(), rng, fields)
     output = network_to_hu(enhance(hu_to_network(low)[..., None])[0, ..., 0])
     figure = Figure((16, 9.2), dpi=100, layout="constrained")
     axes = figure.subplots(2, 4)

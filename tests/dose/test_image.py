@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
 
-from srgan.dose.image import Degradation, degrade, draw, low_dose
+from srgan.dose.degradation import Degradation, degrade
+from srgan.dose.image import ImageNoise, draw, low_dose
 from srgan.hounsfield import HU_SPAN, hu_to_fraction
 from srgan.settings import Levels
 
 
 def fixed(noise_lambda=1700.0, noise_sigma=0.005, scale=4):
-    return Degradation(Levels((noise_lambda,)), Levels((noise_sigma,)), scale)
+    return Degradation(ImageNoise(Levels((noise_lambda,)), Levels((noise_sigma,))), scale)
 
 
 @pytest.mark.parametrize("hu", [-850.0, -100.0, 40.0, 700.0])
@@ -47,8 +48,8 @@ def test_levels_are_log_uniform_within_their_range():
 
 
 def test_middle_is_geometric():
-    ranges = Degradation(Levels((500.0, 5000.0), True), Levels((0.002, 0.01), True), 4)
-    middle = ranges.middle()
+    ranges = Degradation(ImageNoise(Levels((500.0, 5000.0), True), Levels((0.002, 0.01), True)), 4)
+    middle = ranges.middle().noise
     assert middle.noise_lambda.values == (pytest.approx(1581.1388),)
     assert middle.noise_sigma.values == (pytest.approx(0.00447214),)
 
@@ -57,3 +58,10 @@ def test_zero_sigma_is_photons_alone():
     flat = np.full((1, 256, 256), 0.0, np.float32)
     noisy = degrade(flat, fixed(noise_sigma=0.0, scale=1), np.random.default_rng(0))
     assert abs(noisy.std() / (HU_SPAN * np.sqrt(hu_to_fraction(0.0) / 1700)) - 1) < 0.01
+
+
+def test_listed_levels_are_tabulated_and_a_range_stays_one():
+    noise = ImageNoise(Levels((500.0, 1700.0)), Levels((0.002, 0.01), True))
+    made = noise.each()
+    assert [str(each.noise_lambda) for each in made] == ["500", "1700"]
+    assert {str(each.noise_sigma) for each in made} == {"0.002:0.01"}

@@ -2,11 +2,12 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 
-from srgan.dose.image import Degradation
+from srgan.dose.degradation import Degradation
+from srgan.dose.image import ImageNoise
 from srgan.evaluation import examples, methods, report, study
 from srgan.settings import Levels
 
-DEGRADATION = Degradation(Levels((1700.0,)), Levels((0.005,)), 4)
+DEGRADATION = Degradation(ImageNoise(Levels((1700.0,)), Levels((0.005,))), 4)
 ABOUT = report.About(DEGRADATION, "random", True, {}, {})
 
 

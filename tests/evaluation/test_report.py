@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from srgan.dose.image import Degradation
+from srgan.dose.degradation import Degradation
+from srgan.dose.image import ImageNoise
 from srgan.errors import BAD_INPUT, TRY_AGAIN, UserError
 from srgan.evaluation import report, study
 from srgan.settings import Levels
@@ -45,7 +46,7 @@ def made():
 
 @pytest.fixture
 def about():
-    degradation = Degradation(Levels((1700.0,)), Levels((0.005,)), 4)
+    degradation = Degradation(ImageNoise(Levels((1700.0,)), Levels((0.005,))), 4)
     checkpoint = {"step": 7, "score": math.nan, "synthetic": True}
     return report.About(degradation, "random", True, {"scale": 4}, checkpoint)
 

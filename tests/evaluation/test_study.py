@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 
 from srgan import hounsfield, metrics
-from srgan.dose.image import Degradation, degrade
+from srgan.dose.degradation import Degradation, degrade
+from srgan.dose.image import ImageNoise
 from srgan.evaluation import methods, study
-from srgan.pairs import generator_of
 from srgan.settings import Levels
+from srgan.streams import STUDY_NOISE, generator_of
 
 
 def degradation(scale=4, noise_lambda=1700.0):
-    return Degradation(Levels((noise_lambda,)), Levels((0.005,)), scale)
+    return Degradation(ImageNoise(Levels((noise_lambda,)), Levels((0.005,))), scale)
 
 
 def chest(rows=96, columns=96):
@@ -63,7 +64,7 @@ def test_the_texture_of_the_normal_dose_is_averaged_in_the_same_way():
 
 
 def test_an_identical_image_is_infinitely_good():
-    quiet = Degradation(Levels((1e15,)), Levels((0.0,)), 1)
+    quiet = Degradation(ImageNoise(Levels((1e15,)), Levels((0.0,))), 1)
     made = study.run({"identity": lambda low: np.round(low)}, slices({"P1": 1}), quiet, 0)
     figures = made.overall()["identity"]
     assert figures["psnr_db"] == {"full": math.inf, "lung": math.inf, "mediastinum": math.inf}
@@ -146,5 +147,5 @@ def test_values_beyond_the_scale_are_clipped_first_and_progress_is_told():
     reference, low = study.make_pair(items[0], degradation(), 0)
     assert reference.dtype == low.dtype == np.float32
     assert reference.min() == hounsfield.HU_MIN
-    rng = generator_of(0, study.NOISE, items[0].noise_key)
+    rng = generator_of(0, STUDY_NOISE, items[0].noise_key)
     np.testing.assert_array_equal(low, degrade(reference[None], degradation(), rng)[0])

@@ -84,7 +84,7 @@ def test_noise_is_the_middle_of_the_trainings_unless_given():
     recorded = {"noise_lambda": Levels((400.0, 1600.0), True), "noise_sigma": Levels((0.01,))}
 
     def noise(given):
-        return run.noise_of(all_settings.make(given, recorded), given)
+        return run.noise_of(all_settings.make(given, recorded), given).noise
 
     assert noise({}).noise_lambda == Levels((800.0,))
     assert noise({}).noise_sigma == Levels((0.01,))
@@ -144,8 +144,13 @@ def test_without_a_checkpoint(tmp_path):
         run.test({"checkpoint_dir": tmp_path})
 
 
-def test_listed_noise_levels_are_tabulated_and_a_range_stays_one():
-    noise = run.Degradation(Levels((500.0, 1700.0)), Levels((0.002, 0.01), True), 4)
-    made = run.tabulated(noise)
-    assert [str(d.noise_lambda) for d in made] == ["500", "1700"]
-    assert {str(d.noise_sigma) for d in made} == {"0.002:0.01"}
+def test_the_dose_is_the_middle_of_the_trainings_unless_given():
+    recorded = {"noise": "projection", "dose": Levels((0.1, 0.4), True), "photons": 1e5}
+
+    def noise(given):
+        return run.noise_of(all_settings.make(given, recorded), given).noise
+
+    assert noise({}).dose == Levels((0.2,))
+    listed = noise({"dose": Levels((0.5, 0.25)), "photons": 2e5})
+    assert [str(each.dose) for each in listed.each()] == ["0.5", "0.25"]
+    assert listed.photons == 2e5
