@@ -26,7 +26,7 @@ SMALLEST = 16  # pixels; SSIM needs 11, and the lowest resolution 4
 
 def test(given: dict[str, Any]) -> int:
     """The whole of it; returns the exit code. Raises UserError."""
-    trained = checkpoints.load(all_settings.make(given).checkpoint_dir)
+    trained = checkpoints.load(Settings(**given).checkpoint_dir)
     settings = all_settings.make(given, trained.settings)
     degradation = noise_of(settings, given)
     report.prepare(settings.report_dir)

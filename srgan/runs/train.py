@@ -27,16 +27,16 @@ SET_ASIDE = {
 
 def train(given: dict[str, Any]) -> int:
     """The whole of it; returns the exit code. Raises UserError."""
-    settings = all_settings.make(given)
+    settings = Settings(**given)  # whether they agree is known once a run to continue is found
     if (settings.pretrain_steps, settings.gan_steps) == (0, 0):
+        settings = all_settings.make(given)
         store = open_store(settings)
         if settings.noise == "projection":
             sides(store, settings)
         return 0
     with checkpoints.only_writer(settings.checkpoint_dir):
         saved = None if settings.fresh else checkpoints.newest_state(settings.checkpoint_dir, log)
-        if saved is not None:
-            settings = continued(given, saved[1])
+        settings = all_settings.make(given) if saved is None else continued(given, saved[1])
         wanted = _wanted_weights(settings, saved)
         weights = None if wanted == "auto" else vgg_file.find(wanted, log)  # wrong: told at once
         store = open_store(settings)

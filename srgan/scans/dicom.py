@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from sys import intern
+from typing import Any, BinaryIO
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -25,7 +26,7 @@ from srgan.scans.elements import (
     unsigned,
 )
 from srgan.scans.scan import Scan
-from srgan.scans.stored import Stored, read_hu, read_stored
+from srgan.scans.stored import Stored, read_stored, read_values, values_to_hu
 
 CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
 
@@ -63,7 +64,7 @@ def read_header(path: Path) -> Header:
 
     Raises Skip where the file is not an axial CT slice in HU, or cannot be relied on.
     """
-    return _read(Path(path), with_pixels=False)[0]
+    return _read(Path(path), lambda dataset, source, header: header)
 
 
 def read_slice(path: Path) -> tuple[Header, np.ndarray]:
@@ -71,7 +72,25 @@ def read_slice(path: Path) -> tuple[Header, np.ndarray]:
 
     Raises Skip where the file is not usable or its pixel data are not whole.
     """
-    return _read(Path(path), with_pixels=True)
+
+    def take(dataset, source, header):
+        values = read_values(source, header.stored, header.rows, header.columns)
+        return header, values_to_hu(values, header.stored)
+
+    return _read(Path(path), take)
+
+
+def read_whole(path: Path) -> tuple[Header, Dataset, np.ndarray]:
+    """One file for a copy of it: its header, all its elements before the pixel data, and
+    (rows, columns) int32 stored values.
+
+    Raises Skip as `read_slice`.
+    """
+
+    def take(dataset, source, header):
+        return header, dataset, read_values(source, header.stored, header.rows, header.columns)
+
+    return _read(Path(path), take, whole=True)
 
 
 def reader(scan: Scan) -> Callable[[int], np.ndarray]:
@@ -87,16 +106,13 @@ def reader(scan: Scan) -> Callable[[int], np.ndarray]:
     return read
 
 
-def _read(path: Path, with_pixels: bool):
+def _read(path: Path, take: Callable[[Dataset, BinaryIO, Header], Any], whole: bool = False):
     """The one place where DICOM files are opened and parsed: what goes wrong becomes a Skip."""
     try:
         with open(path, "rb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            dataset, meta, source, place = parse(file)
-            header = _header(path, dataset, meta, source, place)
-            if not with_pixels:
-                return header, None
-            return header, read_hu(source, header.stored, header.rows, header.columns)
+            dataset, meta, source, place = parse(file, whole)
+            return take(dataset, source, _header(path, dataset, meta, source, place))
     except Skip:
         raise
     except OSError as error:

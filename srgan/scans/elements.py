@@ -65,8 +65,11 @@ TAGS = {
 META_TAGS = {"TransferSyntaxUID": 0x00020010, "ImplementationClassUID": 0x00020012}
 
 
-def parse(file: BinaryIO):
-    """Elements, meta elements, the stream that holds the data set, and where its pixels lie."""
+def parse(file: BinaryIO, whole: bool = False):
+    """Elements, meta elements, the stream that holds the data set, and where its pixels lie.
+
+    whole: all elements before the pixel data, not those in TAGS alone.
+    """
     size = os.fstat(file.fileno()).st_size
     start = file.read(132)
     if not start:
@@ -90,11 +93,11 @@ def parse(file: BinaryIO):
     if syntax == DEFLATED:
         source, size = _inflate(file)
     little = syntax != EXPLICIT_BIG
-    dataset, place = _elements(source, size, implicit, little, PIXELS, TAGS)
+    dataset, place = _elements(source, size, implicit, little, PIXELS, None if whole else TAGS)
     return dataset, meta, source, place
 
 
-def _elements(source, size: int, implicit: bool, little: bool, until: int, tags: dict[str, int]):
+def _elements(source, size: int, implicit: bool, little: bool, until: int, tags: dict | None):
     """Elements up to tag `until`, and (tag, length, position of the value) of what stands there."""
     place = None
 
@@ -108,7 +111,7 @@ def _elements(source, size: int, implicit: bool, little: bool, until: int, tags:
             raise Skip("truncated", "the file ends in its header")
         return False
 
-    wanted = list(tags.values())
+    wanted = None if tags is None else list(tags.values())
     dataset = read_dataset(source, implicit, little, stop_when=stop, specific_tags=wanted)
     return dataset, place
 

@@ -18,6 +18,7 @@ import SimpleITK as sitk
 
 from srgan.errors import Skip
 from srgan.hounsfield import AIR_HU
+from srgan.scans.dicom import OWN_MODEL
 from srgan.scans.scan import Scan, Slice
 
 sitk.ProcessObject.SetGlobalWarningDisplay(False)
@@ -73,6 +74,8 @@ def read_header(path: Path) -> Header:
     except UnicodeEncodeError:  # SimpleITK ends the whole program over such a name
         raise Skip("cannot be read", "the file's name or folder is not UTF-8") from None
     fields, end = parse_fields(start)
+    if fields.get("Comment", "").lower().startswith(OWN_MODEL):
+        raise Skip("output of this program")
     dtype = _check_voxels(fields)
     size = tuple(int(n) for n in _numbers(fields, "DimSize", 3))
     if not all(n > 0 for n in size):

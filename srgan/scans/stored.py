@@ -138,11 +138,8 @@ def _signedness(value: int, bits: int, signed: int | bool) -> int:
     return value - (1 << bits) if signed and value >> (bits - 1) else value
 
 
-def read_hu(source: BinaryIO, stored: Stored, rows: int, columns: int) -> np.ndarray:
-    """(rows, columns) int16 HU: rescaled in float, rounded once, padding and below to air.
-
-    Raises Skip where the pixel data are not whole.
-    """
+def read_values(source: BinaryIO, stored: Stored, rows: int, columns: int) -> np.ndarray:
+    """(rows, columns) int32 stored values. Raises Skip where the pixel data are not whole."""
     data = b""
     for offset, length in stored.parts:
         source.seek(offset)
@@ -156,22 +153,40 @@ def read_hu(source: BinaryIO, stored: Stored, rows: int, columns: int) -> np.nda
         words = codestream.decode(
             data, stored.syntax, rows, columns, stored.bits_stored, stored.signed
         )
-    return words_to_hu(words, stored)
+    return words_to_values(words, stored)
 
 
-def words_to_hu(words: np.ndarray, stored: Stored) -> np.ndarray:
-    """uint16 words as they are stored to int16 HU of the same shape.
+def words_to_values(words: np.ndarray, stored: Stored) -> np.ndarray:
+    """uint16 words as they lie in the file to int32 values of the same shape.
 
-    Bits outside BitsStored are masked, the sign is at HighBit, padding and HU below -1024 become
-    -1024; what is above 3071 (metal) stays.
+    Bits outside BitsStored are masked, the sign is at HighBit.
     """
     bits = stored.bits_stored
     values = words.astype(np.int32) >> (stored.high_bit + 1 - bits) & ((1 << bits) - 1)
     if stored.signed:
         sign = 1 << (bits - 1)
         values = (values ^ sign) - sign
+    return values
+
+
+def values_to_words(values: np.ndarray, stored: Stored) -> np.ndarray:
+    """The inverse of `words_to_values`: uint16, a sign filling the bits above HighBit."""
+    return (values << (stored.high_bit + 1 - stored.bits_stored) & 0xFFFF).astype("<u2")
+
+
+def is_padding(values: np.ndarray, stored: Stored) -> np.ndarray:
+    """Where stored values are padding: bool of the same shape."""
+    if stored.padding is None:
+        return np.zeros(values.shape, bool)
+    first, last = stored.padding
+    return (values >= first) & (values <= last)
+
+
+def values_to_hu(values: np.ndarray, stored: Stored) -> np.ndarray:
+    """Stored values to int16 HU of the same shape: rescaled in float, rounded once.
+
+    Padding and HU below -1024 become -1024; what is above 3071 (metal) stays.
+    """
     hu = np.rint(values * stored.slope + stored.intercept)
-    if stored.padding is not None:
-        first, last = stored.padding
-        hu[(values >= first) & (values <= last)] = AIR_HU
+    hu[is_padding(values, stored)] = AIR_HU
     return np.clip(hu, AIR_HU, np.iinfo(np.int16).max).astype(np.int16)
