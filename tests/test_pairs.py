@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 
 from srgan import pairs
-from srgan.dose.degradation import Degradation
+from srgan.dose.cache import Cached
+from srgan.dose.degradation import Degradation, ProjectionNoise
 from srgan.dose.image import ImageNoise
+from srgan.dose.projection import Scanner, weights
 from srgan.hounsfield import hu_to_network, network_to_hu
 from srgan.settings import Levels
 
@@ -79,3 +81,58 @@ def test_dataset_gives_the_same_batches_in_order_with_static_shapes(side):
         wanted = pairs.batch(side, 4, 64, NOISE, 9, k)
         assert low.tobytes() == wanted[0].tobytes()
         assert normal.tobytes() == wanted[1].tobytes()
+
+
+# ---- noise in the projections ----
+
+DOSES = Degradation(ProjectionNoise(Levels((0.1, 0.5), True), 1e5, None, Scanner()), 4)
+
+
+@pytest.fixture
+def noisy_side():
+    """Two slices with noise of 10 HU (quantum) and 1 HU (electronic) at full dose."""
+    rng = np.random.default_rng(0)
+    scales = np.array([[10 / 1000, 1 / 1000]] * 2, np.float32)
+    stored = np.rint(rng.normal(0, 1000, (2, 2, 2, 96, 96))).astype(np.int16)
+    noise = [Cached(stored[i], scales, 1e5, 10.0, 0.0) for i in range(2)]
+    return pairs.Side([np.full((96, 96), hu, np.int16) for hu in (40, -800)], noise)
+
+
+def test_projection_batches_are_a_pure_function_too(noisy_side):
+    first, again, other = (pairs.batch(noisy_side, 4, 64, DOSES, 7, k) for k in (3, 3, 4))
+    assert first[0].tobytes() == again[0].tobytes()
+    assert first[0].tobytes() != other[0].tobytes()
+    assert first[0].shape == (4, 16, 16, 1)
+    assert first[0].dtype == np.float32
+
+
+@pytest.mark.parametrize("dose", [0.1, 0.25, 1.0])
+def test_noise_is_scaled_to_the_dose(noisy_side, dose):
+    fixed = Degradation(ProjectionNoise(Levels((dose,)), 1e5, None, Scanner()), 1)
+    low, normal = pairs.batch(noisy_side, 16, 64, fixed, 0, 0)
+    quantum, electronic = weights(dose)
+    wanted = np.hypot(10 * quantum, 1 * electronic)
+    error = network_to_hu(low.astype(np.float64)) - network_to_hu(normal.astype(np.float64))
+    assert abs(error.std() - wanted) < 0.03 * wanted + 1e-3
+
+
+def test_a_dose_is_drawn_for_each_patch(noisy_side):
+    one = Degradation(ProjectionNoise(Levels((0.05, 1.0), True), 1e5, None, Scanner()), 1)
+    low, normal = pairs.batch(noisy_side, 64, 64, one, 0, 0)
+    noise = (network_to_hu(low) - network_to_hu(normal)).std((1, 2, 3))
+    assert noise.max() > 3 * noise.min()
+
+
+def test_noise_lies_on_the_pixels_that_it_was_made_for():
+    """A slice and its noise are cut, turned and flipped alike."""
+    hu = np.random.default_rng(1).integers(-900, 900, (96, 128)).astype(np.int16)
+    own = Cached(np.stack([hu, 0 * hu])[None], np.ones((1, 2), np.float32), 1e5, None, 0.0)
+    half = Degradation(ProjectionNoise(Levels((0.5,)), 1e5, None, Scanner()), 1)
+    low, normal = (
+        network_to_hu(x) for x in pairs.batch(pairs.Side([hu], [own]), 32, 64, half, 0, 0)
+    )
+    sums = {
+        round(float(np.corrcoef(a.ravel(), (b - a).ravel())[0, 1]))
+        for a, b in zip(normal, low, strict=True)
+    }
+    assert sums == {-1, 1}  # the noise is the slice itself, with either sign

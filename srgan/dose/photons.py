@@ -111,8 +111,11 @@ def _estimate(task) -> Estimate:
     return matching.estimate(np.load(path, mmap_mode="r")[row], spacing_mm, scanner, noise_hu)
 
 
-def summary(matched: Sequence[Matched]) -> dict:
-    """Median and range of the photons, and the median of the estimated noise; JSON values."""
+def summary(matched: Sequence) -> dict:
+    """Median and range of the photons, and the median of the estimated noise; JSON values.
+
+    matched: whatever has `photons` and `sd_hu`.
+    """
     photons = [m.photons for m in matched]
     noise = [m.sd_hu for m in matched if m.sd_hu is not None]
     return {

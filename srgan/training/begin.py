@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from srgan.dose import photons
 from srgan.dose.degradation import Degradation
 from srgan.files import told
 from srgan.networks import discriminator, generator, perceptual
@@ -39,6 +40,10 @@ def begin(
         "degradation": degradation.as_json(),
         "precision": keras.mixed_precision.global_policy().name,
     }
+    noise = degradation.noise.remark()
+    if sides[0].noise is not None:
+        manifest["photons"] = photons.summary(sides[0].noise)
+        noise += f"\n{photons.told_of(manifest['photons'])}"
     run = loop.Run(
         settings=settings,
         plan=plan.Plan(1, 1),
@@ -47,7 +52,7 @@ def begin(
         training=sides[0],
         validation=sides[1],
         manifest=manifest,
-        label=label(settings, weights, degradation.noise.remark(), manifest["data"]["synthetic"]),
+        label=label(settings, weights, noise, manifest["data"]["synthetic"]),
     )
     with_gan = settings.gan_steps != 0 and settings.gan_share > 0
     run.trainer = trainer(run, weights, with_gan)

@@ -181,3 +181,21 @@ def test_a_term_signal_saves_and_the_run_continues(small_scans, tmp_path, run_ma
     assert process.wait(30) == 143
     assert list((tmp_path / "checkpoint").glob("step-*"))
     assert process.returncode == 143
+
+
+def test_a_run_in_projection_noise_and_its_test_at_two_doses(small_scans, run_main, tmp_path):
+    noise = "--noise projection --views 90"
+    done = train(run_main, tmp_path, small_scans, f"{noise} --pretrain-steps 2 --gan-steps 0")
+    assert done.returncode == 0, done.stderr
+    assert "photons a reading: median" in done.stderr
+    (manifest,) = (tmp_path / "checkpoint").glob("srresnet-*/manifest.json")
+    manifest = json.loads(manifest.read_text())
+    assert manifest["degradation"]["dose"] == "0.1:0.5"
+    assert manifest["degradation"]["views"] == 90
+    assert manifest["photons"]["median"] > 1e4
+    done = run_main(tmp_path, f"--run test --data {small_scans} --dose 0.5,0.1 --seed 1")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((tmp_path / "report" / "summary.json").read_text())
+    assert [level["noise"]["dose"] for level in summary["levels"]] == ["0.5", "0.1"]
+    better, worse = (level["methods"]["bicubic"]["psnr_db"]["full"] for level in summary["levels"])
+    assert better > worse

@@ -1,0 +1,155 @@
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from srgan import workers
+from srgan.dose import cache, photons, projection
+from srgan.dose.degradation import ProjectionNoise
+from srgan.dose.projection import Scanner
+from srgan.errors import TRY_AGAIN, UserError
+from srgan.scans import store as stores
+from srgan.settings import Levels, make
+from srgan.streams import FIELDS, generator_of, slice_number
+
+NOISE = ProjectionNoise(Levels((0.1, 0.5), True), 1e5, None, Scanner())
+
+
+@pytest.fixture(scope="module")
+def store(small_scans, tmp_path_factory):
+    settings = make({"data": small_scans, "store_dir": tmp_path_factory.mktemp("store")})
+    return stores.open_or_build(settings, lambda text: None)
+
+
+@pytest.fixture
+def built(store, monkeypatch):
+    """Makes the noise of five slices in this process; `said` is what was told."""
+    monkeypatch.setattr(workers, "cpus", lambda: 1)
+    said = []
+
+    def build(noise=NOISE, seed=0, realisations=1):
+        return cache.open_or_build(store, range(5), noise, seed, realisations, said.append)
+
+    yield SimpleNamespace(build=build, said=said, store=store)
+    for path in store.folder.glob("*noise-*"):
+        cache.shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def folder_of(built):
+    (folder,) = built.store.folder.glob("noise-*")
+    return folder
+
+
+def test_cached_noise_at_any_dose_is_the_noise_of_its_seed(built):
+    made = built.build(realisations=2)
+    record = built.store.records[3]
+    for r in range(2):
+        rng = generator_of(0, FIELDS, slice_number(record.pixels_sha256), r)
+        fields = projection.noise_fields(
+            built.store.hu(3), record.spacing_mm, 1e5, NOISE.scanner, 0.1, rng
+        )
+        for dose in (0.1, 0.25, 0.5):
+            wanted = projection.insert(np.zeros((96, 96), np.float32), fields, dose)
+            weights = np.reshape(projection.weights(dose), (2, 1, 1))
+            found = (weights * made[3].fields(r)).sum(0)
+            np.testing.assert_allclose(found, wanted, atol=2e-4 * wanted.std())
+
+
+def test_it_is_made_once_by_several_processes_and_opened_again(store):
+    said = []
+    first = cache.open_or_build(store, range(3), NOISE, 7, 1, said.append)
+    again = cache.open_or_build(store, range(3), NOISE, 7, 1, said.append)
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a.stored, b.stored)
+    assert "GB are free" in said[0]
+    assert any("reused" in line for line in said)
+
+
+def test_realisations_and_slices_are_independent(built):
+    made = built.build(realisations=3)
+    fields = np.array([cached.fields(r).reshape(2, -1) for cached in made for r in range(3)])
+    matrix = np.corrcoef(fields.reshape(-1, 96 * 96))
+    others = matrix[~np.eye(len(matrix), dtype=bool)]
+    assert np.abs(others).max() < 0.1  # 96 x 96 pixels of correlated noise
+
+
+def test_seed_lowest_dose_and_photons_are_in_the_key(built):
+    built.build()
+    for other in (
+        {"seed": 1},
+        {"noise": ProjectionNoise(Levels((0.05, 0.5), True), 1e5, None, Scanner())},
+        {"noise": ProjectionNoise(Levels((0.1, 0.5), True), 2e5, None, Scanner())},
+        {"noise": ProjectionNoise(Levels((0.1, 0.5), True), 1e5, None, Scanner(views=90))},
+    ):
+        before = len(list(built.store.folder.glob("noise-*")))
+        built.build(**other)
+        assert len(list(built.store.folder.glob("noise-*"))) == before + 1
+    before = len(list(built.store.folder.glob("noise-*")))
+    built.build(noise=ProjectionNoise(Levels((0.1, 0.3), True), 1e5, None, Scanner()))
+    assert len(list(built.store.folder.glob("noise-*"))) == before  # the lowest dose is the same
+
+
+@pytest.mark.parametrize("damage", ["cut", "bit", "index", "gone"])
+def test_corrupt_noise_is_made_anew_as_it_was(built, damage):
+    first = [cached.stored.copy() for cached in built.build()]
+    (path,) = folder_of(built).glob("*.npy")
+    index = folder_of(built) / "index.json"
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:-1000])
+    elif damage == "bit":
+        content = bytearray(path.read_bytes())
+        content[-5] ^= 1
+        path.write_bytes(content)
+    elif damage == "index":
+        index.write_text(index.read_text().replace('"floored": 0', '"floored": 1'))
+    else:
+        path.unlink()
+    again = built.build()
+    assert sum("made anew" in line for line in built.said) == 1
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a, b.stored)
+
+
+def test_no_room_is_told_before_anything_is_written(built, monkeypatch):
+    monkeypatch.setattr(cache.shutil, "disk_usage", lambda path: SimpleNamespace(free=100_000))
+    with pytest.raises(UserError, match="GB are free in") as caught:
+        built.build()
+    assert caught.value.exit_code == TRY_AGAIN
+    assert not list(built.store.folder.glob("*noise-*/"))
+
+
+def test_a_build_that_is_stopped_leaves_nothing(built, monkeypatch):
+    def stop(task):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cache, "_make", stop)
+    with pytest.raises(KeyboardInterrupt):
+        built.build()
+    assert not [p for p in built.store.folder.glob("*noise-*") if p.is_dir()]
+
+
+def test_starved_readings_are_told(built):
+    built.build(noise=ProjectionNoise(Levels((0.001,)), 1e4, None, Scanner()))
+    assert any("at the photon floor" in line for line in built.said)
+
+
+def test_photons_are_estimated_once_and_a_damaged_file_is_made_anew(built, monkeypatch):
+    noise = ProjectionNoise(Levels((0.1,)), None, None, Scanner())
+    first = photons.of_slices(built.store, range(5), noise)
+    (path,) = built.store.folder.glob("photons-*.json")
+    kept = json.loads(path.read_text())
+    assert len(kept["slices"]) == 5
+    monkeypatch.setattr(photons, "_estimate", lambda task: pytest.fail("estimated again"))
+    assert photons.of_slices(built.store, range(5), noise) == first
+    monkeypatch.undo()
+    monkeypatch.setattr(workers, "cpus", lambda: 1)
+    path.write_text(path.read_text()[:-30])
+    assert photons.of_slices(built.store, range(5), noise) == first
+    path.unlink()
+
+
+def test_given_photons_are_taken_as_they_are(built):
+    found = photons.of_slices(built.store, range(3), NOISE)
+    assert [m.photons for m in found] == [1e5] * 3
+    assert photons.summary(found) == {"median": 1e5, "low": 1e5, "high": 1e5, "sd_hu": None}
