@@ -12,8 +12,10 @@ def main(arguments: list[str]) -> int:
         run, given = settings.parse(arguments)
         if run == "train":
             from srgan.runs.train import train as verb
-        else:
+        elif run == "test":
             from srgan.runs.test import test as verb
+        else:
+            from srgan.runs.simulate import simulate as verb
         return verb(given)
     except errors.UserError as error:
         print(f"main.py: {error}", file=sys.stderr)

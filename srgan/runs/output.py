@@ -1,0 +1,71 @@
+"""An output folder that is complete or absent, whatever ends the run."""
+
+import contextlib
+import shutil
+import signal
+from collections.abc import Iterator
+from os import getpid
+from pathlib import Path
+
+from srgan.errors import TERMINATED, UserError
+from srgan.files import sync, told
+from srgan.progress import log
+
+
+@contextlib.contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A hidden folder beside `folder` that takes its name at the end; on an error nothing is left.
+
+    Raises UserError where `folder` holds something or cannot be made.
+    """
+    place = folder.resolve()
+    part = place.with_name(f".{place.name}.{getpid()}.part")
+    with told(folder):
+        if place.is_dir() and any(place.iterdir()):
+            raise UserError(f"--output {folder} is not empty: name a new folder")
+        if place.exists() and not place.is_dir():
+            raise UserError(f"--output {folder} is a file: name a new folder")
+        new_parents = [p for p in place.parents if not p.exists()]
+    try:
+        with told(folder):
+            part.mkdir(parents=True)
+        yield part
+        with told(folder):
+            if place.exists():
+                place.rmdir()  # empty; Windows renames onto nothing that exists
+            part.rename(place)
+            sync(place.parent)
+    except BaseException:
+        with _undisturbed():
+            shutil.rmtree(part, ignore_errors=True)
+            for parent in new_parents:
+                with contextlib.suppress(OSError):
+                    parent.rmdir()
+        raise
+
+
+@contextlib.contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends the run as Ctrl-C does: what is half written is taken away."""
+
+    def end(number, frame):
+        log("stopped by SIGTERM")
+        raise SystemExit(TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A second Ctrl-C must not stop the tidying up."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
