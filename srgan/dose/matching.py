@@ -20,7 +20,7 @@ SOFT_TISSUE_HU = (-20.0, 150.0)
 SMOOTH_PX = 2.0  # of the high-pass filter, and of the picture that the mask is cut from
 GRADIENT_PX = 3.0
 FEWEST_PIXELS = 1000  # of soft tissue
-NEIGHBOURS = 9  # slices of the running median
+NEIGHBOURS, NEIGHBOURHOOD_MM = 9, 15.0  # slices of the running median, and how far they reach
 WATER_RADIUS_MM = 150.0
 
 
@@ -107,20 +107,27 @@ def _counts_of(sd_hu: float, quantum: float, electronic: float, scanner: Scanner
     return float((quantum + np.sqrt(quantum**2 + 4 * v * b)) / (2 * v))
 
 
-def along_series(estimates: Sequence[Estimate], default: float = DEFAULT_PHOTONS) -> list[float]:
-    """Photons of each slice of a series: the running median over nine, from 1e4 to 1e7.
+def along_series(
+    estimates: Sequence[Estimate],
+    default: float = DEFAULT_PHOTONS,
+    z_mm: Sequence[float | None] | None = None,
+) -> list[float]:
+    """Photons of each slice of a series: a running median of its estimates, from 1e4 to 1e7.
 
-    estimates: in the order of the slices. The tube current changes along a series, and a single
-    estimate is good to 20 %. A slice without one takes its neighbours'; a series without any takes
-    `default`.
+    estimates: in the order of the slices; z_mm: their positions. The median is over nine slices,
+    those within 15 mm where positions are known: a single estimate is good to 20 %, and the tube
+    current changes along the body. A slice without a neighbour's estimate takes the series'
+    median, a series without any takes `default`.
     """
     known = np.array([e.photons or np.nan for e in estimates])
     if np.isnan(known).all():
         return [default] * len(known)
+    z = np.array([0.0 if v is None else v for v in z_mm or [None] * len(known)])
     reach = NEIGHBOURS // 2
     medians = []
     for i in range(len(known)):
-        near = known[max(0, i - reach) : i + reach + 1]
+        near = slice(max(0, i - reach), i + reach + 1)
+        near = known[near][np.abs(z[near] - z[i]) <= NEIGHBOURHOOD_MM]
         near = known if np.isnan(near).all() else near
         medians.append(float(np.clip(np.nanmedian(near), FEWEST, MOST)))
     return medians

@@ -53,7 +53,8 @@ def of_slices(
         if noise.noise_hu is not None:
             pixel_mm = pixel_mm_of(store.records[members[0]].spacing_mm)
             default = matching.of_water(noise.noise_hu, noise.scanner, pixel_mm)
-        of_series = matching.along_series([estimates[i] for i in members], default)
+        z_mm = [store.records[i].z_mm for i in members]
+        of_series = matching.along_series([estimates[i] for i in members], default, z_mm)
         photons.update(zip(members, of_series, strict=True))
     return [Matched(photons[i], estimates[i].sd_hu) for i in indices]
 
