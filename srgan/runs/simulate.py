@@ -173,7 +173,7 @@ def _match(job: Job, scan: Scan, progress: Progress) -> list[Matched]:
         default = matching.of_water(job.noise.noise_hu, job.noise.scanner, job.pixel_mm)
     if all(made.photons is None for made in estimates):
         log(f"warning: no slice shows enough soft tissue: {default:.2g} photons are assumed")
-    series = matching.along_series(estimates, default)
+    series = matching.along_series(estimates, default, [item.z_mm for item in scan.slices])
     return [Matched(count, e.sd_hu) for count, e in zip(series, estimates, strict=True)]
 
 

@@ -37,8 +37,8 @@ def find(
             fault = "is neither a file nor a folder" if path.exists() else "does not exist"
             raise UserError(f"--input {path} {fault}")
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not a usable name"
-        raise UserError(f"--input {path} cannot be read ({reason})") from None
+        fault = getattr(error, "strerror", None) or "not a usable name"
+        raise UserError(f"--input {path} cannot be read ({fault})") from None
     try:
         if path.suffix.lower() in catalogue.HEADERS:
             return metaimage.scan_of(metaimage.read_header(path), path.stem, "anybody"), ()
