@@ -3,7 +3,7 @@
 import numpy as np
 
 # Streams keep apart what is drawn for different ends under one seed.
-TRAIN, VALIDATION, STUDY_NOISE, STUDY_PATCHES, FIELDS, SIMULATE = range(6)
+TRAIN, VALIDATION, STUDY_NOISE, STUDY_PATCHES, FIELDS, SIMULATE, STUDY_LEVELS = range(7)
 
 
 def generator_of(seed: int, stream: int, k: int, realisation: int = 0) -> np.random.Generator:

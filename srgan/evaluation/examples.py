@@ -7,6 +7,7 @@ import numpy as np
 from scipy import ndimage
 
 from srgan.dose.degradation import Degradation
+from srgan.evaluation.levels import differing, tag
 from srgan.evaluation.methods import Method
 from srgan.evaluation.report import About
 from srgan.evaluation.study import Study, StudySlice, make_pair
@@ -19,40 +20,42 @@ MOST_PATIENTS = 20  # of a larger test, evenly chosen
 SHOWN = ("lung", "mediastinum")  # windows, one picture each
 PANEL = 512  # dots across: a slice of 512 columns is drawn dot for pixel
 ZOOM = 4  # the second row shows a fourth of the slice in each direction
-GAP, HEAD, LINE = 8, 62, 26  # dots
+GAP, HEAD, LINE = 8, 82, 26  # dots
 DPI = 100
 
 
 def write(
     folder: Path,
-    study: Study,
+    studies: list[tuple[Study, About]],
     methods: dict[str, Method],
     slices: list[StudySlice],
-    about: About,
     seed: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
     """example-P0001-lung.png and so on, of the slice that `median_slices` names; returns how many.
 
-    The low dose is made again, with the noise that the study had. Pictures of an earlier report in
-    the folder go. Raises UserError (files.told).
+    Of several noise levels each has its pictures, example-P0001-lung-dose0.25.png, of the slice
+    that the first level's study names. The low dose is made again, with the noise that the study
+    had. Pictures of an earlier report in the folder go. Raises UserError (files.told).
     """
-    chosen = median_slices(study)
+    chosen = median_slices(studies[0][0])
     names = sorted(chosen)
     if len(names) > MOST_PATIENTS:
         names = [names[i * len(names) // MOST_PATIENTS] for i in range(MOST_PATIENTS)]
     by_name = {(item.pseudonym, item.number): item for item in slices}
+    levels = differing([about.degradation for _, about in studies])
+    jobs = [(by_name[name, chosen[name]], about) for name in names for _, about in studies]
     written = set()
     with told(folder):
-        for done, name in enumerate(names, 1):
-            item = by_name[name, chosen[name]]
+        for done, (item, about) in enumerate(jobs, 1):
             images = outputs(item, methods, about.degradation, seed)
+            level = f"-{tag(about.degradation, levels)}" if len(studies) > 1 else ""
             for window in SHOWN:
-                path = folder / f"example-{name}-{window}.png"
+                path = folder / f"example-{item.pseudonym}-{window}{level}.png"
                 figure_to_png(figure(item, images, window, about), path)
                 written.add(path)
             if progress:
-                progress(done, len(names))
+                progress(done, len(jobs))
         for old in set(folder.glob("example-*.png")) - written:
             old.unlink()
     return len(written)
@@ -133,7 +136,8 @@ def figure(item: StudySlice, images: dict[str, np.ndarray], window: str, about: 
         f"data range {shown.width:g} HU"
     )
     text(GAP, 26, title, 15)
-    text(GAP, 50, "; ".join(about.remarks()), 12)
+    text(GAP, 50, about.remarks()[0], 12)
+    text(GAP, 70, "; ".join(about.remarks()[1:]), 12)
     part = region(normal, window)
     for i, (name, image) in enumerate(images.items()):
         left = GAP + i * (PANEL + GAP)

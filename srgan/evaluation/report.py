@@ -6,10 +6,12 @@ Patients have pseudonyms here, and no path is written.
 import csv
 import math
 import tempfile
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from srgan.dose import photons
 from srgan.dose.degradation import Degradation
 from srgan.evaluation.study import BODY_PSNR, TEXTURE, Study
 from srgan.files import told, write_json, write_whole
@@ -28,6 +30,7 @@ class About:
     synthetic: bool  # the scans that were tested on
     settings: dict  # JSON values
     checkpoint: dict  # JSON values: step, degradation, synthetic
+    photons: dict | None = None  # photons.summary and their source, of noise in the projections
 
     def remarks(self) -> list[str]:
         """Noise, VGG19 weights, and whether the scans are made."""
@@ -55,20 +58,36 @@ _HEADS = (
 )  # fmt: skip
 
 
+def tables(studies: list[tuple[Study, About]]) -> str:
+    """The text for a terminal: `table` of the first level, the others' noise and figures."""
+    others = ["\n".join([*_noise(about), *_figures(study)]) for study, about in studies[1:]]
+    return "\n\n".join([table(*studies[0]), *others])
+
+
 def table(study: Study, about: About) -> str:
-    """The text for a terminal: whole slices, then 64 x 64 patches; windows in the heading."""
+    """Whole slices, then 64 x 64 patches; noise, windows and conditions in the heading."""
     slices = {(row.pseudonym, row.number) for row in study.rows}
     windows = ", ".join(
         f"{name} {w.low:g}..{w.high:g} ({w.width:g})" for name, w in WINDOWS.items()
     )
     lines = [
-        about.remarks()[0],
+        *_noise(about),
+        *([photons.told_of(about.photons)] if about.photons else []),
         "; ".join(about.remarks()[1:]),
         f"{len(slices)} slices of {len(study.patients())} patients; mean over a patient's slices, "
         "then over patients",
         f"windows, HU (range): {windows}",
         f"errors: clipped to {HU_MIN:g}..{HU_MAX:g} HU; texture: lung less its Gaussian of 2 px",
     ]
+    return "\n".join(lines + _figures(study))
+
+
+def _noise(about: About) -> list[str]:
+    return textwrap.wrap(about.remarks()[0], 100)
+
+
+def _figures(study: Study) -> list[str]:
+    lines = []
     for part, title in (("whole", "whole slices"), ("patch", "64 x 64 patches")):
         figures = study.overall(part)
         heads = _HEADS if part == "whole" else [head[:-_TEXTURE_WIDTH] for head in _HEADS]
@@ -77,7 +96,7 @@ def table(study: Study, about: About) -> str:
             lines += [_line(name, of_method) for name, of_method in figures.items()]
         if part == "whole":
             lines.append(_line("normal dose", {TEXTURE: study.normal_dose_overall()}))
-    return "\n".join(lines)
+    return lines
 
 
 def _line(name: str, figures: dict) -> str:
@@ -117,6 +136,7 @@ def summary(study: Study, about: About) -> dict:
         },
         "windows_hu": {name: list(window) for name, window in WINDOWS.items()},
         "noise": about.degradation.as_json(),
+        **({"photons": about.photons} if about.photons else {}),
         "vgg_weights": about.vgg_weights,
         "settings": about.settings,
         "checkpoint": about.checkpoint,
@@ -141,23 +161,26 @@ _WINDOWED = ("psnr_db", "ssim", BODY_PSNR)
 _FIGURES = {f"{name}_{window}": (name, window) for name in _WINDOWED for window in WINDOWS} | {
     name: (name,) for name in ("rmse_hu", "mae_hu", "bias_hu", TEXTURE)
 }
-CSV_COLUMNS = ("pseudonym", "slice", "part", "row", "column", "method", *_FIGURES)
+CSV_COLUMNS = ("part", "row", "column", "method", *_FIGURES)  # behind slice and noise
 
 
-def _csv_lines(study: Study) -> Iterator[tuple]:
-    for row in study.rows:
+def _csv_lines(studies: list[Study]) -> Iterator[tuple]:
+    """The head first; the normal dose, which has no level, last and once."""
+    first = studies[0]
+    noise = list(next(iter(first.noise.values()), {}))
+    yield ("pseudonym", "slice", *noise, *CSV_COLUMNS)
+    for row, made_with in ((r, s.noise[r.pseudonym, r.number]) for s in studies for r in s.rows):
+        levels = (_shown(made_with[name], ".6g") for name in noise)
         values = (_shown(_get(row.figures, path), ".6g") for path in _FIGURES.values())
-        yield (row.pseudonym, row.number, row.part, *row.corner, row.method, *values)
-    for (pseudonym, number), sd in study.normal_dose_texture.items():
+        yield (row.pseudonym, row.number, *levels, row.part, *row.corner, row.method, *values)
+    for (pseudonym, number), sd in first.normal_dose_texture.items():
         values = (_shown(sd, ".6g") if name == TEXTURE else "" for name in _FIGURES)
-        yield (pseudonym, number, "whole", 0, 0, NORMAL_DOSE, *values)
+        yield (pseudonym, number, *("" for _ in noise), "whole", 0, 0, NORMAL_DOSE, *values)
 
 
-def _write_csv(path: Path, study: Study) -> None:
+def _write_csv(path: Path, studies: list[Study]) -> None:
     with open(path, "w", newline="", encoding="utf-8") as file:
-        lines = csv.writer(file)
-        lines.writerow(CSV_COLUMNS)
-        lines.writerows(_csv_lines(study))
+        csv.writer(file).writerows(_csv_lines(studies))
 
 
 def prepare(folder: Path) -> None:
@@ -170,11 +193,12 @@ def prepare(folder: Path) -> None:
 def write(folder: Path, studies: list[tuple[Study, About]]) -> None:
     """metrics.csv and summary.json, each complete or absent. Raises UserError (files.told).
 
-    The first study fills both; where there are more, at other noise levels, summary.json has each
+    The first study fills summary.json; where there are more, at other noise levels, it has each
     one's noise and methods under "levels".
 
-    metrics.csv has a line a method and slice or patch (row and column: the patch's first pixel in
-    the cropped slice), with "inf" for an infinite PSNR and nothing where nothing was measured.
+    metrics.csv has a line a level, method and slice or patch (row and column: the patch's first
+    pixel in the cropped slice), with "inf" for an infinite PSNR and nothing where nothing was
+    measured. Its noise columns are those of `study.noise_of`: a level is the one that was drawn.
     """
     study, about = studies[0]
     made = summary(study, about)
@@ -183,5 +207,5 @@ def write(folder: Path, studies: list[tuple[Study, About]]) -> None:
             {name: summary(*each)[name] for name in ("noise", "methods")} for each in studies
         ]
     with told(folder):
-        write_whole(folder / "metrics.csv", lambda part: _write_csv(part, study))
+        write_whole(folder / "metrics.csv", lambda part: _write_csv(part, [s for s, _ in studies]))
         write_json(folder / "summary.json", made)

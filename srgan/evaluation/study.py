@@ -6,15 +6,16 @@ weighs no more than one with few.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from srgan import metrics
 from srgan.dose.degradation import Degradation, degrade, fields_of
+from srgan.evaluation.levels import drawn, levels_of
 from srgan.evaluation.methods import Method
 from srgan.hounsfield import HU_MAX, HU_MIN, body_mask, lung_mask
-from srgan.streams import STUDY_NOISE, STUDY_PATCHES, generator_of
+from srgan.streams import STUDY_LEVELS, STUDY_NOISE, STUDY_PATCHES, generator_of
 
 PATCH = 64  # pixels of the normal dose
 PATCHES_A_SLICE = 4
@@ -33,6 +34,7 @@ class StudySlice:
     noise_key: int  # from 0 to 2^64 - 1; with the seed it names the noise
     hu: Callable[[], np.ndarray]  # reads (rows, columns) HU
     photons: float | None = None  # at its full dose, for noise in the projections
+    sd_hu: float | None = None  # estimated noise in soft tissue at full dose
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Study:
     methods: tuple[str, ...]
     rows: tuple[Row, ...]
     normal_dose_texture: dict[tuple[str, int], float | None]  # (pseudonym, number) to SD in HU
+    noise: dict[tuple[str, int], dict] = field(default_factory=dict)  # as `noise_of`
 
     def patients(self) -> list[str]:
         return sorted({row.pseudonym for row in self.rows})
@@ -117,6 +120,20 @@ def crop(image: np.ndarray, scale: int) -> np.ndarray:
     return image
 
 
+def level_of(item: StudySlice, degradation: Degradation, seed: int) -> Degradation:
+    """The degradation at the one level that a slice has: drawn for it where there is a range."""
+    return drawn(degradation, generator_of(seed, STUDY_LEVELS, item.noise_key))
+
+
+def noise_of(item: StudySlice, degradation: Degradation, seed: int) -> dict[str, float | None]:
+    """The noise of a slice in columns: its level, photons and noise (SD in HU) at full dose."""
+    levels = levels_of(level_of(item, degradation, seed))
+    found = {name: level.middle for name, level in levels.items()}
+    if degradation.in_projections:
+        found |= {"photons": item.photons, "full_dose_sd_hu": item.sd_hu}
+    return found
+
+
 def make_pair(
     item: StudySlice, degradation: Degradation, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -125,6 +142,7 @@ def make_pair(
     Reference: (rows, columns) float32 HU in [-1024, 3071], cropped to multiples of the scale; low
     dose: (rows/scale, columns/scale) float32 HU.
     """
+    degradation = level_of(item, degradation, seed)
     rng = generator_of(seed, STUDY_NOISE, item.noise_key)
     hu, scale = item.hu(), degradation.scale
     fields = fields_of(hu, item.spacing_mm, item.photons, degradation, rng)
@@ -186,11 +204,12 @@ def run(
     progress: called with (slices done, slices). Raises ValueError where a method gives NaN or a
     slice has fewer than 11 rows or columns.
     """
-    rows, normal_dose_texture = [], {}
+    rows, normal_dose_texture, noise = [], {}, {}
     for done, item in enumerate(slices, 1):
         of_slice, texture = _rows_of(item, methods, degradation, seed)
         rows += of_slice
         normal_dose_texture[item.pseudonym, item.number] = texture
+        noise[item.pseudonym, item.number] = noise_of(item, degradation, seed)
         if progress:
             progress(done, len(slices))
-    return Study(tuple(methods), tuple(rows), normal_dose_texture)
+    return Study(tuple(methods), tuple(rows), normal_dose_texture, noise)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -11,7 +10,7 @@ from srgan.dose import photons
 from srgan.dose.degradation import Degradation
 from srgan.dose.photons import Matched
 from srgan.errors import UserError
-from srgan.evaluation import examples, methods, report, study
+from srgan.evaluation import curves, examples, methods, report, study
 from srgan.networks import machine
 from srgan.progress import Progress, log
 from srgan.runs.train import open_store
@@ -37,18 +36,17 @@ def test(given: dict[str, Any]) -> int:
     slices = study_slices(store, chosen, matched)
     compared = methods.classical(degradation.scale) | networks(trained, settings)
 
-    about = about_this(trained, store, settings, degradation)
-    told_of = partial(_tell, progress, "slices")
-    studies = []
-    for level in degradation.each():
-        made = study.run(compared, slices, level, settings.seed, told_of)
-        studies.append((made, dataclasses.replace(about, degradation=level)))
+    about = about_this(trained, store, settings, degradation, matched)
+    studies = studies_of(compared, slices, about, settings.seed, progress)
     report.write(settings.report_dir, studies)
-    told_of = partial(_tell, progress, "pictures of patients")
-    made, about = studies[0]
-    examples.write(settings.report_dir, made, compared, slices, about, settings.seed, told_of)
-    print("\n\n".join(report.table(*each) for each in studies))
-    print(f"\nmetrics.csv, summary.json and example-*.png are in {settings.report_dir}")
+    curve = curves.write(settings.report_dir, studies, about)
+    told_of = partial(_tell, progress, "pictures", 0, 1)
+    examples.write(settings.report_dir, studies, compared, slices, settings.seed, told_of)
+    print(report.tables(studies))
+    if len(studies) > 1:
+        print(f"\n{curves.table(studies)}")
+    files = ["metrics.csv", "summary.json", *([curve] if curve else [])]
+    print(f"\n{', '.join(files)} and example-*.png are in {settings.report_dir}")
     return 0
 
 
@@ -125,6 +123,24 @@ def study_slices(
     return made
 
 
+def studies_of(
+    compared: dict[str, methods.Method],
+    slices: list[study.StudySlice],
+    about: report.About,
+    seed: int,
+    progress: Progress,
+) -> list[tuple[study.Study, report.About]]:
+    """A study a noise level; to `progress` they are one job."""
+    levels = about.degradation.each()
+    text = "slices" if len(levels) == 1 else f"slices at {len(levels)} noise levels"
+    made = []
+    for i, level in enumerate(levels):
+        told_of = partial(_tell, progress, text, i, len(levels))
+        found = study.run(compared, slices, level, seed, told_of)
+        made.append((found, dataclasses.replace(about, degradation=level)))
+    return made
+
+
 def networks(trained: checkpoints.Trained, settings: Settings) -> dict[str, methods.Method]:
     """The checkpoint's models as methods; --precision auto is float32 here: exact before fast."""
     machine.start("float32" if settings.precision == "auto" else settings.precision)
@@ -132,7 +148,10 @@ def networks(trained: checkpoints.Trained, settings: Settings) -> dict[str, meth
     return {name: methods.network(models[name]) for name in ("srresnet", "srgan") if name in models}
 
 
-def about_this(trained, store, settings: Settings, degradation: Degradation) -> report.About:
+def about_this(
+    trained, store, settings: Settings, degradation: Degradation, matched: list[Matched]
+):
+    source = "matched" if settings.photons == "auto" else "given"
     return report.About(
         degradation=degradation,
         vgg_weights=trained.vgg_weights,
@@ -143,8 +162,10 @@ def about_this(trained, store, settings: Settings, degradation: Degradation) -> 
             "degradation": trained.degradation_json,
             "synthetic": trained.synthetic,
         },
+        photons={"source": source, **photons.summary(matched)} if matched else None,
     )
 
 
-def _tell(progress: Callable[[int, int, str], None], text: str, done: int, total: int) -> None:
-    progress(done, total, text)
+def _tell(progress: Progress, text: str, part: int, parts: int, done: int, total: int) -> None:
+    """done of the total of one part, of equal parts that are one job."""
+    progress(part * total + done, parts * total, text)

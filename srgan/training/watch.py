@@ -1,6 +1,7 @@
 """What a person sees of a training: validation figures, log.csv, grids and a full slice."""
 
 import csv
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from srgan.metrics import psnr_db
 
 GRID = 8  # patches in a grid
 PATCHES = 128  # of validation
+GRID_WIDTH = 96  # characters of a title above a grid
 COLUMNS = (
     "step", "stage", "learning_rate", "l1", "mse", "content", "adversarial", "discriminator",
     "real_logit", "fake_logit", "validation_psnr_db", "validation_texture",
@@ -122,10 +124,9 @@ def figure_of_patches(validation: Validation, output: np.ndarray, scale: int, ti
                 psnr = psnr_db(patches[row], normal[row], window=window)
                 axis.set_xlabel(f"{psnr:.2f} dB", fontsize=9, labelpad=1)
             show(axis, patches[row], label)
-    figure.suptitle(
-        f"{title}\nshown in the lung window -1350 to 150 HU; PSNR in {window.width:g} HU",
-        fontsize=9,
-    )
+    title += f"\nshown in the lung window -1350 to 150 HU; PSNR in {window.width:g} HU"
+    lines = [part for line in title.splitlines() for part in textwrap.wrap(line, GRID_WIDTH)]
+    figure.suptitle("\n".join(lines), fontsize=9)
     return figure
 
 

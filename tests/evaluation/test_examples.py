@@ -1,3 +1,5 @@
+import dataclasses
+
 import imageio.v3 as imageio
 import numpy as np
 import pytest
@@ -29,13 +31,36 @@ def test_a_picture_a_patient_and_window_and_none_of_an_older_report(tmp_path, sl
     compared = methods.classical(4)
     made = study.run(compared, slices, DEGRADATION, 0)
     (tmp_path / "example-P0009-lung.png").write_bytes(b"")
-    assert examples.write(tmp_path, made, compared, slices, ABOUT, 0) == 4
+    assert examples.write(tmp_path, [(made, ABOUT)], compared, slices, 0) == 4
     names = [f"example-P000{p}-{w}.png" for p in (1, 2) for w in ("lung", "mediastinum")]
     assert sorted(p.name for p in tmp_path.iterdir()) == names
     picture = imageio.imread(tmp_path / names[0])
     assert picture.shape[1] == 3 * (examples.PANEL + examples.GAP) + examples.GAP
     assert picture.shape[0] > 2 * examples.PANEL * 0.9 / 0.7  # true proportions
     assert picture.std() > 20
+
+
+def test_each_of_several_levels_has_its_pictures_of_the_same_slice(tmp_path, slices, monkeypatch):
+    compared, shown, told = methods.classical(4), [], []
+    of_levels = [
+        dataclasses.replace(ABOUT, degradation=level)
+        for level in Degradation(ImageNoise(Levels((1700.0, 500.0)), Levels((0.005,))), 4).each()
+    ]
+    studies = [(study.run(compared, slices, each.degradation, 0), each) for each in of_levels]
+    monkeypatch.setattr(examples, "figure", lambda item, images, *_: shown.append((item, images)))
+    monkeypatch.setattr(examples, "figure_to_png", lambda figure, path: path.write_bytes(b""))
+    examples.write(tmp_path, studies, compared, slices, 0, lambda *a: told.append(a))
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        f"example-P000{p}-{w}-lambda{level}.png"
+        for p in (1, 2)
+        for w in ("lung", "mediastinum")
+        for level in (1700, 500)
+    ]
+    assert told[-1] == (4, 4)
+    (first, at_1700), _, (second, at_500), _ = shown[:4]
+    assert first is second
+    assert np.array_equal(at_1700["normal dose"], at_500["normal dose"])
+    assert not np.array_equal(at_1700["bicubic"], at_500["bicubic"])
 
 
 def test_the_slice_is_the_median_of_the_best_network():

@@ -1,14 +1,16 @@
 import csv
+import dataclasses
 import json
 import math
 
 import pytest
 
-from srgan.dose.degradation import Degradation
+from srgan.dose.degradation import Degradation, ProjectionNoise
 from srgan.dose.image import ImageNoise
+from srgan.dose.projection import Scanner
 from srgan.errors import BAD_INPUT, TRY_AGAIN, UserError
 from srgan.evaluation import report, study
-from srgan.settings import Levels
+from srgan.settings import Levels, Settings
 
 WINDOWS = ("full", "lung", "mediastinum")
 
@@ -41,7 +43,8 @@ def made():
         for part in ("whole", "patch")
     ]
     texture = {("P0001", 1): 30.0, ("P0001", 2): None, ("P0002", 1): 20.0}
-    return study.Study(("nearest", "bicubic", "srresnet", "srgan"), tuple(rows), texture)
+    noise = {key: {"noise_lambda": 1700.0, "noise_sigma": 0.005} for key in texture}
+    return study.Study(("nearest", "bicubic", "srresnet", "srgan"), tuple(rows), texture, noise)
 
 
 @pytest.fixture
@@ -77,7 +80,11 @@ def test_csv_has_a_line_a_method_and_part(tmp_path, made, about):
     with open(tmp_path / "metrics.csv", newline="") as file:
         lines = list(csv.DictReader(file))
     assert len(lines) == len(made.rows) + 3
-    assert tuple(lines[0]) == report.CSV_COLUMNS
+    noise = ("noise_lambda", "noise_sigma")
+    assert tuple(lines[0]) == ("pseudonym", "slice", *noise, *report.CSV_COLUMNS)
+    assert {(line["noise_lambda"], line["noise_sigma"]) for line in lines[:-3]} == {
+        ("1700", "0.005")
+    }
     patch = next(line for line in lines if line["part"] == "patch")
     assert (patch["row"], patch["column"], patch["method"]) == ("4", "8", "nearest")
     assert (patch["psnr_db_full"], patch["psnr_db_lung"]) == ("inf", "11")
@@ -118,9 +125,53 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, made, about, monk
     assert raised.value.exit_code == TRY_AGAIN
 
 
-def test_several_noise_levels_stand_side_by_side(tmp_path, made, about):
-    report.write(tmp_path, [(made, about), (made, about)])
+@pytest.fixture
+def levels(made, about):
+    """The same figures at two doses, with noise in the projections."""
+    photons = {"source": "matched", "median": 5e5, "low": 4e5, "high": 6e5, "sd_hu": 11.5}
+    studies = []
+    for dose in (0.5, 0.25):
+        noise = ProjectionNoise(Levels((dose,)), None, None, Scanner.of(Settings()))
+        of_slices = {
+            key: {"dose": dose, "photons": 5e5, "full_dose_sd_hu": None}
+            for key in made.normal_dose_texture
+        }
+        here = dataclasses.replace(about, degradation=Degradation(noise, 4), photons=photons)
+        studies.append((dataclasses.replace(made, noise=of_slices), here))
+    return studies
+
+
+def test_several_noise_levels_stand_side_by_side(tmp_path, levels):
+    report.write(tmp_path, levels)
     found = json.loads((tmp_path / "summary.json").read_text())
-    assert len(found["levels"]) == 2
+    assert [level["noise"]["dose"] for level in found["levels"]] == ["0.5", "0.25"]
     assert found["levels"][0]["noise"] == found["noise"]
     assert list(found["levels"][1]["methods"]) == list(found["methods"])
+
+
+def test_csv_holds_every_level_with_the_noise_of_each_slice(tmp_path, made, levels):
+    report.write(tmp_path, levels)
+    with open(tmp_path / "metrics.csv", newline="") as file:
+        lines = list(csv.DictReader(file))
+    n = len(made.rows)
+    assert [line["dose"] for line in lines] == ["0.5"] * n + ["0.25"] * n + [""] * 3
+    assert {(line["photons"], line["full_dose_sd_hu"]) for line in lines[:-3]} == {("500000", "")}
+    assert [line["method"] for line in lines[-3:]] == ["normal_dose"] * 3  # once, at no level
+
+
+def test_photons_are_recorded_and_told(tmp_path, levels, made, about):
+    report.write(tmp_path, levels)
+    found = json.loads((tmp_path / "summary.json").read_text())
+    assert found["photons"]["source"] == "matched"
+    assert (found["photons"]["median"], found["photons"]["sd_hu"]) == (5e5, 11.5)
+    assert found["noise"]["filter_cutoff"] > 0
+    assert "noise at full dose 11.5 HU" in report.table(*levels[0])
+    assert "photons" not in report.summary(made, about)  # noise on the slice has none of its own
+
+
+def test_conditions_stand_once_and_each_levels_noise_above_its_figures(levels):
+    text = report.tables(levels)
+    assert (text.count("windows, HU"), text.count("whole slices  ")) == (1, 2)
+    assert text.index("dose 0.5 of") < text.index("dose 0.25 of") < text.rindex("whole slices  ")
+    assert max(map(len, text.splitlines())) <= 100
+    assert report.tables(levels[:1]) == report.table(*levels[0])

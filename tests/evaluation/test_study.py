@@ -1,13 +1,15 @@
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 
 from srgan import hounsfield, metrics
-from srgan.dose.degradation import Degradation, degrade
+from srgan.dose.degradation import Degradation, ProjectionNoise, degrade
 from srgan.dose.image import ImageNoise
+from srgan.dose.projection import Scanner
 from srgan.evaluation import methods, study
-from srgan.settings import Levels
+from srgan.settings import Levels, Settings
 from srgan.streams import STUDY_NOISE, generator_of
 
 
@@ -92,6 +94,26 @@ def test_a_slice_has_its_noise_whatever_else_is_tested():
     assert few.rows == tuple(r for r in many.rows if r.pseudonym == "P2")
     assert few.rows != study.run(methods.classical(4), items[2:], degradation(), 4).rows
     assert many.rows[0].figures != many.rows[10].figures  # same pixels, another key
+
+
+def test_of_a_range_a_slice_has_the_level_that_is_recorded():
+    asked = Degradation(ImageNoise(Levels((500.0, 5000.0), True), Levels((0.005,))), 4)
+    items = slices({"P1": 2})
+    made = study.run(methods.classical(4), items, asked, 3)
+    levels = [made.noise["P1", n]["noise_lambda"] for n in (1, 2)]
+    assert all(500 <= level <= 5000 for level in levels)
+    assert levels[0] != levels[1]
+    assert made.noise["P1", 1]["noise_sigma"] == 0.005
+    fixed = study.run(methods.classical(4), items[1:], degradation(4, levels[1]), 3)
+    assert fixed.rows == tuple(r for r in made.rows if r.number == 2)
+    assert fixed.noise == {("P1", 2): made.noise["P1", 2]}
+
+
+def test_noise_in_the_projections_is_recorded_with_the_slices_photons():
+    noise = ProjectionNoise(Levels((0.25,)), None, None, Scanner.of(Settings()))
+    item = dataclasses.replace(slices({"P1": 1})[0], photons=4e5, sd_hu=12.0)
+    found = study.noise_of(item, Degradation(noise, 4), 0)
+    assert found == {"dose": 0.25, "photons": 4e5, "full_dose_sd_hu": 12.0}
 
 
 def test_patches_are_cut_from_the_same_low_dose():

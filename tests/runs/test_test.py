@@ -105,7 +105,9 @@ def tested(small_scans, tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, "load", lambda folder: trained)
     network = methods.classical(4)["bicubic"]
     monkeypatch.setattr(run, "networks", lambda *_: {"srresnet": network})
-    return SimpleNamespace(run=lambda: run.test(given), folder=tmp_path / "report", store=store)
+    return SimpleNamespace(
+        run=lambda **more: run.test(given | more), folder=tmp_path / "report", store=store
+    )
 
 
 def test_the_whole_run(tested, capsys):
@@ -118,6 +120,26 @@ def test_the_whole_run(tested, capsys):
     assert summary["methods"]["srresnet"] == summary["methods"]["bicubic"]
     assert summary["settings"]["seed"] == 3
     assert len(list(tested.folder.glob("example-*.png"))) == 8
+
+
+def test_several_levels_are_one_job_and_end_in_a_table_and_a_picture(tested, monkeypatch, capsys):
+    told = []
+    monkeypatch.setattr(examples, "MOST_PATIENTS", 1)
+    monkeypatch.setattr(run, "Progress", lambda: lambda *a: told.append(a))
+    monkeypatch.setattr(examples, "figure_to_png", lambda figure, path: path.write_bytes(b""))
+    tested.run(noise_lambda=Levels((1700.0, 500.0)))
+    out = capsys.readouterr().out
+    assert "quality against lambda: lung window -1350..150 HU (range 1500)" in out
+    assert "metrics.csv, summary.json, noise.png and example-*.png" in out
+    summary = json.loads((tested.folder / "summary.json").read_text())
+    assert [level["noise"]["noise_lambda"] for level in summary["levels"]] == ["1700", "500"]
+    n = 2 * summary["slices"]
+    jobs = [job for job in told if job[2] == "slices at 2 noise levels"]
+    assert jobs == [(i, n, "slices at 2 noise levels") for i in range(1, n + 1)]
+    assert (tested.folder / "noise.png").exists()
+    tested.run()
+    assert not (tested.folder / "noise.png").exists()
+    assert "quality against" not in capsys.readouterr().out
 
 
 def test_no_patient_and_no_path_is_in_the_report_and_it_repeats(tested, small_scans, monkeypatch):

@@ -1,0 +1,123 @@
+import dataclasses
+
+import imageio.v3 as imageio
+import pytest
+
+from srgan.dose.degradation import Degradation, ProjectionNoise
+from srgan.dose.image import ImageNoise
+from srgan.dose.projection import Scanner
+from srgan.evaluation import curves, levels, report, study
+from srgan.settings import Levels, Settings
+
+METHODS = {"nearest": -3.0, "bicubic": 0.0, "srresnet": 4.0, "srgan": 3.0}  # dB above bicubic
+
+
+def of_doses(*doses):
+    return ProjectionNoise(Levels(doses), None, None, Scanner.of(Settings()))
+
+
+def of_lambdas(*lambdas, sigma=(0.005,)):
+    return ImageNoise(Levels(lambdas), Levels(sigma))
+
+
+def studies_of(noise, patients=2):
+    """Studies of all levels, their figures made up: patient n has n dB more; and what is said."""
+    about = report.About(Degradation(noise, 4), "random", True, {}, {"step": 70})
+    studies = []
+    for i, level in enumerate(about.degradation.each()):
+        rows = [
+            study.Row(f"P{n:04}", 1, "whole", (0, 0), method, figures(30.0 - i + n + more))
+            for n in range(1, patients + 1)
+            for method, more in METHODS.items()
+        ]
+        made = study.Study(tuple(METHODS), tuple(rows), {})
+        studies.append((made, dataclasses.replace(about, degradation=level)))
+    return studies, about
+
+
+def figures(value):
+    windows = ("full", "lung", "mediastinum")
+    return {"psnr_db": dict.fromkeys(windows, value), "ssim": dict.fromkeys(windows, value / 100)}
+
+
+def test_the_table_has_a_row_a_method_and_a_column_a_dose():
+    lines = curves.table(studies_of(of_doses(0.5, 0.25, 0.1))[0]).splitlines()
+    assert lines[0].startswith("quality against dose: lung window -1350..150 HU (range 1500)")
+    assert [line.split() for line in lines[2:7]] == [
+        ["PSNR,", "dB", "0.5", "0.25", "0.1"],
+        ["nearest", "28.50", "27.50", "26.50"],
+        ["bicubic", "31.50", "30.50", "29.50"],
+        ["srresnet", "35.50", "34.50", "33.50"],
+        ["srgan", "34.50", "33.50", "32.50"],
+    ]
+    assert lines[8].split() == ["SSIM", "0.5", "0.25", "0.1"]
+    assert lines[9].split() == ["nearest", "0.2850", "0.2750", "0.2650"]
+    assert len({len(line) for line in lines[2:7]}) == 1
+
+
+def test_a_level_is_called_by_what_differs():
+    both = of_lambdas(1700.0, 500.0, sigma=(0.0, 0.01))
+    heads = curves.table(studies_of(both)[0]).splitlines()[2].split()
+    assert heads == ["PSNR,", "dB", "1700/0", "1700/0.01", "500/0", "500/0.01"]
+    degradations = [about.degradation for _, about in studies_of(of_lambdas(1700.0, 500.0))[0]]
+    assert levels.differing(degradations) == ["noise_lambda"]
+    assert levels.differing(degradations[:1]) == ["noise_lambda", "noise_sigma"]
+    assert levels.tag(degradations[1], ["noise_lambda"]) == "lambda500"
+    assert levels.tag(degradations[1], ["noise_lambda", "noise_sigma"]) == "lambda500-sigma0.005"
+
+
+@pytest.mark.parametrize(
+    ("noise", "name"),
+    [
+        (of_doses(0.5, 0.25), "dose.png"),
+        (of_lambdas(1700.0, 500.0), "noise.png"),
+        (of_lambdas(1700.0, sigma=(0.0, 0.01)), "noise.png"),
+        (of_doses(0.5), None),
+        (of_lambdas(1700.0, 500.0, sigma=(0.0, 0.01)), None),  # two axes
+    ],
+)
+def test_a_picture_of_several_levels_and_none_of_an_older_report(
+    tmp_path, monkeypatch, noise, name
+):
+    monkeypatch.setattr(curves, "figure_to_png", lambda figure, path: path.write_bytes(b""))
+    for old in ("dose.png", "noise.png", "example-P0001-lung.png"):
+        (tmp_path / old).write_bytes(b"old")
+    assert curves.write(tmp_path, *studies_of(noise)) == name
+    left = {path.name for path in tmp_path.iterdir()} - {"example-P0001-lung.png"}
+    assert left == ({name} if name else set())
+
+
+def test_the_picture_is_drawn_within_its_borders(tmp_path):
+    assert curves.write(tmp_path, *studies_of(of_doses(0.5, 0.25, 0.1))) == "dose.png"
+    picture = imageio.imread(tmp_path / "dose.png")
+    assert picture.shape == (924, 1210, 3)
+    edges = (picture[:4], picture[-4:], picture[:, :4], picture[:, -4:])
+    assert all((edge == 255).all() for edge in edges)  # nothing is clipped
+
+
+def test_lines_are_means_in_the_order_of_the_levels_and_points_are_patients():
+    drawn = curves.figure(*studies_of(of_doses(0.1, 0.5, 0.25), patients=3))
+    above, _, below, _ = drawn.axes
+    assert above.get_xscale() == "log"
+    assert list(above.get_xticks()) == [0.1, 0.25, 0.5]
+    lines = {line.get_label(): line for line in above.get_lines()}
+    assert list(lines) == list(METHODS)
+    assert list(lines["srgan"].get_xdata()) == [0.1, 0.25, 0.5]
+    assert list(lines["srgan"].get_ydata()) == [35.0, 33.0, 34.0]
+    gains = [line.get_ydata() for line in below.get_lines()]
+    assert [list(found) for found in gains] == [[0, 0], [4] * 9, [4] * 3, [3] * 9, [3] * 3]
+    low, high = below.get_ylim()
+    assert low < 0 < 4 < high
+    assert curves.figure(*studies_of(of_lambdas(1.0, sigma=(0.0, 0.1)))).axes[0].get_xscale() == (
+        "linear"
+    )
+
+
+def test_the_picture_says_what_it_shows():
+    said = curves.figure(*studies_of(of_doses(0.5, 0.25))).get_suptitle().replace("\n", " ")
+    for words in (
+        "lung window -1350..150 HU (range 1500)", "projection noise: dose 0.5,0.25",
+        "2 slices of 2 patients", "checkpoint of step 70", "VGG19 weights: random",
+        "SYNTHETIC scans", "Research use only, not a medical device",
+    ):  # fmt: skip
+        assert words in said
