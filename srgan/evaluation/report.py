@@ -200,12 +200,9 @@ def write(folder: Path, studies: list[tuple[Study, About]]) -> None:
     pixel in the cropped slice), with "inf" for an infinite PSNR and nothing where nothing was
     measured. Its noise columns are those of `study.noise_of`: a level is the one that was drawn.
     """
-    study, about = studies[0]
-    made = summary(study, about)
-    if len(studies) > 1:
-        made["levels"] = [
-            {name: summary(*each)[name] for name in ("noise", "methods")} for each in studies
-        ]
+    made, *others = [summary(*each) for each in studies]
+    if others:
+        made["levels"] = [{n: each[n] for n in ("noise", "methods")} for each in (made, *others)]
     with told(folder):
         write_whole(folder / "metrics.csv", lambda part: _write_csv(part, [s for s, _ in studies]))
         write_json(folder / "summary.json", made)

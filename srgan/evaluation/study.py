@@ -61,23 +61,17 @@ class Study:
     def patients(self) -> list[str]:
         return sorted({row.pseudonym for row in self.rows})
 
-    def of_patient(self, pseudonym: str, part: str = "whole") -> dict[str, dict]:
-        """Each method's figures, averaged over the slices or patches of one patient."""
-        return {
-            method: mean_figures(
-                [
-                    row.figures
-                    for row in self.rows
-                    if (row.pseudonym, row.part, row.method) == (pseudonym, part, method)
-                ]
-            )
-            for method in self.methods
-        }
-
     def by_patient(self, part: str = "whole") -> dict[str, dict[str, dict]]:
-        """`of_patient` of every patient that has such a part."""
-        having = sorted({row.pseudonym for row in self.rows if row.part == part})
-        return {pseudonym: self.of_patient(pseudonym, part) for pseudonym in having}
+        """Pseudonym to each method's figures: the mean over a patient's slices or patches."""
+        found: dict[str, dict[str, list]] = {}
+        for row in self.rows:
+            if row.part == part:
+                of_patient = found.setdefault(row.pseudonym, {m: [] for m in self.methods})
+                of_patient[row.method].append(row.figures)
+        return {
+            pseudonym: {method: mean_figures(figures) for method, figures in of_methods.items()}
+            for pseudonym, of_methods in sorted(found.items())
+        }
 
     def overall(self, part: str = "whole") -> dict[str, dict]:
         """Each method's figures: mean over a patient's slices or patches, then over patients."""

@@ -150,8 +150,9 @@ def networks(trained: checkpoints.Trained, settings: Settings) -> dict[str, meth
 
 def about_this(
     trained, store, settings: Settings, degradation: Degradation, matched: list[Matched]
-):
-    source = "matched" if settings.photons == "auto" else "given"
+) -> report.About:
+    source = "matched" if settings.noise_hu is None else "noise_hu"
+    source = source if settings.photons == "auto" else "given"
     return report.About(
         degradation=degradation,
         vgg_weights=trained.vgg_weights,

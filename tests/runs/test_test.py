@@ -8,6 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from srgan import settings as all_settings
+from srgan.dose.degradation import Degradation
+from srgan.dose.photons import Matched
 from srgan.errors import UserError
 from srgan.evaluation import examples, methods
 from srgan.runs import test as run
@@ -176,3 +178,18 @@ def test_the_dose_is_the_middle_of_the_trainings_unless_given():
     listed = noise({"dose": Levels((0.5, 0.25)), "photons": 2e5})
     assert [str(each.dose) for each in listed.each()] == ["0.5", "0.25"]
     assert listed.photons == 2e5
+
+
+@pytest.mark.parametrize(
+    ("given", "source"),
+    [({}, "matched"), ({"photons": 5e5}, "given"), ({"noise_hu": 12.0}, "noise_hu")],
+)
+def test_the_report_says_where_the_photons_are_from(given, source):
+    settings = all_settings.make({"noise": "projection", **given})
+    store = SimpleNamespace(synthetic=False)
+    matched = [Matched(4e5, 10.0), Matched(6e5, None)]
+    about = run.about_this(Trained({}), store, settings, Degradation.of(settings), matched)
+    assert about.photons == {
+        "source": source, "median": 5e5, "low": 4e5, "high": 6e5, "sd_hu": 10.0,
+    }  # fmt: skip
+    assert run.about_this(Trained({}), store, settings, about.degradation, []).photons is None
