@@ -1,10 +1,11 @@
-"""How near an image is to its reference: PSNR, SSIM, errors in HU, and texture. All float64.
+"""How near an image is to its reference: PSNR, SSIM, errors in HU, texture, NPS. All float64.
 
 PSNR and SSIM depend on the window: its width is the data range, and the same error reads 8.7 dB
 lower in the lung window than in the full one. Never compare across windows.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -110,6 +111,65 @@ def texture_sd_hu(image: np.ndarray, mask: np.ndarray) -> float:
     if image.shape != mask.shape or not mask.any() or np.isnan(image).any():
         raise ValueError("texture needs an image without NaN and a mask of its shape, not empty")
     return float((image - ndimage.gaussian_filter(image, TEXTURE_SIGMA))[mask].std())
+
+
+class Spectrum(NamedTuple):
+    """A radial noise power spectrum; zero frequency is left out."""
+
+    frequency: np.ndarray  # (n,) 1/mm
+    power: np.ndarray  # (n,) HU^2 mm^2
+    sd_hu: float  # the root of the integral over the plane
+
+    @property
+    def peak(self) -> float:
+        """1/mm, of a parabola through the highest bin and its neighbours; NaN at either end."""
+        top = int(self.power.argmax())
+        if not 0 < top < len(self.power) - 1:
+            return math.nan
+        a, b, c = self.power[top - 1 : top + 2]
+        step = self.frequency[1] - self.frequency[0]
+        return float(self.frequency[top] + step * (a - c) / (a - 2 * b + c) / 2)
+
+    @property
+    def half(self) -> float:
+        """1/mm at which the power has fallen to half of its highest bin; NaN where it never does."""
+        top, half = int(self.power.argmax()), self.power.max() / 2
+        below = np.flatnonzero(self.power[top:] < half)
+        if not len(below):
+            return math.nan
+        ends = [top + below[0], top + below[0] - 1]
+        return float(np.interp(half, self.power[ends], self.frequency[ends]))
+
+    @property
+    def mean(self) -> float:
+        """Mean frequency over the plane up to Nyquist: sum f^2 S / sum f S, 1/mm."""
+        f, s = self.frequency, self.power
+        return float((f**2 * s).sum() / (f * s).sum())
+
+
+def nps(noise: np.ndarray, pixel_mm: float, box: int = 64, mask=None) -> Spectrum:
+    """Noise power spectrum: pixel_mm^2 / box^2 mean |FFT(noise - mean)|^2 over boxes, by radius.
+
+    noise: (..., rows, columns) HU, noise alone: an image less its repeat over sqrt 2, or less what
+    is known to be clean. The boxes overlap by half and lie in the mask, (rows, columns) bool.
+    Raises ValueError for NaN or where no box fits.
+    """
+    noise = np.asarray(noise, np.float64)
+    inside = np.ones(noise.shape[-2:], bool) if mask is None else mask
+    starts = [range(0, n - box + 1, box // 2) for n in inside.shape]
+    places = [np.s_[..., r : r + box, c : c + box] for r in starts[0] for c in starts[1]]
+    boxes = [noise[place] for place in places if inside[place].all()]
+    if not boxes or np.isnan(boxes).any():
+        raise ValueError(f"an NPS needs a box of {box} x {box} pixels without NaN")
+    boxes = np.reshape(boxes, (-1, box, box))
+    boxes -= boxes.mean((1, 2), keepdims=True)
+    power = (np.abs(np.fft.fft2(boxes)) ** 2).mean(0) * (pixel_mm / box) ** 2
+    k = np.fft.fftfreq(box, 1 / box)
+    radius = np.rint(np.hypot(k, k[:, None])).astype(int).ravel()
+    ring = np.bincount(radius, power.ravel()) / np.bincount(radius)
+    frequency = np.arange(1, box // 2 + 1) / (box * pixel_mm)
+    sd = math.sqrt(power.sum()) / (box * pixel_mm)
+    return Spectrum(frequency, ring[1 : box // 2 + 1], sd)
 
 
 def all_figures(image: np.ndarray, reference: np.ndarray) -> dict:

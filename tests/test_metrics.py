@@ -118,3 +118,40 @@ def test_other_refusals():
         metrics.ssim(small, small, window=WINDOWS["full"])
     with pytest.raises(ValueError, match="mask"):
         metrics.texture_sd_hu(small, np.zeros(small.shape, bool))
+
+
+def test_nps_of_white_noise_is_flat_at_its_level_and_its_integral_is_the_variance():
+    """10 HU at 0.7 mm: 100 HU^2 times 0.49 mm^2."""
+    white = np.random.default_rng(3).normal(0, 10, (4, 512, 512))
+    spectrum = metrics.nps(white + 40, 0.7)
+    assert spectrum.power.mean() == pytest.approx(49.0, rel=0.01)
+    assert np.abs(spectrum.power / 49.0 - 1).max() < 0.1
+    assert spectrum.sd_hu == pytest.approx(10.0, rel=0.005)
+    assert spectrum.frequency[[0, -1]] == pytest.approx([1 / (64 * 0.7), 0.5 / 0.7])
+    assert math.isnan(spectrum.half)
+
+
+def test_nps_of_filtered_noise_is_the_filter():
+    """f^2 exp(-(f / f0)^2) has its peak at f0, half of it at 1.637 f0, mean 0.75 sqrt(pi) f0."""
+    f0, rng = 0.2, np.random.default_rng(4)
+    f = np.hypot(np.fft.fftfreq(512, 0.7)[:, None], np.fft.rfftfreq(512, 0.7))
+    response = f / f0 * np.exp((1 - (f / f0) ** 2) / 2)
+    noise = np.fft.irfft2(np.fft.rfft2(rng.normal(0, 10, (8, 512, 512))) * response)
+    spectrum = metrics.nps(noise, 0.7)
+    theory = 49.0 * (spectrum.frequency / f0) ** 2 * np.exp(1 - (spectrum.frequency / f0) ** 2)
+    seen = (theory > 0.1 * theory.max()) & (spectrum.frequency > 0.08)  # the box leaks below
+    assert np.abs(spectrum.power / theory - 1)[seen].max() < 0.05
+    assert spectrum.peak == pytest.approx(f0, abs=0.005)
+    assert spectrum.half == pytest.approx(1.637 * f0, abs=0.005)
+    assert spectrum.mean == pytest.approx(0.75 * math.sqrt(math.pi) * f0, rel=0.01)
+    assert spectrum.sd_hu == pytest.approx(noise.std(), rel=0.01)
+
+
+def test_nps_sees_boxes_inside_the_mask_alone():
+    noise = np.random.default_rng(5).normal(0, 10, (200, 200))
+    noise[:, 130:] = np.nan
+    mask = ~np.isnan(noise)
+    assert metrics.nps(noise, 0.7, 64, mask).sd_hu == pytest.approx(10.0, rel=0.05)
+    for wrong in (None, np.zeros((200, 200), bool)):
+        with pytest.raises(ValueError, match="64 x 64"):
+            metrics.nps(noise, 0.7, 64, wrong)
