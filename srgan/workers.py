@@ -60,7 +60,7 @@ def _spawned(processes, function, tasks, initializer, initargs) -> Iterator[Any]
     done = False
     try:
         while True:
-            with _interrupts_wait():
+            with _signals_wait():
                 for task in itertools.islice(remaining, IN_FLIGHT * processes - len(waiting)):
                     waiting.append(pool.submit(function, task))
             if not waiting:
@@ -75,25 +75,38 @@ def _spawned(processes, function, tasks, initializer, initargs) -> Iterator[Any]
     finally:
         if not done:
             for process in set(multiprocessing.active_children()) - others:
-                process.terminate()
+                process.kill()
         pool.shutdown(cancel_futures=True)
 
 
 @contextlib.contextmanager
-def _interrupts_wait():
-    """Hold Ctrl-C back while processes start: they inherit that, and leave it to this process."""
-    if not hasattr(signal, "pthread_sigmask"):  # not on Windows
-        yield
+def _signals_wait():
+    """Hold Ctrl-C and SIGTERM back while processes start: one that is half started complains."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # no signal ends a thread
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    numbers, seen = (signal.SIGINT, signal.SIGTERM), []
+    before = [
+        signal.signal(number, lambda number, frame: seen.append(number)) for number in numbers
+    ]
+    masks = hasattr(signal, "pthread_sigmask")  # not on Windows
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if masks else None
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if masks:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler or signal.SIG_DFL)
+        if seen:
+            signal.raise_signal(seen[0])
 
 
 def _begin(initializer, initargs) -> None:
-    """What each process starts with: Ctrl-C is its parent's, and it ends when its parent does."""
+    """What each process starts with: Ctrl-C is its parent's, and it ends when its parent does.
+
+    Until here Ctrl-C was held back: the mask above is inherited.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if initializer:

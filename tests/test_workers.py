@@ -3,12 +3,16 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from srgan import workers
 from srgan.errors import TRY_AGAIN, Skip, UserError
+from tests.conftest import ROOT
 
 _added = 0
 
@@ -79,3 +83,36 @@ def test_leaving_early_ends_the_processes_at_once(two_cpus):
     results.close()
     assert time.monotonic() - start < 5
     assert set(multiprocessing.active_children()) <= before
+
+
+def test_processes_end_with_their_parent(tmp_path):
+    script = (
+        "from srgan import workers; from tests import test_workers as t\n"
+        "workers.cpus = lambda: 2\n"
+        "for pid in workers.in_order(t.wait_after_pid, range(4)): print(pid, flush=True)\n"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    pid = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    until = time.monotonic() + 10
+    while is_alive(pid) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not is_alive(pid)
+
+
+def wait_after_pid(task):
+    time.sleep(0 if task == 0 else 60)
+    return os.getpid()
+
+
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{pid}/status")
+    return not (status.exists() and "State:\tZ" in status.read_text())

@@ -27,6 +27,7 @@ from srgan.scans.stored import Stored, is_padding, values_to_words
 
 SOURCE_IMAGE = ("121322", "Source image for image processing operation")
 MODIFYING_EQUIPMENT = ("109103", "Modifying Equipment")
+OUTSIDE_HU = -1400.0  # below the noise of air: what scanners fill the corners with, from -1500 down
 MAX_DESCRIPTION = 1024  # characters of ST
 NEW_SERIES = 1000  # is added to the source's SeriesNumber
 KNOWN_VR = {vr.value for vr in VR if len(vr.value) == 2}
@@ -61,14 +62,15 @@ class Series:
 
 
 def changed_hu(hu: np.ndarray, change: np.ndarray, kept: np.ndarray | None = None) -> np.ndarray:
-    """HU with a change added: float64, clipped to -1024 and to the larger of 3071 and the maximum.
+    """HU with a change added: float64, clipped to [-1024, 3071], or as far as the source goes.
 
-    hu, change: (rows, columns). Pixels of the mask `kept` and what is below -1024 (outside the
-    field of view) stay as they are.
+    hu, change: (rows, columns). A pixel goes below -1024 as far as it was, any goes above 3071 as
+    far as the slice did (metal). The mask `kept` and what lies outside the field of view stay.
     """
     hu = hu.astype(np.float64)
-    kept = hu < HU_MIN if kept is None else kept | (hu < HU_MIN)
-    return np.where(kept, hu, np.clip(hu + change, HU_MIN, max(HU_MAX, hu.max())))
+    changed = np.clip(hu + change, np.minimum(HU_MIN, hu), max(HU_MAX, hu.max()))
+    outside = hu < OUTSIDE_HU
+    return np.where(outside if kept is None else outside | kept, hu, changed)
 
 
 def changed_values(values: np.ndarray, stored: Stored, change_hu: np.ndarray) -> np.ndarray:

@@ -163,14 +163,15 @@ def dataset_start(path: Path) -> int:
 
 def test_a_change_is_rounded_and_clipped_and_padding_stays(tmp_path):
     values = stored_values()
-    values[0, :4] = -2000, -1024, -1500, -1000
-    path = write(tmp_path / "a.dcm", values=values, PixelPaddingValue=-2000)
+    values[0, :5] = 7, -1024, -1500, -1000, -1050
+    path = write(tmp_path / "a.dcm", values=values, PixelPaddingValue=7)
     _, made = derive(path, -40.4)
     after = made.pixel_array
-    assert list(after[0, :4]) == [-2000, -1024, -1500, -1024]  # outside the field of view: as it is
+    assert list(after[0, :5]) == [7, -1024, -1500, -1024, -1050]
     np.testing.assert_array_equal(after[5:], values[5:] - 40)
-    _, made = derive(path, 5000.0)
-    assert made.pixel_array.max() == 3071
+    after = derive(path, 40.4)[1].pixel_array
+    assert list(after[0, :5]) == [7, -984, -1500, -960, -1010]
+    assert derive(path, 5000.0)[1].pixel_array.max() == 3071
 
 
 def test_metal_is_not_cut_and_no_value_wraps(tmp_path):
