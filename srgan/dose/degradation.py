@@ -121,3 +121,32 @@ def fields_of(
     if isinstance(noise, ImageNoise):
         return None
     return projection.noise_fields(hu, spacing_mm, photons, noise.scanner, noise.dose.low, rng)
+
+
+def expected_noise_sd_hu(
+    *,
+    low_dose: np.ndarray,
+    normal_dose: np.ndarray,
+    degradation: Degradation,
+    spacing_mm: tuple[float, float] | None = None,
+    photons: float | None = None,
+) -> np.ndarray:
+    """SD in HU of the noise in each pixel of a low dose that `degrade` made of one slice.
+
+    low_dose: (h, w) HU; normal_dose: (scale*h, scale*w) HU; spacing_mm and photons, at full dose:
+    for noise in the projections alone. Returns (h, w). Without the clip to [-1024, 3071], which
+    takes noise away near air. Raises ValueError where the degradation has more than one level.
+    """
+    noise, scale = degradation.noise, degradation.scale
+    if isinstance(noise, ImageNoise):
+        levels = _only(noise.noise_lambda), _only(noise.noise_sigma)
+        return image.block_noise_sd_hu(low_dose, *levels, scale)
+    return projection.block_noise_sd_hu(
+        normal_dose, spacing_mm, photons, noise.scanner, _only(noise.dose), scale
+    )
+
+
+def _only(levels: Levels) -> float:
+    if len(levels.values) != 1:
+        raise ValueError(f"the noise level {levels} is not one level")
+    return levels.values[0]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from srgan.hounsfield import HU_MAX, HU_MIN, fraction_to_hu, hu_to_fraction
+from srgan.hounsfield import HU_MAX, HU_MIN, HU_SPAN, fraction_to_hu, hu_to_fraction
 from srgan.settings import Levels
 
 
@@ -57,3 +57,15 @@ def low_dose(hu: np.ndarray, noise_lambda, noise_sigma, rng: np.random.Generator
     noisy = rng.poisson(noise_lambda * x) / noise_lambda
     noisy += noise_sigma * rng.standard_normal(x.shape, np.float32)
     return fraction_to_hu(np.clip(noisy, 0.0, 1.0)).astype(np.float32)
+
+
+def block_noise_sd_hu(
+    low: np.ndarray, noise_lambda: float, noise_sigma: float, scale: int
+) -> np.ndarray:
+    """SD in HU of the noise of each pixel of a low dose that is the mean of scale x scale pixels.
+
+    low: that low dose in HU, any shape; returns float64 of the shape. The noise is white, so the
+    mean divides its SD by the scale.
+    """
+    x = hu_to_fraction(np.clip(low, HU_MIN, HU_MAX).astype(np.float64))
+    return HU_SPAN / scale * np.sqrt(x / noise_lambda + noise_sigma**2)

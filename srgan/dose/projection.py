@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from srgan.dose.projector import Projector, filtered, hann, projector, ramp, variance_map
-from srgan.hounsfield import AIR_HU
+from srgan.hounsfield import AIR_HU, area_mean
 from srgan.settings import Settings
 
 REFERENCE_VIEWS, REFERENCE_MM = 360, 0.70  # the reading that photons are counted for
@@ -116,12 +116,7 @@ def noise_fields(
     check_dose(lowest_dose)
     pixel_mm = pixel_mm_of(spacing_mm)
     square, place = _squared(hu)
-    depth = attenuation(square, pixel_mm, scanner)
-    unattenuated, sigma = scanner.readings(photons, pixel_mm)
-    counts = unattenuated * np.exp(-depth)
-    floor = np.float32(max(FEWEST_PHOTONS, sigma) / lowest_dose)
-    floored = float(np.mean(counts < floor))
-    counts = np.maximum(counts, floor)
+    counts, sigma, floored = _counts(square, pixel_mm, photons, scanner, lowest_dose)
     noise = rng.standard_normal((2, *counts.shape), np.float32)
     noise[0] /= np.sqrt(counts)
     noise[1] *= np.float32(sigma) / counts
@@ -129,6 +124,17 @@ def noise_fields(
     images = filtered(geometry, noise, scanner.filter_cutoff * pixel_mm)
     images *= np.float32(scanner.hu_per_line(pixel_mm))
     return Fields(images[0][place], images[1][place], floored)
+
+
+def _counts(
+    square: np.ndarray, pixel_mm: float, photons: float, scanner: Scanner, lowest_dose: float
+) -> tuple[np.ndarray, float, float]:
+    """(photons of each reading held at the floor, electronic SD, share of readings held)."""
+    depth = attenuation(square, pixel_mm, scanner)
+    unattenuated, sigma = scanner.readings(photons, pixel_mm)
+    counts = unattenuated * np.exp(-depth)
+    floor = np.float32(max(FEWEST_PHOTONS, sigma) / lowest_dose)
+    return np.maximum(counts, floor), sigma, float(np.mean(counts < floor))
 
 
 def weights(dose):
@@ -206,6 +212,37 @@ def noise_sd_hu(
     by_quantum, by_electronics = weights(dose)
     variance = by_quantum**2 * quantum / counts
     return np.sqrt(variance + by_electronics**2 * sigma**2 * electronic / counts**2)
+
+
+def block_noise_sd_hu(
+    hu: np.ndarray,
+    spacing_mm: tuple[float, float],
+    photons: float,
+    scanner: Scanner,
+    dose: float,
+    scale: int,
+) -> np.ndarray:
+    """SD in HU of the mean over scale x scale pixels of the noise that `low_dose` adds.
+
+    hu: (rows, columns), multiples of scale; returns (rows/scale, columns/scale) float32. With the
+    photon floor of `low_dose`, before any clipping. The block mean is a filter, and a view at
+    angle t sees its response along the view's line alone: box(k cos t) box(k sin t), k in cycles
+    per pixel. Raises ValueError as `noise_fields` does, and where a size is no multiple of scale.
+    """
+    check_dose(dose)
+    pixel_mm = pixel_mm_of(spacing_mm)
+    square, place = _squared(hu)
+    counts, sigma, _ = _counts(square, pixel_mm, photons, scanner, dose)
+    by_quantum, by_electronics = weights(dose)
+    variance = by_quantum**2 / counts + (by_electronics * sigma / counts) ** 2
+    geometry = projector(len(square), scanner.views)
+    angle = np.pi * np.arange(scanner.views)[:, None] / scanner.views
+    across, down = geometry.frequency * np.cos(angle), geometry.frequency * np.sin(angle)
+    block = np.prod([np.sinc(scale * k) / np.sinc(k) for k in (across, down)], axis=0)
+    response = ramp(geometry) * hann(geometry, scanner.filter_cutoff * pixel_mm) * block
+    (of_pixels,) = variance_map(geometry, variance[None], response)
+    # The map is of blocks around each pixel; a block of even size lies between four of them.
+    return np.sqrt(area_mean(of_pixels[place], scale)) * np.float32(scanner.hu_per_line(pixel_mm))
 
 
 def _squared(hu: np.ndarray) -> tuple[np.ndarray, tuple[slice, slice]]:
