@@ -132,7 +132,7 @@ class Spectrum(NamedTuple):
 
     @property
     def half(self) -> float:
-        """1/mm at which the power has fallen to half of its highest bin; NaN where it never does."""
+        """1/mm where the power has fallen to half of its highest bin; NaN where it never does."""
         top, half = int(self.power.argmax()), self.power.max() / 2
         below = np.flatnonzero(self.power[top:] < half)
         if not len(below):
