@@ -10,13 +10,14 @@ which knows the full-dose slice alone. Model noise is drawn four times a slice.
 
 SD of low - full in HU, both clipped to [-1024, 3071] as files are. soft: the flatter half of the
 soft tissue (srgan/dose/matching.py); core, rim: all soft tissue over 80 and under 40 mm from the
-skin; air: outside the body, no padding. 4x4: SD of 4x4 means over SD, in soft tissue. NPS in 1/mm:
-boxes of 64 x 64 pixels inside the body (32 x 32 where under four fit), half overlapping, less their
-mean; radial bins; peak by a parabola through three bins; half: where it has fallen to half behind
-the peak; mean: of the frequency over the plane. PSNR in dB, by window. Means over the slices.
+skin; air: outside the body, no padding. 4x4: SD of 4x4 means over SD, in the body. NPS in 1/mm:
+boxes inside the body, 64 pixels across (32 where none fits), half overlapping, less their mean;
+peak by a parabola through three bins; half: where it has fallen to half behind the peak; mean: of
+the frequency over the plane (srgan/metrics.py). PSNR in dB, by window. Means over the slices.
 """
 
 import argparse
+import contextlib
 import sys
 import warnings
 from pathlib import Path
@@ -47,7 +48,7 @@ from srgan.streams import FIELDS, generator_of
 REALISATIONS = 4
 CORE_MM, RIM_MM = 80, 40  # from the skin
 FEWEST = 500  # pixels of a region
-BOX, SMALL_BOX, FEWEST_BOXES = 64, 32, 4
+BOXES = 64, 32  # pixels across those of the NPS
 SIGMA = 0.002  # Gaussian part of the image noise, of 4095 HU
 SAME_PLACE_MM = 0.1
 COLUMNS = ("soft", "core", "rim", "lung", "air", "air:soft", "core:rim", "4x4")
@@ -83,62 +84,24 @@ def figures(noise: np.ndarray, masks: dict[str, np.ndarray]) -> dict[str, float]
     found["air:soft"] = found["air"] / found["soft"]
     found["core:rim"] = found["core"] / found["rim"]
     rows, columns = (n // 4 * 4 for n in noise.shape)
-    whole = area_mean(masks["soft"][:rows, :columns].astype(np.float32), 4) == 1
-    mean, fine = area_mean(noise[:rows, :columns], 4), whole.repeat(4, 0).repeat(4, 1)
-    few = np.count_nonzero(whole) < FEWEST
-    found["4x4"] = np.nan if few else float(mean[whole].std() / noise[:rows, :columns][fine].std())
+    cut = noise[:rows, :columns]
+    whole = area_mean(masks["body"][:rows, :columns].astype(np.float32), 4) == 1
+    fine = cut[whole.repeat(4, 0).repeat(4, 1)]
+    found["4x4"] = float(area_mean(cut, 4)[whole].std() / fine.std()) if whole.any() else np.nan
     return found
-
-
-def boxes_in(body: np.ndarray, size: int) -> list[tuple[slice, slice]]:
-    """Places of half overlapping boxes that lie in the body."""
-    starts = [range(0, n - size + 1, size // 2) for n in body.shape]
-    places = [np.s_[r : r + size, c : c + size] for r in starts[0] for c in starts[1]]
-    return [place for place in places if body[place].all()]
-
-
-def spectrum(noise: np.ndarray, places: list, size: int, pixel_mm: float) -> np.ndarray:
-    """Radial NPS of boxes, HU^2 mm^2 at k / (size pixel_mm), k = 0 .. size / 2; NaN of none."""
-    if not places:
-        return np.full(size // 2 + 1, np.nan)
-    power = np.mean([np.abs(np.fft.fft2(noise[p] - noise[p].mean())) ** 2 for p in places], 0)
-    k = np.fft.fftfreq(size, 1 / size)
-    radius = np.rint(np.hypot(k, k[:, None])).astype(int).ravel()
-    ring = np.bincount(radius, power.ravel()) / np.bincount(radius)
-    return ring[: size // 2 + 1] * pixel_mm**2 / size**2
-
-
-def shape(nps: np.ndarray, pixel_mm: float) -> tuple[float, float, float]:
-    """Peak, falling half height and mean of the frequency, 1/mm; NaN where there is none."""
-    size = 2 * (len(nps) - 1)
-    frequency = np.arange(len(nps)) / (size * pixel_mm)
-    f, s = frequency[1:], nps[1:]
-    mean = float((f**2 * s).sum() / (f * s).sum())
-    top = int(s.argmax())
-    below = np.flatnonzero(s[top:] < s[top] / 2)
-    if not 0 < top < len(s) - 1 or not len(below):
-        return np.nan, np.nan, mean
-    a, b, c = s[top - 1 : top + 2]
-    peak = f[top] + (f[1] - f[0]) * (a - c) / (a - 2 * b + c) / 2
-    end = top + below[0]
-    share = (s[end - 1] - s[top] / 2) / (s[end - 1] - s[end])
-    return float(peak), float(f[end - 1] + share * (f[end] - f[end - 1])), mean
 
 
 class Noise:
     """Figures of one kind of noise, gathered over the slices of a scan."""
 
-    def __init__(self, pixel_mm: float, size: int):
-        self.pixel_mm, self.size = pixel_mm, size
-        self.found, self.spectra, self.boxes, self.psnr = [], [], 0, []
+    def __init__(self, pixel_mm: float):
+        self.pixel_mm = pixel_mm
+        self.found, self.psnr, self.images = [], [], []
 
     def add(self, full: np.ndarray, low: np.ndarray, masks: dict[str, np.ndarray]) -> None:
         low = np.clip(low, HU_MIN, HU_MAX).astype(np.float32)
-        noise = low - full
-        self.found.append(figures(noise, masks))
-        places = boxes_in(masks["body"], self.size)
-        self.spectra.append(spectrum(noise, places, self.size, self.pixel_mm))
-        self.boxes += len(places)
+        self.found.append(figures(low - full, masks))
+        self.images.append((low - full, masks["body"]))
         self.psnr.append([metrics.psnr_db(low, full, window=w) for w in WINDOWS.values()])
 
     def mean(self) -> dict[str, float]:
@@ -146,32 +109,42 @@ class Noise:
             warnings.simplefilter("ignore", RuntimeWarning)  # no slice with that region
             return {name: float(np.nanmean([f[name] for f in self.found])) for name in COLUMNS}
 
+    def spectrum(self) -> tuple[float, float, float, int]:
+        """Peak, half and mean of the mean NPS, 1/mm, and the boxes' side; NaN where none fits."""
+        for box in BOXES:
+            found = []
+            for noise, body in self.images:
+                with contextlib.suppress(ValueError):  # no box fits
+                    found.append(metrics.nps(noise, self.pixel_mm, box, body))
+            if found:
+                power = np.mean([one.power for one in found], 0)
+                mean = found[0]._replace(power=power)
+                return mean.peak, mean.half, mean.mean, box
+        return np.nan, np.nan, np.nan, 0
+
     def line(self, name: str) -> str:
         numbers = self.mean()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)
-            peak = shape(np.nanmean(self.spectra, 0), self.pixel_mm)
+        peak, half, mean, box = self.spectrum()
+        peak = np.nan if np.isnan(half) else peak  # white noise has none
         text = f"  {name:11}" + "".join(f"{numbers[c]:9.1f}" for c in COLUMNS[:5])
         text += "".join(f"{numbers[c]:9.2f}" for c in COLUMNS[5:])
-        text += "".join(f"{f:7.3f}" for f in peak)
+        text += f"{peak:7.3f}{half:7.3f}{mean:7.3f}{box:5}"
         text += "".join(f"{v:7.1f}" for v in np.mean(self.psnr, 0))
         return text.replace("nan", "  -")
 
 
-NAMES = (*COLUMNS, "peak", "half", "mean", "full", "lung", "medi.")
-HEAD = f"{'':13}{'SD in HU':>45}{'':27}{'NPS in 1/mm':>21}{'PSNR in dB':>21}\n{'':13}"
-HEAD += "".join(f"{name:>{9 if i < len(COLUMNS) else 7}}" for i, name in enumerate(NAMES))
+HEAD = f"{'':13}{'SD in HU':>45}{'':27}{'NPS in 1/mm':>21}{'':5}{'PSNR in dB':>21}\n{'':13}"
+HEAD += "".join(f"{name:>9}" for name in COLUMNS)
+HEAD += f"{'peak':>7}{'half':>7}{'mean':>7}{'box':>5}{'full':>7}{'lung':>7}{'medi.':>7}"
 
 
 def compare(slices, spacing_mm: tuple[float, float], dose: float, scanner: Scanner) -> None:
     """Print the figures of slices of one scan: (full, None or the real low dose) in HU each."""
     pixel_mm = pixel_mm_of(spacing_mm)
     masks = [regions(full, pixel_mm) for full, _ in slices]
-    fits = sum(len(boxes_in(m["body"], BOX)) for m in masks)
-    size = BOX if fits >= FEWEST_BOXES else SMALL_BOX
     real = slices[0][1] is not None
     kinds = ("real", "projection", "image") if real else ("projection", "image")
-    noise = {kind: Noise(pixel_mm, size) for kind in kinds}
+    noise = {kind: Noise(pixel_mm) for kind in kinds}
     estimates = []
     for k, ((full, low), inside) in enumerate(zip(slices, masks, strict=True)):
         estimate = matching.estimate(full, spacing_mm, scanner)
@@ -197,8 +170,7 @@ def compare(slices, spacing_mm: tuple[float, float], dose: float, scanner: Scann
     own = np.mean([e.sd_hu for e in estimates])
     print(
         f"  {len(estimates)} slices, {pixel_mm:.3f} mm; photons {np.median(photons):.2g} "
-        f"({photons.min():.2g} to {photons.max():.2g}); estimated SD at full dose {own:.1f} HU; "
-        f"NPS of {noise[kinds[-1]].boxes // REALISATIONS} boxes of {size} x {size}"
+        f"({photons.min():.2g} to {photons.max():.2g}); estimated SD at full dose {own:.1f} HU"
     )
     for kind in kinds:
         print(noise[kind].line(kind))
@@ -240,6 +212,9 @@ def series_of(folder: Path) -> Scan:
 def by_pair(folders: list[Path], dose: float, scanner: Scanner) -> None:
     full, low = (series_of(folder) for folder in folders)
     read_full, read_low = catalogue.reader(full), catalogue.reader(low)
+    places = [[(s.rows, s.columns, s.spacing_mm), s.kind] for s in (full, low)]
+    if places[0] != places[1] or full.kind != "dicom":
+        raise UserError("give two DICOM series of one size and spacing")
     slices = [
         (read_full(i), read_low(j))
         for i, a in enumerate(full.slices)
