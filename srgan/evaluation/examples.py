@@ -1,6 +1,7 @@
 """Example pictures: one slice a patient, every method side by side, whole and enlarged."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from srgan.dose.degradation import Degradation
 from srgan.evaluation.levels import differing, tag
 from srgan.evaluation.methods import Method
 from srgan.evaluation.report import About
-from srgan.evaluation.study import Study, StudySlice, make_pair
+from srgan.evaluation.study import Study, StudySlice, level_of, make_pair
 from srgan.files import told
 from srgan.hounsfield import WINDOWS, body_mask, lung_mask
 from srgan.metrics import psnr_db, ssim
@@ -50,6 +51,7 @@ def write(
         for done, (item, about) in enumerate(jobs, 1):
             images = outputs(item, methods, about.degradation, seed)
             level = f"-{tag(about.degradation, levels)}" if len(studies) > 1 else ""
+            about = replace(about, degradation=level_of(item, about.degradation, seed))
             for window in SHOWN:
                 path = folder / f"example-{item.pseudonym}-{window}{level}.png"
                 figure_to_png(figure(item, images, window, about), path)

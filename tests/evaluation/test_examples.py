@@ -63,6 +63,16 @@ def test_each_of_several_levels_has_its_pictures_of_the_same_slice(tmp_path, sli
     assert not np.array_equal(at_1700["bicubic"], at_500["bicubic"])
 
 
+def test_of_a_range_a_picture_names_the_level_that_was_drawn(tmp_path, slices, monkeypatch):
+    asked = Degradation(ImageNoise(Levels((500.0, 5000.0), True), Levels((0.005,))), 4)
+    about, compared, said = dataclasses.replace(ABOUT, degradation=asked), methods.classical(4), []
+    made = study.run(compared, slices[:1], asked, 0)
+    monkeypatch.setattr(examples, "figure", lambda *args: said.append(args[-1].remarks()[0]))
+    monkeypatch.setattr(examples, "figure_to_png", lambda figure, path: path.write_bytes(b""))
+    examples.write(tmp_path, [(made, about)], compared, slices, 0)
+    assert f"lambda {made.noise['P0001', 1]['noise_lambda']:g} photons" in said[0]
+
+
 def test_the_slice_is_the_median_of_the_best_network():
     def row(number, method, rmse):
         return study.Row("P0001", number, "whole", (0, 0), method, {"rmse_hu": rmse})
