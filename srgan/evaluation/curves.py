@@ -181,7 +181,7 @@ def _add_words(drawn, axes, study: Study, about: About, name: str) -> None:
     slices = {(row.pseudonym, row.number) for row in study.rows}
     lines = [
         f"Quality against {short(name)}, {window_text()}",
-        about.remarks()[0],
+        *about.remarks()[0].split("; "),
         f"{len(slices)} slices of {len(study.patients())} patients, mean over a patient's slices, "
         f"then over patients; checkpoint of step {about.checkpoint.get('step')}",
         "; ".join([*about.remarks()[1:], "Research use only, not a medical device"]),
