@@ -8,6 +8,7 @@ import itertools
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -36,18 +37,24 @@ def in_order(
 ) -> Iterator[Any]:
     """`map(function, tasks)`, a process a CPU; at most two tasks a process are in flight.
 
-    initializer(*initargs) is called once in each process. With one CPU or one task all of it runs
-    in this process. What the function raises is raised here. Leaving early (an exception, Ctrl-C,
-    close()) ends the processes at once: use contextlib.closing where they write files. Raises
-    UserError where a process is lost.
+    initializer(*initargs) is called once in each process. With one CPU, one task, or a program from
+    stdin all of it runs in this process. What the function raises is raised here. Leaving early (an
+    exception, Ctrl-C, close()) ends the processes at once: use contextlib.closing where they write
+    files. Raises UserError where a process is lost.
     """
     processes = min(cpus(), len(tasks), MOST)
-    if processes > 1:
+    if processes > 1 and _can_spawn():
         yield from _spawned(processes, function, tasks, initializer, initargs)
         return
     if initializer and tasks:
         initializer(*initargs)
     yield from map(function, tasks)
+
+
+def _can_spawn() -> bool:
+    """A spawned process runs the main file again; a program from stdin has none."""
+    path = getattr(sys.modules["__main__"], "__file__", None)
+    return path is None or os.path.exists(path)
 
 
 def _spawned(processes, function, tasks, initializer, initargs) -> Iterator[Any]:

@@ -116,3 +116,15 @@ def is_alive(pid):
         return False
     status = Path(f"/proc/{pid}/status")
     return not (status.exists() and "State:\tZ" in status.read_text())
+
+
+def test_a_program_from_stdin_works_in_one_process():
+    script = (
+        "from srgan import workers; from tests import test_workers as t\n"
+        "workers.cpus = lambda: 2\n"
+        "print([value for value, _ in workers.in_order(t.slow_first, range(3))])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-"], input=script, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("[0, 1, 2]\n", "")

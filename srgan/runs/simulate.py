@@ -4,7 +4,7 @@ import contextlib
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ import numpy as np
 
 import srgan
 from srgan import settings as all_settings
-from srgan import streams, workers
-from srgan.dose import matching, photons, projection
+from srgan import workers
+from srgan.dose import copies, matching, photons, projection
+from srgan.dose.copies import Copy, Job
 from srgan.dose.degradation import Degradation, ProjectionNoise
 from srgan.dose.matching import Estimate
 from srgan.dose.photons import Matched
@@ -22,48 +23,15 @@ from srgan.errors import TRY_AGAIN, Skip, UserError
 from srgan.files import sync, told, write_json
 from srgan.progress import Progress, log
 from srgan.runs.output import ended_by_sigterm, new_folder
-from srgan.scans import derived, dicom, metaimage, one, stored, volume
-from srgan.scans.choose import pixels_sha256
+from srgan.scans import derived, metaimage, one, volume
 from srgan.scans.dicom import OWN_MODEL
-from srgan.scans.scan import Scan, Skipped, Slice
-from srgan.scans.volume import Voxels
+from srgan.scans.scan import Scan, Skipped
 from srgan.settings import Settings
 
 FORMAT = 1
 HEADER_BYTES = 64 << 10  # of a DICOM file, generously
 FLOORED = 0.01  # share of readings at the photon floor that is worth a warning
 SMALLEST, LARGEST = 0.05, 5.0  # mm; pixels of people
-
-
-@dataclass(frozen=True)
-class Job:
-    """What the processes need to know of all slices."""
-
-    noise: ProjectionNoise
-    spacing_mm: tuple[float, float]
-    size: tuple[int, int]  # rows, columns
-    seed: int
-    part: Path  # the folder that is written
-    shown: Path  # its name once it is whole
-    series: derived.Series | None = None  # of DICOM
-    source: Voxels | None = None  # of MetaImage
-    target: Voxels | None = None
-
-    @property
-    def dose(self) -> float:
-        return self.noise.dose.low
-
-    @property
-    def pixel_mm(self) -> float:
-        return projection.pixel_mm_of(self.spacing_mm)
-
-
-@dataclass(frozen=True)
-class Copy:
-    """One slice that was written, or why not."""
-
-    skip: Skipped | None = None
-    floored: float = 0.0  # share of its readings at the photon floor
 
 
 def simulate(given: dict[str, Any]) -> int:
@@ -83,9 +51,9 @@ def simulate(given: dict[str, Any]) -> int:
             job = _begin(scan, noise, settings, part)
             matched = _match(job, scan, progress)
             print(photons.told_of(photons.summary(matched)), flush=True)
-            copies = _copy(job, scan, matched, progress)
-            _record(job, scan, matched, copies)
-    _tell(job, copies)
+            made = _copy(job, scan, matched, progress)
+            _record(job, scan, matched, made)
+    _tell(job, made)
     return 0
 
 
@@ -162,12 +130,9 @@ def _match(job: Job, scan: Scan, progress: Progress) -> list[Matched]:
     n = len(scan.slices)
     if job.noise.photons is not None:
         return [Matched(job.noise.photons, None)] * n
-    estimates = []
-    results = workers.in_order(partial(_estimate, job), scan.slices)
-    with contextlib.closing(results):
-        for made in results:
-            estimates.append(made)
-            progress(len(estimates), n, "slices' noise")
+    found = _in_order(partial(copies.estimate, job), scan.slices, progress, "slices' noise")
+    _check_usable([made for made in found if isinstance(made, Skipped)], n)
+    estimates = [Estimate(None, None) if isinstance(made, Skipped) else made for made in found]
     default = matching.DEFAULT_PHOTONS
     if job.noise.noise_hu is not None:
         default = matching.of_water(job.noise.noise_hu, job.noise.scanner, job.pixel_mm)
@@ -177,109 +142,41 @@ def _match(job: Job, scan: Scan, progress: Progress) -> list[Matched]:
     return [Matched(count, e.sd_hu) for count, e in zip(series, estimates, strict=True)]
 
 
-def _estimate(job: Job, item: Slice) -> Estimate:
-    try:
-        hu, _ = _read(job, item)
-    except Skip:  # told when it is to be copied
-        return Estimate(None, None)
-    return matching.estimate(hu, job.spacing_mm, job.noise.scanner, job.noise.noise_hu)
-
-
 def _copy(job: Job, scan: Scan, matched: Sequence[Matched], progress: Progress) -> list[Copy]:
     """Write every slice. Raises UserError where most of them cannot be."""
     n = len(scan.slices)
-    copies = []
     tasks = list(zip(range(n), scan.slices, matched, strict=True))
-    results = workers.in_order(partial(_copy_slice, job), tasks)
-    with contextlib.closing(results):
-        for made in results:
-            copies.append(made)
-            progress(len(copies), n, "slices")
-    skipped = [made.skip for made in copies if made.skip]
+    made = _in_order(partial(copies.copy, job), tasks, progress, "slices")
+    _check_usable([each.skip for each in made if each.skip], n)
+    return made
+
+
+def _in_order(function, tasks: Sequence, progress: Progress, text: str) -> list:
+    results = []
+    with contextlib.closing(workers.in_order(function, tasks)) as made:
+        for each in made:
+            results.append(each)
+            progress(len(results), len(tasks), text)
+    return results
+
+
+def _check_usable(skipped: Sequence[Skipped], n: int) -> None:
+    """Raises UserError where more than half of the slices cannot be used."""
     if 2 * len(skipped) > n:
         told_of = one.reason(skipped[0])
         raise UserError(f"{len(skipped)} of {n} slices cannot be used: {told_of}")
-    return copies
-
-
-def _read(job: Job, item: Slice):
-    """((rows, columns) int16 HU, what it is derived from). Raises Skip."""
-    if job.source is not None:
-        values = job.source.read(item.index)
-        if not np.isfinite(values).all():
-            raise UserError(f"slice {item.index + 1} of {item.path} has voxels that are no numbers")
-        return metaimage.values_to_hu(values), values
-    whole = dicom.read_whole(item.path)
-    header, _, values = whole
-    if values.shape != job.size or header.uid != item.uid:
-        raise Skip("changed", "the file is not the one that was catalogued")
-    return stored.values_to_hu(values, header.stored), whole
-
-
-def _copy_slice(job: Job, task: tuple[int, Slice, Matched]) -> Copy:
-    """One slice from file to file. A MetaImage slice that is not HU (padding) stays as it is."""
-    index, item, matched = task
-    try:
-        hu, source = _read(job, item)
-        key = streams.slice_number(pixels_sha256(hu))
-        rng = streams.generator_of(job.seed, streams.SIMULATE, key)
-        made = projection.noise_fields(
-            hu, job.spacing_mm, matched.photons, job.noise.scanner, job.dose, rng
-        )
-        change = projection.insert(hu, made, job.dose) - hu
-        with told(job.shown):
-            if job.target is not None:
-                job.target.write(item.index, volume.changed_voxels(source, change))
-            else:
-                path = job.part / file_name(index)
-                derived.write(path, source, change, job.series, how_slice(job, matched))
-                sync(path)
-    except Skip as skip:
-        if job.target is not None:
-            with told(job.shown):
-                job.target.write(item.index, job.source.read(item.index))
-        return Copy(Skipped(item.path, skip.reason, skip.detail))
-    return Copy(floored=made.floored)
-
-
-def file_name(index: int) -> str:
-    return f"{index + 1:04}.dcm"
-
-
-def how(job: Job, photons_told: str) -> str:
-    """What was done, with every parameter."""
-    scanner = job.noise.scanner
-    return (
-        f"{OWN_MODEL} {srgan.__version__}: DERIVED, low dose simulated by noise in projections; "
-        f"dose {job.dose:g} of the source's; photons {photons_told}; electronic noise "
-        f"{scanner.electronic_noise:g}; cutoff {scanner.filter_cutoff:g}/mm; seed {job.seed}"
-    )
-
-
-def how_slice(job: Job, matched: Matched) -> str:
-    """`how` with what there is more room for in DICOM."""
-    scanner = job.noise.scanner
-    own = "" if matched.sd_hu is None else f"; noise of the source {matched.sd_hu:.1f} HU"
-    return (
-        f"{how(job, f'{matched.photons:.4g}')}; photons and electronic noise (counts) of a reading "
-        f"at 360 views and 0.70 mm{own}; mu of water {scanner.mu_water:g}/mm, {scanner.views} "
-        f"views, bowtie {scanner.bowtie:g}; tube current, exposure and CTDIvol are the source's"
-    )
 
 
 # ---- what is said of it ----
 
 
-def _record(job: Job, scan: Scan, matched: Sequence[Matched], copies: Sequence[Copy]) -> None:
-    """The header of a MetaImage, and simulated.json."""
+def _record(job: Job, scan: Scan, matched: Sequence[Matched], made: Sequence[Copy]) -> None:
+    """simulated.json, and the header of a MetaImage."""
     found = photons.summary(matched)
     slices = []
-    for index, (each, made) in enumerate(zip(matched, copies, strict=True)):
-        slices.append({"slice": index + 1, "photons": each.photons, "sd_hu": each.sd_hu})
-        if made.skip:
-            slices[-1]["skipped"] = made.skip.reason
-        else:
-            slices[-1]["floored"] = made.floored
+    for number, (each, copy) in enumerate(zip(matched, made, strict=True), 1):
+        slices.append({"slice": number, "photons": each.photons, "sd_hu": each.sd_hu})
+        slices[-1] |= {"skipped": copy.skip.reason} if copy.skip else {"floored": copy.floored}
     about = {
         "format": FORMAT,
         "program": OWN_MODEL,
@@ -290,17 +187,24 @@ def _record(job: Job, scan: Scan, matched: Sequence[Matched], copies: Sequence[C
         "slices": slices,
     }
     with told(job.shown):
-        if job.target is not None:
-            comment = how(job, f"{found['median']:.3g}")
-            volume.write_header(metaimage.read_header(scan.files[0]), job.target, comment)
-            sync(job.target.path)
         write_json(job.part / "simulated.json", about)
+        if job.target is not None:
+            _write_header(job, scan, f"{found['median']:.3g}")
 
 
-def _tell(job: Job, copies: Sequence[Copy]) -> None:
-    done = [made for made in copies if made.skip is None]
-    skipped = [made.skip for made in copies if made.skip]
-    floored = float(np.mean([made.floored for made in done]))
+def _write_header(job: Job, scan: Scan, photons_told: str) -> None:
+    try:
+        header = metaimage.read_header(scan.files[0])
+        volume.write_header(header, job.target, copies.how(job, photons_told))
+    except Skip as skip:
+        raise UserError(f"{scan.files[0]} changed: {one.reason(skip)}") from None
+    sync(job.target.path)
+
+
+def _tell(job: Job, made: Sequence[Copy]) -> None:
+    done = [each for each in made if each.skip is None]
+    skipped = [each.skip for each in made if each.skip]
+    floored = float(np.mean([each.floored for each in done]))
     print(f"readings at the photon floor: {floored:.2%}")
     if floored > FLOORED:
         log(

@@ -8,6 +8,7 @@ written again are left out.
 import warnings
 from dataclasses import dataclass
 from datetime import datetime
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -109,11 +110,11 @@ def write(
             _explain(dataset, header, series, how)
             dataset.add_new("PixelData", "OW", words.tobytes())
             dataset.file_meta = _meta(dataset)
-            dcmwrite(path, dataset, enforce_file_format=True)
-        except OSError:
-            raise
+            file = BytesIO()  # pydicom takes the number from an OSError
+            dcmwrite(file, dataset, enforce_file_format=True)
         except Exception as error:
             raise Skip("header cannot be copied", type(error).__name__) from None
+    path.write_bytes(file.getvalue())
 
 
 # ---- what is left of the source's header ----

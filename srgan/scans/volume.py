@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from srgan.errors import Skip
+from srgan.errors import TRY_AGAIN, UserError
 from srgan.scans import metaimage
 from srgan.scans.derived import changed_hu
 from srgan.scans.metaimage import Header
@@ -38,14 +38,15 @@ class Voxels:
         return self.offset + index * self.rows * self.columns * np.dtype(self.dtype).itemsize
 
     def read(self, index: int) -> np.ndarray:
-        """Slice `index`: (rows, columns) in the voxels' own type. Raises Skip."""
+        """Slice `index`: (rows, columns) in the voxels' own type. Raises UserError."""
         count = self.rows * self.columns
         try:
             values = np.fromfile(self.path, self.dtype, count, offset=self._at(index))
         except OSError as error:
-            raise Skip("cannot be read", error.strerror or type(error).__name__) from None
+            reason = error.strerror or type(error).__name__
+            raise UserError(f"{self.path} cannot be read: {reason}", TRY_AGAIN) from None
         if len(values) != count:
-            raise Skip("truncated", "the data file became shorter")
+            raise UserError(f"{self.path} became shorter while it was read")
         return values.reshape(self.rows, self.columns)
 
     def write(self, index: int, values: np.ndarray) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from srgan.errors import Skip
+from srgan.errors import Skip, UserError
 from srgan.scans import metaimage, volume
 from tests.conftest import small_chest
 
@@ -85,5 +85,5 @@ def test_a_file_that_became_shorter_is_told(tmp_path):
     (tmp_path / "out").mkdir()
     source, _ = volume.begin(metaimage.read_header(tmp_path / "a.mhd"), tmp_path / "out")
     (tmp_path / "a.raw").write_bytes(b"")
-    with pytest.raises(Skip, match="truncated"):
+    with pytest.raises(UserError, match="became shorter"):
         source.read(0)
