@@ -1,0 +1,197 @@
+import math
+
+import pytest
+
+from srgan.evaluation import verdict
+from srgan.evaluation.verdict import Verdict, headline, lines
+
+NORMAL = {"lung_texture_sd_hu": 48.9, "flat_sd_hu": 12.0}
+BICUBIC = {"psnr_db": {"lung": 30.06}}
+# An SRResNet at lambda 1700, sigma 0.005, as it was measured; biases and flat SD of a stand-in.
+GOOD = {
+    "psnr_db": {"full": 42.97, "lung": 35.41},
+    "bias_by_tissue_hu": {"air": 1.5, "lung": -2.0, "fat": 0.4, "soft tissue": -0.1, "bone": -1.5},
+    "lung_texture_sd_hu": 41.5,
+    "flat_sd_hu": 8.0,
+    "chi2": 0.46,
+    "spots": 0.0,
+    "invented_share": 0.10,
+    "invented_energy_hu2": 33.0,
+    "shift_px": 0.03,
+}
+ALL_BIASED = [f"bias ({tissue})" for tissue in verdict.TISSUES]
+
+
+def psnr(lung):
+    return {"psnr_db": {"lung": lung}}
+
+
+def bias(**hu):
+    return {"bias_by_tissue_hu": GOOD["bias_by_tissue_hu"] | hu}
+
+
+def kinds(figures, kind="pixel", **others):
+    others = {"bicubic": BICUBIC, "normal_dose": NORMAL, "srresnet": GOOD} | others
+    return [line.kind for line in lines(figures, kind, **others)]
+
+
+# Plausible figures: the network's, changed by as much as a stand-in's on the validation patient.
+MADE = {
+    "good": (GOOD, []),
+    # 0.1 dB behind SRResNet, less than the bound: named as a bias alone.
+    "lung +10 HU": (bias(lung=7.7) | psnr(35.30) | {"chi2": 0.80}, ["bias (lung)"]),
+    # 2 px pass 0.73 of a period of 16 px where bicubic passes 0.85: so it is behind bicubic too,
+    # contradicts its input at each edge, and takes from bone what it gives to what lies around it.
+    "Gaussian blur of 2 px": (
+        psnr(29.3)
+        | bias(bone=-27.9, lung=3.8)
+        | {"lung_texture_sd_hu": 18.2, "flat_sd_hu": 5.6, "chi2": 17.9, "spots": 243.5}
+        | {"invented_share": 0.0, "invented_energy_hu2": -80.0},
+        ["below its input", "below SRResNet", "bias (bone)", "smoother", "inconsistent"],
+    ),
+    # 113 pixels of 262,144: nothing else sees it.
+    "a blob on each slice": (psnr(35.40) | {"spots": 0.97, "chi2": 0.5}, ["inconsistent"]),
+    # Its energy adds to the squared error: behind SRResNet too.
+    "full-strength false texture": (
+        psnr(34.1)
+        | {"invented_share": 0.82, "invented_energy_hu2": 253.0, "chi2": 0.76}
+        | {"lung_texture_sd_hu": 47.0, "flat_sd_hu": 12.5},
+        ["below SRResNet", "inventing"],
+    ),
+    # Below SRResNet for the same reason as below its input; without structure it has no shift.
+    "constant 0 HU": (
+        psnr(5.64)
+        | bias(**{"air": 1000.0, "lung": 860.0, "fat": 100.0, "soft tissue": -45.0, "bone": -350.0})
+        | {"lung_texture_sd_hu": 0.0, "flat_sd_hu": 0.0, "chi2": 3e4, "spots": 90.0}
+        | {"invented_share": 0.0, "invented_energy_hu2": 0.0, "shift_px": math.nan},
+        [
+            *["below its input", "below SRResNet", *ALL_BIASED, "smoother", "inconsistent"],
+            "not judged",
+        ],
+    ),
+    "shifted by 1 px": (
+        psnr(30.7)
+        | {"chi2": 12.0, "spots": 155.0, "shift_px": 1.06}
+        | {"invented_share": 0.33, "invented_energy_hu2": 182.0},
+        ["below SRResNet", "inconsistent", "inventing", "shifted"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_made_model_raises_its_lines_and_no_other(name):
+    change, expected = MADE[name]
+    figures = GOOD | change
+    assert kinds(figures) == expected
+    found = lines(figures, "pixel", bicubic=BICUBIC, normal_dose=NORMAL, srresnet=GOOD)
+    stated = {"below SRResNet", "not judged"}
+    assert [line.kind for line in found if line.fails] == [k for k in expected if k not in stated]
+
+
+@pytest.mark.parametrize(
+    ("kind", "share", "expected", "fails"),
+    [
+        ("pixel", 0.15, [], []),
+        ("pixel", 0.16, ["inventing"], [True]),
+        ("gan", 0.0, ["invented share"], [False]),
+        ("gan", 0.49, ["invented share"], [False]),
+        ("gan", 0.65, ["invented share"], [False]),
+        ("gan", 0.66, ["inventing"], [True]),
+        ("denoiser", 0.16, ["inventing"], [False]),
+    ],
+)
+def test_the_invented_share_is_judged_by_the_loss(kind, share, expected, fails):
+    found = lines(GOOD | {"invented_share": share}, kind, bicubic=BICUBIC, normal_dose=NORMAL)
+    assert [line.kind for line in found] == expected
+    assert [line.fails for line in found] == fails
+    if found:
+        assert f"{100 * share:.0f} % of the body" in found[0].text
+        assert "+33 HU^2" in found[0].text
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (psnr(30.06), ["below SRResNet"]),
+        (psnr(30.05), ["below its input", "below SRResNet"]),
+        (psnr(35.22), []),
+        (psnr(35.20), ["below SRResNet"]),
+        (psnr(math.inf), []),
+        (bias(fat=5.0), []),
+        (bias(fat=-5.1, air=6.0), ["bias (air)", "bias (fat)"]),
+        ({"lung_texture_sd_hu": 27.0}, []),
+        ({"lung_texture_sd_hu": 26.8}, ["smoother"]),
+        ({"lung_texture_sd_hu": 62.0}, ["noisier (lungs)"]),
+        ({"flat_sd_hu": 15.0}, []),
+        ({"flat_sd_hu": 15.1}, ["noisier (flat regions)"]),
+        ({"flat_sd_hu": 0.1}, []),  # a denoiser's work
+        ({"chi2": 1.2, "spots": 0.75}, []),
+        ({"chi2": 1.21}, ["inconsistent"]),
+        ({"spots": 0.76}, ["inconsistent"]),
+        ({"shift_px": 0.15}, []),
+        ({"shift_px": -0.16}, ["shifted"]),
+    ],
+)
+def test_each_bound_is_where_it_is_said_to_be(change, expected):
+    assert kinds(GOOD | change) == expected
+
+
+def test_the_words_name_the_place_the_value_and_the_bound():
+    changes = bias(bone=-7.25) | {"chi2": 12.0, "spots": 155.2, "shift_px": -1.06}
+    changes |= psnr(29.0) | {"lung_texture_sd_hu": 20.0}
+    found = lines(GOOD | changes, "pixel", bicubic=BICUBIC, normal_dose=NORMAL)
+    assert [line.text for line in found] == [
+        "PSNR in the lung window is 29.00 dB against 30.06 dB of bicubic",
+        "bone is -7.2 HU off (bound 5)",
+        "lungs have 0.41 of the normal dose's SD (20.0 of 48.9 HU; bound 0.55)",
+        "inconsistent with its input: chi2 is 12.00, 1 for the truth (bound 1.2); "
+        "155.2 spots a slice (bound 0.75)",
+        "shifted by 1.06 px (bound 0.15)",
+    ]
+
+
+def test_what_was_not_measured_is_not_judged_and_named():
+    nothing = lines({}, "pixel", bicubic={}, normal_dose={})
+    assert [(line.kind, line.fails) for line in nothing] == [("not judged", False)]
+    assert all(f"bias ({tissue})" in nothing[0].text for tissue in verdict.TISSUES)
+    partly = GOOD | {"bias_by_tissue_hu": None, "psnr_db": {"lung": None}, "chi2": math.nan}
+    found = lines(partly | {"spots": 9.0}, "pixel", bicubic=BICUBIC, normal_dose=NORMAL)
+    assert [line.kind for line in found] == ["inconsistent", "not judged"]
+    assert "chi2, PSNR in the lung window, bias (air)" in found[1].text
+    no_lung = lines(GOOD | {"lung_texture_sd_hu": None}, "gan", bicubic=BICUBIC, normal_dose=NORMAL)
+    assert no_lung[-1].text == "not judged, for want of a figure: SD (lungs)"
+
+
+def test_a_normal_dose_without_noise_has_no_ratio():
+    assert kinds(GOOD, normal_dose=NORMAL | {"flat_sd_hu": 0.0}) == ["not judged"]
+
+
+def test_what_the_networks_are_compared_to_has_its_lines_and_does_not_fail():
+    figures = GOOD | psnr(26.98) | {"chi2": 3.1, "spots": 170.0}
+    for kind in ("enlargement", "denoiser"):
+        found = lines(figures, kind, bicubic=BICUBIC, normal_dose=NORMAL, srresnet=GOOD)
+        assert [line.kind for line in found] == [
+            "below its input",
+            "below SRResNet",
+            "inconsistent",
+        ]
+        assert not any(line.fails for line in found)
+    assert kinds(figures, "enlargement", bicubic=figures, srresnet=None) == ["inconsistent"]
+
+
+def test_an_unknown_kind_is_an_error():
+    with pytest.raises(ValueError, match="'tv' is none of enlargement, denoiser, pixel, gan"):
+        lines(GOOD, "tv", bicubic=BICUBIC, normal_dose=NORMAL)
+
+
+def test_the_headline_names_who_fails_and_by_what():
+    stated = Verdict("invented share", "", False)
+    faults = [Verdict("bias (lung)", "", True), stated, Verdict("shifted", "", True)]
+    unjudged = Verdict("not judged", "", False)
+    assert headline({"SRResNet": [], "SRGAN": faults}) == (
+        "SRResNet breaks no bound; SRGAN fails (bias (lung), shifted)."
+    )
+    assert headline({"SRGAN": [stated, unjudged]}) == (
+        "SRGAN breaks no bound as far as it was judged."
+    )
+    assert headline({}) == "no network was judged."
