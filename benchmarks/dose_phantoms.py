@@ -1,0 +1,166 @@
+"""How right is the projection noise, on phantoms where the answer is known?
+
+python benchmarks/dose_phantoms.py [--realisations 24]
+
+Water: a cylinder of 30 cm; thorax: 340 x 230 mm (tests/dose/phantoms.py); 0.70 mm pixels. Counted:
+a scan made photon by photon, with electronic noise, before the logarithm. Inserted: the model's
+noise on top of a counted full-dose scan, from which it also takes the path lengths.
+"""
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import numpy as np
+from scipy import ndimage
+
+from srgan import metrics
+from srgan.dose import matching, projection
+from srgan.dose.projection import Scanner
+from srgan.dose.projector import filtered, projector
+from srgan.hounsfield import area_mean
+from tests.dose import phantoms
+from tests.dose.phantoms import SPACING, counted
+
+MM = SPACING[0]
+SIGMA, QUIET = Scanner(), Scanner(electronic_noise=0.0)
+
+
+def distance(pixel_mm: float = MM) -> np.ndarray:
+    """From the centre, mm."""
+    return np.hypot(*(np.mgrid[:512, :512] - 255.5)) * pixel_mm
+
+
+def sd_over(images, mask: np.ndarray) -> float:
+    """Root mean over a mask of the variance between images."""
+    return float(np.sqrt(phantoms.spread(np.asarray(images))[mask].mean()))
+
+
+def water_without_noise(hu: np.ndarray) -> None:
+    lines = projection.attenuation(hu, MM, replace(QUIET, bowtie=0.0))[None]
+    back = filtered(projector(512, 360), lines, QUIET.filter_cutoff * MM)[0]
+    error = back * QUIET.hu_per_line(MM) - 1000
+    print(
+        f"water without noise: centre {error[distance() < 50].mean():+.2f} HU, "
+        f"worst pixel within 140 mm {np.abs(error[distance() < 140]).max():.1f} HU"
+    )
+
+
+def level_of_water(hu: np.ndarray, n: int, rng) -> None:
+    centre = distance() < 50
+    quantum, _ = projection.unit_variance(hu, SPACING, QUIET)
+    for photons in (1e6, 1e5):
+        images = np.array([counted(hu, MM, photons, QUIET, rng)[0] for _ in range(n)])
+        print(
+            f"water, {photons:g} photons: SD in the centre by counting "
+            f"{sd_over(images, centre):.1f} HU, by formula {np.sqrt(quantum[centre].mean() / photons):.1f} HU; "
+            f"mean of counting {images[:, centre].mean():+.2f} HU"
+        )
+    sds = {1.0: sd_over(images, centre)}
+    for dose in (0.5, 0.25, 0.1):
+        low = [projection.low_dose(x, SPACING, dose, photons, QUIET, rng) for x in images]
+        sds[dose] = sd_over(low, centre)
+    slope = np.polyfit(np.log(list(sds)), np.log(list(sds.values())), 1)[0]
+    print(f"water, {photons:g} photons, inserted: log SD on log dose has slope {slope:.3f}")
+
+
+def geometry_of_water() -> None:
+    print("water, 1e6 photons: SD that half the dose adds in the centre, HU")
+    for mm, views in ((0.6, 360), (0.8, 360), (0.95, 360), (0.7, 180), (0.7, 720)):
+        scanner, hu = replace(QUIET, views=views), phantoms.water(pixel_mm=mm)
+        sd = projection.noise_sd_hu(hu, (mm, mm), 1e6, scanner, 0.5)
+        print(f"  {mm:g} mm, {views} views: {sd[distance(mm) < 50].mean():.1f}")
+    print("water: SD at 100 mm, at 140 mm and in air at 170 mm over the centre's")
+    for bowtie in (0, 0.25, 0.5, 1):
+        scanner = replace(QUIET, bowtie=bowtie)
+        sd = projection.noise_sd_hu(phantoms.water(), SPACING, 1e6, scanner, 0.5)
+        rings = [sd[np.abs(distance() - r) < 3].mean() for r in (100, 140, 170)]
+        ratios = np.array(rings) / sd[distance() < 20].mean()
+        print(f"  bowtie {bowtie:g}: {ratios.round(2)}")
+
+
+def texture_of_water(hu: np.ndarray, n: int, rng) -> None:
+    inside = distance() < 100
+    for cutoff in (0.57, 0.74, 0.86):
+        scanner = replace(QUIET, filter_cutoff=cutoff)
+        made = [projection.noise_fields(hu, SPACING, 1e6, scanner, 1, rng) for _ in range(n)]
+        fields = np.array([each.quantum for each in made])
+        found = metrics.nps(fields, MM, mask=inside)
+        kept = sd_over(area_mean(fields, 4), inside[1::4, 1::4]) / sd_over(fields, inside)
+        print(
+            f"water, Hann {cutoff:g}/mm: SD {sd_over(fields, inside):.1f} HU, NPS peak "
+            f"{found.peak:.3f}, half {found.half:.3f}, mean {found.mean:.3f} /mm; "
+            f"4x4 means keep {kept:.2f} of the SD"
+        )
+
+
+def insertion_in_thorax(n: int, rng) -> None:
+    hu, masks, photons = phantoms.thorax(), phantoms.regions(), 3e5
+    depth = projection.attenuation(hu, MM, SIGMA)
+
+    def scans(dose: float) -> list[np.ndarray]:
+        made = (counted(hu, MM, photons, SIGMA, rng, (dose,), depth)[0] for _ in range(n))
+        return list(made)
+
+    full = scans(1.0)
+    for dose in (0.5, 0.25, 0.1):
+        truth = scans(dose)
+        low = [projection.low_dose(x, SPACING, dose, photons, SIGMA, rng) for x in full]
+        ratios = {name: sd_over(low, m) / sd_over(truth, m) for name, m in masks.items()}
+        print(
+            f"thorax, {photons:g} photons, dose {dose:g}: SD in the heart "
+            f"{sd_over(low, masks['heart']):.1f} HU; inserted over counted "
+            + ", ".join(f"{name} {ratio:.3f}" for name, ratio in ratios.items())
+        )
+
+
+def matching_in_thorax(rng) -> None:
+    """With smooth blobs of 12 HU in the soft tissue: anatomy that must not be taken for noise."""
+    hu = phantoms.thorax()
+    blobs = ndimage.gaussian_filter(rng.standard_normal(hu.shape), 12)
+    hu += np.where((hu > 0) & (hu < 60), 12 * blobs / blobs.std(), 0).astype(np.float32)
+    for scanner in (QUIET, SIGMA):
+        for photons in (3e6, 1e6, 3e5, 1e5):
+            images = [np.rint(counted(hu, MM, photons, scanner, rng)[0]) for _ in range(4)]
+            found = [matching.estimate(image, SPACING, scanner) for image in images]
+            ratios = [each.photons / photons for each in found]
+            print(
+                f"matching, {photons:g} photons, electronic noise {scanner.electronic_noise:g}: "
+                f"SD {found[0].sd_hu:.1f} HU, estimated over true photons {min(ratios):.2f} to "
+                f"{max(ratios):.2f}"
+            )
+
+
+def starvation(rng) -> None:
+    spacing, hu = (0.75, 0.75), phantoms.starvation()
+    rows, columns = (np.mgrid[:512, :512] - 255.5) * 0.75
+    between = (np.abs(columns) < 50) & (np.abs(rows) < 15)
+    for dose in (0.5, 0.1, 0.05):
+        low = projection.low_dose(hu, spacing, dose, 3e5, SIGMA, rng) - hu
+        along, across = (ndimage.uniform_filter1d(low, 21, axis=a)[between].std() for a in (1, 0))
+        print(
+            f"starved, dose {dose:g}: SD between the inserts {low[between].std():.0f} HU, SD of "
+            f"21-pixel means along over across {along / across:.1f}, all finite: "
+            f"{np.isfinite(low).all()}"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--realisations", type=int, default=24)
+    n, rng = parser.parse_args().realisations, np.random.default_rng(0)
+    hu = phantoms.water()
+    water_without_noise(hu)
+    level_of_water(hu, n, rng)
+    geometry_of_water()
+    texture_of_water(hu, n, rng)
+    insertion_in_thorax(n, rng)
+    matching_in_thorax(rng)
+    starvation(rng)
+
+
+if __name__ == "__main__":
+    main()
