@@ -182,7 +182,6 @@ def _explain(dataset: Dataset, header: Header, series: Series, how: str) -> None
     before = _text_of(dataset, "DerivationDescription")
     told = f"{how}; the source: {before}" if before else how
     dataset.add_new("DerivationDescription", "ST", told[:MAX_DESCRIPTION])
-    dataset.add_new("SyntheticData", "CS", "YES")
     image = Dataset()
     image.ReferencedSOPClassUID = CT_IMAGE_STORAGE
     image.add_new("ReferencedSOPInstanceUID", "UI", header.uid)

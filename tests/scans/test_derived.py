@@ -72,7 +72,6 @@ def test_it_says_what_it_is_and_is_known_as_our_own(tmp_path):
     )
     source, made = derive(path, how="noise " * 10)
     assert list(made.ImageType) == ["DERIVED", "SECONDARY", "VOLUME"]
-    assert made.SyntheticData == "YES"
     assert made.DerivationDescription.startswith("noise noise")
     assert made.DerivationDescription.endswith("averaged")
     image = made.SourceImageSequence[0]
