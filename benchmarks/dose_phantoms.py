@@ -54,10 +54,11 @@ def level_of_water(hu: np.ndarray, n: int, rng) -> None:
     quantum, _ = projection.unit_variance(hu, SPACING, QUIET)
     for photons in (1e6, 1e5):
         images = np.array([counted(hu, MM, photons, QUIET, rng)[0] for _ in range(n)])
+        formula = np.sqrt(quantum[centre].mean() / photons)
         print(
             f"water, {photons:g} photons: SD in the centre by counting "
-            f"{sd_over(images, centre):.1f} HU, by formula {np.sqrt(quantum[centre].mean() / photons):.1f} HU; "
-            f"mean of counting {images[:, centre].mean():+.2f} HU"
+            f"{sd_over(images, centre):.1f} HU, by formula {formula:.1f} HU; mean of counting "
+            f"{images[:, centre].mean():+.2f} HU"
         )
     sds = {1.0: sd_over(images, centre)}
     for dose in (0.5, 0.25, 0.1):
