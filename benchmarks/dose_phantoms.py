@@ -139,13 +139,20 @@ def starvation(rng) -> None:
     spacing, hu = (0.75, 0.75), phantoms.starvation()
     rows, columns = (np.mgrid[:512, :512] - 255.5) * 0.75
     between = (np.abs(columns) < 50) & (np.abs(rows) < 15)
-    for dose in (0.5, 0.1, 0.05):
+    for dose in (0.5, 0.25, 0.1):
         low = projection.low_dose(hu, spacing, dose, 3e5, SIGMA, rng) - hu
         along, across = (ndimage.uniform_filter1d(low, 21, axis=a)[between].std() for a in (1, 0))
         print(
             f"starved, dose {dose:g}: SD between the inserts {low[between].std():.0f} HU, SD of "
             f"21-pixel means along over across {along / across:.1f}, all finite: "
             f"{np.isfinite(low).all()}"
+        )
+    for lowest in (0.5, 0.25, 0.1, 0.05):
+        fields = projection.noise_fields(hu, spacing, 3e5, SIGMA, lowest, rng)
+        low = projection.insert(hu, fields, 0.5) - hu
+        print(
+            f"starved, dose 0.5 of fields for {lowest:g} and up: SD {low[between].std():.0f} HU; "
+            f"{fields.floored:.1%} of the readings at the floor"
         )
 
 
