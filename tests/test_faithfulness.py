@@ -46,11 +46,19 @@ def test_an_error_of_known_size_raises_chi2_by_its_square(chest):
 
 
 def test_each_inconsistent_place_is_a_spot_and_those_outside_the_body_are_none(chest):
+    low = chest.low.copy()
+    for row, column in ((25, 32), (45, 32), (32, 32), (1, 1), (62, 62)):
+        low[row : row + 2, column : column + 2] += 4.2 * chest.sd_hu[row : row + 2, column][0]
+    low[38:40, 32:34] += 3.6 * chest.sd_hu[38:40, 32:34].min()  # not enough
     output = np.kron(chest.low, np.ones((SCALE, SCALE)))  # consistent to the last bit
     assert chest.consistency(output).spots == 0
-    for row, column in ((100, 128), (180, 128), (128, 128), (4, 4), (250, 250)):
-        output[row : row + 8, column : column + 8] += 100
-    assert chest.consistency(output).spots == 3
+    assert chest.consistency(np.kron(low, np.ones((SCALE, SCALE)))).spots == 3
+
+
+def test_two_low_dose_pixels_along_the_skin_are_not_judged(chest):
+    whole = area_mean(chest.body.astype(float), SCALE) == 1
+    judged = chest.consistency(chest.reference + 1e4).z != 0
+    np.testing.assert_array_equal(judged, ndimage.binary_erosion(whole, iterations=2))
 
 
 def test_what_the_area_mean_cannot_see_leaves_consistency_as_it_is(chest):
@@ -105,6 +113,16 @@ def test_missing_detail_has_negative_energy(smooth):
     assert found.energy_hu2 == pytest.approx(-power / 4, rel=0.1)  # half of it, in error by half
 
 
+@pytest.mark.parametrize(("rho", "share"), [(0.1, 0), (0.5, 1)])
+def test_detail_is_invented_where_it_goes_with_its_error(rho, share):
+    detail, other = np.random.default_rng(14).normal(0, 40, (2, 256, 256))
+    error = rho * detail + (1 - rho**2) ** 0.5 * other
+    body = np.ones(detail.shape, bool)
+    found = faithfulness.invention(output=detail, reference=detail - error, body=body)
+    assert found.share == pytest.approx(share, abs=0.03)
+    assert found.rho[20:-20, 20:-20].mean() == pytest.approx(rho, abs=0.03)
+
+
 def test_detail_too_faint_to_be_seen_is_not_counted():
     noise = np.random.default_rng(6).normal(0, 1, (128, 128))
     body = np.ones((128, 128), bool)
@@ -112,6 +130,7 @@ def test_detail_too_faint_to_be_seen_is_not_counted():
         (50 * noise, 0 * noise, 1),
         (5 * noise, 0 * noise, 0),
         (50 * noise, 45 * noise, 0),  # much detail, of which a tenth has no support
+        (5 * noise, -45 * noise, 0),  # little detail, however wrong
     ):
         found = faithfulness.invention(output=output, reference=reference, body=body)
         assert found.share == share
@@ -189,8 +208,9 @@ def test_two_copies_of_a_slice_flag_the_more_the_noisier_they_are(rich):
         for sd in (0, 40, 120, 3000)
     ]
     assert shares[0] == 0
-    assert shares == sorted(shares)
     assert shares[1] < shares[2] < shares[3] == 1
+    same = noises[0] * 3000, noises[0] * 3000
+    assert faithfulness.sfrc_floor(reference=rich.reference, noises=same, body=rich.body) == 0
 
 
 def test_without_a_body_there_are_no_figures(chest):
