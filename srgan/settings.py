@@ -184,7 +184,9 @@ class Settings:
         None, _noise_hu, "instead of photons: SD in HU of soft tissue at full dose; "
         "simulate without --input: of a 30 cm water cylinder, prints the photons",
     )  # fmt: skip
-    electronic_noise: float = _setting(10.0, _counts, "SD of a reading at 360 views", unit="counts")
+    electronic_noise: float = _setting(
+        10.0, _counts, "SD of a reading at 360 views and 0.70 mm", unit="counts"
+    )
     mu_water: float = _setting(0.0192, _per_mm, "attenuation of water", unit="1/mm")
     views: int = _setting(360, _views, "of the modelled scanner over 180 degrees")
     bowtie: float = _setting(0.25, _bowtie, "filter before the patient, 0 none to 1 flat water")
