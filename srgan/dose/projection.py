@@ -17,6 +17,7 @@ from srgan.settings import Settings
 REFERENCE_VIEWS, REFERENCE_MM = 360, 0.70  # the reading that photons are counted for
 BOWTIE_RADIUS_MM = 160.0
 FEWEST_PHOTONS = 3.0  # behind the patient; the linearised noise of fewer means nothing
+DEEPEST = 25.0  # no photon gets further, and single precision still holds its square
 SAME_SPACING = 0.01  # rows and columns agree within this share
 
 
@@ -24,7 +25,7 @@ SAME_SPACING = 0.01  # rows and columns agree within this share
 class Scanner:
     """The scanner that noise is modelled for."""
 
-    electronic_noise: float = 10.0  # SD in counts of a reading at 360 views
+    electronic_noise: float = 10.0  # SD in counts of a reading at 360 views and 0.70 mm
     mu_water: float = 0.0192  # 1/mm; water near 70 keV, the effective energy of 120 kVp
     views: int = 360  # over 180 degrees
     bowtie: float = 0.25  # 0: none; 1: makes water of 160 mm radius flat
@@ -36,7 +37,7 @@ class Scanner:
 
     def as_json(self) -> dict:
         units = {
-            "electronic_noise": "counts of a reading at 360 views",
+            "electronic_noise": "counts of a reading at 360 views and 0.70 mm",
             "mu_water": "1/mm",
             "filter_cutoff": "1/mm",
         }
@@ -45,12 +46,11 @@ class Scanner:
     def readings(self, photons: float, pixel_mm: float) -> tuple[float, float]:
         """(photons of an unattenuated reading, its electronic SD) at these views and pixels.
 
-        photons: of a reading at 360 views and 0.70 mm. Image noise then depends on neither the
-        views nor the pixel size.
+        photons: of a reading at 360 views and 0.70 mm. Photons and electronic variance go with the
+        share of the scan in a reading, so image noise depends on neither views nor pixel size.
         """
-        share = REFERENCE_VIEWS / self.views
-        counts = photons * pixel_mm / REFERENCE_MM * share
-        return counts, self.electronic_noise * share**0.5
+        share = REFERENCE_VIEWS / self.views * pixel_mm / REFERENCE_MM
+        return photons * share, self.electronic_noise * share**0.5
 
     def hu_per_line(self, pixel_mm: float) -> float:
         """HU of one unit of reconstructed line integrals (1/pixel)."""
@@ -185,7 +185,7 @@ def unit_variance(
     """
     pixel_mm = pixel_mm_of(spacing_mm)
     square, place = _squared(hu)
-    depth = attenuation(square, pixel_mm, scanner)
+    depth = np.minimum(attenuation(square, pixel_mm, scanner), DEEPEST)
     geometry = projector(len(square), scanner.views)
     response = ramp(geometry) * hann(geometry, scanner.filter_cutoff * pixel_mm)
     if seen is not None:
