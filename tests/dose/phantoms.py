@@ -1,6 +1,7 @@
 """Slices with known answers, scans of them counted photon by photon, and a slow projector."""
 
 import numpy as np
+from scipy import ndimage
 
 from srgan.dose import projection
 from srgan.dose.projection import Scanner
@@ -33,7 +34,7 @@ def water(size: int = 512, pixel_mm: float = 0.7, radius: float = 150.0) -> np.n
 
 
 def thorax(size: int = 512, pixel_mm: float = 0.7) -> np.ndarray:
-    """340 x 230 mm: lungs, heart, spine, ribs' worth of nothing else."""
+    """340 x 230 mm: soft tissue, two lungs, heart and spine."""
     parts = [
         (20, 170, 115),
         (-850, 58, 85, -80, 0),
@@ -42,6 +43,12 @@ def thorax(size: int = 512, pixel_mm: float = 0.7) -> np.ndarray:
         (300, 20, 20, 0, 75),
     ]
     return painted(size, pixel_mm, parts)
+
+
+def with_anatomy(hu: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Smooth blobs of 12 HU SD added to what is denser than lung."""
+    blobs = ndimage.gaussian_filter(rng.standard_normal(hu.shape, np.float32), 8)
+    return hu + 12 / blobs.std() * blobs * (hu > -200)
 
 
 def regions(size: int = 512, pixel_mm: float = 0.7) -> dict[str, np.ndarray]:
@@ -57,7 +64,7 @@ def regions(size: int = 512, pixel_mm: float = 0.7) -> dict[str, np.ndarray]:
 
 
 def starvation(inserts: bool = True, size: int = 512, pixel_mm: float = 0.75) -> np.ndarray:
-    """Water, 360 x 240 mm, with two inserts of 50 mm and 1500 HU side by side."""
+    """Water, 360 x 240 mm, with two inserts of 50 mm and 1500 HU beside each other."""
     dense = [(1500, 25, 25, x, 0) for x in (-90, 90)] if inserts else []
     return painted(size, pixel_mm, [(0, 180, 120), *dense])
 
