@@ -13,11 +13,15 @@ from pathlib import Path
 
 from srgan.dose import photons
 from srgan.dose.degradation import Degradation
-from srgan.evaluation.study import BODY_PSNR, TEXTURE, Study
+from srgan.evaluation.judge import BODY_PSNR, FLAT, TEXTURE, TISSUES_HU
+from srgan.evaluation.study import Study
 from srgan.files import told, write_json, write_whole
 from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS
 
 FORMAT = 1
+FAITHFULNESS = (
+    "chi2", "spots", "invented_share", "invented_energy_hu2", "shift_px", "sfrc_share",
+)  # fmt: skip
 NORMAL_DOSE = "normal_dose"
 
 
@@ -95,7 +99,7 @@ def _figures(study: Study) -> list[str]:
             lines += ["", f"{title:16}{heads[0][16:]}", heads[1]]
             lines += [_line(name, of_method) for name, of_method in figures.items()]
         if part == "whole":
-            lines.append(_line("normal dose", {TEXTURE: study.normal_dose_overall()}))
+            lines.append(_line("normal dose", study.normal_dose_overall()))
     return lines
 
 
@@ -129,10 +133,8 @@ def summary(study: Study, about: About) -> dict:
         "patients_by_pseudonym": study.by_patient(),
         "patches": study.overall("patch"),
         NORMAL_DOSE: {
-            TEXTURE: study.normal_dose_overall(),
-            "patients_by_pseudonym": {
-                pseudonym: {TEXTURE: sd} for pseudonym, sd in study.normal_dose_by_patient().items()
-            },
+            **study.normal_dose_overall(),
+            "patients_by_pseudonym": study.normal_dose_by_patient(),
         },
         "windows_hu": {name: list(window) for name, window in WINDOWS.items()},
         "noise": about.degradation.as_json(),
@@ -159,8 +161,12 @@ def _json_value(value):
 
 _WINDOWED = ("psnr_db", "ssim", BODY_PSNR)
 _FIGURES = {f"{name}_{window}": (name, window) for name in _WINDOWED for window in WINDOWS} | {
-    name: (name,) for name in ("rmse_hu", "mae_hu", "bias_hu", TEXTURE)
+    name: (name,) for name in ("rmse_hu", "mae_hu", "bias_hu", TEXTURE, FLAT)
 }
+_FIGURES |= {
+    f"bias_{name.replace(' ', '_')}_hu": ("bias_by_tissue_hu", name) for name in TISSUES_HU
+}
+_FIGURES |= {name: (name,) for name in FAITHFULNESS}
 CSV_COLUMNS = ("part", "row", "column", "method", *_FIGURES)  # behind slice and noise
 
 
@@ -173,8 +179,8 @@ def _csv_lines(studies: list[Study]) -> Iterator[tuple]:
         levels = (_shown(made_with[name], ".6g") for name in noise)
         values = (_shown(_get(row.figures, path), ".6g") for path in _FIGURES.values())
         yield (row.pseudonym, row.number, *levels, row.part, *row.corner, row.method, *values)
-    for (pseudonym, number), sd in first.normal_dose_texture.items():
-        values = (_shown(sd, ".6g") if name == TEXTURE else "" for name in _FIGURES)
+    for (pseudonym, number), textures in first.normal_dose.items():
+        values = (_shown(textures.get(name), ".6g") for name in _FIGURES)
         yield (pseudonym, number, *("" for _ in noise), "whole", 0, 0, NORMAL_DOSE, *values)
 
 

@@ -11,17 +11,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from srgan import metrics
-from srgan.dose.degradation import Degradation, degrade, fields_of
+from srgan.dose.degradation import Degradation, degrade, expected_noise_sd_hu, fields_of
+from srgan.evaluation import judge
 from srgan.evaluation.levels import drawn, levels_of
 from srgan.evaluation.methods import Method
-from srgan.hounsfield import HU_MAX, HU_MIN, body_mask, lung_mask
+from srgan.hounsfield import HU_MAX, HU_MIN, body_mask
 from srgan.streams import STUDY_LEVELS, STUDY_NOISE, STUDY_PATCHES, generator_of
 
 PATCH = 64  # pixels of the normal dose
 PATCHES_A_SLICE = 4
-LUNG_PIXELS = 500  # fewer are no lung to measure texture in
-TEXTURE = "lung_texture_sd_hu"
-BODY_PSNR = "psnr_body_db"  # padding is a fifth of some slices and moves bicubic by 0.6 dB
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Row:
     part: str  # "whole" or "patch"
     corner: tuple[int, int]  # first row and column of the patch in the cropped slice
     method: str
-    figures: dict  # as metrics.all_figures; whole slices also BODY_PSNR and TEXTURE
+    figures: dict  # of whole slices judge.figures, of patches metrics.all_figures
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ class Study:
 
     methods: tuple[str, ...]
     rows: tuple[Row, ...]
-    normal_dose_texture: dict[tuple[str, int], float | None]  # (pseudonym, number) to SD in HU
+    normal_dose: dict[tuple[str, int], dict]  # (pseudonym, number) to Truth.textures
     noise: dict[tuple[str, int], dict] = field(default_factory=dict)  # as `noise_of`
 
     def patients(self) -> list[str]:
@@ -78,16 +76,16 @@ class Study:
         patients = self.by_patient(part).values()
         return {m: mean_figures([p[m] for p in patients]) for m in self.methods if patients}
 
-    def normal_dose_by_patient(self) -> dict[str, float | None]:
-        """Each patient's texture SD of the normal dose in lung, HU: the mean of its slices."""
+    def normal_dose_by_patient(self) -> dict[str, dict]:
+        """Each patient's textures of the normal dose, SD in HU: the means of its slices."""
         of_patient = {p: [] for p in self.patients()}
-        for (pseudonym, _), sd in self.normal_dose_texture.items():
-            of_patient[pseudonym].append(sd)
-        return {pseudonym: _mean(values) for pseudonym, values in of_patient.items()}
+        for (pseudonym, _), textures in self.normal_dose.items():
+            of_patient[pseudonym].append(textures)
+        return {pseudonym: mean_figures(found) for pseudonym, found in of_patient.items()}
 
-    def normal_dose_overall(self) -> float | None:
-        """The mean of `normal_dose_by_patient`."""
-        return _mean(list(self.normal_dose_by_patient().values()))
+    def normal_dose_overall(self) -> dict[str, float | None]:
+        """The means of `normal_dose_by_patient`."""
+        return mean_figures(list(self.normal_dose_by_patient().values()))
 
 
 def _mean(values: list) -> float | None:
@@ -159,20 +157,28 @@ def patch_corners(reference: np.ndarray, scale: int, rng: np.random.Generator) -
     return np.clip(centres - PATCH // 2, 0, np.array(reference.shape) - PATCH) // scale * scale
 
 
+def truth_of(item: StudySlice, degradation: Degradation, seed: int) -> judge.Truth:
+    """What the outputs of a slice are judged by."""
+    reference, low_dose = make_pair(item, degradation, seed)
+    sd_hu = expected_noise_sd_hu(
+        low_dose=low_dose,
+        normal_dose=reference,
+        degradation=level_of(item, degradation, seed),
+        spacing_mm=item.spacing_mm,
+        photons=item.photons,
+    )
+    return judge.Truth.of(reference, low_dose, sd_hu, degradation.scale)
+
+
 def _rows_of(
     item: StudySlice, methods: dict[str, Method], degradation: Degradation, seed: int
-) -> tuple[list[Row], float | None]:
-    """All rows of one slice, and the texture of its normal dose."""
-    scale = degradation.scale
-    reference, low_dose = make_pair(item, degradation, seed)
-    body, lung = body_mask(reference), lung_mask(reference)
-    has_lung = np.count_nonzero(lung) > LUNG_PIXELS
+) -> tuple[list[Row], dict]:
+    """All rows of one slice, and the textures of its normal dose."""
+    scale, truth = degradation.scale, truth_of(item, degradation, seed)
+    reference, low_dose = truth.reference, truth.low_dose
     rows = []
     for name, method in methods.items():
-        output = method(low_dose)
-        figures = metrics.all_figures(output, reference)
-        figures[BODY_PSNR] = metrics.psnr_inside(output, reference, body)
-        figures[TEXTURE] = metrics.texture_sd_hu(output, lung) if has_lung else None
+        figures = judge.figures(method(low_dose), truth)
         rows.append(Row(item.pseudonym, item.number, "whole", (0, 0), name, figures))
     for y, x in patch_corners(reference, scale, generator_of(seed, STUDY_PATCHES, item.noise_key)):
         target = reference[y : y + PATCH, x : x + PATCH]
@@ -181,7 +187,7 @@ def _rows_of(
             figures = metrics.all_figures(method(part), target)
             corner = (int(y), int(x))
             rows.append(Row(item.pseudonym, item.number, "patch", corner, name, figures))
-    return rows, metrics.texture_sd_hu(reference, lung) if has_lung else None
+    return rows, truth.textures(reference)
 
 
 def run(
@@ -198,12 +204,12 @@ def run(
     progress: called with (slices done, slices). Raises ValueError where a method gives NaN or a
     slice has fewer than 11 rows or columns.
     """
-    rows, normal_dose_texture, noise = [], {}, {}
+    rows, normal_dose, noise = [], {}, {}
     for done, item in enumerate(slices, 1):
-        of_slice, texture = _rows_of(item, methods, degradation, seed)
+        of_slice, textures = _rows_of(item, methods, degradation, seed)
         rows += of_slice
-        normal_dose_texture[item.pseudonym, item.number] = texture
+        normal_dose[item.pseudonym, item.number] = textures
         noise[item.pseudonym, item.number] = noise_of(item, degradation, seed)
         if progress:
             progress(done, len(slices))
-    return Study(tuple(methods), tuple(rows), normal_dose_texture, noise)
+    return Study(tuple(methods), tuple(rows), normal_dose, noise)

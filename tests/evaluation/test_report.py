@@ -9,7 +9,7 @@ from srgan.dose.degradation import Degradation, ProjectionNoise
 from srgan.dose.image import ImageNoise
 from srgan.dose.projection import Scanner
 from srgan.errors import BAD_INPUT, TRY_AGAIN, UserError
-from srgan.evaluation import report, study
+from srgan.evaluation import judge, report, study
 from srgan.settings import Levels, Settings
 
 WINDOWS = ("full", "lung", "mediastinum")
@@ -25,7 +25,7 @@ def figures(value, part="whole"):
         "bias_hu": -value,
     }
     if part == "whole":
-        made |= {study.BODY_PSNR: dict.fromkeys(WINDOWS), study.TEXTURE: None}
+        made |= {judge.BODY_PSNR: dict.fromkeys(WINDOWS), judge.TEXTURE: None}
     return made
 
 
@@ -42,7 +42,8 @@ def made():
         for method, bonus in (("nearest", 0), ("bicubic", 1), ("srresnet", 2), ("srgan", 3))
         for part in ("whole", "patch")
     ]
-    texture = {("P0001", 1): 30.0, ("P0001", 2): None, ("P0002", 1): 20.0}
+    sds = {("P0001", 1): 30.0, ("P0001", 2): None, ("P0002", 1): 20.0}
+    texture = {key: {judge.TEXTURE: sd, judge.FLAT: sd} for key, sd in sds.items()}
     noise = {key: {"noise_lambda": 1700.0, "noise_sigma": 0.005} for key in texture}
     return study.Study(("nearest", "bicubic", "srresnet", "srgan"), tuple(rows), texture, noise)
 
@@ -133,8 +134,7 @@ def levels(made, about):
     for dose in (0.5, 0.25):
         noise = ProjectionNoise(Levels((dose,)), None, None, Scanner.of(Settings()))
         of_slices = {
-            key: {"dose": dose, "photons": 5e5, "full_dose_sd_hu": None}
-            for key in made.normal_dose_texture
+            key: {"dose": dose, "photons": 5e5, "full_dose_sd_hu": None} for key in made.normal_dose
         }
         here = dataclasses.replace(about, degradation=Degradation(noise, 4), photons=photons)
         studies.append((dataclasses.replace(made, noise=of_slices), here))

@@ -8,7 +8,7 @@ from srgan import hounsfield, metrics
 from srgan.dose.degradation import Degradation, ProjectionNoise, degrade
 from srgan.dose.image import ImageNoise
 from srgan.dose.projection import Scanner
-from srgan.evaluation import methods, study
+from srgan.evaluation import judge, methods, study
 from srgan.settings import Levels, Settings
 from srgan.streams import STUDY_NOISE, generator_of
 
@@ -58,11 +58,15 @@ def test_infinity_stays_infinite_and_what_was_not_measured_is_left_out():
 
 
 def test_the_texture_of_the_normal_dose_is_averaged_in_the_same_way():
-    texture = {("P1", 1): 10.0, ("P1", 2): None, ("P2", 1): 20.0, ("P2", 2): 40.0}
+    sds = {("P1", 1): 10.0, ("P1", 2): None, ("P2", 1): 20.0, ("P2", 2): 40.0}
+    texture = {key: {judge.TEXTURE: sd} for key, sd in sds.items()}
     rows = [row(*key, 1.0) for key in texture]
     made = study.Study(("a",), tuple(rows), texture)
-    assert made.normal_dose_by_patient() == {"P1": 10.0, "P2": 30.0}
-    assert made.normal_dose_overall() == 20.0
+    assert made.normal_dose_by_patient() == {
+        "P1": {judge.TEXTURE: 10.0},
+        "P2": {judge.TEXTURE: 30.0},
+    }
+    assert made.normal_dose_overall() == {judge.TEXTURE: 20.0}
 
 
 def test_an_identical_image_is_infinitely_good():
@@ -149,15 +153,16 @@ def test_a_small_slice_of_an_odd_size_is_cropped_and_has_no_patches():
 
 def test_texture_is_measured_where_there_is_lung(monkeypatch):
     noisy = np.random.default_rng(0).normal(-850, 20, (128, 128))
-    monkeypatch.setattr(study, "lung_mask", lambda hu: np.ones(hu.shape, bool))
+    monkeypatch.setattr(judge, "lung_mask", lambda hu: np.ones(hu.shape, bool))
     made = study.run(methods.classical(4), slices({"P1": 1}, noisy), degradation(), 0)
-    assert made.normal_dose_overall() == pytest.approx(19.4, rel=0.03)
-    texture = {r.method: r.figures[study.TEXTURE] for r in made.rows if r.part == "whole"}
-    assert 0 < texture["bicubic"] < texture["nearest"] < made.normal_dose_overall()
+    normal = made.normal_dose_overall()[judge.TEXTURE]
+    assert normal == pytest.approx(19.4, rel=0.03)
+    texture = {r.method: r.figures[judge.TEXTURE] for r in made.rows if r.part == "whole"}
+    assert 0 < texture["bicubic"] < texture["nearest"] < normal
     monkeypatch.undo()
     none = study.run(methods.classical(4), slices({"P1": 1}, noisy), degradation(), 0)
-    assert none.overall()["bicubic"][study.TEXTURE] is None
-    assert none.normal_dose_overall() is None
+    assert none.overall()["bicubic"][judge.TEXTURE] is None
+    assert none.normal_dose_overall()[judge.TEXTURE] is None
 
 
 def test_values_beyond_the_scale_are_clipped_first_and_progress_is_told():
