@@ -24,9 +24,10 @@ def test_noiseless_water_comes_back_within_half_a_hu():
 
 @SIZES
 def test_back_projection_is_the_adjoint_of_forward_projection(size):
+    """Of white noise, in which every frequency up to Nyquist counts."""
     rng, geometry = np.random.default_rng(size), projector(size, 60)
-    image = rng.uniform(0, 1, (size, size)).astype(np.float32)
-    sinogram = rng.uniform(0, 1, (1, 60, geometry.bins)).astype(np.float32)
+    image = rng.standard_normal((size, size), np.float32)
+    sinogram = rng.standard_normal((1, 60, geometry.bins), np.float32)
     there = np.vdot(geometry.forward(image).astype(float), sinogram)
     image_of = geometry.back(sinogram, np.ones(geometry.bins // 2 + 1))[0]
     back = np.vdot(image, image_of.astype(float)) * 60 / np.pi
