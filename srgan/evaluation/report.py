@@ -13,6 +13,7 @@ from pathlib import Path
 
 from srgan.dose import photons
 from srgan.dose.degradation import Degradation
+from srgan.evaluation import conclusions
 from srgan.evaluation.judge import BODY_PSNR, FLAT, TEXTURE, TISSUES_HU
 from srgan.evaluation.study import Study
 from srgan.files import told, write_json, write_whole
@@ -65,7 +66,11 @@ _HEADS = (
 def tables(studies: list[tuple[Study, About]]) -> str:
     """The text for a terminal: `table` of the first level, the others' noise and figures."""
     others = ["\n".join([*_noise(about), *_figures(study)]) for study, about in studies[1:]]
-    return "\n\n".join([table(*studies[0]), *others])
+    found = [conclusions.of(study) for study, _ in studies]
+    texts = zip([table(*studies[0]), *others], found, strict=True)
+    return "\n\n".join(
+        f"{textwrap.fill(of.headline, 100)}\n{text}\n\n{conclusions.text(of)}" for text, of in texts
+    )
 
 
 def table(study: Study, about: About) -> str:
@@ -100,6 +105,26 @@ def _figures(study: Study) -> list[str]:
             lines += [_line(name, of_method) for name, of_method in figures.items()]
         if part == "whole":
             lines.append(_line("normal dose", study.normal_dose_overall()))
+            lines += ["", *_structure(figures)]
+    return lines
+
+
+_STRUCTURE = [(("bias_by_tissue_hu", n), n.split()[0], "+.1f") for n in TISSUES_HU] + [
+    ((FLAT,), "flat SD", ".1f"),
+    (("chi2",), "chi2", ".2f"),
+    (("spots",), "spots", ".1f"),
+    (("invented_share",), "invent.", ".3f"),
+    (("shift_px",), "shift", ".2f"),
+]
+
+
+def _structure(figures: dict) -> list[str]:
+    """Mean error by tissue, and what was invented: a second table of whole slices."""
+    lines = [f"{'error by':12}" + "".join(f"{head:>8}" for _, head, _ in _STRUCTURE)]
+    lines.append(f"{'tissue, HU':12}{'':40}{'HU':>8}{'':16}{'share':>8}{'px':>8}")
+    for name, of_method in figures.items():
+        cells = (f"{_shown(_get(of_method, path), form):>8}" for path, _, form in _STRUCTURE)
+        lines.append(f"{name:12}{''.join(cells)}".rstrip())
     return lines
 
 
@@ -132,6 +157,7 @@ def summary(study: Study, about: About) -> dict:
         "methods": study.overall(),
         "patients_by_pseudonym": study.by_patient(),
         "patches": study.overall("patch"),
+        "conclusions": conclusions.of(study).as_json(),
         NORMAL_DOSE: {
             **study.normal_dose_overall(),
             "patients_by_pseudonym": study.normal_dose_by_patient(),

@@ -174,4 +174,4 @@ def test_conditions_stand_once_and_each_levels_noise_above_its_figures(levels):
     assert (text.count("windows, HU"), text.count("whole slices  ")) == (1, 2)
     assert text.index("dose 0.5 of") < text.index("dose 0.25 of") < text.rindex("whole slices  ")
     assert max(map(len, text.splitlines())) <= 100
-    assert report.tables(levels[:1]) == report.table(*levels[0])
+    assert report.table(*levels[0]) in report.tables(levels[:1])

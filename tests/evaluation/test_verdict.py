@@ -137,12 +137,12 @@ def test_each_bound_is_where_it_is_said_to_be(change, expected):
 
 
 def test_the_words_name_the_place_the_value_and_the_bound():
-    changes = bias(bone=-7.25) | {"chi2": 12.0, "spots": 155.2, "shift_px": -1.06}
+    changes = bias(fat=-7.25) | {"chi2": 12.0, "spots": 155.2, "shift_px": -1.06}
     changes |= psnr(29.0) | {"lung_texture_sd_hu": 20.0}
     found = lines(GOOD | changes, "pixel", bicubic=BICUBIC, normal_dose=NORMAL)
     assert [line.text for line in found] == [
         "PSNR in the lung window is 29.00 dB against 30.06 dB of bicubic",
-        "bone is -7.2 HU off (bound 5)",
+        "fat is -7.2 HU off (bound 5)",
         "lungs have 0.41 of the normal dose's SD (20.0 of 48.9 HU; bound 0.55)",
         "inconsistent with its input: chi2 is 12.00, 1 for the truth (bound 1.2); "
         "155.2 spots a slice (bound 0.75)",

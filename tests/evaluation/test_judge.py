@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from srgan.dose.degradation import degrade, expected_noise_sd_hu
+from srgan.evaluation import conclusions, judge, study
+from srgan.hounsfield import bicubic
+from srgan.scans import synthetic
+from tests.made_structure import IMAGE_NOISE
+
+
+@pytest.fixture(scope="module")
+def truth():
+    hu = np.clip(synthetic.chest(0, 1, 6)[0][3], -1024, 3071).astype(np.float32)
+    low = degrade(hu[None], IMAGE_NOISE, np.random.default_rng(0))[0]
+    sd_hu = expected_noise_sd_hu(low_dose=low, normal_dose=hu, degradation=IMAGE_NOISE)
+    return judge.Truth.of(hu, low, sd_hu, 4)
+
+
+def test_the_normal_dose_itself_is_without_fault(truth):
+    found = judge.figures(truth.reference, truth)
+    assert found["bias_by_tissue_hu"] == dict.fromkeys(judge.TISSUES_HU, 0.0)
+    assert found["chi2"] == pytest.approx(1, abs=0.06)
+    assert found["invented_share"] == 0
+    assert found["shift_px"] < 0.05
+    assert found[judge.TEXTURE] == truth.textures(truth.reference)[judge.TEXTURE]
+
+
+@pytest.mark.parametrize("tissue", ["lung", "fat", "soft tissue"])
+def test_a_tissue_that_is_off_is_named_with_its_hu(truth, tissue):
+    moved = truth.reference + 10 * truth.tissues[tissue]
+    found = judge.figures(moved, truth)["bias_by_tissue_hu"]
+    assert found == {name: pytest.approx(10.0 * (name == tissue), abs=1e-3) for name in found}
+
+
+def test_tissues_lie_apart_and_in_their_range(truth):
+    assert sum(mask.astype(int) for mask in truth.tissues.values()).max() == 1
+    for name in ("lung", "fat", "soft tissue"):
+        low, high = judge.TISSUES_HU[name]
+        assert low < truth.reference[truth.tissues[name]].mean() < high
+
+
+def test_a_smoother_output_is_not_biased_by_how_tissues_are_cut(truth):
+    blurred = ndimage.gaussian_filter(truth.reference, 2)
+    found = judge.figures(blurred, truth)["bias_by_tissue_hu"]
+    assert all(abs(found[name]) < 3 for name in ("air", "lung", "fat", "soft tissue"))
+
+
+def test_bicubic_is_inconsistent_and_shares_no_invention(truth):
+    found = judge.figures(bicubic(truth.low_dose, 4), truth)
+    assert found["chi2"] > 1.5
+    assert found["invented_share"] < 0.05
+
+
+def test_a_slice_of_air_has_figures_or_none_but_never_a_nan():
+    flat = np.full((64, 64), -1000, np.float32)
+    truth = judge.Truth.of(flat, flat[::4, ::4], np.full((16, 16), 5.0), 4)
+    found = judge.figures(flat, truth)
+    assert found["chi2"] is None
+    assert found["invented_share"] is None
+    assert found["bias_by_tissue_hu"]["lung"] is None
+    assert study.mean_figures([found, found])["spots"] is None
+
+
+def test_methods_are_judged_by_what_they_are():
+    kinds = {name: conclusions.kind_of(name) for name in ("nearest", "srresnet", "srgan", "mine")}
+    assert kinds == {
+        "nearest": "enlargement", "srresnet": "pixel", "srgan": "gan", "mine": "pixel"
+    }  # fmt: skip
