@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from srgan.dose import matching, projection
 from srgan.dose.matching import DEFAULT_PHOTONS, Estimate, along_series, estimate, of_water
@@ -41,6 +42,15 @@ def test_noise_of_5_to_40_hu_is_found_within_10_percent_and_photons_within_15(
     found = estimate(one, SPACING, scanner)
     assert abs(found.sd_hu / known - 1) < 0.10
     assert abs(found.photons / photons - 1) < 0.15
+
+
+def test_fine_anatomy_beside_flat_tissue_is_not_taken_for_noise(chest):
+    """Vessels at both sides, 30 HU: without the choice of the flatter half 0.64 of the photons."""
+    hu, rng = chest[0], np.random.default_rng(4)
+    vessels = ndimage.gaussian_filter(rng.standard_normal(hu.shape), 2)
+    sides = (ellipse(512, 0.7, 60, 115, -110) + ellipse(512, 0.7, 60, 115, 110)) * (hu > -200)
+    scan = counted(hu + 30 / vessels.std() * vessels * sides, 0.7, 1e6, Scanner(), rng)[0]
+    assert abs(estimate(scan, SPACING, Scanner()).photons / 1e6 - 1) < 0.15
 
 
 def test_an_estimate_does_not_depend_on_dtype_or_on_what_lies_outside_the_range(chest):
