@@ -3,12 +3,12 @@
 import textwrap
 from dataclasses import asdict, dataclass
 
-from srgan.evaluation import statistics, verdict
+from srgan.evaluation import methods, statistics, verdict
 from srgan.evaluation.statistics import Comparison, Interval
 from srgan.evaluation.study import Study
 from srgan.evaluation.verdict import Verdict
 
-KIND_OF = {"nearest": "enlargement", "bicubic": "enlargement", "non-local means": "denoiser"}
+KIND_OF = {"nearest": "enlargement", "bicubic": "enlargement", methods.NON_LOCAL_MEANS: "denoiser"}
 AGAINST = ("bicubic", "srresnet")
 # Figures with an interval: name to the path in judge.figures.
 OVER_PATIENTS = {

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from srgan.evaluation.levels import column, differing, levels_of, short
+from srgan.evaluation.methods import CLASSICAL
 from srgan.evaluation.report import About
 from srgan.evaluation.study import Study
 from srgan.files import told
@@ -26,10 +27,11 @@ AXES = {
 STYLES = {  # apart for the colour-blind, and in grey by line and marker
     "nearest": {"color": "#767676", "linestyle": ":", "marker": "v"},
     "bicubic": {"color": "#e69f00", "linestyle": "--", "marker": "s"},
+    "nlm+bicubic": {"color": "#009e73", "linestyle": (0, (4, 1, 1, 1, 1, 1)), "marker": "^"},
     "srresnet": {"color": "#0072b2", "linestyle": "-", "marker": "o"},
     "srgan": {"color": "#d55e00", "linestyle": "-.", "marker": "D"},
 }
-OTHER = {"color": "#009e73", "linestyle": "-", "marker": "P"}
+OTHER = {"color": "#cc79a7", "linestyle": "-", "marker": "P"}
 
 
 def style(method: str) -> dict:
@@ -123,7 +125,7 @@ def _draw_gains(axis, x: list[float], studies: list[Study], key: str) -> None:
     """Each patient's difference from the baseline, and the differences' mean."""
     from matplotlib.transforms import ScaledTranslation
 
-    networks = [m for m in studies[0].methods if m not in ("nearest", BASELINE)]
+    networks = [m for m in studies[0].methods if m not in CLASSICAL]
     patients = [study.by_patient() for study in studies]
     alpha = float(np.clip(15 / len(patients[0]), 0.1, 0.45))
     inches = axis.figure.dpi_scale_trans

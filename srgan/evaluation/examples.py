@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from srgan.dose.degradation import Degradation
 from srgan.evaluation.levels import differing, tag
-from srgan.evaluation.methods import Method
+from srgan.evaluation.methods import CLASSICAL, Method
 from srgan.evaluation.report import About
 from srgan.evaluation.study import Study, StudySlice, level_of, make_pair
 from srgan.files import told
@@ -66,7 +66,7 @@ def write(
 def median_slices(study: Study) -> dict[str, int]:
     """Each patient's slice of the median RMSE by the best network (or method, without one)."""
     overall = study.overall()
-    networks = [name for name in overall if name not in ("nearest", "bicubic")]
+    networks = [name for name in overall if name not in CLASSICAL]
     best = min(networks or overall, key=lambda name: overall[name]["rmse_hu"])
     chosen = {}
     for pseudonym in study.patients():

@@ -43,3 +43,34 @@ def network(model) -> Method:
         return np.clip(network_to_hu(output), HU_MIN, HU_MAX).astype(np.float32)
 
     return method
+
+
+NON_LOCAL_MEANS = "nlm+bicubic"
+CLASSICAL = ("nearest", "bicubic", NON_LOCAL_MEANS)  # what learned nothing
+CUTOFFS_HU = (2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 60.0)
+
+
+def non_local_means(scale: int, cutoff_hu: float) -> Method:
+    """A classical chain: non-local means of the low dose, then bicubic.
+
+    cutoff_hu: the distance of patches at which their weight has fallen to 1/e (Buades et al.,
+    CVPR 2005). HU in, (scale*h, scale*w) float32 HU out.
+    """
+    from skimage.restoration import denoise_nl_means
+
+    def method(low_dose: np.ndarray) -> np.ndarray:
+        low_dose = low_dose.astype(np.float32)
+        smooth = denoise_nl_means(low_dose, patch_size=5, patch_distance=6, h=cutoff_hu)
+        return bicubic(smooth, scale)
+
+    return method
+
+
+def tuned_non_local_means(scale: int, pairs: list[tuple[np.ndarray, np.ndarray]]) -> Method:
+    """The cut-off of the least RMSE over (normal dose, low dose) pairs of validation slices."""
+
+    def error(cutoff_hu: float) -> float:
+        method = non_local_means(scale, cutoff_hu)
+        return sum(float(np.mean((method(low) - normal) ** 2)) ** 0.5 for normal, low in pairs)
+
+    return non_local_means(scale, min(CUTOFFS_HU, key=error))

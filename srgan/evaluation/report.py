@@ -123,17 +123,18 @@ def _structure(figures: dict) -> list[str]:
     lines = [f"{'error by':12}" + "".join(f"{head:>8}" for _, head, _ in _STRUCTURE)]
     lines.append(f"{'tissue, HU':12}{'':40}{'HU':>8}{'':16}{'share':>8}{'px':>8}")
     for name, of_method in figures.items():
-        cells = (f"{_shown(_get(of_method, path), form):>8}" for path, _, form in _STRUCTURE)
+        cells = (f"{_shown(figure_at(of_method, path), form):>8}" for path, _, form in _STRUCTURE)
         lines.append(f"{name:12}{''.join(cells)}".rstrip())
     return lines
 
 
 def _line(name: str, figures: dict) -> str:
-    cells = "".join(f"{_shown(_get(figures, path), form):>{n}}" for path, n, form in _COLUMNS)
+    cells = "".join(f"{_shown(figure_at(figures, path), form):>{n}}" for path, n, form in _COLUMNS)
     return f"{name:12}{cells}".rstrip()
 
 
-def _get(figures: dict, path: tuple[str, ...]):
+def figure_at(figures: dict, path: tuple[str, ...]) -> float | None:
+    """A figure in nested ones; None where it is missing."""
     value = figures
     for name in path:
         value = value.get(name) if value is not None else None
@@ -203,7 +204,7 @@ def _csv_lines(studies: list[Study]) -> Iterator[tuple]:
     yield ("pseudonym", "slice", *noise, *CSV_COLUMNS)
     for row, made_with in ((r, s.noise[r.pseudonym, r.number]) for s in studies for r in s.rows):
         levels = (_shown(made_with[name], ".6g") for name in noise)
-        values = (_shown(_get(row.figures, path), ".6g") for path in _FIGURES.values())
+        values = (_shown(figure_at(row.figures, path), ".6g") for path in _FIGURES.values())
         yield (row.pseudonym, row.number, *levels, row.part, *row.corner, row.method, *values)
     for (pseudonym, number), textures in first.normal_dose.items():
         values = (_shown(textures.get(name), ".6g") for name in _FIGURES)

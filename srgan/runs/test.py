@@ -10,17 +10,19 @@ from srgan.dose import photons
 from srgan.dose.degradation import Degradation
 from srgan.dose.photons import Matched
 from srgan.errors import UserError
-from srgan.evaluation import curves, examples, methods, report, study
+from srgan.evaluation import contents, curves, examples, methods, page, report, study
 from srgan.networks import machine
 from srgan.progress import Progress, log
 from srgan.runs.train import open_store
 from srgan.scans import store as stores
 from srgan.scans.index import known_by
+from srgan.scans.split import choose
 from srgan.settings import Settings
 from srgan.streams import slice_number
 from srgan.training import checkpoints
 
 SMALLEST = 16  # pixels; SSIM needs 11, and the lowest resolution 4
+TUNED_ON = 3  # validation slices
 
 
 def test(given: dict[str, Any]) -> int:
@@ -34,8 +36,11 @@ def test(given: dict[str, Any]) -> int:
     chosen = held_out(trained, store, settings)
     matched = photons_of(store, chosen, degradation, progress)
     slices = study_slices(store, chosen, matched)
-    compared = methods.classical(degradation.scale) | networks(trained, settings)
-
+    compared = (
+        methods.classical(degradation.scale)
+        | denoiser(trained, store, settings, degradation)
+        | networks(trained, settings)
+    )
     about = about_this(trained, store, settings, degradation, matched)
     studies = studies_of(compared, slices, about, settings.seed, progress)
     report.write(settings.report_dir, studies)
@@ -45,7 +50,11 @@ def test(given: dict[str, Any]) -> int:
     print(report.tables(studies))
     if len(studies) > 1:
         print(f"\n{curves.table(studies)}")
-    files = ["metrics.csv", "summary.json", *([curve] if curve else [])]
+    page.write(
+        settings.report_dir / "index.html",
+        contents.page_of(studies, compared, slices, settings.seed),
+    )
+    files = ["index.html", "metrics.csv", "summary.json", *([curve] if curve else [])]
     print(f"\n{', '.join(files)} and example-*.png are in {settings.report_dir}")
     return 0
 
@@ -78,8 +87,7 @@ def held_out(trained: checkpoints.Trained, store: stores.Store, settings: Settin
         for i, record in enumerate(store.records)
         if record.pseudonym not in seen
         and (settings.split is None or record.role == "test")
-        and min(record.rows, record.columns) >= SMALLEST
-        and (settings.noise == "image" or photons.has_square_pixels(record))
+        and fits(record, settings)
     ]
     if not left:
         rest = "no other is in the role test of --split" if settings.split else "no other is there"
@@ -88,6 +96,12 @@ def held_out(trained: checkpoints.Trained, store: stores.Store, settings: Settin
             f"were trained or validated on, and {rest}; give --data with other patients"
         )
     return left
+
+
+def fits(record: stores.Record, settings: Settings) -> bool:
+    """Is the slice large enough to judge, and can it be projected where that is asked for?"""
+    large = min(record.rows, record.columns) >= SMALLEST
+    return large and (settings.noise == "image" or photons.has_square_pixels(record))
 
 
 def is_seen(trained: checkpoints.Trained, store: stores.Store, record: stores.Record) -> bool:
@@ -102,6 +116,27 @@ def photons_of(store, chosen: list[int], degradation: Degradation, progress) -> 
     matched = photons.of_slices(store, chosen, degradation.noise, progress)
     log(photons.told_of(photons.summary(matched)))
     return matched
+
+
+def denoiser(
+    trained: checkpoints.Trained, store: stores.Store, settings: Settings, degradation: Degradation
+) -> dict[str, methods.Method]:
+    """Non-local means, tuned at the middle noise level on three slices that were validated on.
+
+    Nothing where the data hold no such slice: never tuned on patients that are tested.
+    """
+    known = [
+        i
+        for i in store.with_role("validation")
+        if is_seen(trained, store, store.records[i]) and fits(store.records[i], settings)
+    ]
+    if not known:
+        return {}
+    known = [known[k] for k in choose(len(known), TUNED_ON)]
+    matched = photons_of(store, known, degradation, Progress())
+    items = study_slices(store, known, matched)
+    pairs = [study.make_pair(item, degradation.middle(), settings.seed) for item in items]
+    return {methods.NON_LOCAL_MEANS: methods.tuned_non_local_means(degradation.scale, pairs)}
 
 
 def study_slices(
