@@ -45,10 +45,17 @@ function colour(step, diverging) {
     return [...(signed < 0 ? BLUE : ORANGE), 0.95 * Math.abs(signed)];
   }
   const [a, b] = RED_TO_YELLOW;
-  return [...a.map((c, k) => c + (b[k] - c) * t), 0.9 * t];
+  return [...a.map((c, k) => c + (b[k] - c) * t), 0.95 * Math.sqrt(t)];
 }
 
 const number = (value) => String(+value.toPrecision(4)).replace("-", "\u2212");
+
+// The value of a map's step, as text; at an end it may lie beyond.
+function mapped(step, [first, second]) {
+  const value = number(+(first + ((step - 1) / 254) * (second - first)).toPrecision(2));
+  if (step !== 1 && step !== 255) return value;
+  return `${(step === 255) === second > first ? "\u2265" : "\u2264"} ${value}`;
+}
 
 class Viewer {
   constructor(figure) {
@@ -105,18 +112,22 @@ class Viewer {
   async start() {
     await this.choose();
     this.figure.classList.add("live");
-    for (const part of this.figure.querySelectorAll(".controls, .stage, .under")) part.hidden = false;
+    for (const part of this.figure.querySelectorAll("[hidden]:not(.legend)")) part.hidden = false;
     this.field("divide").addEventListener("input", () => this.draw());
     this.figure.addEventListener("change", () => this.choose());
     const drag = (event) => {
       this.read(event);
-      if (event.type !== "pointerdown" && !event.buttons) return;
-      if (event.type === "pointerdown") this.stage.setPointerCapture(event.pointerId);
+      if (event.type === "pointermove" && !event.buttons) return;
+      if (event.type === "pointerdown") {
+        this.stage.setPointerCapture(event.pointerId);
+        if (event.pointerType === "touch") return; // it may be the start of a scroll
+      }
       this.field("divide").value = Math.round(100 * this.place(event)[0]);
       this.draw();
     };
-    this.stage.addEventListener("pointerdown", drag);
-    this.stage.addEventListener("pointermove", drag);
+    for (const kind of ["pointerdown", "pointermove", "pointerup"]) {
+      this.stage.addEventListener(kind, drag);
+    }
   }
 
   // Unpack what is chosen, then draw.
@@ -191,7 +202,8 @@ class Viewer {
       const ends = shown.ends.map(number);
       legend.append(`${shown.name}, ${shown.unit}: ${ends[0]} `, ramp, ` ${ends[1]} `);
     }
-    if (without.length) legend.append(`(no ${map} map of ${without.map((s) => s.name).join(", ")})`);
+    const names = without.map((side) => side.name).join(", ");
+    if (names) legend.append(`(no ${map} map of ${names})`);
   }
 
   // Fractions of the stage from its left and from its top.
@@ -199,7 +211,8 @@ class Viewer {
     const box = this.canvas.getBoundingClientRect();
     const inside = (value) => Math.min(1, Math.max(0, value));
     return [
-      inside((event.clientX - box.left) / box.width), inside((event.clientY - box.top) / box.height),
+      inside((event.clientX - box.left) / box.width),
+      inside((event.clientY - box.top) / box.height),
     ];
   }
 
@@ -210,8 +223,7 @@ class Viewer {
     const column = Math.min(last - 1, Math.floor(first + across * (last - first)));
     const told = this.sides.map(({ name, hu, map }) => {
       const step = map ? map.steps[row * this.data.shape[1] + column] : 0;
-      const value = step && map.ends[0] + ((step - 1) / 254) * (map.ends[1] - map.ends[0]);
-      const more = step ? ` (${map.name} ${number(+value.toPrecision(2))})` : "";
+      const more = step ? ` (${map.name} ${mapped(step, map.ends)})` : "";
       return `${name} ${number(hu[row * this.data.shape[1] + column])} HU${more}`;
     });
     this.figure.querySelector(".values").textContent =

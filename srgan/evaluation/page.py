@@ -182,10 +182,8 @@ def _plot(plot: Plot, key: str) -> str:
     svg = with_ids(plot.svg, key).replace(
         "<svg", f'<svg class="plot" role="img" aria-label="{text(plot.alt)}"', 1
     )
-    caption = (
-        f"<figcaption><strong>{text(plot.caption)}</strong>{notes_html(plot.notes)}</figcaption>"
-    )
-    return f"<figure>{caption}{svg}</figure>"
+    caption = f"<figcaption><h3>{text(plot.caption)}</h3></figcaption>"
+    return f"<figure>{caption}{svg}{notes_html(plot.notes)}</figure>"
 
 
 def _flat(values: Mapping, above: str = "") -> Iterator[tuple[str, str]]:

@@ -61,7 +61,9 @@ def table_html(table: Table, key: str, fails: set[str]) -> str:
     best = [_best(table, i) for i in range(len(table.columns))]
     groups = [(name, len(list(of))) for name, of in groupby(table.columns, lambda c: c.group)]
     spans = "".join(
-        f'<th scope="colgroup" colspan="{n}">{text(name)}</th>' if name else f'<td colspan="{n}">'
+        f'<th scope="colgroup" colspan="{n}">{text(name)}</th>'
+        if name
+        else f'<td colspan="{n}"></td>'
         for name, n in groups
     )
     above = f"<tr><td></td>{spans}</tr>" if any(name for name, _ in groups) else ""
