@@ -17,7 +17,6 @@ from srgan.evaluation.plots import Line, box_plot, curve_plot
 from srgan.evaluation.tables import Cell, Column, Row, Table
 from srgan.evaluation.verdict import Verdict
 from srgan.evaluation.viewer import HU_BITS, Map, Viewer, pack
-from srgan.hounsfield import WINDOWS
 
 EVIL = """</script><script>alert("x")</script> 'a' & <b> http://example.org"""
 VOID = {"meta", "img", "input", "br"}
@@ -298,9 +297,3 @@ def test_a_page_is_whole_or_absent(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="MB"):
         pages.write(tmp_path / "index.html", full_page())
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
-
-
-def test_windows_are_those_of_the_figures():
-    from srgan.evaluation.viewer import SHOWN
-
-    assert {name: SHOWN[name] for name in WINDOWS} == WINDOWS
