@@ -5,121 +5,16 @@ The command line, `--help` and the record in a checkpoint all come from this tab
 
 import argparse
 import dataclasses
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from srgan import values
 from srgan.errors import UserError
+from srgan.values import Levels
 
 RUNS = ("train", "test", "simulate")
 JUDGED = ("train", "test")  # the runs that have a store and a checkpoint
-
-
-@dataclass(frozen=True)
-class Levels:
-    """Noise levels: one value, a range drawn from (log-uniform), or a list that is tabulated."""
-
-    values: tuple[float, ...]
-    is_range: bool = False
-
-    @classmethod
-    def parse(cls, text: str) -> "Levels":
-        """`1700`, `500:5000` or `500,1700`. Raises ValueError with a reason."""
-        separator = ":" if ":" in text else ","
-        try:
-            values = tuple(float(part) for part in text.split(separator))
-        except ValueError:
-            raise ValueError(f"{text!r} is not a number, a range LOW:HIGH or a list A,B") from None
-        if not all(math.isfinite(v) and v >= 0 for v in values):
-            raise ValueError(f"{text!r} must be finite and not negative")
-        if separator == ":" and (len(values) != 2 or values[0] > values[1]):
-            raise ValueError(f"the range {text!r} is upside down; write LOW:HIGH")
-        return cls(values, separator == ":" and values[0] < values[-1])
-
-    @property
-    def low(self) -> float:
-        return min(self.values)
-
-    @property
-    def high(self) -> float:
-        return max(self.values)
-
-    @property
-    def middle(self) -> float:
-        """The geometric middle of a range, or its only value."""
-        return math.sqrt(self.low * self.high)
-
-    def each(self) -> "list[Levels]":
-        """One value at a time of a list; a range stays whole."""
-        return [self] if self.is_range else [Levels((value,)) for value in self.values]
-
-    def __str__(self) -> str:
-        return (":" if self.is_range else ",").join(f"{v:g}" for v in self.values)
-
-
-def _number(kind, low, high, what):
-    def parse(text: str):
-        try:
-            value = kind(text)
-        except ValueError:
-            raise ValueError(f"{text!r} is not {what}") from None
-        if not low <= value <= high:
-            raise ValueError(f"{text!r} is not {what}")
-        return value
-
-    return parse
-
-
-def _choice(*allowed):
-    def parse(text: str):
-        for value in allowed:
-            if text == str(value):
-                return value
-        raise ValueError(f"{text!r} is none of {', '.join(map(str, allowed))}")
-
-    return parse
-
-
-def _dose(text: str) -> Levels:
-    levels = Levels.parse(text)
-    if not 0 < levels.low <= levels.high <= 1:
-        raise ValueError(f"{text!r} must lie above 0 and at most at 1, the scan's own dose")
-    return levels
-
-
-def _photons(text: str) -> float | str:
-    return text if text == "auto" else _count_of_photons(text)
-
-
-def _lambda(text: str) -> Levels:
-    levels = Levels.parse(text)
-    if levels.low <= 0:
-        raise ValueError(f"{text!r} must be above 0 photons")
-    return levels
-
-
-def _sigma(text: str) -> Levels:
-    levels = Levels.parse(text)
-    if levels.high >= 1 or (levels.is_range and levels.low <= 0):
-        raise ValueError(f"{text!r} must lie below 1, and a range above 0")
-    return levels
-
-
-_minutes = _number(float, 0.01, 1e5, "a positive number of minutes")
-_count = _number(int, 0, 10**9, "a whole number, 0 or more")
-_size = _number(int, 8, 4096, "a whole number of pixels from 8 to 4096")
-_batch = _number(int, 1, 4096, "a whole number from 1 to 4096")
-_share = _number(float, 0.0, 0.95, "a share from 0 to 0.95")
-_count_of_photons = _number(float, 1.0, 1e12, "auto or a number of photons from 1 to 1e12")
-_counts = _number(float, 0.0, 1e6, "a number of counts from 0 to 1e6")
-_per_mm = _number(float, 0.005, 0.1, "an attenuation from 0.005 to 0.1 per mm")
-_views = _number(int, 16, 4096, "a whole number from 16 to 4096")
-_bowtie = _number(float, 0.0, 1.0, "a number from 0 to 1")
-_cutoff = _number(float, 0.05, 5.0, "a frequency from 0.05 to 5 per mm")
-_noise_hu = _number(float, 0.1, 1000.0, "a noise from 0.1 to 1000 HU")
-_realisations = _number(int, 1, 100, "a whole number from 1 to 100")
-_seed = _number(int, 0, 2**63 - 1, "a whole number, 0 or more")
 
 
 def _setting(default, parse, help, runs=RUNS, unit="", record=True, resume=False):
@@ -142,65 +37,71 @@ class Settings:
         None, Path, "CSV series_uid,patient_id for scans without a patient", JUDGED, record=False
     )
     train_minutes: float = _setting(
-        20.0, _minutes, "budget of both stages", ("train",), "minutes", resume=False
+        20.0, values.minutes, "budget of both stages", ("train",), "minutes", resume=False
     )
     pretrain_steps: int | None = _setting(
-        None, _count, "steps on pixels, instead of minutes; with --gan-steps; 0 and 0: store only",
+        None, values.count,
+        "steps on pixels, instead of minutes; with --gan-steps; 0 and 0: store only",
         ("train",), "steps",
     )  # fmt: skip
     gan_steps: int | None = _setting(
-        None, _count, "steps of the GAN, instead of minutes", ("train",), "steps"
+        None, values.count, "steps of the GAN, instead of minutes", ("train",), "steps"
     )
     gan_share: float = _setting(
-        0.4, _share, "share of the minutes for the GAN; 0: SRResNet alone", ("train",)
+        0.4, values.share, "share of the minutes for the GAN; 0: SRResNet alone", ("train",)
     )
-    batch_size: int = _setting(16, _batch, "patches a step", ("train",), "patches")
-    crop: int = _setting(64, _size, "normal-dose patch, square", ("train",), "pixels")
-    scale: int = _setting(4, _choice(1, 2, 4), "enlargement: 1, 2 or 4", ("train",))
+    batch_size: int = _setting(16, values.batch, "patches a step", ("train",), "patches")
+    crop: int = _setting(64, values.size, "normal-dose patch, square", ("train",), "pixels")
+    scale: int = _setting(4, values.choice(1, 2, 4), "enlargement: 1, 2 or 4", ("train",))
     noise: str = _setting(
-        "image", _choice("image", "projection"),
+        "image", values.choice("image", "projection"),
         "dose model: image (Poisson + Gaussian on the slice) or projection (docs/dose.md)", JUDGED,
     )  # fmt: skip
     noise_lambda: Levels = _setting(
-        Levels((500.0, 5000.0), True), _lambda,
+        Levels((500.0, 5000.0), True), values.lambda_levels,
         "image noise: photons at full scale; A:B is drawn log-uniform; test: geometric middle of "
         "the training's, or a list A,B", JUDGED, unit="photons",
     )  # fmt: skip
     noise_sigma: Levels = _setting(
-        Levels((0.002, 0.01), True), _sigma,
+        Levels((0.002, 0.01), True), values.sigma_levels,
         "image noise: SD of the Gaussian part; A:B is drawn log-uniform; test: geometric middle, "
         "or a list A,B", JUDGED, unit="of 4095 HU",
     )  # fmt: skip
     dose: Levels = _setting(
-        Levels((0.1, 0.5), True), _dose,
+        Levels((0.1, 0.5), True), values.dose_levels,
         "projection noise: fraction of the scan's own dose; A:B is drawn log-uniform; test: "
         "geometric middle, or a list A,B; simulate: one value", unit="of the scan's dose",
     )  # fmt: skip
     photons: float | str = _setting(
-        "auto", _photons,
+        "auto", values.photons,
         "of a reading at 360 views and 0.70 mm; auto: matched to the noise of the slices",
     )  # fmt: skip
     noise_hu: float | None = _setting(
-        None, _noise_hu, "instead of photons: SD in HU of soft tissue at full dose; "
+        None, values.noise_hu, "instead of photons: SD in HU of soft tissue at full dose; "
         "simulate without --input: of a 30 cm water cylinder, prints the photons",
     )  # fmt: skip
     electronic_noise: float = _setting(
-        10.0, _counts, "SD of a reading at 360 views and 0.70 mm", unit="counts"
+        10.0, values.counts, "SD of a reading at 360 views and 0.70 mm", unit="counts"
     )
-    mu_water: float = _setting(0.0192, _per_mm, "attenuation of water", unit="1/mm")
-    views: int = _setting(360, _views, "of the modelled scanner over 180 degrees")
-    bowtie: float = _setting(0.25, _bowtie, "filter before the patient, 0 none to 1 flat water")
+    mu_water: float = _setting(0.0192, values.per_mm, "attenuation of water", unit="1/mm")
+    views: int = _setting(360, values.views, "of the modelled scanner over 180 degrees")
+    bowtie: float = _setting(
+        0.25, values.bowtie, "filter before the patient, 0 none to 1 flat water"
+    )
     filter_cutoff: float = _setting(
-        0.74, _cutoff, "zero of the reconstruction's Hann window", unit="1/mm"
+        0.74, values.cutoff, "zero of the reconstruction's Hann window", unit="1/mm"
     )
     realisations: int = _setting(
-        1, _realisations, "noise realisations of each training slice in the store", ("train",)
+        1, values.realisations, "noise realisations of each training slice in the store", ("train",)
     )
     generator: str = _setting(
-        "fast", _choice("fast", "paper"), "network: fast or paper (Ledig et al. 2017)", ("train",)
+        "fast",
+        values.choice("fast", "paper"),
+        "network: fast or paper (Ledig et al. 2017)",
+        ("train",),
     )
     content_loss: str = _setting(
-        "vgg54", _choice("vgg54", "vgg22", "pixel"), "content loss: vgg54, vgg22 or pixel",
+        "vgg54", values.choice("vgg54", "vgg22", "pixel"), "content loss: vgg54, vgg22 or pixel",
         ("train",),
     )  # fmt: skip
     vgg_weights: str = _setting(
@@ -210,10 +111,10 @@ class Settings:
         Path("store"), Path, "where the chosen slices are kept", JUDGED, record=False, resume=True
     )
     precision: str = _setting(
-        "auto", _choice("auto", "float32", "bfloat16", "float16"),
+        "auto", values.choice("auto", "float32", "bfloat16", "float16"),
         "of the networks: auto, float32, bfloat16 or float16", JUDGED, resume=True,
     )  # fmt: skip
-    seed: int = _setting(0, _seed, "of everything drawn")
+    seed: int = _setting(0, values.seed, "of everything drawn")
     fresh: bool = _setting(
         False, bool, "set the old run aside and start anew", ("train",), record=False, resume=True
     )
@@ -297,7 +198,7 @@ def parse(arguments: list[str]) -> tuple[str, dict[str, Any]]:
     run = given.pop("run")
     if run not in RUNS:
         raise UserError(f"--run {run}: there is {', '.join(RUNS)}")
-    values = {}
+    found = {}
     for f in fields():
         text = given[f.name]
         if text is None:
@@ -305,13 +206,13 @@ def parse(arguments: list[str]) -> tuple[str, dict[str, Any]]:
         if run not in f.metadata["runs"]:
             raise UserError(f"{flag(f.name)} does not belong to --run {run}")
         try:
-            values[f.name] = text if text is True else f.metadata["parse"](text)
+            found[f.name] = text if text is True else f.metadata["parse"](text)
         except ValueError as error:
             raise UserError(f"{flag(f.name)}: {error}") from error
-    dose = values.get("dose")
+    dose = found.get("dose")
     if run == "train" and dose is not None and not dose.is_range and len(dose.values) > 1:
         raise UserError("--dose: a list is for --run test; give one value or a range LOW:HIGH")
-    return run, values
+    return run, found
 
 
 def make(given: dict[str, Any], recorded: dict[str, Any] | None = None) -> Settings:
@@ -347,7 +248,7 @@ def record(settings: Settings) -> dict[str, Any]:
 def from_record(kept: dict[str, Any]) -> dict[str, Any]:
     """The inverse of `record`. Raises UserError for what this version does not know."""
     by_name = {f.name: f for f in fields()}
-    values = {}
+    found = {}
     for name, value in kept.items():
         if name not in by_name or not by_name[name].metadata["record"]:
             raise UserError(f"the checkpoint has a setting {name!r} that this version lacks")
@@ -356,5 +257,5 @@ def from_record(kept: dict[str, Any]) -> dict[str, Any]:
                 value = by_name[name].metadata["parse"](str(value))
             except ValueError as error:
                 raise UserError(f"the checkpoint's {name}: {error}") from error
-        values[name] = value
-    return values
+        found[name] = value
+    return found

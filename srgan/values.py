@@ -1,0 +1,114 @@
+"""What a setting's text may say: numbers in their bounds, choices, and noise levels.
+
+Each function takes the text of the command line and returns a value, or raises ValueError with a
+reason.
+"""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Noise levels: one value, a range drawn from (log-uniform), or a list that is tabulated."""
+
+    values: tuple[float, ...]
+    is_range: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> "Levels":
+        """`1700`, `500:5000` or `500,1700`. Raises ValueError with a reason."""
+        separator = ":" if ":" in text else ","
+        try:
+            values = tuple(float(part) for part in text.split(separator))
+        except ValueError:
+            raise ValueError(f"{text!r} is not a number, a range LOW:HIGH or a list A,B") from None
+        if not all(math.isfinite(v) and v >= 0 for v in values):
+            raise ValueError(f"{text!r} must be finite and not negative")
+        if separator == ":" and (len(values) != 2 or values[0] > values[1]):
+            raise ValueError(f"the range {text!r} is upside down; write LOW:HIGH")
+        return cls(values, separator == ":" and values[0] < values[-1])
+
+    @property
+    def low(self) -> float:
+        return min(self.values)
+
+    @property
+    def high(self) -> float:
+        return max(self.values)
+
+    @property
+    def middle(self) -> float:
+        """The geometric middle of a range, or its only value."""
+        return math.sqrt(self.low * self.high)
+
+    def each(self) -> "list[Levels]":
+        """One value at a time of a list; a range stays whole."""
+        return [self] if self.is_range else [Levels((value,)) for value in self.values]
+
+    def __str__(self) -> str:
+        return (":" if self.is_range else ",").join(f"{v:g}" for v in self.values)
+
+
+def number(kind, low, high, what):
+    def parse(text: str):
+        try:
+            value = kind(text)
+        except ValueError:
+            raise ValueError(f"{text!r} is not {what}") from None
+        if not low <= value <= high:
+            raise ValueError(f"{text!r} is not {what}")
+        return value
+
+    return parse
+
+
+def choice(*allowed):
+    def parse(text: str):
+        for value in allowed:
+            if text == str(value):
+                return value
+        raise ValueError(f"{text!r} is none of {', '.join(map(str, allowed))}")
+
+    return parse
+
+
+def dose_levels(text: str) -> Levels:
+    levels = Levels.parse(text)
+    if not 0 < levels.low <= levels.high <= 1:
+        raise ValueError(f"{text!r} must lie above 0 and at most at 1, the scan's own dose")
+    return levels
+
+
+def photons(text: str) -> float | str:
+    return text if text == "auto" else count_of_photons(text)
+
+
+def lambda_levels(text: str) -> Levels:
+    levels = Levels.parse(text)
+    if levels.low <= 0:
+        raise ValueError(f"{text!r} must be above 0 photons")
+    return levels
+
+
+def sigma_levels(text: str) -> Levels:
+    levels = Levels.parse(text)
+    if levels.high >= 1 or (levels.is_range and levels.low <= 0):
+        raise ValueError(f"{text!r} must lie below 1, and a range above 0")
+    return levels
+
+
+minutes = number(float, 0.01, 1e5, "a positive number of minutes")
+count = number(int, 0, 10**9, "a whole number, 0 or more")
+size = number(int, 8, 4096, "a whole number of pixels from 8 to 4096")
+batch = number(int, 1, 4096, "a whole number from 1 to 4096")
+share = number(float, 0.0, 0.95, "a share from 0 to 0.95")
+count_of_photons = number(float, 1.0, 1e12, "auto or a number of photons from 1 to 1e12")
+counts = number(float, 0.0, 1e6, "a number of counts from 0 to 1e6")
+per_mm = number(float, 0.005, 0.1, "an attenuation from 0.005 to 0.1 per mm")
+views = number(int, 16, 4096, "a whole number from 16 to 4096")
+bowtie = number(float, 0.0, 1.0, "a number from 0 to 1")
+cutoff = number(float, 0.05, 5.0, "a frequency from 0.05 to 5 per mm")
+noise_hu = number(float, 0.1, 1000.0, "a noise from 0.1 to 1000 HU")
+realisations = number(int, 1, 100, "a whole number from 1 to 100")
+seed = number(int, 0, 2**63 - 1, "a whole number, 0 or more")
