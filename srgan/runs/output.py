@@ -45,18 +45,23 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends the run as Ctrl-C does: what is half written is taken away."""
+def ended_by_signals() -> Iterator[None]:
+    """SIGTERM ends the run as Ctrl-C does: what is half written is taken away.
+
+    SIGINT too where it was ignored before, as shells do for what they start in the background.
+    """
 
     def end(number, frame):
         log("stopped by SIGTERM")
         raise SystemExit(TERMINATED)
 
-    before = signal.signal(signal.SIGTERM, end)
+    wanted = {signal.SIGTERM: end, signal.SIGINT: signal.default_int_handler}
+    before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

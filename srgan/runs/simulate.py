@@ -22,7 +22,7 @@ from srgan.dose.photons import Matched
 from srgan.errors import TRY_AGAIN, Skip, UserError
 from srgan.files import sync, told, write_json
 from srgan.progress import Progress, log
-from srgan.runs.output import ended_by_sigterm, new_folder
+from srgan.runs.output import ended_by_signals, new_folder
 from srgan.scans import derived, metaimage, one, volume
 from srgan.scans.dicom import OWN_MODEL
 from srgan.scans.scan import Scan, Skipped
@@ -42,7 +42,7 @@ def simulate(given: dict[str, Any]) -> int:
         return _photons_of_water(noise)
     _check(settings, given)
     progress = Progress()
-    with ended_by_sigterm():
+    with ended_by_signals():
         scan, skipped = one.find(settings.input, lambda i, n: progress(i, n, "headers"))
         _check_pixels(scan)
         if skipped:
