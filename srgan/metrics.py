@@ -18,6 +18,16 @@ SSIM_K1, SSIM_K2 = 0.01, 0.03
 TEXTURE_SIGMA = 2.0  # pixels; what is coarser is anatomy
 
 
+def has_contrast(reference: np.ndarray, window: Window) -> bool:
+    """Does a reference in HU vary inside the window? Where not, there is nothing to compare.
+
+    Padding, or lung in the mediastinum window: whatever lies outside the window too would have an
+    infinite PSNR, and one such patch would make every mean over patches infinite.
+    """
+    low, high = np.clip([reference.min(), reference.max()], *window)
+    return bool(low < high)
+
+
 def _clipped(image, reference, window: Window) -> tuple[np.ndarray, np.ndarray]:
     """Both in float64, clipped to the window. Raises ValueError for NaN or unequal shapes."""
     image, reference = np.asarray(image, np.float64), np.asarray(reference, np.float64)
@@ -28,6 +38,15 @@ def _clipped(image, reference, window: Window) -> tuple[np.ndarray, np.ndarray]:
     return np.clip(image, *window), np.clip(reference, *window)
 
 
+def _compared(image, reference, window: Window) -> tuple[np.ndarray, np.ndarray]:
+    """`_clipped`. Raises ValueError too where the reference is constant in the window."""
+    a, b = _clipped(image, reference, window)
+    if not has_contrast(b, window):
+        span = f"{window.low:g} to {window.high:g} HU"
+        raise ValueError(f"the reference is constant from {span}: there is nothing to compare")
+    return a, b
+
+
 def _psnr(a: np.ndarray, b: np.ndarray, width: float) -> float:
     mse = float(np.mean((a - b) ** 2))
     return 10.0 * math.log10(width**2 / mse) if mse else math.inf
@@ -36,18 +55,25 @@ def _psnr(a: np.ndarray, b: np.ndarray, width: float) -> float:
 def psnr_db(image: np.ndarray, reference: np.ndarray, *, window: Window) -> float:
     """10 log10(W^2 / mean((clip(a) - clip(b))^2)) in dB, W the window's width.
 
-    Two arrays of one shape in HU, any real dtype; infinity where they are equal in the window.
-    Raises ValueError for NaN or unequal shapes.
+    Two arrays of one shape in HU, any real dtype; infinity where they are equal in the window. A
+    constant image is judged as any other. Raises ValueError for NaN, unequal shapes, or a reference
+    that is constant in the window.
     """
-    return _psnr(*_clipped(image, reference, window), window.width)
+    return _psnr(*_compared(image, reference, window), window.width)
 
 
 def psnr_inside(image: np.ndarray, reference: np.ndarray, mask: np.ndarray) -> dict:
-    """`psnr_db` in every window over the pixels of a bool mask; None where it is empty."""
+    """`psnr_db` in every window over the pixels of a bool mask.
+
+    None where the mask is empty or the reference in it is constant in the window.
+    """
     if not mask.any():
         return dict.fromkeys(WINDOWS)
-    parts = image[mask], reference[mask]
-    return {name: psnr_db(*parts, window=window) for name, window in WINDOWS.items()}
+    image, reference = image[mask], reference[mask]
+    return {
+        name: psnr_db(image, reference, window=window) if has_contrast(reference, window) else None
+        for name, window in WINDOWS.items()
+    }
 
 
 def _local_mean(image: np.ndarray) -> np.ndarray:
@@ -75,9 +101,10 @@ def ssim(image: np.ndarray, reference: np.ndarray, *, window: Window) -> float:
     11, SD 1.5 px, K 0.01 and 0.03, population covariance, data range = the window's width, mean
     over the map less 5 pixels of border. The luminance term sees HU as they are, water at 0: values
     counted from the window's lower end give up to 0.02 more, so say which when comparing.
-    Raises ValueError for NaN, unequal shapes, or fewer than 11 rows or columns.
+    Raises ValueError for NaN, unequal shapes, fewer than 11 rows or columns, or a reference that is
+    constant in the window.
     """
-    a, b = _clipped(image, reference, window)
+    a, b = _compared(image, reference, window)
     return _ssim(a, b, window.width)
 
 
@@ -176,13 +203,15 @@ def all_figures(image: np.ndarray, reference: np.ndarray) -> dict:
     """Every figure of an image against its reference, both (rows, columns) HU.
 
     {"psnr_db": {"full", "lung", "mediastinum"}, "ssim": {the same}, "rmse_hu", "mae_hu",
-    "bias_hu"}. Raises ValueError as the figures do.
+    "bias_hu"}. PSNR and SSIM are None in a window where the reference is constant. Raises
+    ValueError for NaN, unequal shapes, or fewer than 11 rows or columns.
     """
     psnr, similarity = {}, {}
     for name, window in WINDOWS.items():
         a, b = _clipped(image, reference, window)
-        psnr[name] = _psnr(a, b, window.width)
-        similarity[name] = _ssim(a, b, window.width)
+        seen = has_contrast(b, window)
+        psnr[name] = _psnr(a, b, window.width) if seen else None
+        similarity[name] = _ssim(a, b, window.width) if seen else None
     return {
         "psnr_db": psnr,
         "ssim": similarity,

@@ -14,7 +14,7 @@ from srgan.evaluation.report import About
 from srgan.evaluation.study import Study, StudySlice, level_of, make_pair
 from srgan.files import told
 from srgan.hounsfield import WINDOWS, body_mask, lung_mask
-from srgan.metrics import psnr_db, ssim
+from srgan.metrics import has_contrast, psnr_db, ssim
 from srgan.pictures import figure_to_png
 
 MOST_PATIENTS = 20  # of a larger test, evenly chosen
@@ -144,7 +144,7 @@ def figure(item: StudySlice, images: dict[str, np.ndarray], window: str, about: 
     for i, (name, image) in enumerate(images.items()):
         left = GAP + i * (PANEL + GAP)
         text(left, HEAD + 20, name, 14, weight="bold")
-        if i:
+        if i and has_contrast(normal, shown):
             figures = (psnr_db(image, normal, window=shown), ssim(image, normal, window=shown))
             said = "{:.2f} dB, SSIM {:.3f}".format(*figures)
             text(left + PANEL, HEAD + 20, said, 13, ha="right")

@@ -11,8 +11,8 @@ from scipy import ndimage
 from srgan import pairs, streams
 from srgan.dose.degradation import Degradation, degrade
 from srgan.files import write_whole
-from srgan.hounsfield import WINDOWS, bicubic, hu_to_network, network_to_hu
-from srgan.metrics import psnr_db
+from srgan.hounsfield import WINDOWS, Window, bicubic, hu_to_network, network_to_hu
+from srgan.metrics import has_contrast, psnr_db
 
 GRID = 8  # patches in a grid
 PATCHES = 128  # of validation
@@ -121,13 +121,18 @@ def figure_of_patches(validation: Validation, output: np.ndarray, scale: int, ti
         for axis, (name, patches) in zip(line, images.items(), strict=True):
             label = f"{name}, {patches.shape[1]}x{patches.shape[2]}" if row == 0 else ""
             if name in ("bicubic", "output"):
-                psnr = psnr_db(patches[row], normal[row], window=window)
-                axis.set_xlabel(f"{psnr:.2f} dB", fontsize=9, labelpad=1)
+                below = _psnr_label(patches[row], normal[row], window)
+                axis.set_xlabel(below, fontsize=9, labelpad=1)
             show(axis, patches[row], label)
     title += f"\nshown in the lung window -1350 to 150 HU; PSNR in {window.width:g} HU"
     lines = [part for line in title.splitlines() for part in textwrap.wrap(line, GRID_WIDTH)]
     figure.suptitle("\n".join(lines), fontsize=9)
     return figure
+
+
+def _psnr_label(image: np.ndarray, normal: np.ndarray, window: Window) -> str:
+    """Empty where the normal dose is constant in the window: a patch of air."""
+    return f"{psnr_db(image, normal, window=window):.2f} dB" if has_contrast(normal, window) else ""
 
 
 def show(axis, hu: np.ndarray, title: str = "", window: str = "lung") -> None:
@@ -166,7 +171,8 @@ def figure_of_slice(side: pairs.Side, degradation: Degradation, seed: int, enhan
         for row, window in enumerate(("lung", "mediastinum")):
             label = f"{name}, {image.shape[0]}x{image.shape[1]}"
             if image.shape == normal.shape and name != "normal dose":
-                label += f", {psnr_db(image, normal, window=WINDOWS[window]):.2f} dB"
+                psnr = _psnr_label(image, normal, WINDOWS[window])
+                label += f", {psnr}" if psnr else ""
             show(axes[row, column], image, label, window)
     for row, window in enumerate(("lung", "mediastinum")):
         low_hu, high_hu = WINDOWS[window]
