@@ -6,8 +6,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 ORDER = [
     "errors", "files", "lock", "progress", "workers", "values", "settings", "streams", "hounsfield",
-    "scans", "dose", "metrics", "faithfulness", "pictures", "pairs", "networks", "training",
-    "evaluation", "runs",
+    "scans", "dose", "metrics", "sharpness", "faithfulness", "pictures", "pairs", "networks",
+    "training", "evaluation", "runs",
 ]  # fmt: skip
 TENSORFLOW = {"networks", "training"}  # may import it at the top
 LATE = {
