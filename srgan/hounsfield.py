@@ -3,6 +3,7 @@
 HU is the only currency between rooms. [-1, 1] exists between `pairs` and the networks alone.
 """
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -25,7 +26,12 @@ class Window(NamedTuple):
     def width(self) -> float:
         return self.high - self.low
 
+    def __str__(self) -> str:
+        """What stands beside a figure: its limits and data range."""
+        return f"{self.low:g}..{self.high:g} HU, range {self.width:g}"
 
+
+Windows = Mapping[str, Window]
 WINDOWS = {
     "full": Window(HU_MIN, HU_MAX),
     "lung": Window(-1350.0, 150.0),  # level -600, width 1500

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from srgan.hounsfield import WINDOWS, Window
+from srgan.hounsfield import WINDOWS, Window, Windows
 
 SSIM_SIGMA = 1.5
 SSIM_RADIUS = 5  # 11 x 11 pixels; also the border that the mean leaves out
@@ -62,17 +62,19 @@ def psnr_db(image: np.ndarray, reference: np.ndarray, *, window: Window) -> floa
     return _psnr(*_compared(image, reference, window), window.width)
 
 
-def psnr_inside(image: np.ndarray, reference: np.ndarray, mask: np.ndarray) -> dict:
+def psnr_inside(
+    image: np.ndarray, reference: np.ndarray, mask: np.ndarray, windows: Windows = WINDOWS
+) -> dict:
     """`psnr_db` in every window over the pixels of a bool mask.
 
     None where the mask is empty or the reference in it is constant in the window.
     """
     if not mask.any():
-        return dict.fromkeys(WINDOWS)
+        return dict.fromkeys(windows)
     image, reference = image[mask], reference[mask]
     return {
         name: psnr_db(image, reference, window=window) if has_contrast(reference, window) else None
-        for name, window in WINDOWS.items()
+        for name, window in windows.items()
     }
 
 
@@ -199,15 +201,15 @@ def nps(noise: np.ndarray, pixel_mm: float, box: int = 64, mask=None) -> Spectru
     return Spectrum(frequency, ring[1 : box // 2 + 1], sd)
 
 
-def all_figures(image: np.ndarray, reference: np.ndarray) -> dict:
+def all_figures(image: np.ndarray, reference: np.ndarray, windows: Windows = WINDOWS) -> dict:
     """Every figure of an image against its reference, both (rows, columns) HU.
 
     {"psnr_db": {"full", "lung", "mediastinum"}, "ssim": {the same}, "rmse_hu", "mae_hu",
-    "bias_hu"}. PSNR and SSIM are None in a window where the reference is constant. Raises
-    ValueError for NaN, unequal shapes, or fewer than 11 rows or columns.
+    "bias_hu"}, or with the windows given. PSNR and SSIM are None in a window where the reference
+    is constant. Raises ValueError for NaN, unequal shapes, or fewer than 11 rows or columns.
     """
     psnr, similarity = {}, {}
-    for name, window in WINDOWS.items():
+    for name, window in windows.items():
         a, b = _clipped(image, reference, window)
         seen = has_contrast(b, window)
         psnr[name] = _psnr(a, b, window.width) if seen else None

@@ -127,6 +127,10 @@ class Settings:
     report_dir: Path = _setting(
         Path("report"), Path, "table, csv, json, pictures", ("test",), record=False, resume=True
     )
+    window: dict | None = _setting(
+        None, values.windows, "more windows for PSNR and SSIM: NAME:LOW:HIGH[,NAME:LOW:HIGH] in HU",
+        ("test",), record=False, resume=True,
+    )  # fmt: skip
     input: Path | None = _setting(
         None, Path, "the scan: a folder with one DICOM series, or a MetaImage header",
         ("simulate",), record=False,

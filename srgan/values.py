@@ -5,6 +5,7 @@ reason.
 """
 
 import math
+import re
 from dataclasses import dataclass
 
 
@@ -96,6 +97,27 @@ def sigma_levels(text: str) -> Levels:
     if levels.high >= 1 or (levels.is_range and levels.low <= 0):
         raise ValueError(f"{text!r} must lie below 1, and a range above 0")
     return levels
+
+
+def windows(text: str) -> dict[str, tuple[float, float]]:
+    """`bone:-450:1050,fat:-200:0`: name to lowest and highest HU."""
+    found = {}
+    for part in text.split(","):
+        name, *ends = part.split(":")
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,15}", name):
+            raise ValueError(
+                f"{name!r} is no name of a window: a letter, then letters, digits, _ or -"
+            )
+        try:
+            low, high = map(float, ends)
+        except ValueError:
+            raise ValueError(f"{part!r} is not NAME:LOW:HIGH, LOW and HIGH in HU") from None
+        if not -1e5 <= low < high <= 1e5:
+            raise ValueError(f"{part!r}: LOW must be below HIGH, both finite HU")
+        if name in found:
+            raise ValueError(f"{name} stands twice")
+        found[name] = low, high
+    return found
 
 
 minutes = number(float, 0.01, 1e5, "a positive number of minutes")

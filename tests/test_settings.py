@@ -31,6 +31,18 @@ def parse(text):
         "--run train --pretrain-steps x",
         "--run train --nosuch 1",
         "--run fly",
+        "--run train --window bone:-450:1050",
+        "--run test --window bone",
+        "--run test --window bone:-450",
+        "--run test --window bone:-450:x",
+        "--run test --window bone:nan:1050",
+        "--run test --window bone:-450:inf",
+        "--run test --window bone:1050:-450",
+        "--run test --window bone:40:40",
+        "--run test --window b.one:-450:1050",
+        "--run test --window :-450:1050",
+        "--run test --window bone:-450:1050,bone:0:1",
+        "--run test --window bone:-450:1050,",
         "--run test --crop 32",
         "--run train @no-such-file",
         "",
@@ -55,6 +67,11 @@ def test_levels_one_value_a_range_and_a_list():
     assert Levels.parse("5:5") == Levels((5.0, 5.0), False)
     for text in ("1700", "500:5000", "500,1700"):
         assert str(Levels.parse(text)) == text
+
+
+def test_windows_are_names_with_their_ends_in_hu():
+    _, given = parse("--run test --window bone:-450:1050,fat_1:-250.5:50")
+    assert given["window"] == {"bone": (-450.0, 1050.0), "fat_1": (-250.5, 50.0)}
 
 
 def test_order_is_defaults_then_checkpoint_then_command_line():

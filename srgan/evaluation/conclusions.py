@@ -7,6 +7,7 @@ from srgan.evaluation import methods, statistics, verdict
 from srgan.evaluation.statistics import Comparison, Interval
 from srgan.evaluation.study import Study
 from srgan.evaluation.verdict import Verdict
+from srgan.hounsfield import WINDOWS
 
 KIND_OF = {"nearest": "enlargement", "bicubic": "enlargement", methods.NON_LOCAL_MEANS: "denoiser"}
 AGAINST = ("bicubic", "srresnet")
@@ -111,7 +112,7 @@ def text(found: Conclusions) -> str:
 
 def _certainty(found: Conclusions) -> list[str]:
     """PSNR in the lung window: mean, SD and interval; p against the others."""
-    lines = ["PSNR in the lung window over patients, dB"]
+    lines = [f"PSNR in the lung window ({WINDOWS['lung']}) over patients, dB"]
     why = ""
     for name, intervals in found.intervals.items():
         each = intervals["psnr_lung_db"]

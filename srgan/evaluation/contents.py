@@ -6,22 +6,23 @@ import numpy as np
 
 from srgan import __version__, faithfulness
 from srgan.evaluation import conclusions, verdict
+from srgan.evaluation.columns import Subject, figure_at, figure_of, looked_for, subjects, written
 from srgan.evaluation.conclusions import OVER_PATIENTS, Conclusions
 from srgan.evaluation.examples import region
-from srgan.evaluation.judge import FLAT, TEXTURE, TISSUES_HU
 from srgan.evaluation.levels import differing, levels_of
 from srgan.evaluation.methods import CLASSICAL, Method
 from srgan.evaluation.page import Judged, Page, Section
 from srgan.evaluation.plots import Line, Plot, box_plot, curve_plot
-from srgan.evaluation.report import About, figure_at
+from srgan.evaluation.report import About
 from srgan.evaluation.study import Study, StudySlice, truth_of
 from srgan.evaluation.tables import Cell, Column, Row, Table
-from srgan.evaluation.viewer import Map, Viewer
+from srgan.evaluation.viewer import SHOWN, Map, Viewer
 from srgan.hounsfield import WINDOWS
 
 Studies = list[tuple[Study, About]]
 INVENTED_ENDS = (0.3, 1.0)  # of the correlation map: clear below the bound of the share
 Z_END = 6.0  # of the consistency map
+IN_LUNG = f"lung window {WINDOWS['lung']}"
 
 
 def page_of(
@@ -34,7 +35,7 @@ def page_of(
     study, about = studies[0]
     found = conclusions.of(study)
     shown = [_viewer(*each, study, about, methods, slices, seed) for each in _chosen(study)]
-    sections = [Section("Figures", (_nearness(study, found), _structure(study)))]
+    sections = [Section("Figures", _tables(study))]
     if len(studies) > 1:
         sections.append(Section("Quality against dose", _against_level(studies)))
     sections += [
@@ -71,72 +72,24 @@ def _facts(study: Study, about: About) -> dict[str, str]:
 # ---- tables ----
 
 
-def _window_note(name: str) -> str:
-    low, high = WINDOWS[name]
-    return f"{low:g}..{high:g} HU, range {high - low:g}"
+def _tables(study: Study) -> tuple[Table, ...]:
+    overall, normal = study.overall(), study.normal_dose_overall()
+    return tuple(_table(subject, overall, normal) for subject in subjects(study.windows))
 
 
-def _table(caption: str, columns, figures: dict[str, dict], normal: dict, notes) -> Table:
-    """columns: (Column, path, form) each."""
-    rows = [
-        Row(name, tuple(_cell(figure_at(of, path), form) for _, path, form in columns))
-        for name, of in figures.items()
-    ]
-    cells = tuple(_cell(figure_at(normal, path), form) for _, path, form in columns)
+def _table(subject: Subject, figures: dict[str, dict], normal: dict) -> Table:
+    columns = tuple(looked_for(subject.columns, figures))
+    rows = [Row(name, tuple(_cell(of, c) for c in columns)) for name, of in figures.items()]
+    cells = tuple(_cell(normal, column) for column in columns)
     if any(cell.shown for cell in cells):
         rows.append(Row("normal dose", cells, judged=False))
-    return Table(caption, tuple(column for column, _, _ in columns), tuple(rows), tuple(notes))
+    return Table(subject.caption, columns, tuple(rows), subject.notes)
 
 
-def _cell(value: float | None, form: str) -> Cell:
-    if value is None:
-        return Cell("")
-    return Cell(format(value, form), value if math.isfinite(value) else None)
-
-
-def _nearness(study: Study, found: Conclusions) -> Table:
-    columns = []
-    for key, group, form in (("psnr_db", "PSNR, dB", ".2f"), ("ssim", "SSIM", ".4f")):
-        for window in WINDOWS:
-            column = Column(window, _window_note(window), group, f"{key}.{window}", "high")
-            columns.append((column, (key, window), form))
-    for name, key in (("RMSE", "rmse_hu"), ("MAE", "mae_hu")):
-        columns.append((Column(name, "HU", "error", key, "low"), (key,), ".1f"))
-    columns.append((Column("mean", "HU", "error", "bias_hu"), ("bias_hu",), "+.2f"))
-    for name, key in (("lung", TEXTURE), ("flat", FLAT)):
-        columns.append((Column(name, "SD, HU", "texture", key), (key,), ".1f"))
-    notes = (
-        "Mean over a patient's slices, then over patients. Whole slices; the reference is the "
-        "normal dose, clipped to -1024..3071 HU.",
-        "Never compare PSNR or SSIM across windows. Texture: SD of the slice less its Gaussian of "
-        "2 px, in lung and in flat soft tissue; nearest the normal dose's is best.",
-    )
-    caption = "How near each method is to the normal dose"
-    return _table(caption, columns, study.overall(), study.normal_dose_overall(), notes)
-
-
-def _structure(study: Study) -> Table:
-    columns = [
-        (Column(n, "HU", "mean error by tissue", f"bias_by_tissue_hu.{n}"),
-         ("bias_by_tissue_hu", n), "+.1f")
-        for n in TISSUES_HU
-    ]  # fmt: skip
-    for name, note, group, key, form in (
-        ("chi2", "1 for the truth", "against its input", "chi2", ".2f"),
-        ("spots", "a slice", "against its input", "spots", ".1f"),
-        ("share", "of the body", "invented", "invented_share", ".3f"),
-        ("energy", "HU^2", "invented", "invented_energy_hu2", "+.0f"),
-        ("shift", "px", "", "shift_px", ".2f"),
-        ("sFRC", "share of patches", "", "sfrc_share", ".2f"),
-    ):
-        columns.append((Column(name, note, group, key), (key,), form))
-    notes = (
-        "chi2: the output's block means against the low dose, in expected noise; spots: connected "
-        "areas beyond 4 expected SDs. Invented: detail that rises with the output's own error.",
-        "sFRC counts sharpness first and does not see invented texture: shown for comparison, "
-        "never judged by.",
-    )
-    return _table("Bias, and what was invented", columns, study.overall(), {}, notes)
+def _cell(figures: dict, column: Column) -> Cell:
+    value = figure_of(figures, column)
+    known = value is not None and math.isfinite(value)
+    return Cell(written(value, column.form), value if known else None)
 
 
 def _certainty(found: Conclusions) -> Table:
@@ -157,7 +110,7 @@ def _certainty(found: Conclusions) -> Table:
             cells.append("" if p is None else f"{p:.2g}")
         rows.append(Row(name, tuple(cells)))
     notes = (f"No interval: {why}." if why else found.as_json()["interval"],)
-    notes += (found.as_json()["test"],)
+    notes += (found.as_json()["test"], f"PSNR and SSIM: {IN_LUNG}.")
     return Table("With what certainty", columns, tuple(rows), notes)
 
 
@@ -168,7 +121,7 @@ def _boxes(study: Study) -> tuple[Plot, ...]:
     by_patient = study.by_patient()
     made = []
     for caption, path, axis in (
-        ("PSNR of each patient", ("psnr_db", "lung"), "PSNR, lung window, dB"),
+        (f"PSNR of each patient, {IN_LUNG}", ("psnr_db", "lung"), "PSNR, lung window, dB"),
         ("RMSE of each patient", ("rmse_hu",), "RMSE, HU"),
     ):
         values = {
@@ -191,7 +144,7 @@ def _against_level(studies: Studies) -> tuple[Plot, ...] | tuple[str]:
             Line(name, x, [each[name][key]["lung"] for each in overall])
             for name in studies[0][0].methods
         ]
-        caption = f"{label.split(',')[0]} against {names[0].replace('_', ' ')}"
+        caption = f"{label.split(',')[0]} against {names[0].replace('_', ' ')}, {IN_LUNG}"
         axis = names[0].replace("_", " ")
         made.append(curve_plot(caption, lines, x=axis, y=label, log_x=min(x) > 0, ticks=x))
     return tuple(made)
@@ -241,4 +194,5 @@ def _viewer(word, pseudonym, number, study, about, methods, slices, seed) -> Vie
         maps=tuple(maps),
         detail=region(truth.reference, "lung"),
         spacing_mm=item.spacing_mm,
+        windows=SHOWN | {n: w for n, w in study.windows.items() if n not in WINDOWS},
     )

@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from srgan import faithfulness, metrics
 from srgan.dose.matching import flat_soft_tissue
-from srgan.hounsfield import body_mask, lung_mask
+from srgan.hounsfield import WINDOWS, Windows, body_mask, lung_mask
 
 LUNG_PIXELS = 500  # fewer are no lung to measure texture in
 TISSUE_PIXELS = 200
@@ -70,7 +70,7 @@ def tissue_masks(reference: np.ndarray, body: np.ndarray) -> dict[str, np.ndarra
     return found
 
 
-def figures(output: np.ndarray, truth: Truth) -> dict:
+def figures(output: np.ndarray, truth: Truth, windows: Windows = WINDOWS) -> dict:
     """metrics.all_figures and the figures of whole slices; None where nothing can be measured.
 
     output: (rows, columns) HU. psnr_body_db by window; the two textures; bias_by_tissue_hu; chi2
@@ -79,8 +79,8 @@ def figures(output: np.ndarray, truth: Truth) -> dict:
     NaN or where the shapes do not agree.
     """
     reference, body = truth.reference, truth.body
-    made = metrics.all_figures(output, reference)
-    made[BODY_PSNR] = metrics.psnr_inside(output, reference, body)
+    made = metrics.all_figures(output, reference, windows)
+    made[BODY_PSNR] = metrics.psnr_inside(output, reference, body, windows)
     made |= truth.textures(output)
     error = output.astype(np.float64) - reference
     made["bias_by_tissue_hu"] = {

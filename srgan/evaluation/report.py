@@ -14,10 +14,12 @@ from pathlib import Path
 from srgan.dose import photons
 from srgan.dose.degradation import Degradation
 from srgan.evaluation import conclusions
+from srgan.evaluation.columns import figure_at, looked_for, subjects, written
+from srgan.evaluation.columns import lines as table_lines
 from srgan.evaluation.judge import BODY_PSNR, FLAT, TEXTURE, TISSUES_HU
 from srgan.evaluation.study import Study
 from srgan.files import told, write_json, write_whole
-from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS
+from srgan.hounsfield import WINDOWS, Windows
 
 FORMAT = 1
 FAITHFULNESS = (
@@ -49,19 +51,6 @@ class About:
 
 # ---- the table ----
 
-_TEXTURE_WIDTH = 9
-_COLUMNS = (
-    [(("psnr_db", window), 8, ".2f") for window in WINDOWS]
-    + [(("ssim", window), 8, ".4f") for window in WINDOWS]
-    + [((name,), 8, form) for name, form in (("rmse_hu", ".1f"), ("mae_hu", ".1f"))]
-    + [(("bias_hu",), 8, "+.2f"), ((TEXTURE,), _TEXTURE_WIDTH, ".2f")]
-)
-_HEADS = (
-    f"{'':12}{'PSNR, dB':>24}{'SSIM':>24}{'error, HU':>24}{'texture':>9}",
-    f"{'':12}" + f"{'full':>8}{'lung':>8}{'mediast':>8}" * 2
-    + f"{'RMSE':>8}{'MAE':>8}{'mean':>8}{'SD, HU':>9}",
-)  # fmt: skip
-
 
 def tables(studies: list[tuple[Study, About]]) -> str:
     """The text for a terminal: `table` of the first level, the others' noise and figures."""
@@ -76,17 +65,14 @@ def tables(studies: list[tuple[Study, About]]) -> str:
 def table(study: Study, about: About) -> str:
     """Whole slices, then 64 x 64 patches; noise, windows and conditions in the heading."""
     slices = {(row.pseudonym, row.number) for row in study.rows}
-    windows = ", ".join(
-        f"{name} {w.low:g}..{w.high:g} ({w.width:g})" for name, w in WINDOWS.items()
-    )
     lines = [
         *_noise(about),
         *([photons.told_of(about.photons)] if about.photons else []),
         "; ".join(about.remarks()[1:]),
         f"{len(slices)} slices of {len(study.patients())} patients; mean over a patient's slices, "
         "then over patients",
-        f"windows, HU (range): {windows}",
-        f"errors: clipped to {HU_MIN:g}..{HU_MAX:g} HU; texture: lung less its Gaussian of 2 px",
+        "PSNR and SSIM: clipped to the window, its range is the data range; never compare windows",
+        "texture: SD of the slice less its Gaussian of 2 px",
     ]
     return "\n".join(lines + _figures(study))
 
@@ -97,52 +83,13 @@ def _noise(about: About) -> list[str]:
 
 def _figures(study: Study) -> list[str]:
     lines = []
+    columns = [column for subject in subjects(study.windows) for column in subject.columns]
     for part, title in (("whole", "whole slices"), ("patch", "64 x 64 patches")):
         figures = study.overall(part)
-        heads = _HEADS if part == "whole" else [head[:-_TEXTURE_WIDTH] for head in _HEADS]
         if figures:
-            lines += ["", f"{title:16}{heads[0][16:]}", heads[1]]
-            lines += [_line(name, of_method) for name, of_method in figures.items()]
-        if part == "whole":
-            lines.append(_line("normal dose", study.normal_dose_overall()))
-            lines += ["", *_structure(figures)]
+            normal = {"normal dose": study.normal_dose_overall()} if part == "whole" else {}
+            lines += ["", title, *table_lines(looked_for(columns, figures), figures | normal)]
     return lines
-
-
-_STRUCTURE = [(("bias_by_tissue_hu", n), n.split()[0], "+.1f") for n in TISSUES_HU] + [
-    ((FLAT,), "flat SD", ".1f"),
-    (("chi2",), "chi2", ".2f"),
-    (("spots",), "spots", ".1f"),
-    (("invented_share",), "invent.", ".3f"),
-    (("shift_px",), "shift", ".2f"),
-]
-
-
-def _structure(figures: dict) -> list[str]:
-    """Mean error by tissue, and what was invented: a second table of whole slices."""
-    lines = [f"{'error by':12}" + "".join(f"{head:>8}" for _, head, _ in _STRUCTURE)]
-    lines.append(f"{'tissue, HU':12}{'':40}{'HU':>8}{'':16}{'share':>8}{'px':>8}")
-    for name, of_method in figures.items():
-        cells = (f"{_shown(figure_at(of_method, path), form):>8}" for path, _, form in _STRUCTURE)
-        lines.append(f"{name:12}{''.join(cells)}".rstrip())
-    return lines
-
-
-def _line(name: str, figures: dict) -> str:
-    cells = "".join(f"{_shown(figure_at(figures, path), form):>{n}}" for path, n, form in _COLUMNS)
-    return f"{name:12}{cells}".rstrip()
-
-
-def figure_at(figures: dict, path: tuple[str, ...]) -> float | None:
-    """A figure in nested ones; None where it is missing."""
-    value = figures
-    for name in path:
-        value = value.get(name) if value is not None else None
-    return value
-
-
-def _shown(value: float | None, form: str) -> str:
-    return "" if value is None else format(value, form)
 
 
 # ---- summary.json ----
@@ -163,7 +110,7 @@ def summary(study: Study, about: About) -> dict:
             **study.normal_dose_overall(),
             "patients_by_pseudonym": study.normal_dose_by_patient(),
         },
-        "windows_hu": {name: list(window) for name, window in WINDOWS.items()},
+        "windows_hu": {name: list(window) for name, window in study.windows.items()},
         "noise": about.degradation.as_json(),
         **({"photons": about.photons} if about.photons else {}),
         "vgg_weights": about.vgg_weights,
@@ -187,27 +134,31 @@ def _json_value(value):
 # ---- metrics.csv ----
 
 _WINDOWED = ("psnr_db", "ssim", BODY_PSNR)
-_FIGURES = {f"{name}_{window}": (name, window) for name in _WINDOWED for window in WINDOWS} | {
-    name: (name,) for name in ("rmse_hu", "mae_hu", "bias_hu", TEXTURE, FLAT)
-}
-_FIGURES |= {
-    f"bias_{name.replace(' ', '_')}_hu": ("bias_by_tissue_hu", name) for name in TISSUES_HU
-}
-_FIGURES |= {name: (name,) for name in FAITHFULNESS}
-CSV_COLUMNS = ("part", "row", "column", "method", *_FIGURES)  # behind slice and noise
+_PLAIN = ("rmse_hu", "mae_hu", "bias_hu", TEXTURE, FLAT)
+
+
+def csv_figures(windows: Windows = WINDOWS) -> dict[str, tuple[str, ...]]:
+    """The columns of metrics.csv that are figures: name to the path in judge.figures."""
+    found = {f"{name}_{window}": (name, window) for name in _WINDOWED for window in windows}
+    found |= {name: (name,) for name in _PLAIN}
+    found |= {
+        f"bias_{name.replace(' ', '_')}_hu": ("bias_by_tissue_hu", name) for name in TISSUES_HU
+    }
+    return found | {name: (name,) for name in FAITHFULNESS}
 
 
 def _csv_lines(studies: list[Study]) -> Iterator[tuple]:
     """The head first; the normal dose, which has no level, last and once."""
     first = studies[0]
     noise = list(next(iter(first.noise.values()), {}))
-    yield ("pseudonym", "slice", *noise, *CSV_COLUMNS)
+    figures = csv_figures(first.windows)
+    yield ("pseudonym", "slice", *noise, "part", "row", "column", "method", *figures)
     for row, made_with in ((r, s.noise[r.pseudonym, r.number]) for s in studies for r in s.rows):
-        levels = (_shown(made_with[name], ".6g") for name in noise)
-        values = (_shown(figure_at(row.figures, path), ".6g") for path in _FIGURES.values())
+        levels = (written(made_with[name], ".6g") for name in noise)
+        values = (written(figure_at(row.figures, path), ".6g") for path in figures.values())
         yield (row.pseudonym, row.number, *levels, row.part, *row.corner, row.method, *values)
     for (pseudonym, number), textures in first.normal_dose.items():
-        values = (_shown(textures.get(name), ".6g") for name in _FIGURES)
+        values = (written(textures.get(name), ".6g") for name in figures)
         yield (pseudonym, number, *("" for _ in noise), "whole", 0, 0, NORMAL_DOSE, *values)
 
 

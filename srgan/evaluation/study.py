@@ -15,7 +15,7 @@ from srgan.dose.degradation import Degradation, degrade, expected_noise_sd_hu, f
 from srgan.evaluation import judge
 from srgan.evaluation.levels import drawn, levels_of
 from srgan.evaluation.methods import Method
-from srgan.hounsfield import HU_MAX, HU_MIN, body_mask
+from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS, Windows, body_mask
 from srgan.streams import STUDY_LEVELS, STUDY_NOISE, STUDY_PATCHES, generator_of
 
 PATCH = 64  # pixels of the normal dose
@@ -55,6 +55,7 @@ class Study:
     rows: tuple[Row, ...]
     normal_dose: dict[tuple[str, int], dict]  # (pseudonym, number) to Truth.textures
     noise: dict[tuple[str, int], dict] = field(default_factory=dict)  # as `noise_of`
+    windows: Windows = field(default_factory=lambda: WINDOWS)  # of PSNR and SSIM
 
     def patients(self) -> list[str]:
         return sorted({row.pseudonym for row in self.rows})
@@ -171,20 +172,24 @@ def truth_of(item: StudySlice, degradation: Degradation, seed: int) -> judge.Tru
 
 
 def _rows_of(
-    item: StudySlice, methods: dict[str, Method], degradation: Degradation, seed: int
+    item: StudySlice,
+    methods: dict[str, Method],
+    degradation: Degradation,
+    seed: int,
+    windows: Windows,
 ) -> tuple[list[Row], dict]:
     """All rows of one slice, and the textures of its normal dose."""
     scale, truth = degradation.scale, truth_of(item, degradation, seed)
     reference, low_dose = truth.reference, truth.low_dose
     rows = []
     for name, method in methods.items():
-        figures = judge.figures(method(low_dose), truth)
+        figures = judge.figures(method(low_dose), truth, windows)
         rows.append(Row(item.pseudonym, item.number, "whole", (0, 0), name, figures))
     for y, x in patch_corners(reference, scale, generator_of(seed, STUDY_PATCHES, item.noise_key)):
         target = reference[y : y + PATCH, x : x + PATCH]
         part = low_dose[y // scale : (y + PATCH) // scale, x // scale : (x + PATCH) // scale]
         for name, method in methods.items():
-            figures = metrics.all_figures(method(part), target)
+            figures = metrics.all_figures(method(part), target, windows)
             corner = (int(y), int(x))
             rows.append(Row(item.pseudonym, item.number, "patch", corner, name, figures))
     return rows, truth.textures(reference)
@@ -196,20 +201,21 @@ def run(
     degradation: Degradation,
     seed: int,
     progress: Callable[[int, int], None] | None = None,
+    windows: Windows = WINDOWS,
 ) -> Study:
     """Low-dose every slice and judge every method on it, whole and on four 64 x 64 patches.
 
     methods: name to function, (h, w) HU to (scale*h, scale*w) HU. A patch goes through a method by
     itself, cut from the same low dose. The reference is the normal dose clipped to [-1024, 3071].
-    progress: called with (slices done, slices). Raises ValueError where a method gives NaN or a
-    slice has fewer than 11 rows or columns.
+    progress: called with (slices done, slices). windows: of PSNR and SSIM. Raises ValueError where
+    a method gives NaN or a slice has fewer than 11 rows or columns.
     """
     rows, normal_dose, noise = [], {}, {}
     for done, item in enumerate(slices, 1):
-        of_slice, textures = _rows_of(item, methods, degradation, seed)
+        of_slice, textures = _rows_of(item, methods, degradation, seed, windows)
         rows += of_slice
         normal_dose[item.pseudonym, item.number] = textures
         noise[item.pseudonym, item.number] = noise_of(item, degradation, seed)
         if progress:
             progress(done, len(slices))
-    return Study(tuple(methods), tuple(rows), normal_dose, noise)
+    return Study(tuple(methods), tuple(rows), normal_dose, noise, windows)

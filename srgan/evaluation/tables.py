@@ -31,6 +31,7 @@ class Column:
     group: str = ""  # heading over neighbouring columns with the same
     key: str = ""  # where the value stands in summary.json: "psnr_db.lung"
     better: str = ""  # of BETTER: the best value is marked
+    form: str = ""  # how the value is written
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ def table_html(table: Table, key: str, fails: set[str]) -> str:
     )
     above = f"<tr><td></td>{spans}</tr>" if any(name for name, _ in groups) else ""
     heads = "".join(
-        f'<th scope="col">{text(column.name)}<small>{text(column.note)}</small></th>'
+        f'<th scope="col">{text(column.name)}<small>'
+        f"{',<br>'.join(map(text, column.note.split(', ')))}</small></th>"
         for column in table.columns
     )
     rows = "".join(

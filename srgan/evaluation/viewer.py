@@ -11,16 +11,16 @@ import base64
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from srgan.errors import one_line
 from srgan.evaluation.markup import text
-from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS, Window, nearest
+from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS, Window, Windows, nearest
 
 HU_BITS, MAP_BITS = 12, 8
-SHOWN = {  # the window presets; the first is shown at the start and in print
+SHOWN = {  # the usual presets; the first is shown at the start and in print
     "lung": WINDOWS["lung"],
     "mediastinum": WINDOWS["mediastinum"],
     "bone": Window(-450.0, 1050.0),
@@ -54,7 +54,7 @@ class Viewer:
     pictures: name to HU, the normal dose first; kept at 1 HU within -1024 to 3071. shown: the
     names at the start, left and right; without, the first and the last. detail: rows and columns
     worth enlarging (examples.region). error_hu: the strongest colour of the error map, which is
-    made in the browser, of each picture less the first.
+    made in the browser, of each picture less the first. windows: presets, the first shown first.
     """
 
     title: str
@@ -65,6 +65,7 @@ class Viewer:
     detail: tuple[slice, slice] | None = None
     spacing_mm: tuple[float, float] = (1.0, 1.0)  # between rows, between columns
     error_hu: float = 100.0
+    windows: Windows = field(default_factory=lambda: SHOWN)
 
     def __post_init__(self):
         for name, picture in self.pictures.items():
@@ -133,7 +134,7 @@ def _data(viewer: Viewer) -> str:
     detail = [[int(part.start), int(part.stop)] for part in viewer.detail or ()]
     made = {
         "shape": viewer.shape,
-        "windows": {name: list(window) for name, window in SHOWN.items()},
+        "windows": {name: list(window) for name, window in viewer.windows.items()},
         "detail": detail,
         "error": float(viewer.error_hu),
         "pictures": [
@@ -167,7 +168,7 @@ def still(viewer: Viewer) -> str:
     """The two pictures of the start side by side in the first window, as a PNG's data URI."""
     import imageio.v3 as imageio
 
-    low, high = next(iter(SHOWN.values()))
+    low, high = next(iter(viewer.windows.values()))
     halves = []
     for name in viewer.first_shown:
         hu = viewer.pictures[name]
@@ -183,7 +184,7 @@ def viewer_html(viewer: Viewer, key: str) -> str:
     names = list(map(_name, viewer.pictures))
     before, after = map(_name, viewer.first_shown)
     maps = list(dict.fromkeys([ERROR, *(_name(each.name) for each in viewer.maps)]))
-    window, (low, high) = next(iter(SHOWN.items()))
+    window, (low, high) = next(iter(viewer.windows.items()))
     rows, columns = viewer.shape
     wide, tall = columns * viewer.spacing_mm[1], rows * viewer.spacing_mm[0]
     detail = _choices("Show", f"part-{key}", {"whole": "whole slice", "detail": "detail"})
@@ -196,7 +197,7 @@ def viewer_html(viewer: Viewer, key: str) -> str:
 {_select("Left", "before", names, before)}
 {_select("Right", "after", names, after)}
 {_select("Map", "map", ["", *maps], "")}
-{_choices("Window", f"window-{key}", {name: name for name in SHOWN})}
+{_choices("Window", f"window-{key}", {name: name for name in viewer.windows})}
 {detail if viewer.detail else ""}
 </div>
 <div class="stage" hidden>

@@ -11,6 +11,7 @@ from srgan.dose.degradation import Degradation
 from srgan.dose.photons import Matched
 from srgan.errors import UserError
 from srgan.evaluation import contents, curves, examples, methods, page, report, study
+from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS, Window, Windows
 from srgan.networks import machine
 from srgan.progress import Progress, log
 from srgan.runs.train import open_store
@@ -29,6 +30,7 @@ def test(given: dict[str, Any]) -> int:
     """The whole of it; returns the exit code. Raises UserError."""
     trained = checkpoints.load(Settings(**given).checkpoint_dir)
     settings = all_settings.make(given, trained.settings)
+    windows = windows_of(settings)
     degradation = noise_of(settings, given)
     report.prepare(settings.report_dir)
     progress = Progress()
@@ -42,7 +44,7 @@ def test(given: dict[str, Any]) -> int:
         | networks(trained, settings)
     )
     about = about_this(trained, store, settings, degradation, matched)
-    studies = studies_of(compared, slices, about, settings.seed, progress)
+    studies = studies_of(compared, slices, about, settings.seed, progress, windows)
     report.write(settings.report_dir, studies)
     curve = curves.write(settings.report_dir, studies, about)
     told_of = partial(_tell, progress, "pictures", 0, 1)
@@ -68,6 +70,22 @@ def noise_of(settings: Settings, given: dict[str, Any]) -> Degradation:
     names = (field.name for field in dataclasses.fields(asked.noise))
     here = {name: getattr(asked.noise, name) for name in names if name in given}
     return dataclasses.replace(asked, noise=dataclasses.replace(asked.noise.middle(), **here))
+
+
+def windows_of(settings: Settings) -> dict[str, Window]:
+    """The built-in windows, which verdicts and plots use, and those of --window.
+
+    Raises UserError where one has a name or a place in which nothing can be measured.
+    """
+    more = {name: Window(*ends) for name, ends in (settings.window or {}).items()}
+    for name, window in more.items():
+        if name in WINDOWS:
+            raise UserError(f"--window: {name} is built in ({WINDOWS[name]}); take another name")
+        if window.high <= HU_MIN or window.low >= HU_MAX:
+            raise UserError(
+                f"--window: {name} lies outside {HU_MIN:g}..{HU_MAX:g} HU, where all figures are"
+            )
+    return WINDOWS | more
 
 
 def held_out(trained: checkpoints.Trained, store: stores.Store, settings: Settings) -> list[int]:
@@ -164,6 +182,7 @@ def studies_of(
     about: report.About,
     seed: int,
     progress: Progress,
+    windows: Windows,
 ) -> list[tuple[study.Study, report.About]]:
     """A study a noise level; to `progress` they are one job."""
     levels = about.degradation.each()
@@ -171,7 +190,7 @@ def studies_of(
     made = []
     for i, level in enumerate(levels):
         told_of = partial(_tell, progress, text, i, len(levels))
-        found = study.run(compared, slices, level, seed, told_of)
+        found = study.run(compared, slices, level, seed, told_of, windows)
         made.append((found, dataclasses.replace(about, degradation=level)))
     return made
 

@@ -6,8 +6,11 @@ import pytest
 from srgan.dose.degradation import Degradation
 from srgan.dose.image import ImageNoise
 from srgan.evaluation import contents, methods, page, report, study
+from srgan.hounsfield import WINDOWS, Window
 from srgan.scans import synthetic
 from srgan.settings import Levels
+
+WINDOWS_HERE = WINDOWS | {"fat": Window(-250.0, 50.0)}
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +30,7 @@ def made():
     for level in (1700.0, 500.0):
         noise = Degradation(ImageNoise(Levels((level,)), Levels((0.005,))), 4)
         about = report.About(noise, "random", True, {"seed": 0}, {"step": 7})
-        studies.append((study.run(compared, slices, noise, 0), about))
+        studies.append((study.run(compared, slices, noise, 0, windows=WINDOWS_HERE), about))
     return studies, contents.page_of(studies, compared, slices, 0)
 
 
@@ -42,9 +45,10 @@ def test_numbers_of_the_page_are_those_of_the_summary(made):
     wanted = report.summary(*studies[0])["methods"]
     text = page.render(content)
     for name, figures in wanted.items():
-        row = re.search(rf'<tr data-row="{name}">.*?</tr>', text, re.DOTALL)[0]
-        found = dict(re.findall(r'data-key="([^"]+)" data-value="([^"]+)"', row))
+        rows = " ".join(re.findall(rf'<tr data-row="{name}">.*?</tr>', text, re.DOTALL))
+        found = dict(re.findall(r'data-key="([^"]+)" data-value="([^"]+)"', rows))
         assert float(found["psnr_db.lung"]) == figures["psnr_db"]["lung"]
+        assert float(found["psnr_body_db.fat"]) == figures["psnr_body_db"]["fat"]
         assert float(found["rmse_hu"]) == figures["rmse_hu"]
 
 
@@ -56,4 +60,5 @@ def test_the_page_has_its_levels_patients_and_three_slices(made):
     for viewer in viewers:
         assert list(viewer.pictures)[:2] == ["normal dose", "low dose"]
         assert {each.name for each in viewer.maps} == {"consistency", "invention"}
+        assert list(viewer.windows) == ["lung", "mediastinum", "bone", "full", "fat"]
     assert "SYNTHETIC scans" in made[1].remarks

@@ -9,7 +9,8 @@ from srgan.dose.degradation import Degradation, ProjectionNoise
 from srgan.dose.image import ImageNoise
 from srgan.dose.projection import Scanner
 from srgan.errors import BAD_INPUT, TRY_AGAIN, UserError
-from srgan.evaluation import judge, report, study
+from srgan.evaluation import columns, judge, report, study
+from srgan.hounsfield import Window
 from srgan.settings import Levels, Settings
 
 WINDOWS = ("full", "lung", "mediastinum")
@@ -82,7 +83,8 @@ def test_csv_has_a_line_a_method_and_part(tmp_path, made, about):
         lines = list(csv.DictReader(file))
     assert len(lines) == len(made.rows) + 3
     noise = ("noise_lambda", "noise_sigma")
-    assert tuple(lines[0]) == ("pseudonym", "slice", *noise, *report.CSV_COLUMNS)
+    place = ("part", "row", "column", "method")
+    assert tuple(lines[0]) == ("pseudonym", "slice", *noise, *place, *report.csv_figures())
     assert {(line["noise_lambda"], line["noise_sigma"]) for line in lines[:-3]} == {
         ("1700", "0.005")
     }
@@ -97,16 +99,19 @@ def test_csv_has_a_line_a_method_and_part(tmp_path, made, about):
 def test_table_names_windows_ranges_and_conditions(made, about):
     text = report.table(made, about)
     for words in (
-        "full -1024..3071 (4095)", "lung -1350..150 (1500)", "mediastinum -160..240 (400)",
         "3 slices of 2 patients", "lambda 1700 photons", "VGG19 weights: random",
         "SYNTHETIC scans", "trained on SYNTHETIC scans", "64 x 64 patches",
     ):  # fmt: skip
         assert words in text
-    first = next(line for line in text.splitlines() if line.startswith("srgan"))
-    assert first.split() == [
-        "srgan", "inf", *["14.25"] * 2, *["0.1425"] * 3, *["14.2"] * 2, "-14.25",
-    ]  # fmt: skip
-    assert max(map(len, text.splitlines())) <= 100
+    lines = text.splitlines()
+    names, limits, ranges = (lines[lines.index("whole slices") + i] for i in (3, 4, 5))
+    assert names.split() == ["full", "lung", "mediastinum"] * 2
+    assert limits.split() == ["-1024..3071", "HU", "-1350..150", "HU", "-160..240", "HU"] * 2
+    assert ranges.split() == ["range", "4095", "range", "1500", "range", "400"] * 2
+    rows = [line.split() for line in lines if line.startswith("srgan ")]
+    assert rows[0] == ["srgan", "inf", "14.25", "14.25"]
+    assert rows[1] == ["srgan", *["0.1425"] * 3, *["14.2"] * 2, "-14.25"]
+    assert max(map(len, lines)) <= 100
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, made, about, monkeypatch):
@@ -169,9 +174,42 @@ def test_photons_are_recorded_and_told(tmp_path, levels, made, about):
     assert "photons" not in report.summary(made, about)  # noise on the slice has none of its own
 
 
+def test_an_added_window_is_in_every_place_where_the_others_are(tmp_path, made, about):
+    windows = {n: Window(*w) for n, w in (("lung", (-1350, 150)), ("fat", (-250.5, 50)))}
+    rows = []
+    for old in made.rows:
+        found = old.figures | {
+            "psnr_db": {"lung": 1.0, "fat": 7.5},
+            "ssim": {"lung": 0, "fat": 0.5},
+        }
+        found |= {judge.BODY_PSNR: {"lung": 2.0, "fat": 8.5}} if old.part == "whole" else {}
+        rows.append(dataclasses.replace(old, figures=found))
+    wider = dataclasses.replace(made, rows=tuple(rows), windows=windows)
+    text = report.table(wider, about)
+    assert text.count("-250.5..50 HU") == 5  # PSNR, in the body, SSIM; PSNR and SSIM of patches
+    assert text.count("range 300.5") == 5
+    report.write(tmp_path, [(wider, about)])
+    assert json.loads((tmp_path / "summary.json").read_text())["windows_hu"]["fat"] == [-250.5, 50]
+    with open(tmp_path / "metrics.csv", newline="") as file:
+        line = next(csv.DictReader(file))
+    assert [line[f"{n}_fat"] for n in ("psnr_db", "psnr_body_db", "ssim")] == ["7.5", "8.5", "0.5"]
+
+
+def test_many_windows_wrap_and_no_figure_is_lost():
+    windows = {f"window-{i:08d}": Window(-1000.25 - i, 1000.25) for i in range(9)}
+    asked = [c for subject in columns.subjects(windows) for c in subject.columns]
+    figures = {name: {windowed: 10.0 + i for i, windowed in enumerate(windows)}
+               for name in ("psnr_db", "ssim")}  # fmt: skip
+    lines = columns.lines(columns.looked_for(asked, {"srgan": figures}), {"srgan": figures})
+    assert max(map(len, lines)) <= 100
+    cells = [cell for line in lines if line.startswith("srgan") for cell in line.split()[1:]]
+    assert cells == [f"{10 + i:.2f}" for i in range(9)] + [f"{10 + i:.4f}" for i in range(9)]
+    assert all(sum(name in line for line in lines) == 2 for name in windows)
+
+
 def test_conditions_stand_once_and_each_levels_noise_above_its_figures(levels):
     text = report.tables(levels)
-    assert (text.count("windows, HU"), text.count("whole slices  ")) == (1, 2)
-    assert text.index("dose 0.5 of") < text.index("dose 0.25 of") < text.rindex("whole slices  ")
+    assert (text.count("VGG19 weights"), text.count("\nwhole slices\n")) == (1, 2)
+    assert text.index("dose 0.5 of") < text.index("dose 0.25 of") < text.rindex("whole slices\n")
     assert max(map(len, text.splitlines())) <= 100
     assert report.table(*levels[0]) in report.tables(levels[:1])

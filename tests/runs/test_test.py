@@ -12,9 +12,10 @@ from srgan.dose.degradation import Degradation
 from srgan.dose.photons import Matched
 from srgan.errors import UserError
 from srgan.evaluation import examples, methods
+from srgan.hounsfield import WINDOWS, Window
 from srgan.runs import test as run
 from srgan.scans import store as stores
-from srgan.settings import Levels
+from srgan.settings import Levels, Settings
 from srgan.training import checkpoints
 
 
@@ -113,7 +114,7 @@ def tested(small_scans, tmp_path, monkeypatch):
 
 
 def test_the_whole_run(tested, capsys):
-    assert tested.run() == 0
+    assert tested.run(window={"bone": (-450.0, 1050.0)}) == 0
     out = capsys.readouterr()
     assert "srresnet" in out.out
     assert "2 of 6 patients were trained or validated on and are left out" in out.err
@@ -121,6 +122,12 @@ def test_the_whole_run(tested, capsys):
     assert list(summary["patients_by_pseudonym"]) == ["P0002", "P0003", "P0005", "P0006"]
     assert summary["methods"]["srresnet"] == summary["methods"]["bicubic"]
     assert summary["settings"]["seed"] == 3
+    assert summary["windows_hu"]["bone"] == [-450, 1050]
+    assert summary["methods"]["bicubic"]["psnr_body_db"]["bone"] > 10
+    assert summary["patches"]["bicubic"]["ssim"]["bone"] > 0
+    assert "-450..1050 HU" in out.out
+    page = (tested.folder / "index.html").read_text()
+    assert 'data-key="psnr_body_db.bone"' in page
     assert len(list(tested.folder.glob("example-*.png"))) == 8
 
 
@@ -161,6 +168,18 @@ def test_a_report_folder_that_cannot_be_is_found_before_the_work(tmp_path, monke
     monkeypatch.setattr(stores, "open_or_build", lambda *_: pytest.fail("it read the scans"))
     with pytest.raises(UserError, match="cannot write"):
         run.test({"report_dir": tmp_path / "file" / "report"})
+
+
+def test_windows_are_added_to_the_built_in_ones_and_may_not_take_their_names():
+    found = run.windows_of(Settings(window={"bone": (-450.0, 1050.0)}))
+    assert list(found) == ["full", "lung", "mediastinum", "bone"]
+    assert found["bone"] == Window(-450.0, 1050.0)
+    assert run.windows_of(Settings()) == WINDOWS
+    with pytest.raises(UserError, match=r"lung is built in \(-1350..150 HU, range 1500\)"):
+        run.windows_of(Settings(window={"lung": (-1000.0, 0.0)}))
+    for beyond in ((-2000.0, -1024.0), (3071.0, 4000.0)):
+        with pytest.raises(UserError, match=r"lies outside -1024\.\.3071 HU"):
+            run.windows_of(Settings(window={"metal": beyond}))
 
 
 def test_without_a_checkpoint(tmp_path):

@@ -1,0 +1,184 @@
+"""The columns of the tables by subject, once for the page and for the terminal."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+
+from srgan.evaluation.judge import BODY_PSNR, FLAT, TEXTURE, TISSUES_HU
+from srgan.evaluation.tables import Column
+from srgan.hounsfield import HU_MAX, HU_MIN, Windows
+
+WIDEST = 100  # characters of a line
+NAMES = 12  # characters of the first column
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One table of the page."""
+
+    caption: str
+    columns: tuple[Column, ...]
+    notes: tuple[str, ...] = ()
+
+
+def subjects(windows: Windows) -> tuple[Subject, ...]:
+    """All of them, in the order in which they are read."""
+    return (
+        Subject(
+            "PSNR against the normal dose",
+            (
+                *_by_window(windows, "psnr_db", "PSNR, dB", ".2f"),
+                *_by_window(windows, BODY_PSNR, "PSNR in the body, dB", ".2f"),
+            ),
+            (
+                "Mean over a patient's slices, then over patients. Whole slices, and the body "
+                "alone; the reference is the normal dose, clipped to -1024..3071 HU.",
+                "Never compare PSNR or SSIM across windows.",
+            ),
+        ),
+        Subject(
+            "SSIM and errors against the normal dose",
+            (*_by_window(windows, "ssim", "SSIM", ".4f"), *_ERRORS),
+        ),
+        Subject(
+            "Texture",
+            _TEXTURE,
+            (
+                "SD of the slice less its Gaussian of 2 px, in lung and in flat soft tissue; "
+                "nearest the normal dose's is best.",
+            ),
+        ),
+        Subject("Mean error by tissue", _TISSUES),
+        Subject(
+            "What was invented",
+            _INVENTED,
+            (
+                "chi2: the output's block means against the low dose, in expected noise; spots: "
+                "connected areas beyond 4 expected SDs. Invented: detail that rises with the "
+                "output's own error.",
+                "sFRC counts sharpness first and does not see invented texture: shown for "
+                "comparison, never judged by.",
+            ),
+        ),
+    )
+
+
+def _by_window(windows: Windows, key: str, group: str, form: str) -> list[Column]:
+    return [
+        Column(name, str(window), group, f"{key}.{name}", "high", form)
+        for name, window in windows.items()
+    ]
+
+
+_ERROR = f"error in {HU_MIN:g}..{HU_MAX:g} HU"
+_ERRORS = (
+    Column("RMSE", "HU", _ERROR, "rmse_hu", "low", ".1f"),
+    Column("MAE", "HU", _ERROR, "mae_hu", "low", ".1f"),
+    Column("mean", "HU", _ERROR, "bias_hu", "", "+.2f"),
+)
+_TEXTURE = (
+    Column("lung", "SD in HU", "texture", TEXTURE, "", ".1f"),
+    Column("flat", "SD in HU", "texture", FLAT, "", ".1f"),
+)
+_TISSUES = tuple(
+    Column(name, "HU", "mean error by tissue", f"bias_by_tissue_hu.{name}", "", "+.1f")
+    for name in TISSUES_HU
+)
+_INVENTED = (
+    Column("chi2", "1: truth", "against its input", "chi2", "", ".2f"),
+    Column("spots", "a slice", "against its input", "spots", "", ".1f"),
+    Column("share", "of body", "invented", "invented_share", "", ".3f"),
+    Column("energy", "HU^2", "invented", "invented_energy_hu2", "", "+.0f"),
+    Column("shift", "px", "", "shift_px", "", ".2f"),
+    Column("sFRC", "share", "", "sfrc_share", "", ".2f"),
+)
+
+
+def figure_at(figures: dict, path: Iterable[str]) -> float | None:
+    """A figure in nested ones; None where it is missing."""
+    value = figures
+    for name in path:
+        value = value.get(name) if value is not None else None
+    return value
+
+
+def figure_of(figures: dict, column: Column) -> float | None:
+    return figure_at(figures, column.key.split("."))
+
+
+def written(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
+
+
+def looked_for(columns: Iterable[Column], figures: Mapping[str, dict]) -> list[Column]:
+    """Without the columns that these figures have not: patches have no texture."""
+    return [c for c in columns if any(c.key.split(".")[0] in of for of in figures.values())]
+
+
+# ---- for a terminal ----
+
+
+def lines(columns: Iterable[Column], figures: Mapping[str, dict]) -> list[str]:
+    """Tables of at most 100 characters a line, an empty line before each.
+
+    figures: of each method. A group of columns is split only where it is too wide by itself.
+    """
+    made = []
+    for part in _fitting(list(columns)):
+        widths = _widths(part)
+        made += ["", *_heads(part, widths)]
+        for name, of_method in figures.items():
+            cells = [written(figure_of(of_method, c), c.form) for c in part]
+            if any(cells):
+                made.append(_line(name, cells, widths))
+    return made
+
+
+def _fitting(columns: list[Column]) -> list[list[Column]]:
+    """Neighbours that fit into a line."""
+    parts = [[]]
+    for _, group in groupby(columns, lambda c: c.group or c.name):
+        group = list(group)
+        if parts[-1] and _wide(parts[-1] + group):
+            parts.append([])
+        for column in group:
+            if parts[-1] and _wide([*parts[-1], column]):
+                parts.append([])
+            parts[-1].append(column)
+    return parts
+
+
+def _wide(columns: list[Column]) -> bool:
+    return NAMES + sum(_widths(columns)) > WIDEST
+
+
+def _under(column: Column) -> list[str]:
+    """The two lines below a column's name."""
+    return [*column.note.split(", "), "", ""][:2]
+
+
+def _widths(columns: list[Column]) -> list[int]:
+    """Of the longest line of each head; a group's first column also has what its name needs."""
+    widths = [max(7, *map(len, (c.name, *_under(c)))) + 1 for c in columns]
+    start = 0
+    for name, group in groupby(columns, lambda c: c.group):
+        n = len(list(group))
+        widths[start] += max(0, len(name) + 1 - sum(widths[start : start + n]))
+        start += n
+    return widths
+
+
+def _heads(columns: list[Column], widths: list[int]) -> list[str]:
+    above, start = "", 0
+    for name, group in groupby(columns, lambda c: c.group):
+        n = len(list(group))
+        above += f"{name:>{sum(widths[start : start + n])}}"
+        start += n
+    unders = zip(*map(_under, columns), strict=True)
+    heads = [_line("", cells, widths) for cells in ([c.name for c in columns], *unders)]
+    return [head for head in (f"{'':{NAMES}}{above}".rstrip(), *heads) if head]
+
+
+def _line(name: str, cells: Iterable[str], widths: list[int]) -> str:
+    line = "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+    return f"{name:{NAMES}}{line}".rstrip()
