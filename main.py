@@ -7,6 +7,8 @@ from srgan import errors, settings
 
 
 def main(arguments: list[str]) -> int:
+    if hasattr(sys.stdout, "reconfigure"):  # not in a notebook
+        sys.stdout.reconfigure(errors="backslashreplace")  # a folder's name may be no text
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its start-up lines say nothing to a user
     try:
         run, given = settings.parse(arguments)

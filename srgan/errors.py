@@ -25,6 +25,11 @@ class Skip(Exception):
         self.detail = one_line(detail)
 
 
+def visible(text: object) -> str:
+    """Text with escapes for what is not printable: a terminal acts on nothing in it, one line."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+
+
 def one_line(text: object, limit: int = 400) -> str:
     """Text from anywhere (headers, file names) made safe for one line of a terminal or a table."""
     shown = "".join(c if c.isprintable() else " " for c in str(text)[: 4 * limit])

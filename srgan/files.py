@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import stat
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +38,18 @@ def write_json(path: Path, value: dict) -> None:
     """Strict JSON: NaN and infinity are refused with a ValueError."""
     text = json.dumps(value, indent=1, allow_nan=False) + "\n"
     write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def read_bounded(path: Path, limit: int = 64 << 20) -> bytes:
+    """All of a regular file of at most `limit` bytes; raises OSError for any other."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):  # a pipe or a device may never end
+            raise OSError(errno.EINVAL, "not a regular file")
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EINVAL, f"larger than {limit >> 20} MiB")
+    return data
 
 
 def sync(path: Path) -> None:

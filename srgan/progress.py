@@ -3,13 +3,15 @@
 import sys
 import time
 
+from srgan.errors import visible
+
 BAR = 24
 
 
 def log(text: str) -> None:
-    """One plain line on stderr; results go to stdout."""
+    """One plain line on stderr, whatever names are in it; results go to stdout."""
     clear()
-    print(text, file=sys.stderr, flush=True)
+    print(visible(text), file=sys.stderr, flush=True)
 
 
 def clear() -> None:

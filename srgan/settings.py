@@ -11,6 +11,7 @@ from typing import Any
 
 from srgan import values
 from srgan.errors import UserError
+from srgan.files import read_bounded
 from srgan.values import Levels
 
 RUNS = ("train", "test", "simulate")
@@ -140,6 +141,7 @@ class Settings:
     )
 
 
+VGG_RECORDED = ("auto", "imagenet", "random", "none", "file")  # a path is "file"
 NOISE_SETTINGS = {
     "image": ("noise_lambda", "noise_sigma"),
     "projection": (
@@ -162,15 +164,11 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message):
         raise UserError(f"{message}. See --help.")
 
-    def convert_arg_line_to_args(self, line):
-        return [line] if line.strip() else []
-
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="main.py",
         allow_abbrev=False,
-        fromfile_prefix_chars="@",
         description="SRGAN for low-dose chest CT: train on normal-dose scans, judge on held-out "
         "patients. @FILE reads arguments from a file, one a line.",
         epilog="A value with a colon is a range that is drawn from. Exit codes: 0 done, 2 input, "
@@ -193,12 +191,26 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _from_file(argument: str) -> list[str]:
+    """The lines of @FILE that are not empty; any other argument as it is."""
+    if not argument.startswith("@"):
+        return [argument]
+    try:
+        lines = read_bounded(Path(argument[1:]), 1 << 20).decode("utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        raise UserError(f"cannot read {argument[1:]}: {reason}") from None
+    if any(line.startswith("@") for line in lines):
+        raise UserError(f"{argument[1:]}: a file of arguments cannot name another one")
+    return [line for line in lines if line.strip()]
+
+
 def parse(arguments: list[str]) -> tuple[str, dict[str, Any]]:
     """Arguments to (run, the settings given on the command line). Raises UserError."""
-    try:
-        given = vars(_parser().parse_args(arguments))
-    except OSError as error:  # an @FILE that is not there
-        raise UserError(f"cannot read {error.filename}: {error.strerror}") from error
+    arguments = [a for given in arguments for a in _from_file(given)]
+    if any("\0" in argument for argument in arguments):
+        raise UserError("an argument holds a NUL character")
+    given = vars(_parser().parse_args(arguments))
     run = given.pop("run")
     if run not in RUNS:
         raise UserError(f"--run {run}: there is {', '.join(RUNS)}")
@@ -244,7 +256,7 @@ def record(settings: Settings) -> dict[str, Any]:
         value = getattr(settings, f.name)
         if f.metadata["record"]:
             kept[f.name] = str(value) if isinstance(value, Levels) else value
-    if kept["vgg_weights"] not in ("auto", "imagenet", "random", "none"):
+    if kept["vgg_weights"] not in VGG_RECORDED:
         kept["vgg_weights"] = "file"
     return kept
 
@@ -256,7 +268,14 @@ def from_record(kept: dict[str, Any]) -> dict[str, Any]:
     for name, value in kept.items():
         if name not in by_name or not by_name[name].metadata["record"]:
             raise UserError(f"the checkpoint has a setting {name!r} that this version lacks")
-        if value is not None and not isinstance(by_name[name].default, bool):
+        default = by_name[name].default
+        if name == "vgg_weights" and value not in VGG_RECORDED:
+            # A path in it would be opened: a checkpoint must not name files on this machine.
+            raise UserError(f"the checkpoint's {name} is none of {', '.join(VGG_RECORDED)}")
+        if isinstance(default, bool) or value is None:
+            if type(value) is not type(default):
+                raise UserError(f"the checkpoint's {name} is {value!r}")
+        else:
             try:
                 value = by_name[name].metadata["parse"](str(value))
             except ValueError as error:

@@ -192,7 +192,7 @@ def _begin(path: Path, shape: tuple[int, ...]) -> None:
 
 def _make(task: Task) -> tuple[np.ndarray, np.ndarray, float]:
     """One slice's realisations: int16 (realisations, 2, rows, columns), scales, share floored."""
-    hu = np.load(task.path, mmap_mode="r")[task.row]
+    hu = np.load(task.path, mmap_mode="r", allow_pickle=False)[task.row]
     stored = np.empty((task.realisations, 2, *hu.shape), "<i2")
     hu_per_unit = np.empty((task.realisations, 2), np.float32)
     scanner, lowest = task.noise.scanner, task.noise.dose.low

@@ -109,7 +109,9 @@ def place_of(store: Store, i: int) -> tuple[Path, int, tuple[float, float]]:
 
 def _estimate(task) -> Estimate:
     path, row, spacing_mm, scanner, noise_hu = task
-    return matching.estimate(np.load(path, mmap_mode="r")[row], spacing_mm, scanner, noise_hu)
+    return matching.estimate(
+        np.load(path, mmap_mode="r", allow_pickle=False)[row], spacing_mm, scanner, noise_hu
+    )
 
 
 def summary(matched: Sequence) -> dict:

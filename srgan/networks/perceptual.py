@@ -10,9 +10,11 @@ import numpy as np
 from keras import layers, ops
 
 from srgan.errors import UserError
+from srgan.networks import hdf5
 from srgan.networks.vgg_file import VggWeights
 
 LAYERS = {"vgg54": "block5_conv4", "vgg22": "block2_conv2"}  # after their ReLU
+MOST_BYTES = 256 << 20  # VGG19 without top: 80 MB
 IMAGENET_SCALE = 1 / 12.75  # Ledig et al. 2017, section 3.2
 
 
@@ -33,6 +35,7 @@ def build(content_loss: str, weights: VggWeights, sample: np.ndarray, seed: int)
     vgg = keras.applications.VGG19(include_top=False, weights=None, input_shape=(None, None, 3))
     if weights.path is not None:
         try:
+            hdf5.check(weights.path, MOST_BYTES)
             vgg.load_weights(weights.path)
         except Exception as error:  # h5py and Keras raise many kinds for a wrong file
             raise UserError(

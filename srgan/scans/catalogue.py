@@ -1,6 +1,7 @@
 """What a folder holds, from headers alone: scans, and every other file with its reason."""
 
 import csv
+import io
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -8,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from srgan.errors import Skip, UserError, one_line
+from srgan.errors import Skip, UserError, one_line, visible
+from srgan.files import read_bounded
 from srgan.scans import dicom, metaimage, series
-from srgan.scans.scan import Catalogue, Scan, Skipped
+from srgan.scans.scan import MAX_ID, Catalogue, Scan, Skipped, tidy_id
 
 HEADERS = (".mhd", ".mha")
 DATA = (".raw", ".zraw")
@@ -167,7 +169,7 @@ def _scan_of_volume(
     header: metaimage.Header, patients: dict[str, str], uids: dict[str, str]
 ) -> Scan:
     """A volume's patient: the table's, else that of the DICOM series with its UID, else the UID."""
-    uid = one_line(header.path.stem)
+    uid = tidy_id(header.path.stem) or "_"
     return metaimage.scan_of(header, uid, patients.get(uid) or uids.get(uid) or uid)
 
 
@@ -196,9 +198,9 @@ def _one_scan_a_series(scans: list[Scan]) -> tuple[list[Scan], list[Skipped]]:
 def read_patients_csv(path: Path) -> dict[str, str]:
     """Read columns series_uid, patient_id to a dict; raises UserError where it cannot be used."""
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file, strict=True))
-            names = set(rows[0]) if rows else set()
+        file = io.StringIO(read_bounded(path).decode("utf-8-sig"), newline="")
+        rows = list(csv.DictReader(file, strict=True))
+        names = set(rows[0]) if rows else set()
     except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is no CSV in UTF-8"
         raise UserError(f"--patients {path} cannot be read: {reason}") from None
@@ -206,9 +208,11 @@ def read_patients_csv(path: Path) -> dict[str, str]:
         raise UserError(f"--patients {path} needs a line `series_uid,patient_id` and rows below it")
     patients: dict[str, str] = {}
     for line, row in enumerate(rows, 2):
-        uid, patient = ((row[name] or "").strip() for name in ("series_uid", "patient_id"))
+        uid, patient = (tidy_id(row[name] or "") for name in ("series_uid", "patient_id"))
         if not uid or not patient:
             raise UserError(f"--patients {path}, row {line}: series_uid or patient_id is empty")
+        if max(len(uid), len(patient)) > MAX_ID:
+            raise UserError(f"--patients {path}, row {line}: longer than {MAX_ID} characters")
         if patients.setdefault(uid, patient) != patient:
             raise UserError(f"--patients {path}, row {line}: series {uid} has two patients")
     return patients
@@ -237,5 +241,5 @@ def write_skipped_csv(path: Path, skipped: Iterable[Skipped]) -> None:
 
 def harmless(value: object) -> str:
     """Text for a cell: on one line, and with ' before what a spreadsheet would run."""
-    text = "".join(c if c.isprintable() or c == " " else repr(c)[1:-1] for c in str(value))
+    text = visible(value)
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\\")) else text

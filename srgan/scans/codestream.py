@@ -69,10 +69,8 @@ def decode(
     except (struct.error, IndexError):
         raise CUT from None
     _check_frame(frame, rows, columns, bits_stored, signed)
-    # pydicom decodes RLE in Python; the other decoders are not to be trusted with damaged frames.
-    run = run_decoder if syntax == RLE else isolated.decode
     options = {"syntax": syntax, "bits_stored": bits_stored, "signed": signed}
-    return run(stream, rows=rows, columns=columns, **options)
+    return isolated.decode(stream, rows=rows, columns=columns, **options)
 
 
 def _check_frame(frame: Frame, rows: int, columns: int, bits_stored: int, signed: bool) -> None:

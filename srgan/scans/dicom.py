@@ -25,7 +25,7 @@ from srgan.scans.elements import (
     text,
     unsigned,
 )
-from srgan.scans.scan import Scan
+from srgan.scans.scan import MAX_ID, Scan, tidy_id
 from srgan.scans.stored import Stored, read_stored, read_values, values_to_hu
 
 CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
@@ -36,6 +36,7 @@ LOCALIZERS = {"LOCALIZER", "SCOUT", "TOPOGRAM"}
 
 MAX_SIDE = 4096
 MAX_POSITION_MM = 1e5  # from the origin; also refuses what is not a number
+MAX_SPACING_MM = 100.0
 MAX_ANGLE = 20.0  # degrees between the slice normal and z
 MAX_GANTRY_TILT = 30.0  # what a gantry can do; GantryDetectorTilt may explain an angle up to it
 
@@ -47,7 +48,7 @@ class Header:
     path: Path
     series_uid: str
     uid: str  # SOPInstanceUID
-    patient_id: str  # stripped; may be empty
+    patient_id: str  # tidy; may be empty
     instance: int
     rows: int
     columns: int
@@ -116,7 +117,9 @@ def _read(path: Path, take: Callable[[Dataset, BinaryIO, Header], Any], whole: b
     except Skip:
         raise
     except OSError as error:
-        raise Skip("cannot be read", error.strerror or type(error).__name__) from None
+        # pydicom raises some of its own, which have no number.
+        reason = "cannot be read" if error.errno else "damaged header"
+        raise Skip(reason, error.strerror or type(error).__name__) from None
     except RecursionError:
         raise Skip("damaged header", "sequences nested too deep") from None
     except Exception as error:
@@ -135,14 +138,16 @@ def _header(path: Path, dataset: Dataset, meta: Dataset, source, place) -> Heade
     position = numbers(dataset, "ImagePositionPatient")
     if len(position) != 3 or not all(abs(v) < MAX_POSITION_MM for v in position):
         raise Skip("no position", "ImagePositionPatient is missing or not three numbers in reach")
-    series = text(dataset, "SeriesInstanceUID")
+    series, patient = tidy_id(text(dataset, "SeriesInstanceUID")), tidy_id(_patient(dataset))
     if not series:
         raise Skip("no series", "SeriesInstanceUID is missing")
+    if max(len(series), len(patient)) > MAX_ID:
+        raise Skip("damaged header", f"an id of more than {MAX_ID} characters")
     return Header(
         path=path,
         series_uid=intern(series),
         uid=text(dataset, "SOPInstanceUID"),
-        patient_id=intern(_patient(dataset)),
+        patient_id=intern(patient),
         instance=int(number(dataset, "InstanceNumber") or 0),
         rows=rows,
         columns=columns,
@@ -207,16 +212,16 @@ def _spacing(dataset: Dataset) -> tuple[float, float]:
     values = numbers(dataset, "PixelSpacing")
     if not values:
         raise Skip("no pixel spacing", "PixelSpacing is missing")
-    if len(values) != 2 or not all(math.isfinite(v) and v > 0 for v in values):
-        raise Skip("no pixel spacing", "PixelSpacing is not two positive numbers")
+    if len(values) != 2 or not all(0 < v < MAX_SPACING_MM for v in values):
+        detail = f"PixelSpacing is not two numbers from 0 to {MAX_SPACING_MM:g} mm"
+        raise Skip("no pixel spacing", detail)
     return values[0], values[1]
 
 
 def _patient(dataset: Dataset) -> str:
-    """PatientID in its character set, stripped; empty where it is missing."""
+    """PatientID in its character set; empty where it is missing."""
     try:
         value = dataset.get("PatientID") or ""
     except Exception:  # an unknown character set must not cost the patient
         return text(dataset, "PatientID")
-    value = value if isinstance(value, str) else "\\".join(map(str, value))
-    return value.strip(" \0\t\r\n")
+    return value if isinstance(value, str) else "\\".join(map(str, value))

@@ -24,6 +24,10 @@ EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 DEFLATED = "1.2.840.10008.1.2.1.99"
 EXPLICIT_BIG = "1.2.840.10008.1.2.2"
 UNCOMPRESSED = {IMPLICIT_LITTLE, EXPLICIT_LITTLE, DEFLATED, EXPLICIT_BIG}
+MAX_FILE = 256 << 20  # bytes; a slice of 4096 x 4096 is 32 MiB
+MAX_HEADER = 64 << 20  # bytes read of it, private elements included
+MAX_READS = 100_000  # of the file, two or three an element: half a second
+MAX_VALUE = 64 << 10  # bytes of an element in TAGS
 MAX_INFLATED = 64 << 20  # bytes of a deflated data set; one slice of 4096 x 4096 is 32 MiB
 
 UNDEFINED = 0xFFFFFFFF
@@ -62,6 +66,7 @@ TAGS = {
     "RescaleSlope": 0x00281053,
     "RescaleType": 0x00281054,
 }
+KNOWN = frozenset(TAGS.values())
 META_TAGS = {"TransferSyntaxUID": 0x00020010, "ImplementationClassUID": 0x00020012}
 
 
@@ -80,6 +85,8 @@ def parse(file: BinaryIO, whole: bool = False):
         file.seek(0)
     if file.tell() == size:
         raise Skip("truncated", "nothing after the preamble")
+    if size > MAX_FILE:
+        raise Skip("too large", f"more than {MAX_FILE >> 20} MiB in one file")
     meta, _ = _elements(file, size, False, True, AFTER_META, META_TAGS)
     syntax = text(meta, "TransferSyntaxUID")
     implicit = syntax == IMPLICIT_LITTLE
@@ -109,11 +116,29 @@ def _elements(source, size: int, implicit: bool, little: bool, until: int, tags:
         # Asked before the value is read: a length that lies must not become an allocation.
         if length != UNDEFINED and length > size - source.tell():
             raise Skip("truncated", "the file ends in its header")
+        if tag in KNOWN and length != UNDEFINED and length > MAX_VALUE:
+            raise Skip("damaged header", f"an element of {length} bytes")
         return False
 
     wanted = None if tags is None else list(tags.values())
-    dataset = read_dataset(source, implicit, little, stop_when=stop, specific_tags=wanted)
+    metered = _Metered(source)
+    dataset = read_dataset(metered, implicit, little, stop_when=stop, specific_tags=wanted)
     return dataset, place
+
+
+class _Metered:
+    """A file that a header can ask only so much of: nested elements come by no other check."""
+
+    def __init__(self, file: BinaryIO):
+        self.file, self.tell, self.seek = file, file.tell, file.seek
+        self.reads = self.bytes = 0
+
+    def read(self, length: int) -> bytes:
+        self.reads += 1
+        self.bytes += length
+        if self.reads > MAX_READS or self.bytes > MAX_HEADER:
+            raise Skip("too large", "more in the header than one slice has")
+        return self.file.read(length)
 
 
 def _inflate(file: BinaryIO) -> tuple[BytesIO, int]:

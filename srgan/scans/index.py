@@ -151,7 +151,7 @@ def write_table(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]
 def write_index(part: Path, records, prints: dict, found: int, skipped: int, synthetic) -> None:
     arrays = {}
     for path in sorted(part.glob("*.npy")):
-        shape = np.load(path, mmap_mode="r").shape
+        shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
         arrays[path.name] = {"shape": shape, "dtype": "int16", "bytes": path.stat().st_size}
     tables = {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in part.glob("*.csv")}
     index = {

@@ -1,4 +1,4 @@
-"""Decoders written in C, in a process of their own.
+"""Decoders in a process of their own.
 
 On a damaged frame they crash, hang, ask for any amount of memory, or write to the terminal. Here
 each of these costs one slice: the process is ended and the next frame gets a new one.
@@ -17,8 +17,9 @@ import numpy as np
 
 from srgan.errors import Skip
 
-TIME_LIMIT_S = 30.0  # for one frame; a slice of 512 x 512 takes a twentieth of a second
-MEMORY_LIMIT = 4 << 30  # bytes of address space
+TIME_LIMIT_S = 30.0  # for one frame and the start of the process, on however busy a machine
+CPU_LIMIT_S = 1.0  # of the processor, and as much for each megapixel; JPEG 2000 takes 0.25 a one
+MEMORY_LIMIT = 1 << 30  # bytes of address space; JPEG 2000 of 4096 x 4096 takes 680 MiB
 REPLY = struct.Struct("<?L")  # decoded or not, bytes that follow
 MAX_MESSAGE = 200
 START = (
@@ -109,13 +110,23 @@ def serve() -> None:
     while line := source.readline():
         request = json.loads(line)
         stream = source.read(request.pop("length"))
+        _limit_cpu(CPU_LIMIT_S * (1 + request["rows"] * request["columns"] / 1e6))
         try:
             reply = codestream.run_decoder(stream, **request).tobytes()
             sink.write(REPLY.pack(True, len(reply)) + reply)
         except Skip as skip:
             reply = skip.detail.encode()[:MAX_MESSAGE]
             sink.write(REPLY.pack(False, len(reply)) + reply)
+        _limit_cpu(0)
         sink.flush()
+
+
+def _limit_cpu(seconds: float) -> None:
+    """SIGPROF ends the process after so much time of the processor; 0: no limit any more."""
+    import signal
+
+    if hasattr(signal, "setitimer"):  # not on Windows
+        signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 def _limit_memory() -> None:

@@ -1,31 +1,30 @@
-"""MetaImage (.mhd with .raw or .zraw, .mha): a header check of our own, and slices as int16 HU.
+"""MetaImage (.mhd with .raw or .zraw, .mha): its header, and slices as int16 HU.
 
-SimpleITK reads the needed slices of uncompressed data. What it would take without an error (a file
-elsewhere, sizes that disagree, a compressed stream that is cut) is refused before it is asked.
+No library reads these files: one that reads the header again could find another data file in it
+than the one that was checked here.
 """
 
 import contextlib
 import math
 import os
-import warnings
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
 from srgan.errors import Skip
 from srgan.hounsfield import AIR_HU
 from srgan.scans.dicom import OWN_MODEL
 from srgan.scans.scan import Scan, Slice
 
-sitk.ProcessObject.SetGlobalWarningDisplay(False)
-
 MAX_HEADER = 64 << 10  # bytes
 MAX_SIDE = 4096
 MAX_VOXELS = 1 << 30  # 4096 slices of 512 x 512
+MAX_INFLATED = 640 << 20  # bytes; compressed voxels are held in memory: 1280 slices of 512 x 512
+MAX_SPACING_MM = 100.0
+MAX_ORIGIN_MM = 1e5
 MAX_ANGLE = 20.0  # degrees between the slice normal and z
 MIN_SPAN = 100  # a slice whose values span less is not HU
 CHUNK = 1 << 20
@@ -66,13 +65,10 @@ def read_header(path: Path) -> Header:
     """
     path = Path(path)
     try:
-        str(path).encode()
         with open(path, "rb") as file:
             start = file.read(MAX_HEADER)
     except OSError as error:
         raise Skip("cannot be read", error.strerror or type(error).__name__) from None
-    except UnicodeEncodeError:  # SimpleITK ends the whole program over such a name
-        raise Skip("cannot be read", "the file's name or folder is not UTF-8") from None
     fields, end = parse_fields(start)
     if fields.get("Comment", "").lower().startswith(OWN_MODEL):
         raise Skip("output of this program")
@@ -83,8 +79,9 @@ def read_header(path: Path) -> Header:
     if max(size) > MAX_SIDE or math.prod(size) > MAX_VOXELS:
         raise Skip("too large", "DimSize asks for more than this program reads")
     spacing = _numbers(fields, "ElementSpacing", 3)
-    if not all(math.isfinite(s) and s > 0 for s in spacing):
-        raise Skip("no pixel spacing", "ElementSpacing is not three positive finite numbers")
+    if not all(0 < s < MAX_SPACING_MM for s in spacing):
+        detail = f"ElementSpacing is not three numbers from 0 to {MAX_SPACING_MM:g} mm"
+        raise Skip("no pixel spacing", detail)
     data_path, offset = _data_file(path, fields, end)
     header = Header(
         path=path,
@@ -170,10 +167,12 @@ def _first_z(fields: dict[str, str]) -> float:
     """Check that slices are axial; the first slice's place along the slice axis, in mm."""
     matrix = next((n for n in ("TransformMatrix", "Rotation", "Orientation") if n in fields), "")
     values = _numbers(fields, matrix, 9, IDENTITY)
+    if not all(abs(v) < 2 for v in values):
+        raise Skip("not known to be axial", "TransformMatrix is no orientation")
     across, down, along = np.array(values, float).reshape(3, 3)
     normal = np.cross(across, down)
     length = np.linalg.norm(normal)
-    if not np.isfinite(values).all() or abs(length - 1) > 0.05 or np.linalg.norm(along) < 0.5:
+    if abs(length - 1) > 0.05 or np.linalg.norm(along) < 0.5:
         raise Skip("not known to be axial", "TransformMatrix is no orientation")
     anatomy = fields.get("AnatomicalOrientation", "RAI").upper()
     if not matrix and (len(anatomy) != 3 or anatomy[2] not in "IS"):
@@ -181,8 +180,8 @@ def _first_z(fields: dict[str, str]) -> float:
     if abs(normal[2]) / length < math.cos(math.radians(MAX_ANGLE)):
         raise Skip("not axial", "the slice normal by TransformMatrix is not along z")
     name = next((n for n in ("Offset", "Position", "Origin") if n in fields), "Offset")
-    first = float(np.dot(along, _numbers(fields, name, 3, "0 0 0")))
-    return first if math.isfinite(first) else 0.0
+    origin = _numbers(fields, name, 3, "0 0 0")
+    return float(np.dot(along, origin)) if all(abs(v) < MAX_ORIGIN_MM for v in origin) else 0.0
 
 
 def _data_file(path: Path, fields: dict[str, str], end: int) -> tuple[Path, int]:
@@ -192,7 +191,7 @@ def _data_file(path: Path, fields: dict[str, str], end: int) -> tuple[Path, int]
     """
     name = fields["ElementDataFile"]
     before = fields.get("HeaderSize", "0")
-    if not before.isdigit() or len(before) > 12:
+    if not before.isdecimal() or not before.isascii() or len(before) > 12:
         raise Skip("damaged header", "HeaderSize is not a number of bytes")
     if name.upper() == "LOCAL":
         if int(before):
@@ -207,14 +206,20 @@ def _data_file(path: Path, fields: dict[str, str], end: int) -> tuple[Path, int]
 
 
 def _check_data_size(header: Header, fields: dict[str, str]) -> None:
-    """The data file is there, regular, and as long as the header says."""
+    """The data file is there, regular, in the header's folder, and as long as the header says."""
     try:
         if not header.data_path.is_file():
             raise Skip("data file is missing", header.data_path.name)
         size = os.path.getsize(header.data_path) - header.offset
-    except (OSError, ValueError):
+        # Both may be links to a pair that lies elsewhere; the data alone may not.
+        folders = header.path.parent.resolve(), header.path.resolve().parent
+        if header.data_path.resolve().parent not in folders:
+            raise Skip("data file outside the folder", "the data file is a link that leaves it")
+    except (OSError, ValueError, RuntimeError):  # RuntimeError: a loop of links
         raise Skip("data file is missing", "it cannot be looked up") from None
     if header.compressed:
+        if header.nbytes > MAX_INFLATED:
+            raise Skip("too large", f"compressed, of more than {MAX_INFLATED >> 20} MiB")
         if header.offset and header.data_path != header.path:
             raise Skip("damaged header", "HeaderSize with compressed data")
         if fields.get("CompressedDataSize", str(size)) != str(size):
@@ -256,14 +261,15 @@ def reader(scan: Scan) -> Callable[[int], np.ndarray]:
             raise Skip("changed", "the file is not the one that was catalogued")
         volume = inflate(opened) if opened.compressed else None
         if opened.dtype[1] == "f":
-            _check_finite(_planes(opened) if volume is None else volume)
+            planes = (_plane(opened, i) for i in range(opened.size[2]))
+            _check_finite(planes if volume is None else volume)
         header = opened
 
     def read(index: int) -> np.ndarray:
         if header is None:
             open_volume()
         at = scan.slices[index].index
-        return values_to_hu(_extract(header, at) if volume is None else volume[at])
+        return values_to_hu(_plane(header, at) if volume is None else volume[at])
 
     return read
 
@@ -303,34 +309,18 @@ def _check_finite(planes: Iterable[np.ndarray]) -> None:
         raise Skip("not HU", "voxels that are not numbers")
 
 
-def _planes(header: Header) -> Iterator[np.ndarray]:
-    """The slices of uncompressed data one after the other, flat."""
+def _plane(header: Header, index: int) -> np.ndarray:
+    """One slice of uncompressed data: (rows, columns) in the voxels' own type."""
+    columns, rows, _ = header.size
+    count = rows * columns
+    at = header.offset + index * count * np.dtype(header.dtype).itemsize
     try:
-        with open(header.data_path, "rb") as file:
-            file.seek(header.offset)
-            for _ in range(header.size[2]):
-                yield np.fromfile(file, header.dtype, header.size[0] * header.size[1])
+        values = np.fromfile(header.data_path, header.dtype, count, offset=at)
     except OSError as error:
         raise Skip("cannot be read", error.strerror or type(error).__name__) from None
-
-
-def _extract(header: Header, index: int) -> np.ndarray:
-    """One slice of uncompressed data by SimpleITK: (rows, columns) in the voxels' own type."""
-    columns, rows, _ = header.size
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            source = sitk.ImageFileReader()
-            source.SetImageIO("MetaImageIO")
-            source.SetFileName(str(header.path))
-            source.SetExtractIndex((0, 0, index))
-            source.SetExtractSize((columns, rows, 1))
-            image = sitk.GetArrayFromImage(source.Execute())
-    except Exception as error:
-        raise Skip("cannot be read", f"MetaImage: {type(error).__name__}") from None
-    if image.shape != (1, rows, columns) or image.dtype.kind not in "if":
-        raise Skip("cannot be read", f"MetaImage: read as {image.shape} of {image.dtype}")
-    return image[0]
+    if len(values) != count:
+        raise Skip("changed", "the data file became shorter")
+    return values.reshape(rows, columns)
 
 
 def values_to_hu(values: np.ndarray) -> np.ndarray:

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from srgan.errors import visible
+
+MAX_ID = 1024  # characters of a patient's id or a series UID; DICOM allows 64
+
 
 @dataclass(frozen=True, slots=True)
 class Slice:
@@ -49,3 +53,8 @@ class Catalogue:
     scans: tuple[Scan, ...]
     skipped: tuple[Skipped, ...]
     found: int
+
+
+def tidy_id(text: str) -> str:
+    """An id as it is compared, kept and shown: stripped, control characters as escapes."""
+    return visible(text.strip(" \0\t\r\n"))

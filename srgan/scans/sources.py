@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from srgan import lock
-from srgan.files import told
+from srgan.files import read_bounded, told
 from srgan.scans import catalogue, synthetic
 from srgan.scans.scan import Catalogue
 from srgan.settings import Settings
@@ -104,7 +104,7 @@ def fingerprint(source: Source, settings: Settings, version: int) -> dict:
     """
     digest = hashlib.sha256(f"{version} {source.synthetic}".encode())
     for table in (settings.split, settings.patients):
-        content = b"" if table is None else table.read_bytes()
+        content = b"" if table is None else read_bounded(table)
         digest.update(b"%d:" % (-1 if table is None else len(content)) + content)
     n_files = n_bytes = 0
     for name, status in sorted(_walk(source), key=lambda item: item[0]):

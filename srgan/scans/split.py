@@ -5,12 +5,14 @@ Everything here depends on patient ids, series UIDs and counts alone, never on f
 
 import csv
 import hashlib
+import io
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from pathlib import Path
 
 from srgan.errors import UserError, one_line
-from srgan.scans.scan import Scan
+from srgan.files import read_bounded
+from srgan.scans.scan import MAX_ID, Scan, tidy_id
 
 ROLES = ("train", "validation", "test")
 TOTAL = 5335  # slices in all: 3,335 to train on, 2,000 held out
@@ -47,23 +49,23 @@ def read_split_csv(path: Path) -> dict[str, str]:
     """
     roles: dict[str, str] = {}
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            table = csv.DictReader(file, strict=True)
-            names = [(name or "").strip() for name in table.fieldnames or ()]
-            table.fieldnames = names
-            for column in ("patient_id", "role"):
-                if column not in names:
-                    raise UserError(f"--split {path}: there is no column {column}")
-            for row in table:
-                patient, role = _split_row(row, f"--split {path}, line {table.line_num}")
-                if roles.setdefault(patient, role) != role:
-                    raise UserError(
-                        f"--split {path}: overlap: patient {patient} is in {roles[patient]} "
-                        f"and in {role}; one patient has one role"
-                    )
+        file = io.StringIO(read_bounded(path).decode("utf-8-sig"), newline="")
+        table = csv.DictReader(file, strict=True)
+        names = [(name or "").strip() for name in table.fieldnames or ()]
+        table.fieldnames = names
+        for column in ("patient_id", "role"):
+            if column not in names:
+                raise UserError(f"--split {path}: there is no column {column}")
+        for row in table:
+            patient, role = _split_row(row, f"--split {path}, line {table.line_num}")
+            if roles.setdefault(patient, role) != role:
+                raise UserError(
+                    f"--split {path}: overlap: patient {patient} is in {roles[patient]} "
+                    f"and in {role}; one patient has one role"
+                )
     except OSError as error:
         raise UserError(f"--split {path}: {error.strerror or error}") from error
-    except (csv.Error, UnicodeDecodeError) as error:
+    except (csv.Error, ValueError) as error:
         raise UserError(f"--split {path}: not a CSV table in UTF-8 ({error})") from error
     if not roles:
         raise UserError(f"--split {path}: the table is empty")
@@ -71,10 +73,12 @@ def read_split_csv(path: Path) -> dict[str, str]:
 
 
 def _split_row(row: dict, where: str) -> tuple[str, str]:
-    patient = from_table((row["patient_id"] or "").strip())
+    patient = tidy_id(from_table((row["patient_id"] or "").strip()))
     role = (row["role"] or "").strip().lower()
     if not patient:
         raise UserError(f"{where}: patient_id is empty")
+    if len(patient) > MAX_ID:
+        raise UserError(f"{where}: patient_id is longer than {MAX_ID} characters")
     if role not in ROLES:
         raise UserError(f"{where}: role {one_line(role)!r} is none of {', '.join(ROLES)}")
     return patient, role

@@ -1,0 +1,247 @@
+"""Files that were made to harm: they cost a Skip, never memory, time, or a file elsewhere."""
+
+import os
+import resource
+import struct
+import time
+import zlib
+
+import numpy as np
+import pytest
+from pydicom.uid import JPEG2000Lossless, RLELossless
+
+from srgan.errors import Skip, UserError, visible
+from srgan.scans import catalogue, dicom, elements, isolated, metaimage, split, store
+from srgan.scans.scan import MAX_ID
+from srgan.settings import Settings
+from tests.scans import made_dicom, test_metaimage
+from tests.scans.made_dicom import stored_values
+from tests.scans.test_dicom import compressed
+
+volume = test_metaimage.volume
+
+
+def skipped(read, *arguments) -> Skip:
+    """The Skip that a reader raises, within a second of work and 100 MB."""
+    start, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(Skip) as caught:
+        read(*arguments)
+    assert time.process_time() - start < 1
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+    return caught.value
+
+
+# ---- MetaImage ----
+
+
+def test_a_data_file_that_is_a_link_out_of_the_folder_is_not_used(tmp_path):
+    (tmp_path / "in").mkdir()
+    path = test_metaimage.write(tmp_path / "in")
+    outside = tmp_path / "outside.raw"
+    path.with_suffix(".raw").rename(outside)
+    path.with_suffix(".raw").symlink_to(outside)
+    assert skipped(metaimage.read_header, path).reason == "data file outside the folder"
+    found = catalogue.find(tmp_path / "in")
+    assert found.found == len(found.skipped) == 2
+
+
+def test_links_to_a_pair_that_lies_together_are_followed(tmp_path):
+    for folder in ("there", "here"):
+        (tmp_path / folder).mkdir()
+    there = test_metaimage.write(tmp_path / "there")
+    for path in (there, there.with_suffix(".raw")):
+        (tmp_path / "here" / path.name).symlink_to(path)
+    np.testing.assert_array_equal(test_metaimage.read(tmp_path / "here" / there.name), volume())
+
+
+def test_a_loop_of_links_and_a_pipe_as_data_file_end(tmp_path):
+    path = test_metaimage.write(tmp_path)
+    data = path.with_suffix(".raw")
+    for make in (lambda: data.symlink_to(data), lambda: os.mkfifo(data)):
+        data.unlink()
+        make()
+        assert skipped(metaimage.read_header, path).reason == "data file is missing"
+
+
+@pytest.mark.parametrize(
+    "name", ["scan.raw\0", "/dev/zero", "/dev/stdin", "LIST\n/etc/passwd", "%05d.raw", "~/x.raw"]
+)
+def test_a_name_of_a_data_file_that_is_no_plain_name(tmp_path, name):
+    path = test_metaimage.write(tmp_path, data_file=name)
+    assert skipped(metaimage.read_header, path).reason.startswith(("data file o", "data in s"))
+
+
+def test_a_second_data_file_behind_a_long_line_is_never_opened(tmp_path):
+    """MetaIO reads lines of 500 characters: it would find another ElementDataFile than we do."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "secret.raw").write_bytes(volume()[::-1].tobytes())
+    hidden = "x" * 499 + "ElementDataFile = ../secret.raw"
+    path = test_metaimage.write(tmp_path / "in", Comment=hidden)
+    np.testing.assert_array_equal(test_metaimage.read(path), volume())
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("HeaderSize", "²", "damaged header"),
+        ("HeaderSize", "9" * 12, "damaged pixel data"),
+        ("DimSize", "²" * 3, "damaged header"),
+        ("ElementSpacing", "1e300 1 1", "no pixel spacing"),
+        ("TransformMatrix", "1e300 0 0 0 1e-300 0 0 0 1", "not known to be axial"),
+        ("ElementNumberOfChannels", "1e9", "more than one sample per pixel"),
+    ],
+)
+def test_numbers_that_were_made_up(tmp_path, field, value, reason):
+    path = test_metaimage.write(tmp_path, **{field: value})
+    assert skipped(metaimage.read_header, path).reason == reason
+
+
+def test_a_compressed_volume_of_many_gigabytes_is_refused_before_it_is_inflated(tmp_path):
+    changes = {"DimSize": "4096 4096 64", "ElementType": "MET_DOUBLE"}  # 8 GB, as it says
+    path = test_metaimage.packed(tmp_path, zlib.compress(bytes(1 << 20)), **changes)
+    assert skipped(metaimage.read_header, path).reason == "too large"
+
+
+# ---- DICOM ----
+
+
+def element(tag: int, vr: bytes, value: bytes = b"", length: int | None = None) -> bytes:
+    """One element of four bytes of length, explicit and little-endian."""
+    length = len(value) if length is None else length
+    return struct.pack("<HH2s2xL", tag >> 16, tag & 0xFFFF, vr, length) + value
+
+
+def with_private(tmp_path, content: bytes):
+    """A good slice with elements of others before its pixel data."""
+    path = made_dicom.write(tmp_path / "a.dcm")
+    data = path.read_bytes()
+    at = data.index(b"\xe0\x7f\x10\x00OW")
+    path.write_bytes(data[:at] + content + data[at:])
+    return path
+
+
+def test_a_few_private_elements_are_no_matter(tmp_path):
+    path = with_private(tmp_path, element(0x00291010, b"OB", bytes(1 << 20)))
+    np.testing.assert_array_equal(dicom.read_slice(path)[1], stored_values())
+
+
+def test_millions_of_nested_elements_stop_at_a_bound(tmp_path):
+    nested = struct.pack("<HH2sH", 0x0029, 0x1011, b"LO", 0) * 1_000_000
+    item = struct.pack("<HHL", 0xFFFE, 0xE000, len(nested)) + nested
+    end = struct.pack("<HHL", 0xFFFE, 0xE0DD, 0)
+    sequence = element(0x00291010, b"SQ", item + end, elements.UNDEFINED)
+    assert skipped(dicom.read_header, with_private(tmp_path, sequence)).reason == "too large"
+
+
+def test_a_nested_length_of_gigabytes_and_an_endless_value_stop_at_a_bound(tmp_path):
+    lying = struct.pack("<HHL", 0xFFFE, 0xE000, 100)
+    lying += element(0x00291011, b"OB", b"short", 0xFFFFFFF0)
+    for vr, value in ((b"SQ", lying), (b"UN", bytes(80 << 20))):
+        path = with_private(tmp_path, element(0x00291010, vr, value, elements.UNDEFINED))
+        assert skipped(dicom.read_header, path).reason in ("too large", "damaged header")
+
+
+def test_an_id_or_an_element_of_any_length_is_refused(tmp_path):
+    long = element(0x0018A001, b"SQ", bytes(elements.MAX_VALUE + 2))
+    assert skipped(dicom.read_header, with_private(tmp_path, long)).reason == "damaged header"
+    for name in ("PatientID", "SeriesInstanceUID"):
+        path = made_dicom.write(tmp_path / "b.dcm", **{name: "1" * (MAX_ID + 1)})
+        assert skipped(dicom.read_header, path).reason == "damaged header"
+
+
+def test_a_file_of_gigabytes_is_no_slice(tmp_path):
+    path = made_dicom.write(tmp_path / "a.dcm")
+    with open(path, "r+b") as file:
+        file.truncate(elements.MAX_FILE + 1)
+    assert skipped(dicom.read_header, path).reason == "too large"
+
+
+# ---- decoders ----
+
+INSTEAD = (
+    "import sys; sys.path.insert(0, sys.argv[1]);"
+    "from srgan.scans import codestream, isolated as i; codestream.run_decoder = {}; i.serve()"
+)
+
+
+@pytest.fixture
+def _fresh():
+    isolated.stop()
+    yield
+    isolated.stop()
+
+
+@pytest.mark.usefixtures("_fresh")
+@pytest.mark.parametrize("syntax", [JPEG2000Lossless, RLELossless])
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [("lambda *a, **k: [0 for i in iter(int, 1)]", "-27"), ("lambda *a, **k: bytes(2 << 30)", "1")],
+)
+def test_a_decoder_that_spins_or_takes_all_memory_costs_one_slice(
+    tmp_path, monkeypatch, syntax, code, said
+):
+    path, _, _ = compressed(tmp_path, syntax)
+    monkeypatch.setattr(isolated, "START", INSTEAD.format(code))
+    start = time.monotonic()
+    with pytest.raises(Skip) as caught:
+        dicom.read_slice(path)
+    assert time.monotonic() - start < 15  # a second of the processor, which others use as well
+    assert caught.value.detail == f"the decoder ended with status {said}"
+
+
+# ---- ids and tables ----
+
+IDS = ["=cmd|' /C calc'!A0", "../../evil", "\x1b[2J\x07", "two\nlines\tx", "+1", "患者"]
+
+
+@pytest.mark.parametrize("patient", IDS)
+def test_a_patient_id_is_harmless_and_comes_back(tmp_path, patient, capfd):
+    for i in range(2):
+        values = stored_values(64, 64)
+        values[i] = i
+        made_dicom.write(
+            tmp_path / "data" / f"{i}.dcm", PatientID=patient, z=i, values=values,
+            SpecificCharacterSet="ISO_IR 192",
+        )  # fmt: skip
+    settings = Settings(data=tmp_path / "data", store_dir=tmp_path / "store")
+    made = store.open_or_build(settings, print)
+    assert set(made.patients.values()) == {visible(patient)}
+    for name in ("patients.csv", "split.csv", "skipped.csv"):
+        text = (made.folder / name).read_text("utf-8")
+        assert all(c.isprintable() or c in "\r\n" for c in text)
+        cells = [cell for line in text.splitlines() for cell in line.split(",")]
+        assert not any(cell.strip('"').startswith(("=", "+", "-", "@")) for cell in cells)
+    assert {p.parent for p in tmp_path.rglob("*evil*")} == set()
+    assert "\x1b" not in "".join(capfd.readouterr())
+    assert split.read_split_csv(made.folder / "split.csv") == {made.patients["P0001"]: "train"}
+
+
+@pytest.mark.parametrize("read", [split.read_split_csv, catalogue.read_patients_csv])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"patient_id,role,series_uid\n" + b"x" * 200_000 + b",train,1\n",
+        b"patient_id,role,series_uid\n" + b"x" * (MAX_ID + 1) + b",train,1\n",
+        b"patient_id,role,series_uid\n\xff\xfe,train,1\n",
+        b"\0" * 100,
+        b'patient_id,role,series_uid\n"open,train,1\n',
+        b"\n" * 1000,
+    ],
+    ids=range(6),
+)
+def test_a_table_that_was_made_to_harm_is_one_clear_line(tmp_path, read, content):
+    path = tmp_path / "table.csv"
+    path.write_bytes(content)
+    with pytest.raises(UserError) as error:
+        read(path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("read", [split.read_split_csv, catalogue.read_patients_csv])
+def test_a_table_is_a_regular_file_of_bounded_size(tmp_path, read):
+    os.mkfifo(tmp_path / "pipe")
+    with open(tmp_path / "large", "wb") as file:
+        file.truncate((64 << 20) + 1)
+    for name, said in (("pipe", "regular"), ("large", "MiB"), ("/dev/zero", "regular")):
+        with pytest.raises(UserError, match=said):
+            read(tmp_path / name)
