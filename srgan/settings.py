@@ -125,6 +125,10 @@ class Settings:
     checkpoint_dir: Path = _setting(
         Path("checkpoint"), Path, "checkpoints", JUDGED, record=False, resume=True
     )
+    compare: tuple[Path, ...] | None = _setting(
+        None, values.folders, "more checkpoint folders to judge beside the main one, A,B: at most "
+        f"{values.MOST_FOLDERS}", ("test",), record=False,
+    )  # fmt: skip
     report_dir: Path = _setting(
         Path("report"), Path, "table, csv, json, pictures", ("test",), record=False, resume=True
     )

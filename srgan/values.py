@@ -7,6 +7,9 @@ reason.
 import math
 import re
 from dataclasses import dataclass
+from pathlib import Path
+
+MOST_FOLDERS = 5  # each adds up to two rows, lines and pictures: more are no longer told apart
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,14 @@ def choice(*allowed):
         raise ValueError(f"{text!r} is none of {', '.join(map(str, allowed))}")
 
     return parse
+
+
+def folders(text: str) -> tuple[Path, ...]:
+    """`DIR` or `DIR,DIR`. Raises ValueError with a reason."""
+    parts = text.split(",")
+    if not all(parts) or len(parts) > MOST_FOLDERS:
+        raise ValueError(f"{text!r} is not one to {MOST_FOLDERS} folders DIR,DIR")
+    return tuple(map(Path, parts))
 
 
 def dose_levels(text: str) -> Levels:

@@ -1,6 +1,7 @@
 """What a study says in words and with what certainty: verdict lines, intervals and paired tests."""
 
 import textwrap
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 
 from srgan.evaluation import methods, statistics, verdict
@@ -52,6 +53,14 @@ def kind_of(method: str) -> str:
     return KIND_OF.get(method, "gan" if method.startswith("srgan") else "pixel")
 
 
+def _srresnet_of(method: str, methods: Collection[str]) -> str | None:
+    """What a network is held against: "srgan B" against "srresnet B", without one the main one."""
+    if kind_of(method) not in verdict.NETWORKS or method.startswith("srresnet"):
+        return None
+    own = "srresnet" + method.removeprefix("srgan")
+    return own if own in methods else "srresnet"
+
+
 def of(study: Study) -> Conclusions:
     """Verdict lines of each method, intervals over patients, and tests against AGAINST."""
     overall, by_patient = study.overall(), study.by_patient()
@@ -59,8 +68,7 @@ def of(study: Study) -> Conclusions:
     verdicts = {}
     for name, figures in overall.items():
         others = {"bicubic": overall.get("bicubic", {}), "normal_dose": normal_dose}
-        is_network = kind_of(name) in verdict.NETWORKS
-        srresnet = overall.get("srresnet") if is_network and name != "srresnet" else None
+        srresnet = overall.get(_srresnet_of(name, overall))
         verdicts[name] = verdict.lines(figures, kind_of(name), srresnet=srresnet, **others)
     networks = {n: v for n, v in verdicts.items() if kind_of(n) in verdict.NETWORKS}
     values = {

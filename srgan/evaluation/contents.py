@@ -13,7 +13,7 @@ from srgan.evaluation.levels import differing, levels_of
 from srgan.evaluation.methods import CLASSICAL, Method
 from srgan.evaluation.page import Judged, Page, Section
 from srgan.evaluation.plots import Line, Plot, box_plot, curve_plot
-from srgan.evaluation.report import About
+from srgan.evaluation.report import About, levels_told
 from srgan.evaluation.study import Study, StudySlice, truth_of
 from srgan.evaluation.tables import Cell, Column, Row, Table
 from srgan.evaluation.viewer import SHOWN, Map, Viewer
@@ -36,6 +36,8 @@ def page_of(
     found = conclusions.of(study)
     shown = [_viewer(*each, study, about, methods, slices, seed) for each in _chosen(study)]
     sections = [Section("Figures", _tables(study))]
+    if about.compared():
+        sections.append(Section("Checkpoints", (_checkpoints(about),)))
     if len(studies) > 1:
         sections.append(Section("Quality against dose", _against_level(studies)))
     sections += [
@@ -112,6 +114,25 @@ def _certainty(found: Conclusions) -> Table:
     notes = (f"No interval: {why}." if why else found.as_json()["interval"],)
     notes += (found.as_json()["test"], f"PSNR and SSIM: {IN_LUNG}.")
     return Table("With what certainty", columns, tuple(rows), notes)
+
+
+def _checkpoints(about: About) -> Table:
+    """How those that are compared were made."""
+    columns = ("step", "generator", "content loss", "VGG19 weights", "trained in", "scans")
+    rows = []
+    for letter, said in {"A": about.checkpoint, **about.compared()}.items():
+        made = (str(said[n]) for n in ("step", "generator", "content_loss", "vgg_weights"))
+        noise = Cell(
+            f"{said['degradation'].get('model')} noise", None, levels_told(said["degradation"])
+        )
+        scans = "SYNTHETIC" if said["synthetic"] else "real"
+        rows.append(Row(letter, (*made, noise, scans)))
+    notes = (
+        "Rows without a letter are A's, the main checkpoint's. All are judged on the same slices "
+        "with the same noise, of patients that none of them was trained or validated on.",
+    )
+    columns = tuple(map(Column, columns))
+    return Table("Checkpoints compared", columns, tuple(rows), notes, first="checkpoint")
 
 
 # ---- plots ----

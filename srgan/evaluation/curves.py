@@ -1,6 +1,7 @@
 """Quality against the noise level, where a test had several: a table and a picture."""
 
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,11 +32,23 @@ STYLES = {  # apart for the colour-blind, and in grey by line and marker
     "srresnet": {"color": "#0072b2", "linestyle": "-", "marker": "o"},
     "srgan": {"color": "#d55e00", "linestyle": "-.", "marker": "D"},
 }
-OTHER = {"color": "#cc79a7", "linestyle": "-", "marker": "P"}
+# Of other methods in their order, round and round: the three numbers have no common divisor.
+COLOURS = ("#cc79a7", "#56b4e9", "#882255", "#999933", "#332288", "#000000")
+LINES = ((0, (7, 2)), (0, (3, 1.5)), (0, (8, 2, 2, 2)), (0, (5, 1, 1, 1)), (0, (12, 3)))
+MARKERS = ("P", "X", "*", "<", ">", "p", "h")
 
 
-def style(method: str) -> dict:
-    return STYLES.get(method, OTHER)
+def styles(names: Sequence[str]) -> dict[str, dict]:
+    """A colour, a line and a marker for each method, no two alike."""
+    others = {
+        name: {
+            "color": COLOURS[i % len(COLOURS)],
+            "linestyle": LINES[i % len(LINES)],
+            "marker": MARKERS[i % len(MARKERS)],
+        }
+        for i, name in enumerate(name for name in names if name not in STYLES)
+    }
+    return {name: STYLES.get(name) or others[name] for name in names}
 
 
 def window_text() -> str:
@@ -115,9 +128,10 @@ def figure(studies: Studies, about: About):
 
 def _draw_means(axis, x: list[float], studies: list[Study], key: str) -> None:
     overall = [study.overall() for study in studies]
+    style = styles(studies[0].methods)
     for method in studies[0].methods:
         y = [of_level[method][key][WINDOW] for of_level in overall]
-        axis.plot(x, y, label=method, linewidth=1.8, markersize=6, **style(method))
+        axis.plot(x, y, label=method, linewidth=1.8, markersize=6, **style[method])
     _tidy(axis)
 
 
@@ -126,6 +140,7 @@ def _draw_gains(axis, x: list[float], studies: list[Study], key: str) -> None:
     from matplotlib.transforms import ScaledTranslation
 
     networks = [m for m in studies[0].methods if m not in CLASSICAL]
+    style, apart = styles(studies[0].methods), min(12, 36 / max(len(networks), 1))
     patients = [study.by_patient() for study in studies]
     alpha = float(np.clip(15 / len(patients[0]), 0.1, 0.45))
     inches = axis.figure.dpi_scale_trans
@@ -136,14 +151,14 @@ def _draw_gains(axis, x: list[float], studies: list[Study], key: str) -> None:
             for each in patients
         ]
         points = [(level, g) for level, of_level in zip(x, gains, strict=True) for g in of_level]
-        beside = ScaledTranslation((12 * i - 6 * (len(networks) - 1)) / 72, 0, inches)
+        beside = ScaledTranslation(apart * (i - (len(networks) - 1) / 2) / 72, 0, inches)
         axis.plot(
-            *zip(*points, strict=True), "o", color=style(method)["color"], markersize=4,
+            *zip(*points, strict=True), "o", color=style[method]["color"], markersize=4,
             alpha=alpha, markeredgewidth=0, transform=axis.transData + beside,
         )  # fmt: skip
         axis.update_datalim(points)
         means = [sum(of_level) / len(of_level) for of_level in gains]
-        axis.plot(x, means, linewidth=1.8, markersize=6, **style(method))
+        axis.plot(x, means, linewidth=1.8, markersize=6, **style[method])
     _tidy(axis)
 
 

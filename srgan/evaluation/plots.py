@@ -12,8 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 KNOWN = ("normal dose", "nearest", "bicubic", "nlm+bicubic", "srresnet", "srgan")
-DASHES = ("-", ":", "--", (0, (6, 2, 1, 2, 1, 2)), (0, (1, 0)), "-.", (0, (8, 3)), (0, (3, 2)))
-MARKERS = (None, "v", "s", "^", "o", "D", "P", "X")
+DASHES = ("-", ":", "--", (0, (6, 2, 1, 2, 1, 2)), (0, (1, 0)), "-.")
+MARKERS = (None, "v", "s", "^", "o", "D")
+COLOURS = 10  # of page.css
+# Of other names, each with the next colour that is left: 5 and 7, so that a pair comes back late.
+OTHER_DASHES = ((0, (8, 3)), (0, (3, 2)), (0, (9, 2, 2, 2)), (0, (5, 1, 1, 1)), (0, (12, 4)))
+OTHER_MARKERS = ("P", "X", "*", "<", ">", "p", "h")
 INK, FAINT, LINE = "#a0b0f0", "#a0b0f1", "#a0b0c"  # stand-ins, replaced by the page's colours
 WIDTH = 6.2  # inches, that is 446 units: text of 12 units is legible on a phone
 FEW = 5  # fewer values have points and a median, and no box
@@ -144,14 +148,17 @@ def _draw_row(axis, row: int, values: np.ndarray, color: str) -> None:
 
 def _styles(names: list[str]) -> dict[str, dict]:
     """A colour, a dash and a marker each: its own for a known name, then what is left."""
-    free = list(range(len(KNOWN), len(MARKERS)))
+    free = list(range(len(KNOWN), COLOURS))
     free += [i for i, name in enumerate(KNOWN) if name not in names]
-    others = [name for name in names if name not in KNOWN]
-    index = {name: KNOWN.index(name) for name in names if name in KNOWN}
-    index |= {name: free[i % len(free)] for i, name in enumerate(others)}
+    found = {name: (i, DASHES[i], MARKERS[i]) for i, name in enumerate(KNOWN)}
+    found |= {
+        name: tuple(of[i % len(of)] for of in (free, OTHER_DASHES, OTHER_MARKERS))
+        for i, name in enumerate(name for name in names if name not in KNOWN)
+    }
     return {
-        name: {"color": f"{LINE}{i}", "linestyle": DASHES[i], "marker": MARKERS[i]}
-        for name, i in index.items()
+        name: {"color": f"{LINE}{i}", "linestyle": dash, "marker": marker}
+        for name in names
+        for i, dash, marker in [found[name]]
     }
 
 

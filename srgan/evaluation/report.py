@@ -17,6 +17,7 @@ from srgan.evaluation import conclusions
 from srgan.evaluation.columns import figure_at, looked_for, subjects, written
 from srgan.evaluation.columns import lines as table_lines
 from srgan.evaluation.judge import BODY_PSNR, FLAT, TEXTURE, TISSUES_HU
+from srgan.evaluation.levels import short
 from srgan.evaluation.study import Study
 from srgan.files import told, write_json, write_whole
 from srgan.hounsfield import WINDOWS, Windows
@@ -26,6 +27,7 @@ FAITHFULNESS = (
     "chi2", "spots", "invented_share", "invented_energy_hu2", "shift_px", "sfrc_share",
 )  # fmt: skip
 NORMAL_DOSE = "normal_dose"
+LEVELS = ("noise_lambda", "noise_sigma", "dose")  # of a degradation as JSON
 
 
 @dataclass(frozen=True)
@@ -36,17 +38,38 @@ class About:
     vgg_weights: str  # as the checkpoint names them
     synthetic: bool  # the scans that were tested on
     settings: dict  # JSON values
-    checkpoint: dict  # JSON values: step, degradation, synthetic
+    checkpoint: dict  # JSON values, as runs.compared.record
     photons: dict | None = None  # photons.summary and their source, of noise in the projections
 
     def remarks(self) -> list[str]:
         """Noise, VGG19 weights, and whether the scans are made."""
-        remarks = [self.degradation.noise.remark(), f"VGG19 weights: {self.vgg_weights}"]
+        others = self.compared()
+        weights = [self.vgg_weights, *(f"{n}: {of['vgg_weights']}" for n, of in others.items())]
+        remarks = [self.degradation.noise.remark(), f"VGG19 weights: {', '.join(weights)}"]
         if self.synthetic:
             remarks.append("SYNTHETIC scans")
         if self.checkpoint.get("synthetic"):
             remarks.append("trained on SYNTHETIC scans")
+        remarks += [f"{n} trained on SYNTHETIC scans" for n in others if others[n]["synthetic"]]
         return remarks
+
+    def compared(self) -> dict[str, dict]:
+        """What is said of each further checkpoint, by its letter."""
+        return self.checkpoint.get("compared", {})
+
+
+def told_of_checkpoint(said: dict) -> str:
+    """How a checkpoint was made, in a line; said: of one, as in About.checkpoint."""
+    return (
+        f"step {said['step']}, {said['generator']} generator, content {said['content_loss']}, "
+        f"VGG19 weights {said['vgg_weights']}, trained in {said['degradation'].get('model')} noise "
+        f"({levels_told(said['degradation'])})"
+    )
+
+
+def levels_told(degradation: dict) -> str:
+    """The levels of a degradation that is a dict of JSON values: "lambda 1700, sigma 0.005"."""
+    return ", ".join(f"{short(n)} {degradation[n]}" for n in LEVELS if n in degradation)
 
 
 # ---- the table ----
@@ -69,12 +92,19 @@ def table(study: Study, about: About) -> str:
         *_noise(about),
         *([photons.told_of(about.photons)] if about.photons else []),
         "; ".join(about.remarks()[1:]),
+        *_checkpoints(about),
         f"{len(slices)} slices of {len(study.patients())} patients; mean over a patient's slices, "
         "then over patients",
         "PSNR and SSIM: clipped to the window, its range is the data range; never compare windows",
         "texture: SD of the slice less its Gaussian of 2 px",
     ]
     return "\n".join(lines + _figures(study))
+
+
+def _checkpoints(about: About) -> list[str]:
+    """A line a letter, where checkpoints are compared; A is the main one."""
+    every = {"A": about.checkpoint, **about.compared()} if about.compared() else {}
+    return [f"{letter}: {told_of_checkpoint(said)}" for letter, said in every.items()]
 
 
 def _noise(about: About) -> list[str]:

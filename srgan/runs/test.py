@@ -14,9 +14,9 @@ from srgan.evaluation import contents, curves, examples, methods, page, report, 
 from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS, Window, Windows
 from srgan.networks import machine
 from srgan.progress import Progress, log
+from srgan.runs import compared
 from srgan.runs.train import open_store
 from srgan.scans import store as stores
-from srgan.scans.index import known_by
 from srgan.scans.split import choose
 from srgan.settings import Settings
 from srgan.streams import slice_number
@@ -24,6 +24,7 @@ from srgan.training import checkpoints
 
 SMALLEST = 16  # pixels; SSIM needs 11, and the lowest resolution 4
 TUNED_ON = 3  # validation slices
+Checkpoints = dict[str, checkpoints.Trained]  # by letter, as compared.load makes them
 
 
 def test(given: dict[str, Any]) -> int:
@@ -32,29 +33,30 @@ def test(given: dict[str, Any]) -> int:
     settings = all_settings.make(given, trained.settings)
     windows = windows_of(settings)
     degradation = noise_of(settings, given)
+    every = compared.load(trained, settings)
     report.prepare(settings.report_dir)
     progress = Progress()
     store = open_store(settings)
-    chosen = held_out(trained, store, settings)
+    chosen = held_out(every, store, settings)
     matched = photons_of(store, chosen, degradation, progress)
     slices = study_slices(store, chosen, matched)
-    compared = (
+    judged = (
         methods.classical(degradation.scale)
         | denoiser(trained, store, settings, degradation)
-        | networks(trained, settings)
+        | networks(every, settings)
     )
-    about = about_this(trained, store, settings, degradation, matched)
-    studies = studies_of(compared, slices, about, settings.seed, progress, windows)
+    about = about_this(every, store, settings, degradation, matched)
+    studies = studies_of(judged, slices, about, settings.seed, progress, windows)
     report.write(settings.report_dir, studies)
     curve = curves.write(settings.report_dir, studies, about)
     told_of = partial(_tell, progress, "pictures", 0, 1)
-    examples.write(settings.report_dir, studies, compared, slices, settings.seed, told_of)
+    examples.write(settings.report_dir, studies, judged, slices, settings.seed, told_of)
     print(report.tables(studies))
     if len(studies) > 1:
         print(f"\n{curves.table(studies)}")
     page.write(
         settings.report_dir / "index.html",
-        contents.page_of(studies, compared, slices, settings.seed),
+        contents.page_of(studies, judged, slices, settings.seed),
     )
     files = ["index.html", "metrics.csv", "summary.json", *([curve] if curve else [])]
     print(f"\n{', '.join(files)} and example-*.png are in {settings.report_dir}")
@@ -88,18 +90,17 @@ def windows_of(settings: Settings) -> dict[str, Window]:
     return WINDOWS | more
 
 
-def held_out(trained: checkpoints.Trained, store: stores.Store, settings: Settings) -> list[int]:
-    """Indices of the slices of patients that the checkpoint neither trained nor validated on.
+def held_out(every: Checkpoints, store: stores.Store, settings: Settings) -> list[int]:
+    """Indices of the slices of patients that no checkpoint was trained or validated on.
 
     One known id, series or slice is enough to leave a patient out. With --split only its test
     patients stay. Raises UserError where none is left.
     """
-    seen = {r.pseudonym for r in store.records if is_seen(trained, store, r)}
+    by_letter = compared.seen_by(every, store)
+    seen = set().union(*by_letter.values())
     everyone = {r.pseudonym for r in store.records}
     if seen:
-        log(
-            f"{len(seen)} of {len(everyone)} patients were trained or validated on and are left out"
-        )
+        log(compared.told_of(by_letter, everyone))
     left = [
         i
         for i, record in enumerate(store.records)
@@ -122,11 +123,6 @@ def fits(record: stores.Record, settings: Settings) -> bool:
     return large and (settings.noise == "image" or photons.has_square_pixels(record))
 
 
-def is_seen(trained: checkpoints.Trained, store: stores.Store, record: stores.Record) -> bool:
-    """Was this slice's patient, series or picture trained or validated on?"""
-    return any(trained.hashed(name) in trained.seen for name in known_by(record, store.patients))
-
-
 def photons_of(store, chosen: list[int], degradation: Degradation, progress) -> list[Matched]:
     """What each slice was made with, told in a line; nothing where the noise is the image's."""
     if not degradation.in_projections:
@@ -146,7 +142,7 @@ def denoiser(
     known = [
         i
         for i in store.with_role("validation")
-        if is_seen(trained, store, store.records[i]) and fits(store.records[i], settings)
+        if compared.is_seen(trained, store, store.records[i]) and fits(store.records[i], settings)
     ]
     if not known:
         return {}
@@ -177,7 +173,7 @@ def study_slices(
 
 
 def studies_of(
-    compared: dict[str, methods.Method],
+    judged: dict[str, methods.Method],
     slices: list[study.StudySlice],
     about: report.About,
     seed: int,
@@ -190,33 +186,36 @@ def studies_of(
     made = []
     for i, level in enumerate(levels):
         told_of = partial(_tell, progress, text, i, len(levels))
-        found = study.run(compared, slices, level, seed, told_of, windows)
+        found = study.run(judged, slices, level, seed, told_of, windows)
         made.append((found, dataclasses.replace(about, degradation=level)))
     return made
 
 
-def networks(trained: checkpoints.Trained, settings: Settings) -> dict[str, methods.Method]:
-    """The checkpoint's models as methods; --precision auto is float32 here: exact before fast."""
+def networks(every: Checkpoints, settings: Settings) -> dict[str, methods.Method]:
+    """The checkpoints' models as methods; --precision auto is float32 here: exact before fast."""
     machine.start("float32" if settings.precision == "auto" else settings.precision)
-    models = trained.networks()
-    return {name: methods.network(models[name]) for name in ("srresnet", "srgan") if name in models}
+    return {
+        compared.row_name(letter, name): methods.network(model)
+        for letter, trained in every.items()
+        for name, model in trained.networks().items()
+    }
 
 
 def about_this(
-    trained, store, settings: Settings, degradation: Degradation, matched: list[Matched]
+    every: Checkpoints,
+    store: stores.Store,
+    settings: Settings,
+    degradation: Degradation,
+    matched: list[Matched],
 ) -> report.About:
     source = "matched" if settings.noise_hu is None else "noise_hu"
     source = source if settings.photons == "auto" else "given"
     return report.About(
         degradation=degradation,
-        vgg_weights=trained.vgg_weights,
+        vgg_weights=every[compared.MAIN].vgg_weights,
         synthetic=store.synthetic,
         settings=all_settings.record(settings),
-        checkpoint={
-            "step": trained.step,
-            "degradation": trained.degradation_json,
-            "synthetic": trained.synthetic,
-        },
+        checkpoint=compared.record(every),
         photons={"source": source, **photons.summary(matched)} if matched else None,
     )
 

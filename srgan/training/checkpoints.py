@@ -30,6 +30,7 @@ class Trained:
 
     manifest: dict
     models: dict[str, Path]  # "srresnet", "srgan" to their folders
+    sha256: dict[str, str]  # of each model's weights file
 
     @property
     def settings(self) -> dict:
@@ -207,16 +208,24 @@ def model_folder(folder: Path, name: str) -> Path | None:
     return found[-1] if found else None
 
 
-def load(folder: Path) -> Trained:
-    """The models of a checkpoint folder. Raises UserError where there is none or it is corrupt."""
+def load(folder: Path, flag: str = "--checkpoint-dir") -> Trained:
+    """The models of a checkpoint folder, every file as it was written.
+
+    Raises UserError where there is none, one is corrupt, or they were not made by one training;
+    flag: the setting that names the folder.
+    """
     models = {n: p for n in ("srresnet", "srgan") if (p := model_folder(folder, n)) is not None}
     if not models:
         raise UserError(
-            f"no trained model in {folder}; train one with --run train, or name another "
-            f"--checkpoint-dir"
+            f"no trained model in {folder}; train one with --run train, or name another {flag}"
         )
     manifests = [_read(path) for path in models.values()]
-    return Trained(manifests[-1], models)
+    if manifests[0].get("data") != manifests[-1].get(
+        "data"
+    ):  # its patients would count as never seen
+        raise UserError(f"{folder} holds models of two trainings; keep those of one ({flag})")
+    sums = [manifest["files"].get(WEIGHTS) for manifest in manifests]
+    return Trained(manifests[-1], models, dict(zip(models, sums, strict=True)))
 
 
 @contextmanager

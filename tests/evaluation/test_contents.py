@@ -1,11 +1,12 @@
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from srgan.dose.degradation import Degradation
 from srgan.dose.image import ImageNoise
-from srgan.evaluation import contents, methods, page, report, study
+from srgan.evaluation import conclusions, contents, methods, page, report, study
 from srgan.hounsfield import WINDOWS, Window
 from srgan.scans import synthetic
 from srgan.settings import Levels
@@ -38,6 +39,49 @@ def test_a_biased_network_is_named_as_failing_at_the_top(made):
     text = page.render(made[1])
     assert "bias (soft tissue)" in made[1].headline
     assert text.index("srresnet fails") < text.index("<table")
+
+
+def test_a_compared_srgan_is_held_against_the_srresnet_of_its_checkpoint(made):
+    study_, _ = made[0][0]
+    names = {"bicubic": 0.0, "srresnet": 3.0, "srgan": 2.0, "srresnet B": 1.5, "srgan B": 1.4}
+    names |= {"srgan C": 1.4}
+
+    def figures(row, more):
+        psnr = {window: value + more for window, value in row.figures["psnr_db"].items()}
+        return {**row.figures, "psnr_db": psnr}
+
+    rows = [
+        replace(row, method=name, figures=figures(row, more))
+        for row in study_.rows
+        if (row.method, row.part) == ("bicubic", "whole")
+        for name, more in names.items()
+    ]
+    found = conclusions.of(replace(study_, methods=tuple(names), rows=tuple(rows)))
+    behind = [
+        name
+        for name, lines in found.verdicts.items()
+        if any(line.kind == "below SRResNet" for line in lines)
+    ]
+    assert behind == ["srgan", "srgan C"]  # C has no SRResNet of its own
+    assert list(found.compared["srgan B"]) == ["bicubic", "srresnet"]
+
+
+def test_a_compared_checkpoint_is_told_by_its_letter(made):
+    study_, about = made[0][0]
+    said = {
+        "step": 7,
+        "generator": "fast",
+        "content_loss": "vgg54",
+        "vgg_weights": "random",
+        "degradation": {"model": "image", "noise_lambda": "1700"},
+        "synthetic": False,
+    }
+    other = said | {"step": 9, "vgg_weights": "imagenet", "synthetic": True}
+    about = replace(about, checkpoint=said | {"compared": {"B": other}})
+    assert about.remarks()[1] == "VGG19 weights: random, B: imagenet"
+    assert about.remarks()[-1] == "B trained on SYNTHETIC scans"
+    line = "step 9, fast generator, content vgg54, VGG19 weights imagenet, trained in image noise "
+    assert f"B: {line}(lambda 1700)" in report.table(study_, about).splitlines()
 
 
 def test_numbers_of_the_page_are_those_of_the_summary(made):

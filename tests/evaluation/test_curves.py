@@ -113,6 +113,15 @@ def test_lines_are_means_in_the_order_of_the_levels_and_points_are_patients():
     )
 
 
+def test_no_two_methods_look_alike():
+    names = (*curves.STYLES, *(f"{name} {letter}" for letter in "BCDEF" for name in METHODS))
+    looks = [tuple(style.values()) for style in curves.styles(names).values()]
+    assert len({*looks}) == len(names)
+    assert len({look[0] for look in looks[:9]}) == 9  # B and C have colours of their own
+    known = {name: curves.STYLES[name] for name in ("srgan", "bicubic")}
+    assert curves.styles(("srgan", "bicubic")) == known
+
+
 def test_the_picture_says_what_it_shows():
     said = curves.figure(*studies_of(of_doses(0.5, 0.25))).get_suptitle().replace("\n", " ")
     for words in (

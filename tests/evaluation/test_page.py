@@ -12,6 +12,7 @@ import pytest
 
 from srgan.errors import BAD_INPUT, UserError
 from srgan.evaluation import page as pages
+from srgan.evaluation import plots
 from srgan.evaluation.page import Judged, Page, Section
 from srgan.evaluation.plots import Line, box_plot, curve_plot
 from srgan.evaluation.tables import Cell, Column, Row, Table
@@ -256,6 +257,14 @@ def test_plots_are_the_same_each_time_and_tell_gaps():
         assert len(plot.svg) < 20_000
 
 
+def test_no_two_lines_look_alike():
+    names = [*plots.KNOWN, *(f"{name} {letter}" for letter in "BCDEF" for name in ("a", "b"))]
+    looks = list(plots._styles(names).values())
+    assert len({(look["color"], look["linestyle"], look["marker"]) for look in looks}) == len(names)
+    assert len({look["color"] for look in looks[: plots.COLOURS]}) == plots.COLOURS
+    assert len({(look["color"], look["linestyle"]) for look in looks}) == len(names)  # unmarked
+
+
 def luminance(colour):
     colour = colour * 2 if len(colour) == 3 else colour
     linear = [(c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4)
@@ -270,7 +279,7 @@ def test_colours_have_contrast_in_both_themes(content):
     )
     text = [("ink", "paper"), ("soft", "paper"), ("accent", "paper"), ("fault", "paper"),
             ("on-fault", "fault"), ("ink", "raised"), ("soft", "raised")]  # fmt: skip
-    lines = [(f"line-{i}", "paper") for i in range(8)] + [("edge", "paper")]
+    lines = [(f"line-{i}", "paper") for i in range(plots.COLOURS)] + [("edge", "paper")]
     for theme in (light, light | dark):
         for least, pairs in ((4.5, text), (3.0, lines)):
             for pair in pairs:

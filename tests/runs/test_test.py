@@ -29,6 +29,7 @@ class Trained:
     vgg_weights: str = "random"
     step: int = 12
     synthetic: bool = False
+    sha256: dict = dataclasses.field(default_factory=dict)
 
     def hashed(self, text):
         return checkpoints.hashed("salt", text)
@@ -71,16 +72,16 @@ STORE = SimpleNamespace(
 def test_a_patient_with_anything_known_is_left_out(seen, left, capsys):
     settings = all_settings.make({})
     trained = Trained({}).after(*seen)
-    assert run.held_out(trained, STORE, settings) == left
+    assert run.held_out({"A": trained}, STORE, settings) == left
     said = capsys.readouterr().err
     assert ("of 3 patients were trained or validated on" in said) == (len(left) < 4)
 
 
 def test_with_a_split_only_its_test_patients_stay():
     settings = all_settings.make({"split": Path("split.csv")})
-    assert run.held_out(Trained({}), STORE, settings) == [2]
+    assert run.held_out({"A": Trained({})}, STORE, settings) == [2]
     with pytest.raises(UserError, match="--data with other patients"):
-        run.held_out(Trained({}).after("patient:Bob"), STORE, settings)
+        run.held_out({"A": Trained({}).after("patient:Bob")}, STORE, settings)
 
 
 def test_noise_is_the_middle_of_the_trainings_unless_given():
@@ -206,9 +207,9 @@ def test_the_dose_is_the_middle_of_the_trainings_unless_given():
 def test_the_report_says_where_the_photons_are_from(given, source):
     settings = all_settings.make({"noise": "projection", **given})
     store = SimpleNamespace(synthetic=False)
-    matched = [Matched(4e5, 10.0), Matched(6e5, None)]
-    about = run.about_this(Trained({}), store, settings, Degradation.of(settings), matched)
+    matched, every = [Matched(4e5, 10.0), Matched(6e5, None)], {"A": Trained({})}
+    about = run.about_this(every, store, settings, Degradation.of(settings), matched)
     assert about.photons == {
         "source": source, "median": 5e5, "low": 4e5, "high": 6e5, "sd_hu": 10.0,
     }  # fmt: skip
-    assert run.about_this(Trained({}), store, settings, about.degradation, []).photons is None
+    assert run.about_this(every, store, settings, about.degradation, []).photons is None

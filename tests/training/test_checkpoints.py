@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import numpy as np
@@ -29,6 +30,16 @@ def test_a_model_comes_back_bit_for_bit(saved):
     for a, b in zip(model.get_weights(), back.get_weights(), strict=True):
         assert np.array_equal(a, b)
     assert trained.step == 3
+    weights = (folder / "srresnet-0000003" / checkpoints.WEIGHTS).read_bytes()
+    assert trained.sha256 == {"srresnet": hashlib.sha256(weights).hexdigest()}
+
+
+def test_models_of_two_trainings_are_not_taken_for_one(saved):
+    folder, model = saved
+    other = {**MANIFEST, "data": {"salt": "other", "seen": [], "synthetic": False}}
+    checkpoints.save_model(folder, "srgan", 5, model, other)
+    with pytest.raises(UserError, match="models of two trainings"):
+        checkpoints.load(folder)
 
 
 def test_only_the_newest_model_of_a_name_is_kept(saved):
