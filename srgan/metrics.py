@@ -176,22 +176,41 @@ class Spectrum(NamedTuple):
         return float((f**2 * s).sum() / (f * s).sum())
 
 
-def nps(noise: np.ndarray, pixel_mm: float, box: int = 64, mask=None) -> Spectrum:
+def boxes_in(mask: np.ndarray, box: int, step: int) -> list[tuple]:
+    """The squares of `box` pixels that lie in a bool mask: indices of the last two axes."""
+    starts = [range(0, n - box + 1, step) for n in mask.shape]
+    places = [np.s_[..., r : r + box, c : c + box] for r in starts[0] for c in starts[1]]
+    return [place for place in places if mask[place].all()]
+
+
+def _less_plane(boxes: np.ndarray) -> np.ndarray:
+    """(n, box, box) less the plane that fits each best."""
+    ramp = np.arange(boxes.shape[-1]) - (boxes.shape[-1] - 1) / 2
+    ramp /= np.sqrt((ramp**2).sum())
+    rows, columns = boxes.mean(2) @ ramp, boxes.mean(1) @ ramp
+    mean = boxes.mean((1, 2), keepdims=True)
+    return boxes - mean - rows[:, None, None] * ramp[:, None] - columns[:, None, None] * ramp
+
+
+def nps(
+    noise: np.ndarray, pixel_mm: float, box: int = 64, mask=None, places=None, plane: bool = False
+) -> Spectrum:
     """Noise power spectrum: pixel_mm^2 / box^2 mean |FFT(noise - mean)|^2 over boxes, by radius.
 
     noise: (..., rows, columns) HU, noise alone: an image less its repeat over sqrt 2, or less what
-    is known to be clean. The boxes overlap by half and lie in the mask, (rows, columns) bool.
+    is known to be clean. The boxes overlap by half and lie in the mask, (rows, columns) bool, or
+    are those of `boxes_in`. plane: each box is taken less its plane instead of its mean.
     Raises ValueError for NaN or where no box fits.
     """
     noise = np.asarray(noise, np.float64)
-    inside = np.ones(noise.shape[-2:], bool) if mask is None else mask
-    starts = [range(0, n - box + 1, box // 2) for n in inside.shape]
-    places = [np.s_[..., r : r + box, c : c + box] for r in starts[0] for c in starts[1]]
-    boxes = [noise[place] for place in places if inside[place].all()]
+    if places is None:
+        inside = np.ones(noise.shape[-2:], bool) if mask is None else mask
+        places = boxes_in(inside, box, box // 2)
+    boxes = [noise[place] for place in places]
     if not boxes or np.isnan(boxes).any():
         raise ValueError(f"an NPS needs a box of {box} x {box} pixels without NaN")
     boxes = np.reshape(boxes, (-1, box, box))
-    boxes -= boxes.mean((1, 2), keepdims=True)
+    boxes = _less_plane(boxes) if plane else boxes - boxes.mean((1, 2), keepdims=True)
     power = (np.abs(np.fft.fft2(boxes)) ** 2).mean(0) * (pixel_mm / box) ** 2
     k = np.fft.fftfreq(box, 1 / box)
     radius = np.rint(np.hypot(k, k[:, None])).astype(int).ravel()

@@ -206,6 +206,18 @@ def test_nps_of_filtered_noise_is_the_filter():
     assert spectrum.sd_hu == pytest.approx(noise.std(), rel=0.01)
 
 
+def test_nps_less_its_plane_is_blind_to_a_slope_and_keeps_the_noise():
+    white = np.random.default_rng(6).normal(0, 10, (512, 512))
+    slope = np.add.outer(0.8 * np.arange(512.0), -0.3 * np.arange(512.0))
+    places = metrics.boxes_in(np.ones((512, 512), bool), 32, 16)
+    alone, sloping = (
+        metrics.nps(image, 0.7, 32, places=places, plane=True) for image in (white, white + slope)
+    )
+    assert sloping.power == pytest.approx(alone.power)
+    assert alone.power[4:].mean() == pytest.approx(49.0, rel=0.01)
+    assert metrics.nps(slope, 0.7, 32).power[0] > 20 * 49.0
+
+
 def test_nps_sees_boxes_inside_the_mask_alone():
     noise = np.random.default_rng(5).normal(0, 10, (200, 200))
     noise[:, 130:] = np.nan

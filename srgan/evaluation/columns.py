@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
-from srgan.evaluation.judge import BODY_PSNR, FLAT, TEXTURE, TISSUES_HU
+from srgan.evaluation.judge import BODY_PSNR, FLAT, NPS_DISTANCE, TEXTURE, TISSUES_HU
 from srgan.evaluation.tables import Column
 from srgan.hounsfield import HU_MAX, HU_MIN, Windows
 
@@ -41,11 +41,13 @@ def subjects(windows: Windows) -> tuple[Subject, ...]:
             (*_by_window(windows, "ssim", "SSIM", ".4f"), *_ERRORS),
         ),
         Subject(
-            "Texture",
+            "Texture and noise",
             _TEXTURE,
             (
-                "SD of the slice less its Gaussian of 2 px, in lung and in flat soft tissue; "
-                "nearest the normal dose's is best.",
+                "Texture: SD of the slice less its Gaussian of 2 px, in lung and in flat soft "
+                "tissue; nearest the normal dose's is best.",
+                "NPS distance: how far the noise power in soft tissue is from the normal dose's: "
+                "0 equal, 1 for an output without noise or anatomy.",
             ),
         ),
         Subject("Mean error by tissue", _TISSUES),
@@ -76,9 +78,11 @@ _ERRORS = (
     Column("MAE", "HU", _ERROR, "mae_hu", "low", ".1f"),
     Column("mean", "HU", _ERROR, "bias_hu", "", "+.2f"),
 )
+_NOISE = "texture and noise"
 _TEXTURE = (
-    Column("lung", "SD in HU", "texture", TEXTURE, "", ".1f"),
-    Column("flat", "SD in HU", "texture", FLAT, "", ".1f"),
+    Column("lung", "SD in HU", _NOISE, TEXTURE, "", ".1f"),
+    Column("flat", "SD in HU", _NOISE, FLAT, "", ".1f"),
+    Column("NPS", "distance, 0: equal", _NOISE, NPS_DISTANCE, "low", ".2f"),
 )
 _TISSUES = tuple(
     Column(name, "HU", "mean error by tissue", f"bias_by_tissue_hu.{name}", "", "+.1f")

@@ -1,6 +1,7 @@
 """What stands on the report's page: a study's figures, plots and slices, put into `page.Page`."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,8 +10,10 @@ from srgan.evaluation import conclusions, verdict
 from srgan.evaluation.columns import Subject, figure_at, figure_of, looked_for, subjects, written
 from srgan.evaluation.conclusions import OVER_PATIENTS, Conclusions
 from srgan.evaluation.examples import region
+from srgan.evaluation.judge import NPS
 from srgan.evaluation.levels import differing, levels_of
 from srgan.evaluation.methods import CLASSICAL, Method
+from srgan.evaluation.noise_power import BOX, FEWEST
 from srgan.evaluation.page import Judged, Page, Section
 from srgan.evaluation.plots import Line, Plot, box_plot, curve_plot
 from srgan.evaluation.report import About, levels_told
@@ -35,7 +38,10 @@ def page_of(
     study, about = studies[0]
     found = conclusions.of(study)
     shown = [_viewer(*each, study, about, methods, slices, seed) for each in _chosen(study)]
-    sections = [Section("Figures", _tables(study))]
+    sections = [
+        Section("Figures", _tables(study)),
+        Section("Noise power", (_noise_power(study),)),
+    ]
     if about.compared():
         sections.append(Section("Checkpoints", (_checkpoints(about),)))
     if len(studies) > 1:
@@ -80,7 +86,10 @@ def _tables(study: Study) -> tuple[Table, ...]:
 
 
 def _table(subject: Subject, figures: dict[str, dict], normal: dict) -> Table:
-    columns = tuple(looked_for(subject.columns, figures))
+    columns = tuple(
+        replace(c, group="") if c.group == subject.caption.lower() else c  # said once
+        for c in looked_for(subject.columns, figures)
+    )
     rows = [Row(name, tuple(_cell(of, c) for c in columns)) for name, of in figures.items()]
     cells = tuple(_cell(normal, column) for column in columns)
     if any(cell.shown for cell in cells):
@@ -151,6 +160,24 @@ def _boxes(study: Study) -> tuple[Plot, ...]:
         }
         made.append(box_plot(caption, values, x=axis))
     return tuple(made)
+
+
+def _noise_power(study: Study) -> Plot | str:
+    """At the frequencies that every measured patient's pixels reach."""
+    patients = [found[NPS] for found in study.normal_dose_by_patient().values()]
+    measured = [power for power in patients if any(p is not None for p in power.values())]
+    if not measured:
+        return f"No slice shows enough soft tissue: {FEWEST} squares of {BOX} x {BOX} pixels."
+    shared = [f for f in measured[0] if all(power[f] is not None for power in measured)]
+    found = {"normal dose": study.normal_dose_overall()} | study.overall()
+    x = [float(f) for f in shared]
+    lines = [Line(name, x, [of[NPS][f] for f in shared]) for name, of in found.items()]
+    n = f"{len(measured)} patient{'s' * (len(measured) > 1)}"
+    return curve_plot(
+        f"Noise power in soft tissue, {n}", lines, x="spatial frequency, 1/mm",
+        y="NPS, HU^2 mm^2", markers=False,
+        notes=("What anatomy is left in the squares is in all lines alike.",),
+    )  # fmt: skip
 
 
 def _against_level(studies: Studies) -> tuple[Plot, ...] | tuple[str]:

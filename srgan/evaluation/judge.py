@@ -1,18 +1,21 @@
-"""Every figure of one output on one whole slice: nearness, bias, texture, and what was invented."""
+"""Every figure of one output on one whole slice: nearness, bias, texture, noise, invention."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import ndimage
 
 from srgan import faithfulness, metrics
 from srgan.dose.matching import flat_soft_tissue
+from srgan.evaluation import noise_power
 from srgan.hounsfield import WINDOWS, Windows, body_mask, lung_mask
 
 LUNG_PIXELS = 500  # fewer are no lung to measure texture in
 TISSUE_PIXELS = 200
 TEXTURE = "lung_texture_sd_hu"
 FLAT = "flat_sd_hu"
+NPS, NPS_DISTANCE = "nps_hu2_mm2", "nps_distance"
 BODY_PSNR = "psnr_body_db"  # padding is a fifth of some slices and moves bicubic by 0.6 dB
 TISSUES_HU = {
     "air": (-np.inf, -900.0),
@@ -38,21 +41,37 @@ class Truth:
     lung: np.ndarray | None
     flat: np.ndarray | None
     tissues: dict[str, np.ndarray]
+    pixel_mm: float
+    boxes: list[tuple]  # where the noise power is taken
 
     @classmethod
-    def of(cls, reference, low_dose, sd_hu, scale: int) -> "Truth":
+    def of(cls, reference, low_dose, sd_hu, scale: int, spacing_mm: tuple[float, float]) -> "Truth":
         body, lung = body_mask(reference), lung_mask(reference)
         lung = lung if np.count_nonzero(lung) > LUNG_PIXELS else None
         flat, tissues = flat_soft_tissue(reference), tissue_masks(reference, body)
-        return cls(reference, low_dose, sd_hu, scale, body, lung, flat, tissues)
+        pixel_mm = float(np.sqrt(np.prod(spacing_mm)))
+        boxes = noise_power.soft_boxes(reference)
+        return cls(
+            reference, low_dose, sd_hu, scale, body, lung, flat, tissues, pixel_mm, boxes
+        )  # fmt: skip
 
-    def textures(self, image: np.ndarray) -> dict[str, float | None]:
-        """SD in HU of (image - its Gaussian of 2 px), in lung and in flat soft tissue."""
+    def alone(self, image: np.ndarray) -> dict:
+        """Figures of an image by itself, which the normal dose has too.
+
+        SD in HU of (image - its Gaussian of 2 px), in lung and in flat soft tissue; the noise power
+        by frequency.
+        """
         masks = {TEXTURE: self.lung, FLAT: self.flat}
-        return {
+        textures = {
             name: None if mask is None else metrics.texture_sd_hu(image, mask)
             for name, mask in masks.items()
         }
+        return textures | {NPS: noise_power.power_of(image, self.boxes, self.pixel_mm)}
+
+    @cached_property
+    def of_reference(self) -> dict:
+        """`alone` of the normal dose."""
+        return self.alone(self.reference)
 
 
 def tissue_masks(reference: np.ndarray, body: np.ndarray) -> dict[str, np.ndarray]:
@@ -73,7 +92,8 @@ def tissue_masks(reference: np.ndarray, body: np.ndarray) -> dict[str, np.ndarra
 def figures(output: np.ndarray, truth: Truth, windows: Windows = WINDOWS) -> dict:
     """metrics.all_figures and the figures of whole slices; None where nothing can be measured.
 
-    output: (rows, columns) HU. psnr_body_db by window; the two textures; bias_by_tissue_hu; chi2
+    output: (rows, columns) HU. psnr_body_db by window; Truth.alone; nps_distance of its noise power
+    from the normal dose's; bias_by_tissue_hu; chi2
     and spots (consistency with the low dose), invented_share, invented_energy_hu2, shift_px (the
     larger of the two directions) and sfrc_share: see srgan/faithfulness.py. Raises ValueError for
     NaN or where the shapes do not agree.
@@ -81,7 +101,8 @@ def figures(output: np.ndarray, truth: Truth, windows: Windows = WINDOWS) -> dic
     reference, body = truth.reference, truth.body
     made = metrics.all_figures(output, reference, windows)
     made[BODY_PSNR] = metrics.psnr_inside(output, reference, body, windows)
-    made |= truth.textures(output)
+    made |= truth.alone(output)
+    made[NPS_DISTANCE] = noise_power.distance(made[NPS], truth.of_reference[NPS])
     error = output.astype(np.float64) - reference
     made["bias_by_tissue_hu"] = {
         name: float(error[truth.tissues[name]].mean()) if name in truth.tissues else None

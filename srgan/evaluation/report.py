@@ -16,7 +16,7 @@ from srgan.dose.degradation import Degradation
 from srgan.evaluation import conclusions
 from srgan.evaluation.columns import figure_at, looked_for, subjects, written
 from srgan.evaluation.columns import lines as table_lines
-from srgan.evaluation.judge import BODY_PSNR, FLAT, TEXTURE, TISSUES_HU
+from srgan.evaluation.judge import BODY_PSNR, FLAT, NPS, NPS_DISTANCE, TEXTURE, TISSUES_HU
 from srgan.evaluation.levels import short
 from srgan.evaluation.study import Study
 from srgan.files import told, write_json, write_whole
@@ -133,12 +133,12 @@ def summary(study: Study, about: About) -> dict:
         "slices": len(slices),
         "patients": len(study.patients()),
         "methods": study.overall(),
-        "patients_by_pseudonym": study.by_patient(),
+        "patients_by_pseudonym": _without_curves(study.by_patient()),
         "patches": study.overall("patch"),
         "conclusions": conclusions.of(study).as_json(),
         NORMAL_DOSE: {
             **study.normal_dose_overall(),
-            "patients_by_pseudonym": study.normal_dose_by_patient(),
+            "patients_by_pseudonym": _without_curves(study.normal_dose_by_patient()),
         },
         "windows_hu": {name: list(window) for name, window in study.windows.items()},
         "noise": about.degradation.as_json(),
@@ -149,6 +149,13 @@ def summary(study: Study, about: About) -> dict:
         "synthetic": about.synthetic,
     }
     return _json_value(made)
+
+
+def _without_curves(value):
+    """The spectra of all patients would be most of the file."""
+    if not isinstance(value, dict):
+        return value
+    return {name: _without_curves(inner) for name, inner in value.items() if name != NPS}
 
 
 def _json_value(value):
@@ -164,7 +171,7 @@ def _json_value(value):
 # ---- metrics.csv ----
 
 _WINDOWED = ("psnr_db", "ssim", BODY_PSNR)
-_PLAIN = ("rmse_hu", "mae_hu", "bias_hu", TEXTURE, FLAT)
+_PLAIN = ("rmse_hu", "mae_hu", "bias_hu", TEXTURE, FLAT, NPS_DISTANCE)
 
 
 def csv_figures(windows: Windows = WINDOWS) -> dict[str, tuple[str, ...]]:
@@ -187,8 +194,8 @@ def _csv_lines(studies: list[Study]) -> Iterator[tuple]:
         levels = (written(made_with[name], ".6g") for name in noise)
         values = (written(figure_at(row.figures, path), ".6g") for path in figures.values())
         yield (row.pseudonym, row.number, *levels, row.part, *row.corner, row.method, *values)
-    for (pseudonym, number), textures in first.normal_dose.items():
-        values = (written(textures.get(name), ".6g") for name in figures)
+    for (pseudonym, number), alone in first.normal_dose.items():
+        values = (written(alone.get(name), ".6g") for name in figures)
         yield (pseudonym, number, *("" for _ in noise), "whole", 0, 0, NORMAL_DOSE, *values)
 
 

@@ -53,7 +53,7 @@ class Study:
 
     methods: tuple[str, ...]
     rows: tuple[Row, ...]
-    normal_dose: dict[tuple[str, int], dict]  # (pseudonym, number) to Truth.textures
+    normal_dose: dict[tuple[str, int], dict]  # (pseudonym, number) to Truth.alone
     noise: dict[tuple[str, int], dict] = field(default_factory=dict)  # as `noise_of`
     windows: Windows = field(default_factory=lambda: WINDOWS)  # of PSNR and SSIM
 
@@ -78,13 +78,13 @@ class Study:
         return {m: mean_figures([p[m] for p in patients]) for m in self.methods if patients}
 
     def normal_dose_by_patient(self) -> dict[str, dict]:
-        """Each patient's textures of the normal dose, SD in HU: the means of its slices."""
+        """Each patient's figures of the normal dose alone: the means of its slices."""
         of_patient = {p: [] for p in self.patients()}
-        for (pseudonym, _), textures in self.normal_dose.items():
-            of_patient[pseudonym].append(textures)
+        for (pseudonym, _), alone in self.normal_dose.items():
+            of_patient[pseudonym].append(alone)
         return {pseudonym: mean_figures(found) for pseudonym, found in of_patient.items()}
 
-    def normal_dose_overall(self) -> dict[str, float | None]:
+    def normal_dose_overall(self) -> dict:
         """The means of `normal_dose_by_patient`."""
         return mean_figures(list(self.normal_dose_by_patient().values()))
 
@@ -168,7 +168,7 @@ def truth_of(item: StudySlice, degradation: Degradation, seed: int) -> judge.Tru
         spacing_mm=item.spacing_mm,
         photons=item.photons,
     )
-    return judge.Truth.of(reference, low_dose, sd_hu, degradation.scale)
+    return judge.Truth.of(reference, low_dose, sd_hu, degradation.scale, item.spacing_mm)
 
 
 def _rows_of(
@@ -178,7 +178,7 @@ def _rows_of(
     seed: int,
     windows: Windows,
 ) -> tuple[list[Row], dict]:
-    """All rows of one slice, and the textures of its normal dose."""
+    """All rows of one slice, and the figures of its normal dose alone."""
     scale, truth = degradation.scale, truth_of(item, degradation, seed)
     reference, low_dose = truth.reference, truth.low_dose
     rows = []
@@ -192,7 +192,7 @@ def _rows_of(
             figures = metrics.all_figures(method(part), target, windows)
             corner = (int(y), int(x))
             rows.append(Row(item.pseudonym, item.number, "patch", corner, name, figures))
-    return rows, truth.textures(reference)
+    return rows, truth.of_reference
 
 
 def run(
@@ -212,9 +212,9 @@ def run(
     """
     rows, normal_dose, noise = [], {}, {}
     for done, item in enumerate(slices, 1):
-        of_slice, textures = _rows_of(item, methods, degradation, seed, windows)
+        of_slice, alone = _rows_of(item, methods, degradation, seed, windows)
         rows += of_slice
-        normal_dose[item.pseudonym, item.number] = textures
+        normal_dose[item.pseudonym, item.number] = alone
         noise[item.pseudonym, item.number] = noise_of(item, degradation, seed)
         if progress:
             progress(done, len(slices))

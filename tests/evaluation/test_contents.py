@@ -86,7 +86,8 @@ def test_a_compared_checkpoint_is_told_by_its_letter(made):
 
 def test_numbers_of_the_page_are_those_of_the_summary(made):
     studies, content = made
-    wanted = report.summary(*studies[0])["methods"]
+    summary = report.summary(*studies[0])
+    wanted = summary["methods"]
     text = page.render(content)
     for name, figures in wanted.items():
         rows = " ".join(re.findall(rf'<tr data-row="{name}">.*?</tr>', text, re.DOTALL))
@@ -94,11 +95,22 @@ def test_numbers_of_the_page_are_those_of_the_summary(made):
         assert float(found["psnr_db.lung"]) == figures["psnr_db"]["lung"]
         assert float(found["psnr_body_db.fat"]) == figures["psnr_body_db"]["fat"]
         assert float(found["rmse_hu"]) == figures["rmse_hu"]
+        assert float(found["nps_distance"]) == figures["nps_distance"]
+        assert figures["nps_hu2_mm2"]["0.200"] > 0
+    assert summary["normal_dose"]["nps_hu2_mm2"]["0.200"] > 0
+    assert "nps_hu2_mm2" not in summary["patients_by_pseudonym"]["P0001"]["bicubic"]
+
+
+def test_the_noise_power_has_a_line_a_method_and_the_normal_dose(made):
+    (plot,) = made[1].sections[1].parts
+    assert plot.caption == "Noise power in soft tissue, 2 patients"
+    for name in ("normal dose", "nearest", "bicubic", "srresnet"):
+        assert f" {name}: " in plot.alt
 
 
 def test_the_page_has_its_levels_patients_and_three_slices(made):
     titles = [section.title for section in made[1].sections]
-    assert titles == ["Figures", "Quality against dose", "Patients", "Slices"]
+    assert titles == ["Figures", "Noise power", "Quality against dose", "Patients", "Slices"]
     viewers = made[1].sections[-1].parts
     assert [viewer.title.split()[0] for viewer in viewers] == ["Best", "Median", "Worst"]
     for viewer in viewers:

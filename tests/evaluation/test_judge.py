@@ -14,7 +14,7 @@ def truth():
     hu = np.clip(synthetic.chest(0, 1, 6)[0][3], -1024, 3071).astype(np.float32)
     low = degrade(hu[None], IMAGE_NOISE, np.random.default_rng(0))[0]
     sd_hu = expected_noise_sd_hu(low_dose=low, normal_dose=hu, degradation=IMAGE_NOISE)
-    return judge.Truth.of(hu, low, sd_hu, 4)
+    return judge.Truth.of(hu, low, sd_hu, 4, (0.7, 0.7))
 
 
 def test_the_normal_dose_itself_is_without_fault(truth):
@@ -23,7 +23,8 @@ def test_the_normal_dose_itself_is_without_fault(truth):
     assert found["chi2"] == pytest.approx(1, abs=0.06)
     assert found["invented_share"] == 0
     assert found["shift_px"] < 0.05
-    assert found[judge.TEXTURE] == truth.textures(truth.reference)[judge.TEXTURE]
+    assert found[judge.NPS_DISTANCE] == 0
+    assert found[judge.TEXTURE] == truth.of_reference[judge.TEXTURE]
 
 
 @pytest.mark.parametrize("tissue", ["lung", "fat", "soft tissue"])
@@ -46,6 +47,14 @@ def test_a_smoother_output_is_not_biased_by_how_tissues_are_cut(truth):
     assert all(abs(found[name]) < 3 for name in ("air", "lung", "fat", "soft tissue"))
 
 
+def test_the_smoother_an_output_the_further_its_noise_power(truth):
+    found = [
+        judge.figures(ndimage.gaussian_filter(truth.reference, sd), truth)[judge.NPS_DISTANCE]
+        for sd in (0.5, 1.0, 4.0)
+    ]
+    assert 0 < found[0] < found[1] < found[2] < 1
+
+
 def test_bicubic_is_inconsistent_and_shares_no_invention(truth):
     found = judge.figures(bicubic(truth.low_dose, 4), truth)
     assert found["chi2"] > 1.5
@@ -54,10 +63,11 @@ def test_bicubic_is_inconsistent_and_shares_no_invention(truth):
 
 def test_a_slice_of_air_has_figures_or_none_but_never_a_nan():
     flat = np.full((64, 64), -1000, np.float32)
-    truth = judge.Truth.of(flat, flat[::4, ::4], np.full((16, 16), 5.0), 4)
+    truth = judge.Truth.of(flat, flat[::4, ::4], np.full((16, 16), 5.0), 4, (0.7, 0.7))
     found = judge.figures(flat, truth)
     assert found["chi2"] is None
     assert found["invented_share"] is None
+    assert found[judge.NPS_DISTANCE] is None
     assert found["bias_by_tissue_hu"]["lung"] is None
     assert study.mean_figures([found, found])["spots"] is None
 
