@@ -1,6 +1,5 @@
 """How sharp an image is: the task transfer function of a disc, and the rise of edges in slices."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,8 +29,26 @@ class Discs:
 
     ttf: dict[str, Ttf]
     contrast_hu: float
-    noise_sd_hu: float  # of the low dose, in the disc's surroundings
+    noise_sd_hu: float  # of the low dose, in the disc and around it
     slices: int  # that each TTF is the mean of
+    pixel_mm: float
+
+    def remark(self) -> str:
+        return (
+            f"TTF of a disc of {self.contrast_hu:g} HU on soft tissue, mean of {self.slices} "
+            f"slices with {self.noise_sd_hu:.1f} HU of noise in the low dose and pixels of "
+            f"{self.pixel_mm:.3g} mm: it holds for this contrast and this noise alone."
+        )
+
+    def as_json(self) -> dict:
+        """For summary.json, without the curves."""
+        return {
+            "contrast_hu": self.contrast_hu,
+            "noise_sd_hu": self.noise_sd_hu,
+            "slices": self.slices,
+            "pixel_mm": self.pixel_mm,
+            "ttf50_per_mm": {name: ttf50(of) for name, of in self.ttf.items()},
+        }
 
 
 def ttf(
@@ -80,11 +97,11 @@ def _of_edge(image: np.ndarray, distance: np.ndarray, pixel_mm: float) -> Ttf:
     return Ttf(frequency / pixel_mm, spectrum / spectrum[0])
 
 
-def ttf50(found: Ttf) -> float:
-    """1/mm where a TTF first falls to a half; NaN where it never does."""
+def ttf50(found: Ttf) -> float | None:
+    """1/mm where a TTF first falls to a half; None where it never does."""
     below = np.flatnonzero(found.curve < 0.5)
     if not len(below):
-        return math.nan
+        return None
     ends = [below[0], below[0] - 1]
     return float(np.interp(0.5, found.curve[ends], found.frequency[ends]))
 

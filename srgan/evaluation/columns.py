@@ -4,7 +4,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
-from srgan.evaluation.judge import BODY_PSNR, FLAT, NPS_DISTANCE, TEXTURE, TISSUES_HU
+from srgan.evaluation.judge import (
+    BODY_PSNR,
+    EDGE,
+    FLAT,
+    NPS_DISTANCE,
+    TEXTURE,
+    TISSUES_HU,
+    TTF50,
+)
 from srgan.evaluation.tables import Column
 from srgan.hounsfield import HU_MAX, HU_MIN, Windows
 
@@ -50,6 +58,15 @@ def subjects(windows: Windows) -> tuple[Subject, ...]:
                 "0 equal, 1 for an output without noise or anatomy.",
             ),
         ),
+        Subject(
+            "Sharpness",
+            _SHARPNESS,
+            (
+                "Edge: in how many mm the mean edge between lung and soft tissue rises from 20 to "
+                "80 %, at the same places in every output; nearest the normal dose's is best.",
+                "TTF50: the frequency at which half of a disc's contrast is left, see the curves.",
+            ),
+        ),
         Subject("Mean error by tissue", _TISSUES),
         Subject(
             "What was invented",
@@ -83,6 +100,10 @@ _TEXTURE = (
     Column("lung", "SD in HU", _NOISE, TEXTURE, "", ".1f"),
     Column("flat", "SD in HU", _NOISE, FLAT, "", ".1f"),
     Column("NPS", "distance, 0: equal", _NOISE, NPS_DISTANCE, "low", ".2f"),
+)
+_SHARPNESS = (
+    Column("edge", "mm", "sharpness", EDGE, "", ".2f"),
+    Column("TTF50", "/mm", "sharpness", TTF50, "", ".3f"),
 )
 _TISSUES = tuple(
     Column(name, "HU", "mean error by tissue", f"bias_by_tissue_hu.{name}", "", "+.1f")

@@ -21,6 +21,7 @@ from srgan.evaluation.study import Study, StudySlice, truth_of
 from srgan.evaluation.tables import Cell, Column, Row, Table
 from srgan.evaluation.viewer import SHOWN, Map, Viewer
 from srgan.hounsfield import WINDOWS
+from srgan.sharpness import Discs
 
 Studies = list[tuple[Study, About]]
 INVENTED_ENDS = (0.3, 1.0)  # of the correlation map: clear below the bound of the share
@@ -40,7 +41,7 @@ def page_of(
     shown = [_viewer(*each, study, about, methods, slices, seed) for each in _chosen(study)]
     sections = [
         Section("Figures", _tables(study)),
-        Section("Noise power", (_noise_power(study),)),
+        Section("Noise power and sharpness", (_noise_power(study), *_ttf(study.discs))),
     ]
     if about.compared():
         sections.append(Section("Checkpoints", (_checkpoints(about),)))
@@ -178,6 +179,16 @@ def _noise_power(study: Study) -> Plot | str:
         y="NPS, HU^2 mm^2", markers=False,
         notes=("What anatomy is left in the squares is in all lines alike.",),
     )  # fmt: skip
+
+
+def _ttf(discs: Discs | None) -> tuple[Plot, ...]:
+    if discs is None:
+        return ()
+    lines = [Line(name, of.frequency, of.curve) for name, of in discs.ttf.items()]
+    axes = {"x": "frequency, /mm", "y": "contrast that is left"}
+    notes = (discs.remark(),)
+    caption = "Task transfer function of a disc"
+    return (curve_plot(caption, lines, **axes, level=0.5, markers=False, notes=notes),)
 
 
 def _against_level(studies: Studies) -> tuple[Plot, ...] | tuple[str]:

@@ -1,4 +1,4 @@
-"""Every figure of one output on one whole slice: nearness, bias, texture, noise, invention."""
+"""Every figure of one output on one whole slice: nearness, texture, noise, sharpness, invention."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from scipy import ndimage
 
-from srgan import faithfulness, metrics
+from srgan import faithfulness, metrics, sharpness
 from srgan.dose.matching import flat_soft_tissue
 from srgan.evaluation import noise_power
 from srgan.hounsfield import WINDOWS, Windows, body_mask, lung_mask
@@ -16,6 +16,8 @@ TISSUE_PIXELS = 200
 TEXTURE = "lung_texture_sd_hu"
 FLAT = "flat_sd_hu"
 NPS, NPS_DISTANCE = "nps_hu2_mm2", "nps_distance"
+EDGE = "edge_mm"
+TTF50 = "ttf50_per_mm"  # of a disc (phantom.py), not of slices
 BODY_PSNR = "psnr_body_db"  # padding is a fifth of some slices and moves bicubic by 0.6 dB
 TISSUES_HU = {
     "air": (-np.inf, -900.0),
@@ -43,6 +45,7 @@ class Truth:
     tissues: dict[str, np.ndarray]
     pixel_mm: float
     boxes: list[tuple]  # where the noise power is taken
+    edges: sharpness.Edges | None
 
     @classmethod
     def of(cls, reference, low_dose, sd_hu, scale: int, spacing_mm: tuple[float, float]) -> "Truth":
@@ -51,22 +54,25 @@ class Truth:
         flat, tissues = flat_soft_tissue(reference), tissue_masks(reference, body)
         pixel_mm = float(np.sqrt(np.prod(spacing_mm)))
         boxes = noise_power.soft_boxes(reference)
+        edges = sharpness.edges_of(reference, body, pixel_mm=pixel_mm)
         return cls(
-            reference, low_dose, sd_hu, scale, body, lung, flat, tissues, pixel_mm, boxes
+            reference, low_dose, sd_hu, scale, body, lung, flat, tissues, pixel_mm, boxes, edges
         )  # fmt: skip
 
     def alone(self, image: np.ndarray) -> dict:
         """Figures of an image by itself, which the normal dose has too.
 
         SD in HU of (image - its Gaussian of 2 px), in lung and in flat soft tissue; the noise power
-        by frequency.
+        by frequency; the rise of the normal dose's edges, in mm.
         """
         masks = {TEXTURE: self.lung, FLAT: self.flat}
         textures = {
             name: None if mask is None else metrics.texture_sd_hu(image, mask)
             for name, mask in masks.items()
         }
-        return textures | {NPS: noise_power.power_of(image, self.boxes, self.pixel_mm)}
+        power = noise_power.power_of(image, self.boxes, self.pixel_mm)
+        edge = None if self.edges is None else sharpness.rise_mm(image, self.edges)
+        return textures | {NPS: power, EDGE: edge}
 
     @cached_property
     def of_reference(self) -> dict:

@@ -16,7 +16,7 @@ from srgan.dose.degradation import Degradation
 from srgan.evaluation import conclusions
 from srgan.evaluation.columns import figure_at, looked_for, subjects, written
 from srgan.evaluation.columns import lines as table_lines
-from srgan.evaluation.judge import BODY_PSNR, FLAT, NPS, NPS_DISTANCE, TEXTURE, TISSUES_HU
+from srgan.evaluation.judge import BODY_PSNR, EDGE, FLAT, NPS, NPS_DISTANCE, TEXTURE, TISSUES_HU
 from srgan.evaluation.levels import short
 from srgan.evaluation.study import Study
 from srgan.files import told, write_json, write_whole
@@ -119,6 +119,8 @@ def _figures(study: Study) -> list[str]:
         if figures:
             normal = {"normal dose": study.normal_dose_overall()} if part == "whole" else {}
             lines += ["", title, *table_lines(looked_for(columns, figures), figures | normal)]
+        if part == "whole" and study.discs:
+            lines += ["", *textwrap.wrap(study.discs.remark(), 100)]
     return lines
 
 
@@ -140,6 +142,7 @@ def summary(study: Study, about: About) -> dict:
             **study.normal_dose_overall(),
             "patients_by_pseudonym": _without_curves(study.normal_dose_by_patient()),
         },
+        **({"sharpness": study.discs.as_json()} if study.discs else {}),
         "windows_hu": {name: list(window) for name, window in study.windows.items()},
         "noise": about.degradation.as_json(),
         **({"photons": about.photons} if about.photons else {}),
@@ -171,7 +174,7 @@ def _json_value(value):
 # ---- metrics.csv ----
 
 _WINDOWED = ("psnr_db", "ssim", BODY_PSNR)
-_PLAIN = ("rmse_hu", "mae_hu", "bias_hu", TEXTURE, FLAT, NPS_DISTANCE)
+_PLAIN = ("rmse_hu", "mae_hu", "bias_hu", TEXTURE, FLAT, NPS_DISTANCE, EDGE)
 
 
 def csv_figures(windows: Windows = WINDOWS) -> dict[str, tuple[str, ...]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from srgan import metrics
+from srgan import metrics, sharpness
 from srgan.dose.degradation import Degradation, degrade, expected_noise_sd_hu, fields_of
 from srgan.evaluation import judge
 from srgan.evaluation.levels import drawn, levels_of
@@ -20,6 +20,7 @@ from srgan.streams import STUDY_LEVELS, STUDY_NOISE, STUDY_PATCHES, generator_of
 
 PATCH = 64  # pixels of the normal dose
 PATCHES_A_SLICE = 4
+NORMAL_DOSE = "normal dose"  # beside the methods' names
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Study:
     normal_dose: dict[tuple[str, int], dict]  # (pseudonym, number) to Truth.alone
     noise: dict[tuple[str, int], dict] = field(default_factory=dict)  # as `noise_of`
     windows: Windows = field(default_factory=lambda: WINDOWS)  # of PSNR and SSIM
+    discs: sharpness.Discs | None = None  # of phantom.discs_of, by method, and the normal dose
 
     def patients(self) -> list[str]:
         return sorted({row.pseudonym for row in self.rows})
@@ -73,9 +75,16 @@ class Study:
         }
 
     def overall(self, part: str = "whole") -> dict[str, dict]:
-        """Each method's figures: mean over a patient's slices or patches, then over patients."""
+        """Each method's figures: mean over a patient's slices or patches, then over patients.
+
+        Of whole slices with the TTF50 of the disc, where it was measured.
+        """
         patients = self.by_patient(part).values()
-        return {m: mean_figures([p[m] for p in patients]) for m in self.methods if patients}
+        found = {m: mean_figures([p[m] for p in patients]) for m in self.methods if patients}
+        return {m: f | self._ttf50(m) for m, f in found.items()} if part == "whole" else found
+
+    def _ttf50(self, name: str) -> dict:
+        return {judge.TTF50: sharpness.ttf50(self.discs.ttf[name])} if self.discs else {}
 
     def normal_dose_by_patient(self) -> dict[str, dict]:
         """Each patient's figures of the normal dose alone: the means of its slices."""
@@ -85,8 +94,9 @@ class Study:
         return {pseudonym: mean_figures(found) for pseudonym, found in of_patient.items()}
 
     def normal_dose_overall(self) -> dict:
-        """The means of `normal_dose_by_patient`."""
-        return mean_figures(list(self.normal_dose_by_patient().values()))
+        """The means of `normal_dose_by_patient`, and the disc's own TTF50."""
+        found = mean_figures(list(self.normal_dose_by_patient().values()))
+        return found | self._ttf50(NORMAL_DOSE)
 
 
 def _mean(values: list) -> float | None:

@@ -5,12 +5,14 @@ import itertools
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from srgan import settings as all_settings
 from srgan.dose import photons
 from srgan.dose.degradation import Degradation
 from srgan.dose.photons import Matched
 from srgan.errors import UserError
-from srgan.evaluation import contents, curves, examples, methods, page, report, study
+from srgan.evaluation import contents, curves, examples, methods, page, phantom, report, study
 from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS, Window, Windows
 from srgan.networks import machine
 from srgan.progress import Progress, log
@@ -182,11 +184,17 @@ def studies_of(
 ) -> list[tuple[study.Study, report.About]]:
     """A study a noise level; to `progress` they are one job."""
     levels = about.degradation.each()
+    disc = {
+        "pixel_mm": float(np.median([item.spacing_mm for item in slices])),
+        "photons": about.photons and about.photons["median"],
+        "seed": seed,
+    }
     text = "slices" if len(levels) == 1 else f"slices at {len(levels)} noise levels"
     made = []
     for i, level in enumerate(levels):
         told_of = partial(_tell, progress, text, i, len(levels))
         found = study.run(judged, slices, level, seed, told_of, windows)
+        found = dataclasses.replace(found, discs=phantom.discs_of(judged, level, **disc))
         made.append((found, dataclasses.replace(about, degradation=level)))
     return made
 

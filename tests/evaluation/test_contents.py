@@ -6,7 +6,7 @@ import pytest
 
 from srgan.dose.degradation import Degradation
 from srgan.dose.image import ImageNoise
-from srgan.evaluation import conclusions, contents, methods, page, report, study
+from srgan.evaluation import conclusions, contents, methods, page, phantom, report, study
 from srgan.hounsfield import WINDOWS, Window
 from srgan.scans import synthetic
 from srgan.settings import Levels
@@ -31,7 +31,9 @@ def made():
     for level in (1700.0, 500.0):
         noise = Degradation(ImageNoise(Levels((level,)), Levels((0.005,))), 4)
         about = report.About(noise, "random", True, {"seed": 0}, {"step": 7})
-        studies.append((study.run(compared, slices, noise, 0, windows=WINDOWS_HERE), about))
+        found = study.run(compared, slices, noise, 0, windows=WINDOWS_HERE)
+        discs = phantom.discs_of(compared, noise, pixel_mm=1.4, photons=None, seed=0)
+        studies.append((replace(found, discs=discs), about))
     return studies, contents.page_of(studies, compared, slices, 0)
 
 
@@ -56,7 +58,7 @@ def test_a_compared_srgan_is_held_against_the_srresnet_of_its_checkpoint(made):
         if (row.method, row.part) == ("bicubic", "whole")
         for name, more in names.items()
     ]
-    found = conclusions.of(replace(study_, methods=tuple(names), rows=tuple(rows)))
+    found = conclusions.of(replace(study_, methods=tuple(names), rows=tuple(rows), discs=None))
     behind = [
         name
         for name, lines in found.verdicts.items()
@@ -102,7 +104,7 @@ def test_numbers_of_the_page_are_those_of_the_summary(made):
 
 
 def test_the_noise_power_has_a_line_a_method_and_the_normal_dose(made):
-    (plot,) = made[1].sections[1].parts
+    plot = made[1].sections[1].parts[0]
     assert plot.caption == "Noise power in soft tissue, 2 patients"
     for name in ("normal dose", "nearest", "bicubic", "srresnet"):
         assert f" {name}: " in plot.alt
@@ -110,7 +112,13 @@ def test_the_noise_power_has_a_line_a_method_and_the_normal_dose(made):
 
 def test_the_page_has_its_levels_patients_and_three_slices(made):
     titles = [section.title for section in made[1].sections]
-    assert titles == ["Figures", "Noise power", "Quality against dose", "Patients", "Slices"]
+    assert titles == [
+        "Figures",
+        "Noise power and sharpness",
+        "Quality against dose",
+        "Patients",
+        "Slices",
+    ]
     viewers = made[1].sections[-1].parts
     assert [viewer.title.split()[0] for viewer in viewers] == ["Best", "Median", "Worst"]
     for viewer in viewers:
@@ -118,3 +126,17 @@ def test_the_page_has_its_levels_patients_and_three_slices(made):
         assert {each.name for each in viewer.maps} == {"consistency", "invention"}
         assert list(viewer.windows) == ["lung", "mediastinum", "bone", "full", "fat"]
     assert "SYNTHETIC scans" in made[1].remarks
+
+
+def test_the_page_has_the_ttf_of_each_method_with_its_contrast_and_noise(made):
+    studies, content = made
+    parts = {part.caption: part for section in content.sections[:2] for part in section.parts}
+    plot, table = parts["Task transfer function of a disc"], parts["Sharpness"]
+    assert studies[0][0].discs.remark() in plot.notes
+    for name in ("normal dose", "nearest", "bicubic", "srresnet"):
+        assert f"{name}: 1 at 0" in plot.alt
+    assert [row.name for row in table.rows][-1] == "normal dose"
+    cells = {row.name: [cell.value for cell in row.cells] for row in table.rows}
+    wanted = studies[0][0].overall()["bicubic"]
+    assert cells["bicubic"] == [wanted["edge_mm"], wanted["ttf50_per_mm"]]
+    assert cells["bicubic"][1] < cells["normal dose"][1]

@@ -34,6 +34,12 @@ def test_a_tissue_that_is_off_is_named_with_its_hu(truth, tissue):
     assert found == {name: pytest.approx(10.0 * (name == tissue), abs=1e-3) for name in found}
 
 
+def test_a_blurred_output_has_wider_edges_than_the_normal_dose(truth):
+    own = truth.of_reference[judge.EDGE]
+    blurred = judge.figures(ndimage.gaussian_filter(truth.reference, 1.5), truth)[judge.EDGE]
+    assert blurred == pytest.approx(np.hypot(own, 1.683 * 1.5 * 0.7), rel=0.03)
+
+
 def test_tissues_lie_apart_and_in_their_range(truth):
     assert sum(mask.astype(int) for mask in truth.tissues.values()).max() == 1
     for name in ("lung", "fat", "soft tissue"):

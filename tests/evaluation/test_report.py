@@ -3,6 +3,7 @@ import dataclasses
 import json
 import math
 
+import numpy as np
 import pytest
 
 from srgan.dose.degradation import Degradation, ProjectionNoise
@@ -12,6 +13,7 @@ from srgan.errors import BAD_INPUT, TRY_AGAIN, UserError
 from srgan.evaluation import columns, judge, report, study
 from srgan.hounsfield import Window
 from srgan.settings import Levels, Settings
+from srgan.sharpness import Discs, Ttf
 
 WINDOWS = ("full", "lung", "mediastinum")
 
@@ -112,6 +114,37 @@ def test_table_names_windows_ranges_and_conditions(made, about):
     assert rows[0] == ["srgan", "inf", "14.25", "14.25"]
     assert rows[1] == ["srgan", *["0.1425"] * 3, *["14.2"] * 2, "-14.25"]
     assert max(map(len, lines)) <= 100
+
+
+@pytest.fixture
+def with_discs(made):
+    """The same with a TTF of each method that falls to a half at 0.1 to 0.5 /mm."""
+    f = np.linspace(0, 1, 11)
+    ends = dict(
+        zip(("nearest", "bicubic", "srresnet", "srgan", study.NORMAL_DOSE), f[1:], strict=False)
+    )
+    ttf = {name: Ttf(f, np.clip(1 - f / (2 * end), 0, 1)) for name, end in ends.items()}
+    return dataclasses.replace(made, discs=Discs(ttf, 300.0, 13.7, 10, 0.7))
+
+
+def test_sharpness_of_the_disc_is_told_with_its_contrast_and_noise(tmp_path, with_discs, about):
+    report.write(tmp_path, [(with_discs, about)])
+    found = json.loads((tmp_path / "summary.json").read_text())
+    stated = found["sharpness"]
+    assert [stated[n] for n in ("contrast_hu", "noise_sd_hu", "slices")] == [300, 13.7, 10]
+    assert stated["ttf50_per_mm"]["srgan"] == pytest.approx(0.4)
+    assert found["methods"]["srgan"]["ttf50_per_mm"] == pytest.approx(0.4)
+    assert found["normal_dose"]["ttf50_per_mm"] == pytest.approx(0.5)
+    assert "ttf50_per_mm" not in found["patches"]["srgan"]
+    text = report.table(with_discs, about)
+    assert text.count("TTF50") == 1
+    assert "a disc of 300 HU on soft tissue, mean of 10 slices with 13.7 HU of noise" in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_without_a_disc_there_is_no_ttf(made, about):
+    assert "sharpness" not in report.summary(made, about)
+    assert "TTF" not in report.table(made, about)
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, made, about, monkeypatch):
