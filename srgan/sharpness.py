@@ -170,8 +170,8 @@ def rise_mm(image: np.ndarray, edges: Edges) -> float | None:
     """How far an image takes from 20 to 80 % of the mean edge, in mm: 1.68 SD of a Gaussian blur.
 
     image: (rows, columns) HU, of the normal dose's shape: every output is read at the same places.
-    The profiles' mean, in which noise averages out: 60 HU of it moved real slices by at most 3 %.
-    Edges that lie now here, now there are wide in the mean. None where the mean does not rise
+    The profiles' mean, in which noise averages out: 60 HU of it moved 105 real slices by 5 % at
+    most. Edges that lie now here, now there are wide in the mean. None where the mean does not rise
     through both. Raises ValueError for NaN.
     """
     image = np.asarray(image, np.float64)

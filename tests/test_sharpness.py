@@ -8,6 +8,7 @@ from srgan import sharpness
 from srgan.hounsfield import body_mask
 from srgan.scans import synthetic
 from tests.dose.phantoms import painted
+from tests.test_faithful_slices import needs_ct, slices_of
 
 PIXEL_MM = 0.7
 RISE_OF_A_GAUSSIAN = 1.6832  # 20 to 80 % of an edge, in SDs
@@ -109,6 +110,21 @@ def test_a_blur_adds_to_the_rise_of_a_chests_edges_in_squares():
         wanted = np.hypot(own, RISE_OF_A_GAUSSIAN * blur_px * PIXEL_MM)
         blurred = ndimage.gaussian_filter(reference, blur_px)
         assert sharpness.rise_mm(blurred, edges) == pytest.approx(wanted, rel=0.03)
+
+
+@needs_ct
+@pytest.mark.parametrize("patient", ["LIDC-IDRI-0002", "Lung_Dx-A0002"])
+def test_a_blur_and_noise_of_a_real_slice_are_read_as_theory_says(patient):
+    hu, spacing_mm = slices_of(patient)[2]
+    reference = np.clip(hu, -1024, 3071).astype(float)
+    edges = sharpness.edges_of(reference, body_mask(reference), pixel_mm=spacing_mm[0])
+    own = sharpness.rise_mm(reference, edges)
+    for blur_px in (1.0, 2.0):
+        wanted = np.hypot(own, RISE_OF_A_GAUSSIAN * blur_px * spacing_mm[0])
+        blurred = ndimage.gaussian_filter(reference, blur_px)
+        assert sharpness.rise_mm(blurred, edges) == pytest.approx(wanted, rel=0.05)
+    noisy = reference + np.random.default_rng(0).normal(0, 60, reference.shape)
+    assert sharpness.rise_mm(noisy, edges) == pytest.approx(own, rel=0.04)
 
 
 def test_an_output_is_read_at_the_places_of_the_normal_dose():
