@@ -128,15 +128,14 @@ def _certainty(found: Conclusions) -> Table:
 
 def _checkpoints(about: About) -> Table:
     """How those that are compared were made."""
-    columns = ("step", "generator", "content loss", "VGG19 weights", "trained in", "scans")
+    columns = ("step", "generator", "content loss", "VGG19 weights", "trained in")
     rows = []
     for letter, said in {"A": about.checkpoint, **about.compared()}.items():
         made = (str(said[n]) for n in ("step", "generator", "content_loss", "vgg_weights"))
         noise = Cell(
             f"{said['degradation'].get('model')} noise", None, levels_told(said["degradation"])
         )
-        scans = "SYNTHETIC" if said["synthetic"] else "real"
-        rows.append(Row(letter, (*made, noise, scans)))
+        rows.append(Row(letter, (*made, noise)))
     notes = (
         "Rows without a letter are A's, the main checkpoint's. All are judged on the same slices "
         "with the same noise, of patients that none of them was trained or validated on.",

@@ -28,9 +28,13 @@ def network(model) -> Method:
     """
     import tensorflow as tf
 
-    @tf.function(input_signature=[tf.TensorSpec((1, None, None, 1), tf.float32)])
-    def enlarge(batch):
+    def output(model, batch):
         return tf.cast(model(batch, training=False), tf.float32)
+
+    # TensorFlow takes five closures of one def for one function that is traced again and again,
+    # and warns; a partial is told apart.
+    signature = [tf.TensorSpec((1, None, None, 1), tf.float32)]
+    enlarge = tf.function(partial(output, model), input_signature=signature)
 
     def method(low_dose: np.ndarray) -> np.ndarray:
         batch = hu_to_network(low_dose.astype(np.float32))[None, :, :, None]

@@ -35,6 +35,7 @@ from srgan.files import told, write_whole
 
 NOTICE = "For research, not a medical device."
 LARGEST = 15_000_000  # bytes
+LONG = 200  # letters of a headline, from which on it is set smaller
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def render(page: Page) -> str:
 <header>
 <p class="notice">{NOTICE}</p>
 <h1>{text(page.title)}</h1>
-<p class="headline">{text(page.headline)}</p>
+<p class="headline{" long" if len(page.headline) > LONG else ""}">{text(page.headline)}</p>
 <ul class="remarks">{_items(page.remarks)}</ul>
 <nav aria-label="Contents"><ol>{contents}</ol></nav>
 </header>

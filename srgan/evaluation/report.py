@@ -104,7 +104,8 @@ def table(study: Study, about: About) -> str:
 def _checkpoints(about: About) -> list[str]:
     """A line a letter, where checkpoints are compared; A is the main one."""
     every = {"A": about.checkpoint, **about.compared()} if about.compared() else {}
-    return [f"{letter}: {told_of_checkpoint(said)}" for letter, said in every.items()]
+    lines = [f"{letter}: {told_of_checkpoint(said)}" for letter, said in every.items()]
+    return [part for line in lines for part in textwrap.wrap(line, 100, subsequent_indent="   ")]
 
 
 def _noise(about: About) -> list[str]:

@@ -175,6 +175,7 @@ def headline(verdicts: dict[str, list[Verdict]]) -> str:
     parts = []
     for name, of_network in verdicts.items():
         faults = ", ".join(verdict.kind for verdict in of_network if verdict.fails)
+        faults = faults.replace("), bias (", ", ")  # "bias (lung, bone)"
         part = f"{name} fails ({faults})" if faults else f"{name} breaks no bound"
         unjudged = any(verdict.kind == "not judged" for verdict in of_network)
         parts.append(part + " as far as it was judged" * unjudged)

@@ -39,7 +39,7 @@ def made():
 
 def test_a_biased_network_is_named_as_failing_at_the_top(made):
     text = page.render(made[1])
-    assert "bias (soft tissue)" in made[1].headline
+    assert re.search(r"bias \([^)]*soft tissue", made[1].headline)
     assert text.index("srresnet fails") < text.index("<table")
 
 
@@ -83,7 +83,7 @@ def test_a_compared_checkpoint_is_told_by_its_letter(made):
     assert about.remarks()[1] == "VGG19 weights: random, B: imagenet"
     assert about.remarks()[-1] == "B trained on SYNTHETIC scans"
     line = "step 9, fast generator, content vgg54, VGG19 weights imagenet, trained in image noise "
-    assert f"B: {line}(lambda 1700)" in report.table(study_, about).splitlines()
+    assert f"B: {line}(lambda 1700)" in " ".join(report.table(study_, about).split())
 
 
 def test_numbers_of_the_page_are_those_of_the_summary(made):

@@ -181,6 +181,12 @@ def test_the_failing_method_is_named_first(content, read):
     assert "smoother:</strong> than it was" in content  # the kind is said once
 
 
+def test_a_headline_of_many_faults_is_set_smaller(content):
+    assert '<p class="headline">srgan fails' in content
+    many = replace(full_page(), sections=(), headline="srgan B fails (shifted). " * 20)
+    assert '<p class="headline long">srgan B fails' in pages.render(many)
+
+
 def test_cells_carry_the_values_of_the_summary(content):
     found = {}
     for name, row in re.findall(r'<tr data-row="([^"]+)">(.*?)</tr>', content):

@@ -186,10 +186,11 @@ def test_an_unknown_kind_is_an_error():
 
 def test_the_headline_names_who_fails_and_by_what():
     stated = Verdict("invented share", "", False)
-    faults = [Verdict("bias (lung)", "", True), stated, Verdict("shifted", "", True)]
+    faults = [Verdict(f"bias ({tissue})", "", True) for tissue in ("lung", "bone")]
+    faults += [stated, Verdict("shifted", "", True)]
     unjudged = Verdict("not judged", "", False)
     assert headline({"SRResNet": [], "SRGAN": faults}) == (
-        "SRResNet breaks no bound; SRGAN fails (bias (lung), shifted)."
+        "SRResNet breaks no bound; SRGAN fails (bias (lung, bone), shifted)."
     )
     assert headline({"SRGAN": [stated, unjudged]}) == (
         "SRGAN breaks no bound as far as it was judged."
