@@ -22,6 +22,9 @@ def main(arguments: list[str]) -> int:
     except errors.UserError as error:
         print(f"main.py: {error}", file=sys.stderr)
         return error.exit_code
+    except errors.Stopped as error:
+        print(f"main.py: {error}", file=sys.stderr)
+        return error.exit_code
     except KeyboardInterrupt:
         print("main.py: stopped", file=sys.stderr)
         return errors.INTERRUPTED

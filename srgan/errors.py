@@ -16,6 +16,14 @@ class UserError(Exception):
         self.exit_code = exit_code
 
 
+class Stopped(KeyboardInterrupt):
+    """SIGINT or SIGTERM ended the program; no handler of ordinary errors holds it up."""
+
+    def __init__(self, exit_code: int):
+        super().__init__("stopped; what was saved before is whole")
+        self.exit_code = exit_code
+
+
 class Skip(Exception):
     """A file or slice that is not used: a short reason in the field's words, and a detail."""
 

@@ -116,6 +116,10 @@ class Settings:
         "of the networks: auto, float32, bfloat16 or float16", JUDGED, resume=True,
     )  # fmt: skip
     seed: int = _setting(0, values.seed, "of everything drawn")
+    deterministic: bool = _setting(
+        False, bool, "equal runs give equal bits on one machine (on CPU they do anyway)",
+        ("train",),
+    )  # fmt: skip
     fresh: bool = _setting(
         False, bool, "set the old run aside and start anew", ("train",), record=False, resume=True
     )

@@ -5,9 +5,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 ORDER = [
-    "errors", "files", "lock", "progress", "workers", "values", "settings", "streams", "hounsfield",
-    "scans", "dose", "metrics", "sharpness", "faithfulness", "pictures", "pairs", "networks",
-    "training", "evaluation", "runs",
+    "errors", "files", "lock", "progress", "stopping", "workers", "values", "settings", "streams",
+    "hounsfield", "scans", "dose", "metrics", "sharpness", "faithfulness", "pictures", "pairs",
+    "networks", "training", "evaluation", "runs",
 ]  # fmt: skip
 TENSORFLOW = {"networks", "training"}  # may import it at the top
 LATE = {

@@ -6,16 +6,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-def start(precision: str) -> str:
+def start(precision: str, deterministic: bool = False) -> str:
     """Import TensorFlow and set Keras' policy; returns its name.
 
-    precision: auto (what this machine is fast at), float32, bfloat16 or float16.
+    precision: auto (what this machine is fast at), float32, bfloat16 or float16. deterministic:
+    equal inputs give equal bits (a GPU then takes its slower kernels).
     """
     with _without_chatter():
         import keras
         import tensorflow as tf
 
         tf.config.threading.set_inter_op_parallelism_threads(1)  # two: sometimes half the speed
+        if deterministic:
+            tf.config.experimental.enable_op_determinism()
         tf.constant(0)  # finds the devices, and says so at length
     if precision == "auto":
         precision = _fast_precision(tf)

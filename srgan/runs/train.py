@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from srgan import settings as all_settings
+from srgan import stopping
 from srgan.dose import cache, photons
 from srgan.dose.degradation import Degradation
 from srgan.errors import UserError
@@ -26,7 +27,12 @@ SET_ASIDE = {
 
 
 def train(given: dict[str, Any]) -> int:
-    """The whole of it; returns the exit code. Raises UserError."""
+    """The whole of it; returns the exit code. Raises UserError, and Stopped by a signal."""
+    with stopping.caught() as stop:
+        return _train(given, stop)
+
+
+def _train(given: dict[str, Any], stop: stopping.Stop) -> int:
     settings = Settings(**given)  # whether they agree is known once a run to continue is found
     if (settings.pretrain_steps, settings.gan_steps) == (0, 0):
         settings = all_settings.make(given)
@@ -50,7 +56,7 @@ def train(given: dict[str, Any]) -> int:
             if _is_finished(saved[1]):
                 return _say_finished(settings, saved[1])
         weights = weights or vgg_file.find(wanted, log)
-        machine.start(settings.precision)  # TensorFlow, from here on
+        machine.start(settings.precision, settings.deterministic)  # TensorFlow, from here on
         from srgan.training import begin, loop
 
         manifest = {
@@ -58,7 +64,7 @@ def train(given: dict[str, Any]) -> int:
             "vgg_weights": weights.mode,
             "data": data,
         }
-        run = begin.begin(settings, weights, both, manifest, saved, started)
+        run = begin.begin(settings, weights, both, manifest, saved, started, stop)
         code = loop.train(run)
     if code == 0:
         print(f"trained {run.plan.steps} steps; models in {settings.checkpoint_dir}")

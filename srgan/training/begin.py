@@ -15,7 +15,8 @@ from srgan.networks.vgg_file import VggWeights
 from srgan.pairs import Side
 from srgan.progress import log
 from srgan.settings import Settings
-from srgan.training import checkpoints, loop, plan
+from srgan.stopping import Stop
+from srgan.training import checkpoints, loop, plan, watch
 from srgan.training.steps import Trainer
 
 WARM_UP, TIMED_STEPS = 4, 12
@@ -28,10 +29,12 @@ def begin(
     manifest: dict,
     saved: tuple[Path, dict] | None,
     started: float,
+    stop: Stop,
 ) -> loop.Run:
     """A run at step 0 with a plan, or the saved one where it stopped. Raises UserError.
 
     sides: training and validation. started: time.monotonic() where the budget of minutes began.
+    A new run is saved at once: whenever it is killed, it goes on with this plan.
     """
     keras.utils.set_random_seed(settings.seed % 2**32)
     degradation = Degradation.of(settings)
@@ -53,16 +56,17 @@ def begin(
         validation=sides[1],
         manifest=manifest,
         label=label(settings, weights, noise, manifest["data"]["synthetic"]),
+        log=watch.Log(settings.train_dir / "log.csv"),
+        stop=stop,
     )
     with_gan = settings.gan_steps != 0 and settings.gan_share > 0
     run.trainer = trainer(run, weights, with_gan)
     if saved is not None:
-        path, old = saved
-        checkpoints.restore_state(path, run.trainer.state())
-        run.plan, run.step, run.best = plan.Plan(**old["plan"]), old["step"], old["best"]
+        loop.restore(run, saved)
         log(f"continuing at step {run.step} of {run.plan.steps}")
     else:
         run.plan = make_plan(run, with_gan, started)
+        loop.save(run)
     return run
 
 

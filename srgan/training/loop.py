@@ -1,6 +1,9 @@
-"""The training itself: steps in order, and what the plan puts at each."""
+"""The training itself: steps in order, and what the plan puts at each.
 
-import signal
+At an event the grid, the log and the best model are written before the state: a run that is killed
+goes on from a state, and writes again what it wrote after it.
+"""
+
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,12 +14,12 @@ import tensorflow as tf
 
 from srgan import pairs
 from srgan.dose.degradation import Degradation
-from srgan.errors import DIVERGED, INTERRUPTED, TERMINATED, UserError
-from srgan.files import told
+from srgan.errors import DIVERGED, UserError
 from srgan.pictures import figure_to_png
 from srgan.progress import Progress, log
 from srgan.settings import Settings
-from srgan.training import checkpoints, watch
+from srgan.stopping import Stop
+from srgan.training import checkpoints, guards, watch
 from srgan.training.plan import Plan
 from srgan.training.steps import Trainer
 
@@ -33,9 +36,12 @@ class Run:
     validation: pairs.Side
     manifest: dict  # what every checkpoint says besides step and scores
     label: str  # of every picture: data, noise, weights of the content loss
+    log: watch.Log
+    stop: Stop
     step: int = 0
     best: dict = field(default_factory=dict)  # by model: {"step", "score", figures}
-    stop: int = 0  # a signal that asked for the end
+    guard: guards.Guard = field(default_factory=guards.Guard)
+    unwritten: set[str] = field(default_factory=set)  # kinds of files whose failure was told
 
     def batches(self, first: int, last: int):
         s = self.settings
@@ -53,40 +59,106 @@ def enhance(model) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def train(run: Run) -> int:
-    """From run.step to the plan's end. Returns the exit code; the state is saved either way."""
-    s, plan, trainer = run.settings, run.plan, run.trainer
-    with told(s.train_dir):
-        rows = watch.Log(s.train_dir / "log.csv", run.step)
-    validation = validation_of(run)
-    output_of = enhance(trainer.average)
-    progress = Progress()
-    with _signals(run):
-        step, shown = run.step, ""
-        began = time.monotonic(), step
-        for low, normal in run.batches(run.step, plan.steps):
-            step += 1
-            stage = plan.stage(step)
-            if stage == "gan" and step == plan.pretrain_steps + 1:
-                _start_gan(run)
-                began = time.monotonic(), step - 1
-            rate = trainer.set_rates(plan, step)
-            count = tf.constant(step if stage == "pretrain" else step - plan.pretrain_steps)
-            update = trainer.pretrain_step if stage == "pretrain" else trainer.gan_step
-            rows.add(update(low, normal, count))
-            run.step = step
+    """From run.step to the plan's end. Returns the exit code; the state is saved either way.
+
+    Raises UserError where it diverged, or where a state cannot be written.
+    """
+    _write(run, run.log.path, run.log.write)  # rows after the state are cut
+    watched = validation_of(run), enhance(run.trainer.average)
+    progress, code = Progress(), None
+    while code is None:
+        code = _advance(run, *watched, progress)
+        if code is None:
+            _go_back(run)
+    return code
+
+
+def _advance(run: Run, validation: watch.Validation, output_of, progress) -> int | None:
+    """Steps up to the plan's end or a signal: the exit code. None: too many were not applied."""
+    plan, guard, compiled = run.plan, run.guard, set()
+    began, shown = (time.monotonic(), run.step), ""
+    for low, normal in run.batches(run.step, plan.steps):
+        step = run.step + 1
+        stage = plan.stage(step)
+        run.stop.waits = stage in compiled  # else it takes long, and the state before it is saved
+        if stage == "gan" and step == plan.pretrain_steps + 1:
+            _start_gan(run)
+            began = time.monotonic(), run.step
+        rate = run.trainer.set_rates(plan, step, guard.rate)
+        count = tf.constant(step if stage == "pretrain" else step - plan.pretrain_steps)
+        update = run.trainer.pretrain_step if stage == "pretrain" else run.trainer.gan_step
+        losses = update(low, normal, count)
+        run.log.add(losses)
+        guard.saw(int(losses["applied"]))
+        run.step = step
+        compiled.add(stage)
+        run.stop.waits = True
+        if guard.in_row == guards.IN_ROW:
+            return None
+        if plan.is_row(step):
             figures = event(run, validation, output_of) if plan.is_event(step) else {}
-            if plan.is_row(step):
-                means = rows.row(step, stage, rate, figures)
-                shown = f"{_status(stage, means)}, {images_a_second(run, began, step):.0f} images/s"
-                if not all(np.isfinite(v) for v in means.values()):
-                    raise UserError(f"the training diverged before step {step}: {shown}", DIVERGED)
-            if plan.is_event(step):
+            means = _row(run, stage, rate, figures, validation)
+            shown = f"{_status(stage, means)}, {images_a_second(run, began, step):.0f} images/s"
+        if plan.is_event(step):
+            if step == plan.steps:
+                _last_picture(run, output_of)
+            if not guard.in_row or step == plan.steps:
                 save(run)
-            progress(step, plan.steps, shown, plan.work(step))
-            if run.stop:
-                return _stopped(run)
-    _last_picture(run, output_of)
+        progress(step, plan.steps, shown, plan.work(step))
+        if run.stop.number:
+            return _stopped(run)
     return 0
+
+
+def _row(run: Run, stage: str, rate: float, figures: dict, validation) -> dict[str, float]:
+    """A row of log.csv, with what it is warned of; returns its mean losses."""
+    means = run.log.row(run.step, stage, rate, figures)
+    found = run.guard.of_row(means)
+    if figures:
+        found |= guards.of_event(stage, figures, validation.bicubic_psnr_db)
+    run.log.warn(found)
+    for kind, text in found.items():
+        if line := run.guard.warn(run.step, kind, text):
+            log(line)
+    _write(run, run.log.path, run.log.write)
+    return means
+
+
+def restore(run: Run, saved: tuple[Path, dict]) -> None:
+    """The run as it was when this state was saved. Raises UserError where it does not fit."""
+    path, old = saved
+    checkpoints.restore_state(path, run.trainer.state())
+    try:
+        run.plan, run.step, run.best = Plan(**old["plan"]), old["step"], old["best"]
+        run.guard = guards.Guard(**old["guard"])
+        run.log.restore(old["log"])
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"{path} was written by another version ({error}): add --fresh to start anew"
+        ) from error
+
+
+def _go_back(run: Run) -> None:
+    """To the last good state with a smaller learning rate, once. Raises UserError (diverged)."""
+    step, seed = run.step, run.settings.seed
+    what = (
+        f"{guards.IN_ROW} steps in a row up to step {step} (batch {step - 1} of seed {seed}) had a "
+        f"loss or gradient that is NaN or infinite and were not applied"
+    )
+    if run.guard.went_back:
+        raise UserError(
+            f"the training diverged: {what}, at {guards.SMALLER:g} of the learning rate too; the "
+            f"best models stay; --fresh with another --seed or --precision float32 starts anew",
+            DIVERGED,
+        )
+    saved = checkpoints.newest_state(run.settings.checkpoint_dir, log)
+    if saved is None:
+        raise UserError(f"the training diverged: {what}; no state to go back to", DIVERGED)
+    restore(run, saved)
+    run.guard.went_back = 1
+    text = f"{what}: back to step {run.step} with {guards.SMALLER:g} of the learning rate"
+    log(run.guard.warn(step, "went-back", text))
+    _write(run, run.log.path, run.log.write)
 
 
 def images_a_second(run: Run, began: tuple[float, int], step: int) -> float:
@@ -115,7 +187,7 @@ def event(run: Run, validation: watch.Validation, output_of) -> dict[str, float]
         f"{run.label}"
     )
     figure = watch.figure_of_patches(validation, output, run.settings.scale, title)
-    _picture(run.settings.train_dir / f"grid-{run.step:07}.png", figure)
+    _picture(run, run.settings.train_dir / f"grid-{run.step:07}.png", figure)
     if run.step:
         log(
             f"step {run.step}/{run.plan.steps} {stage}: validation "
@@ -153,12 +225,13 @@ def _keep_best(run: Run, stage: str, figures: dict, validation: watch.Validation
 
 
 def manifest(run: Run) -> dict:
-    return {**run.manifest, "plan": run.plan.as_json(), "step": run.step, "best": run.best}
+    kept = {"plan": run.plan.as_json(), "guard": run.guard.as_json()}
+    return {**run.manifest, **kept, "step": run.step, "best": run.best}
 
 
 def save(run: Run) -> None:
-    folder = run.settings.checkpoint_dir
-    checkpoints.save_state(folder, run.step, run.trainer.state(), manifest(run))
+    folder, more = run.settings.checkpoint_dir, {"log": run.log.as_json()}
+    checkpoints.save_state(folder, run.step, run.trainer.state(), manifest(run) | more)
 
 
 def _start_gan(run: Run) -> None:
@@ -169,44 +242,33 @@ def _start_gan(run: Run) -> None:
     run.trainer.begin_gan()
 
 
-def _picture(path: Path, figure) -> None:
-    """A picture that cannot be written does not end a training."""
+def _picture(run: Run, path: Path, figure) -> None:
+    _write(run, path, lambda: figure_to_png(figure, path))
+
+
+def _write(run: Run, path: Path, write: Callable[[], None]) -> None:
+    """A picture or log that cannot be written does not end a training; it is said once."""
     try:
-        figure_to_png(figure, path)
+        write()
     except OSError as error:
-        log(f"cannot write {path}: {error.strerror or error}; the training goes on")
+        if path.suffix not in run.unwritten:
+            log(f"cannot write {path}: {error.strerror or error}; the training goes on")
+        run.unwritten.add(path.suffix)
 
 
 def _last_picture(run: Run, output_of) -> None:
     s = run.settings
     title = f"a full validation slice after {run.plan.steps} steps\n{run.label}"
     figure = watch.figure_of_slice(run.validation, run.degradation, s.seed, output_of, title)
-    _picture(s.train_dir / f"slice-{run.plan.steps:07}.png", figure)
-
-
-class _signals:
-    """SIGINT and SIGTERM end the run after the step at hand; a second one at once."""
-
-    def __init__(self, run: Run):
-        self.run, self.before = run, {}
-
-    def __enter__(self):
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self.before[number] = signal.signal(number, self._note)
-
-    def _note(self, number, _frame):
-        if self.run.stop:
-            raise KeyboardInterrupt
-        self.run.stop = number
-        log("stopping after this step; once more to stop at once")
-
-    def __exit__(self, *_):
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
+    _picture(run, s.train_dir / f"slice-{run.plan.steps:07}.png", figure)
 
 
 def _stopped(run: Run) -> int:
-    if not run.plan.is_event(run.step):
+    """Save, unless this step is saved, or is one of a row that may have to be gone back from."""
+    said = "saved"
+    if run.guard.in_row:
+        said = "in a row of steps that were not applied; the last good state is saved"
+    elif not run.plan.is_event(run.step):
         save(run)
-    log(f"stopped at step {run.step} of {run.plan.steps}, saved; the same command continues")
-    return INTERRUPTED if run.stop == signal.SIGINT else TERMINATED
+    log(f"stopped at step {run.step} of {run.plan.steps}, {said}; the same command continues")
+    return run.stop.exit_code

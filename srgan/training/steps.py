@@ -1,4 +1,9 @@
-"""The losses and the updates of both stages, compiled once for each."""
+"""The losses and the updates of both stages, compiled once for each.
+
+A step gives its losses, and `applied` and `fault`, 0 or 1. It is applied whole or not at all: where
+a loss or a gradient is NaN or infinite, no weight, moment, average or batch statistic moves. That
+is a fault, unless float16 alone overflowed: its loss scale falls, as it does now and then.
+"""
 
 from dataclasses import dataclass
 
@@ -53,9 +58,9 @@ class Trainer:
         optimizers = [self.generator_optimizer, self.discriminator_optimizer]
         return [v for m in (*held, *optimizers) if m is not None for v in m.variables]
 
-    def set_rates(self, plan: Plan, step: int) -> float:
+    def set_rates(self, plan: Plan, step: int, factor: float = 1.0) -> float:
         """Learning rates of the update that leads to `step`; returns the generator's."""
-        factor = cosine(plan.share(step))
+        factor *= cosine(plan.share(step))
         gan = plan.stage(step) == "gan"
         rate = (GAN_RATE if gan else PRETRAIN_RATE)[self.form] * factor
         if not gan:
@@ -78,28 +83,59 @@ class Trainer:
         for kept, variable in zip(self.average.variables, self.generator.variables, strict=True):
             kept.assign(kept + rate * (variable - kept))
 
-    def _update_generator(self, tape, scaled_loss, clip=None):
-        """The loss is scaled on the tape (float16); the optimizer takes the scale out again."""
-        weights = self.generator.trainable_variables
-        gradients = tape.gradient(scaled_loss, weights)
-        if clip:
-            limit = clip * self.generator_optimizer.scale_loss(1.0)
-            gradients, _ = tf.clip_by_global_norm(gradients, limit)
-        self.generator_optimizer.apply(gradients, weights)
+    def _statistics(self, *networks) -> list:
+        """Running statistics and what they are now: the forward pass moves them."""
+        held = [v for network in networks for v in network.non_trainable_variables]
+        return [(v, tf.identity(v.value)) for v in held]
+
+    def _update(self, updates, losses, before, step, clip=None) -> dict:
+        """Apply (optimizer, network, gradients) if all is finite; else put `before` back.
+
+        Losses were scaled on their tapes (float16); an optimizer takes its scale out again.
+        """
+        norms = [tf.linalg.global_norm(gradients) for _, _, gradients in updates]
+        finite_losses = tf.reduce_all(tf.math.is_finite(tf.stack(list(losses.values()))))
+        applied = finite_losses & tf.reduce_all(tf.math.is_finite(tf.stack(norms)))
+
+        def apply():
+            for (optimizer, network, gradients), norm in zip(updates, norms, strict=True):
+                if clip:
+                    limit = clip * optimizer.scale_loss(1.0)
+                    gradients, _ = tf.clip_by_global_norm(gradients, limit, norm)
+                optimizer.apply(gradients, network.trainable_variables)
+            self._average(step)
+
+        def skip():
+            for variable, value in before:
+                variable.assign(value)
+            for (optimizer, _, _), norm in zip(updates, norms, strict=True):
+                if scales:
+                    kept = tf.where(tf.math.is_finite(norm), 1.0, 0.5)
+                    optimizer.dynamic_scale.assign(kept * optimizer.dynamic_scale)
+                    optimizer.step_counter.assign(0)
+
+        scales = isinstance(self.generator_optimizer, keras.optimizers.LossScaleOptimizer)
+        tf.cond(applied, apply, skip)
+        fault = ~finite_losses if scales else ~applied
+        kept = {name: tf.where(applied, loss, 0.0) for name, loss in losses.items()}
+        return kept | {"applied": tf.cast(applied, tf.int32), "fault": tf.cast(fault, tf.int32)}
 
     def _pretrain(self, low, normal, step):
+        before = self._statistics(self.generator)
         with tf.GradientTape() as tape:
             output = self.generator(low, training=True)
             error = output - normal
             paper = self.form == "paper"
             loss = tf.reduce_mean(tf.square(error) if paper else tf.abs(error))
             scaled = self.generator_optimizer.scale_loss(loss)
-        self._update_generator(tape, scaled, None if paper else CLIP)
-        self._average(step)
-        return {"mse" if paper else "l1": loss}
+        gradients = tape.gradient(scaled, self.generator.trainable_variables)
+        updates = [(self.generator_optimizer, self.generator, gradients)]
+        losses = {"mse" if paper else "l1": loss}
+        return self._update(updates, losses, before, step, None if paper else CLIP)
 
     def _gan(self, low, normal, step):
         """One update of each network on one batch; output and its logits are computed once."""
+        before = self._statistics(self.generator, self.discriminator)
         with tf.GradientTape() as generator_tape:
             output = self.generator(low, training=True)
             with tf.GradientTape() as discriminator_tape:
@@ -119,14 +155,18 @@ class Trainer:
             losses["adversarial"] = tf.reduce_mean(tf.nn.softplus(-fake))
             loss += ADVERSARIAL * losses["adversarial"]
             scaled = self.generator_optimizer.scale_loss(loss)
-        weights = self.discriminator.trainable_variables
-        gradients = discriminator_tape.gradient(scaled_judge, weights)
-        self._update_generator(generator_tape, scaled)
-        self.discriminator_optimizer.apply(gradients, weights)
-        self._average(step)
         losses |= {
             "discriminator": discriminator_loss,
             "real_logit": tf.reduce_mean(real),
             "fake_logit": tf.reduce_mean(fake),
+            "logit_sd": tf.math.reduce_std(tf.concat([real, fake], 0)),
         }
-        return losses
+        pairs = (
+            (generator_tape, scaled, self.generator_optimizer, self.generator),
+            (discriminator_tape, scaled_judge, self.discriminator_optimizer, self.discriminator),
+        )
+        updates = [
+            (optimizer, network, tape.gradient(loss, network.trainable_variables))
+            for tape, loss, optimizer, network in pairs
+        ]
+        return self._update(updates, losses, before, step)

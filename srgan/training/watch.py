@@ -1,7 +1,9 @@
 """What a person sees of a training: validation figures, log.csv, grids and a full slice."""
 
+import copy
 import csv
 import textwrap
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +21,8 @@ PATCHES = 128  # of validation
 GRID_WIDTH = 96  # characters of a title above a grid
 COLUMNS = (
     "step", "stage", "learning_rate", "l1", "mse", "content", "adversarial", "discriminator",
-    "real_logit", "fake_logit", "validation_psnr_db", "validation_texture",
+    "real_logit", "fake_logit", "logit_sd", "skipped", "validation_psnr_db", "validation_texture",
+    "validation_sd", "warnings",
 )  # fmt: skip
 
 
@@ -42,11 +45,13 @@ class Validation:
     def figures(self, output: np.ndarray) -> dict[str, float]:
         """PSNR (full window) over all patches as one image, and texture against normal dose.
 
-        Texture is the SD of patch minus its Gaussian (2 px), as a ratio to the normal dose's.
+        Texture is the SD of patch minus its Gaussian (2 px), and SD that of the patch itself, the
+        mean over patches, as ratios to the normal dose's.
         """
         return {
             "validation_psnr_db": _psnr_db(output, self.normal),
             "validation_texture": _texture(output) / max(_texture(self.normal), 1e-9),
+            "validation_sd": _spread(output) / max(_spread(self.normal), 1e-9),
         }
 
 
@@ -62,44 +67,60 @@ def _texture(patches: np.ndarray) -> float:
     return float((images - ndimage.gaussian_filter(images, (0, 2, 2))).std((1, 2)).mean())
 
 
+def _spread(patches: np.ndarray) -> float:
+    return float(patches.astype(np.float64).std((1, 2)).mean())
+
+
 class Log:
     """train/log.csv: a row each tenth of the way between events, losses averaged since the last.
 
-    No clock in it, so that equal runs give equal files.
+    No clock in it, so that equal runs give equal files. A checkpoint holds the rows and what was
+    summed since: a run that goes on writes the file that it would have written.
     """
 
-    def __init__(self, path: Path, step: int):
-        """Rows beyond `step` (of a run that went on after its last checkpoint) are dropped."""
-        self.path, self.sums, self.count = path, {}, 0
-        rows = []
-        if step and path.exists():
-            with open(path, newline="", encoding="utf-8") as file:
-                rows = [r for r in csv.DictReader(file) if int(r["step"]) <= step]
-        write_whole(path, lambda part: self._write(part, rows))
+    def __init__(self, path: Path):
+        self.path = path
+        self.restore({"rows": [], "sums": {}, "applied": 0, "skipped": 0})
 
-    @staticmethod
-    def _write(path: Path, rows: list[dict]) -> None:
+    def as_json(self) -> dict:
+        names = "rows", "sums", "applied", "skipped"
+        return {name: copy.deepcopy(getattr(self, name)) for name in names}
+
+    def restore(self, kept: dict) -> None:
+        self.rows: list[dict[str, str]] = list(kept["rows"])
+        self.sums: dict[str, float] = dict(kept["sums"])  # of the steps that were applied
+        self.applied, self.skipped = kept["applied"], kept["skipped"]
+
+    def add(self, losses: dict) -> None:
+        """Losses of a step, with `applied` and `fault` (see steps)."""
+        for name, value in losses.items():
+            if name not in ("applied", "fault"):
+                self.sums[name] = self.sums.get(name, 0.0) + float(value)
+        self.applied += int(losses["applied"])
+        self.skipped += int(losses["fault"])
+
+    def row(self, step: int, stage: str, rate: float, validation: dict) -> dict[str, float]:
+        """Close a row; returns the mean losses since the row before (none were applied: empty)."""
+        means = {k: v / self.applied for k, v in self.sums.items()} if self.applied else {}
+        figures = {"learning_rate": rate, **means, **validation}
+        row = {k: f"{v:.6g}" for k, v in figures.items()}
+        self.rows.append({"step": str(step), "stage": stage, "skipped": str(self.skipped), **row})
+        self.sums, self.applied, self.skipped = {}, 0, 0
+        return means
+
+    def warn(self, kinds: Iterable[str]) -> None:
+        """What the last row is warned of."""
+        self.rows[-1]["warnings"] = " ".join(kinds)
+
+    def write(self) -> None:
+        """The whole file. Raises OSError."""
+        write_whole(self.path, self._write)
+
+    def _write(self, path: Path) -> None:
         with open(path, "w", newline="", encoding="utf-8") as file:
             table = csv.DictWriter(file, COLUMNS)
             table.writeheader()
-            table.writerows(rows)
-
-    def add(self, losses: dict) -> None:
-        for name, value in losses.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
-        self.count += 1
-
-    def means(self) -> dict[str, float]:
-        return {name: float(value) / self.count for name, value in self.sums.items()}
-
-    def row(self, step: int, stage: str, rate: float, validation: dict) -> dict[str, float]:
-        """Append a row; returns the mean losses since the row before."""
-        means = self.means()
-        shown = {k: f"{v:.6g}" for k, v in {"learning_rate": rate, **means, **validation}.items()}
-        with open(self.path, "a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, COLUMNS).writerow({"step": step, "stage": stage, **shown})
-        self.sums, self.count = {}, 0
-        return means
+            table.writerows(self.rows)
 
 
 def figure_of_patches(validation: Validation, output: np.ndarray, scale: int, title: str):

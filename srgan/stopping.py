@@ -1,0 +1,41 @@
+"""SIGINT and SIGTERM: the first asks for the end, or ends at once where nothing would be lost."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from srgan.errors import INTERRUPTED, TERMINATED, Stopped
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stop:
+    """number: the signal that came, or 0. waits: there is a step to finish and a state to save."""
+
+    def __init__(self):
+        self.number, self.waits = 0, False
+
+    @property
+    def exit_code(self) -> int:
+        return INTERRUPTED if self.number == signal.SIGINT else TERMINATED
+
+    def note(self, number: int, _frame) -> None:
+        """The handler. Raises Stopped, unless there is something to finish first."""
+        first, self.number = not self.number, number
+        if not first or not self.waits:
+            raise Stopped(self.exit_code)
+        # Not by print, which a handler must not call while another print is at work.
+        os.write(2, b"\nstopping after this step; once more to stop at once\n")
+
+
+@contextmanager
+def caught() -> Iterator[Stop]:
+    """Both signals are noted in what is yielded, as long as this lasts."""
+    stop = Stop()
+    before = {number: signal.signal(number, stop.note) for number in SIGNALS}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

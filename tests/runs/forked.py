@@ -1,0 +1,92 @@
+"""main.py started many times: TensorFlow is imported once, and each run is a fork of that.
+
+Lines of JSON on stdin, one run each; the answers on stdout. Networks are a small form of the real
+ones, everything else is the program itself.
+"""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+WRITES = ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate")
+
+
+class Clock:
+    """Counts what is done to files below a folder; at the number `last` the process is killed."""
+
+    def __init__(self, folder: str, last: int | None):
+        self.folder, self.last, self.count = folder, last, 0
+        sys.addaudithook(self.tick)
+
+    def tick(self, event: str, arguments: tuple) -> None:
+        if event not in WRITES or not isinstance(arguments[0], str | os.PathLike):
+            return
+        path = os.path.abspath(arguments[0])
+        writes = event != "open" or (arguments[2] & (os.O_WRONLY | os.O_RDWR))
+        if not writes or not path.startswith(self.folder):
+            return
+        self.count += 1
+        if self.count == self.last:
+            print(f"killed before {event} {path}", file=sys.stderr, flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def make_small() -> None:
+    from srgan.networks import discriminator, generator
+    from srgan.training import watch
+
+    fast = generator.fast
+    generator.fast = lambda scale, initial: fast(scale, initial, blocks=1, maps=8)
+    discriminator.CONVOLUTIONS = ((8, 1), (8, 2), (8, 2))
+    watch.PATCHES, watch.GRID = 8, 1
+
+
+def run(cwd: str, arguments: str, last: int | None, spoil: str | None) -> int:
+    """A run of main.py in the child; `spoil` names a function of spoilt.py that is called first."""
+    import main
+
+    os.chdir(cwd)
+    err = os.open("stderr.txt", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    os.dup2(err, 2)
+    os.dup2(2, 1)
+    if spoil:
+        from tests.runs import spoilt
+
+        getattr(spoilt, spoil)()
+    clock = Clock(cwd, last)
+    code = main.main(arguments.split())
+    print(f"writes: {clock.count}", flush=True)
+    return code
+
+
+def serve() -> None:
+    sys.path.insert(0, str(ROOT))
+    import matplotlib.backends.backend_agg  # noqa: F401
+    import scipy.ndimage  # noqa: F401
+    import tensorflow  # noqa: F401
+
+    from srgan.training import begin  # noqa: F401
+
+    make_small()
+    print(json.dumps("ready"), flush=True)
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            code = 99
+            try:
+                code = run(**json.loads(line))
+            except BaseException:
+                import traceback
+
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        print(child, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+if __name__ == "__main__":
+    serve()
