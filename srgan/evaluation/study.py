@@ -6,7 +6,9 @@ weighs no more than one with few.
 
 import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -17,6 +19,7 @@ from srgan.evaluation.levels import drawn, levels_of
 from srgan.evaluation.methods import Method
 from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS, Windows, body_mask
 from srgan.streams import STUDY_LEVELS, STUDY_NOISE, STUDY_PATCHES, generator_of
+from srgan.workers import cpus
 
 PATCH = 64  # pixels of the normal dose
 PATCHES_A_SLICE = 4
@@ -192,9 +195,11 @@ def _rows_of(
     scale, truth = degradation.scale, truth_of(item, degradation, seed)
     reference, low_dose = truth.reference, truth.low_dose
     rows = []
-    for name, method in methods.items():
-        figures = judge.figures(method(low_dose), truth, windows)
-        rows.append(Row(item.pseudonym, item.number, "whole", (0, 0), name, figures))
+    outputs = [method(low_dose) for method in methods.values()]
+    with ThreadPoolExecutor(cpus()) as pool:  # NumPy and SciPy let the others run
+        judged = pool.map(partial(judge.figures, truth=truth, windows=windows), outputs)
+        for name, figures in zip(methods, judged, strict=True):
+            rows.append(Row(item.pseudonym, item.number, "whole", (0, 0), name, figures))
     for y, x in patch_corners(reference, scale, generator_of(seed, STUDY_PATCHES, item.noise_key)):
         target = reference[y : y + PATCH, x : x + PATCH]
         part = low_dose[y // scale : (y + PATCH) // scale, x // scale : (x + PATCH) // scale]
