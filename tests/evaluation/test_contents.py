@@ -1,3 +1,4 @@
+import json
 import re
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ from srgan.evaluation import conclusions, contents, methods, page, phantom, repo
 from srgan.hounsfield import WINDOWS, Window
 from srgan.scans import synthetic
 from srgan.settings import Levels
+from tests.evaluation import browser as browsers
 
 WINDOWS_HERE = WINDOWS | {"fat": Window(-250.0, 50.0)}
 
@@ -108,6 +110,49 @@ def test_the_noise_power_has_a_line_a_method_and_the_normal_dose(made):
     assert plot.caption == "Noise power in soft tissue, 2 patients"
     for name in ("normal dose", "nearest", "bicubic", "srresnet"):
         assert f" {name}: " in plot.alt
+
+
+def test_in_a_browser_every_number_is_that_of_the_summary(made, tmp_path):
+    """As it is shown, to the last digit, and as a program reads it; nothing else is asked for."""
+    program = browsers.installed()
+    if program is None:
+        pytest.skip("no Chromium is installed (Debian: apt-get install chromium)")
+    studies, content = made
+    report.write(tmp_path, studies)
+    path = tmp_path / "index.html"
+    page.write(path, content)
+    assert path.stat().st_size < 15e6
+    browser = browsers.Browser(program, tmp_path / "profile")
+    try:
+        browser.open(path)
+        cells = browser.value(
+            """[...document.querySelectorAll("tr[data-row] td[data-key]")].map((cell) => [
+            cell.closest("tr").dataset.row, cell.dataset.key, cell.dataset.value,
+            (cell.querySelector("strong") || cell.firstChild).textContent])"""
+        )
+        assert browser.problems == []
+        assert {url for url in browser.requests if not url.startswith("data:")} == {path.as_uri()}
+    finally:
+        browser.close()
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    wanted = summary["methods"] | {"normal dose": summary["normal_dose"]}
+    compared = [(figure_under(wanted[row], key), *cell) for row, key, *cell in cells if key]
+    numbers = [(value, held, shown) for value, held, shown in compared if value is not None]
+    assert len(numbers) > 20 * len(summary["methods"])
+    for value, held, shown in numbers:
+        digits = len(shown.partition(".")[2])
+        assert json.loads(held) == value
+        assert float(shown.replace("\N{MINUS SIGN}", "-")) == pytest.approx(
+            value, abs=0.5001 * 10**-digits
+        )
+    assert all((held, shown) == ("null", "\N{EN DASH}") for v, held, shown in compared if v is None)
+
+
+def figure_under(figures, key):
+    """A figure of summary.json under a page's key, such as "psnr_db.lung"."""
+    for name in key.split("."):
+        figures = (figures or {}).get(name)
+    return figures
 
 
 def test_the_page_has_its_levels_patients_and_three_slices(made):
