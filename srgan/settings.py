@@ -106,8 +106,9 @@ class Settings:
         ("train",),
     )  # fmt: skip
     vgg_weights: str = _setting(
-        "auto", str, "auto, imagenet, random, none, or the path of a VGG19 .h5", ("train",)
-    )
+        "auto", str, "auto, imagenet, random, none, or the path of a VGG19 .h5; test: for the VGG "
+        "distance, which random ones have not", JUDGED,
+    )  # fmt: skip
     store_dir: Path = _setting(
         Path("store"), Path, "where the chosen slices are kept", JUDGED, record=False, resume=True
     )

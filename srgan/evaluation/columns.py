@@ -12,12 +12,12 @@ from srgan.evaluation.judge import (
     TEXTURE,
     TISSUES_HU,
     TTF50,
+    VGG_DISTANCE,
 )
 from srgan.evaluation.tables import Column
 from srgan.hounsfield import HU_MAX, HU_MIN, Windows
 
 WIDEST = 100  # characters of a line
-NAMES = 12  # characters of the first column
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,7 @@ _ERRORS = (
     Column("RMSE", "HU", _ERROR, "rmse_hu", "low", ".1f"),
     Column("MAE", "HU", _ERROR, "mae_hu", "low", ".1f"),
     Column("mean", "HU", _ERROR, "bias_hu", "", "+.2f"),
+    Column("VGG", "distance, 0: equal", "", VGG_DISTANCE, "low", ".3g"),
 )
 _NOISE = "texture and noise"
 _TEXTURE = (
@@ -148,33 +149,29 @@ def lines(columns: Iterable[Column], figures: Mapping[str, dict]) -> list[str]:
 
     figures: of each method. A group of columns is split only where it is too wide by itself.
     """
-    made = []
-    for part in _fitting(list(columns)):
+    made, first = [], max(12, *(len(name) + 1 for name in figures))
+    for part in _fitting(list(columns), WIDEST - first):
         widths = _widths(part)
-        made += ["", *_heads(part, widths)]
+        made += ["", *_heads(part, [first, *widths])]
         for name, of_method in figures.items():
             cells = [written(figure_of(of_method, c), c.form) for c in part]
             if any(cells):
-                made.append(_line(name, cells, widths))
+                made.append(_line([name, *cells], [first, *widths]))
     return made
 
 
-def _fitting(columns: list[Column]) -> list[list[Column]]:
-    """Neighbours that fit into a line."""
+def _fitting(columns: list[Column], room: int) -> list[list[Column]]:
+    """Neighbours that fit into as many characters."""
     parts = [[]]
     for _, group in groupby(columns, lambda c: c.group or c.name):
         group = list(group)
-        if parts[-1] and _wide(parts[-1] + group):
+        if parts[-1] and sum(_widths(parts[-1] + group)) > room:
             parts.append([])
         for column in group:
-            if parts[-1] and _wide([*parts[-1], column]):
+            if parts[-1] and sum(_widths([*parts[-1], column])) > room:
                 parts.append([])
             parts[-1].append(column)
     return parts
-
-
-def _wide(columns: list[Column]) -> bool:
-    return NAMES + sum(_widths(columns)) > WIDEST
 
 
 def _under(column: Column) -> list[str]:
@@ -194,16 +191,16 @@ def _widths(columns: list[Column]) -> list[int]:
 
 
 def _heads(columns: list[Column], widths: list[int]) -> list[str]:
-    above, start = "", 0
+    """widths: also of the names, which come first."""
+    above, start = " " * widths[0], 1
     for name, group in groupby(columns, lambda c: c.group):
         n = len(list(group))
         above += f"{name:>{sum(widths[start : start + n])}}"
         start += n
-    unders = zip(*map(_under, columns), strict=True)
-    heads = [_line("", cells, widths) for cells in ([c.name for c in columns], *unders)]
-    return [head for head in (f"{'':{NAMES}}{above}".rstrip(), *heads) if head]
+    rows = [c.name for c in columns], *zip(*map(_under, columns), strict=True)
+    return [head for head in (above.rstrip(), *(_line(["", *r], widths) for r in rows)) if head]
 
 
-def _line(name: str, cells: Iterable[str], widths: list[int]) -> str:
-    line = "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
-    return f"{name:{NAMES}}{line}".rstrip()
+def _line(cells: list[str], widths: list[int]) -> str:
+    first, *others = zip(cells, widths, strict=True)
+    return f"{first[0]:{first[1]}}{''.join(f'{c:>{width}}' for c, width in others)}".rstrip()

@@ -58,7 +58,7 @@ def page_of(
             Judged(name, tuple(lines), conclusions.kind_of(name) in verdict.NETWORKS)
             for name, lines in found.verdicts.items()
         ),
-        remarks=tuple(about.remarks()),
+        remarks=(*about.remarks(), about.told_of_features()),
         sections=tuple(sections),
         facts=_facts(study, about),
         settings=about.settings,

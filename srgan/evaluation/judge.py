@@ -18,6 +18,7 @@ FLAT = "flat_sd_hu"
 NPS, NPS_DISTANCE = "nps_hu2_mm2", "nps_distance"
 EDGE = "edge_mm"
 TTF50 = "ttf50_per_mm"  # of a disc (phantom.py), not of slices
+VGG_DISTANCE = "vgg_distance"
 BODY_PSNR = "psnr_body_db"  # padding is a fifth of some slices and moves bicubic by 0.6 dB
 TISSUES_HU = {
     "air": (-np.inf, -900.0),
@@ -99,10 +100,9 @@ def figures(output: np.ndarray, truth: Truth, windows: Windows = WINDOWS) -> dic
     """metrics.all_figures and the figures of whole slices; None where nothing can be measured.
 
     output: (rows, columns) HU. psnr_body_db by window; Truth.alone; nps_distance of its noise power
-    from the normal dose's; bias_by_tissue_hu; chi2
-    and spots (consistency with the low dose), invented_share, invented_energy_hu2, shift_px (the
-    larger of the two directions) and sfrc_share: see srgan/faithfulness.py. Raises ValueError for
-    NaN or where the shapes do not agree.
+    from the normal dose's; bias_by_tissue_hu; chi2 and spots (consistency with the low dose),
+    invented_share, invented_energy_hu2, shift_px (the larger of the two directions) and sfrc_share:
+    see srgan/faithfulness.py. Raises ValueError for NaN or where the shapes do not agree.
     """
     reference, body = truth.reference, truth.body
     made = metrics.all_figures(output, reference, windows)

@@ -16,7 +16,16 @@ from srgan.dose.degradation import Degradation
 from srgan.evaluation import conclusions
 from srgan.evaluation.columns import figure_at, looked_for, subjects, written
 from srgan.evaluation.columns import lines as table_lines
-from srgan.evaluation.judge import BODY_PSNR, EDGE, FLAT, NPS, NPS_DISTANCE, TEXTURE, TISSUES_HU
+from srgan.evaluation.judge import (
+    BODY_PSNR,
+    EDGE,
+    FLAT,
+    NPS,
+    NPS_DISTANCE,
+    TEXTURE,
+    TISSUES_HU,
+    VGG_DISTANCE,
+)
 from srgan.evaluation.levels import short
 from srgan.evaluation.study import Study
 from srgan.files import told, write_json, write_whole
@@ -40,6 +49,7 @@ class About:
     settings: dict  # JSON values
     checkpoint: dict  # JSON values, as runs.compared.record
     photons: dict | None = None  # photons.summary and their source, of noise in the projections
+    features: str = "none"  # whose weights the VGG distance has: imagenet, file, none
 
     def remarks(self) -> list[str]:
         """Noise, VGG19 weights, and whether the scans are made."""
@@ -52,6 +62,13 @@ class About:
             remarks.append("trained on SYNTHETIC scans")
         remarks += [f"{n} trained on SYNTHETIC scans" for n in others if others[n]["synthetic"]]
         return remarks
+
+    def told_of_features(self) -> str:
+        """What the VGG distance is, or why there is none."""
+        if self.features == "none":
+            return "no VGG distance: no trained weights of VGG19 were found (--vgg-weights PATH)"
+        whose = "ImageNet weights" if self.features == "imagenet" else "weights of a file"
+        return f"VGG distance: mean squared difference of VGG19's conv5_4 features, {whose}"
 
     def compared(self) -> dict[str, dict]:
         """What is said of each further checkpoint, by its letter."""
@@ -97,6 +114,7 @@ def table(study: Study, about: About) -> str:
         "then over patients",
         "PSNR and SSIM: clipped to the window, its range is the data range; never compare windows",
         "texture: SD of the slice less its Gaussian of 2 px",
+        about.told_of_features(),
     ]
     return "\n".join(lines + _figures(study))
 
@@ -148,6 +166,7 @@ def summary(study: Study, about: About) -> dict:
         "noise": about.degradation.as_json(),
         **({"photons": about.photons} if about.photons else {}),
         "vgg_weights": about.vgg_weights,
+        "vgg_distance_weights": about.features,
         "settings": about.settings,
         "checkpoint": about.checkpoint,
         "synthetic": about.synthetic,
@@ -175,7 +194,7 @@ def _json_value(value):
 # ---- metrics.csv ----
 
 _WINDOWED = ("psnr_db", "ssim", BODY_PSNR)
-_PLAIN = ("rmse_hu", "mae_hu", "bias_hu", TEXTURE, FLAT, NPS_DISTANCE, EDGE)
+_PLAIN = ("rmse_hu", "mae_hu", "bias_hu", TEXTURE, FLAT, NPS_DISTANCE, EDGE, VGG_DISTANCE)
 
 
 def csv_figures(windows: Windows = WINDOWS) -> dict[str, tuple[str, ...]]:

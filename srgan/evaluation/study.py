@@ -5,7 +5,7 @@ weighs no more than one with few.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,6 +23,7 @@ from srgan.workers import cpus
 
 PATCH = 64  # pixels of the normal dose
 PATCHES_A_SLICE = 4
+Measures = Mapping[str, Callable[[np.ndarray, np.ndarray], float]]  # of output and reference, HU
 NORMAL_DOSE = "normal dose"  # beside the methods' names
 
 
@@ -190,6 +191,7 @@ def _rows_of(
     degradation: Degradation,
     seed: int,
     windows: Windows,
+    more: Measures,
 ) -> tuple[list[Row], dict]:
     """All rows of one slice, and the figures of its normal dose alone."""
     scale, truth = degradation.scale, truth_of(item, degradation, seed)
@@ -198,7 +200,8 @@ def _rows_of(
     outputs = [method(low_dose) for method in methods.values()]
     with ThreadPoolExecutor(cpus()) as pool:  # NumPy and SciPy let the others run
         judged = pool.map(partial(judge.figures, truth=truth, windows=windows), outputs)
-        for name, figures in zip(methods, judged, strict=True):
+        for name, output, figures in zip(methods, outputs, judged, strict=True):
+            figures |= {key: measure(output, reference) for key, measure in more.items()}
             rows.append(Row(item.pseudonym, item.number, "whole", (0, 0), name, figures))
     for y, x in patch_corners(reference, scale, generator_of(seed, STUDY_PATCHES, item.noise_key)):
         target = reference[y : y + PATCH, x : x + PATCH]
@@ -217,17 +220,19 @@ def run(
     seed: int,
     progress: Callable[[int, int], None] | None = None,
     windows: Windows = WINDOWS,
+    more: Measures | None = None,
 ) -> Study:
     """Low-dose every slice and judge every method on it, whole and on four 64 x 64 patches.
 
     methods: name to function, (h, w) HU to (scale*h, scale*w) HU. A patch goes through a method by
     itself, cut from the same low dose. The reference is the normal dose clipped to [-1024, 3071].
-    progress: called with (slices done, slices). windows: of PSNR and SSIM. Raises ValueError where
-    a method gives NaN or a slice has fewer than 11 rows or columns.
+    progress: called with (slices done, slices). windows: of PSNR and SSIM. more: figures of whole
+    slices by name. Raises ValueError where a method gives NaN or a slice has fewer than 11 rows or
+    columns.
     """
     rows, normal_dose, noise = [], {}, {}
     for done, item in enumerate(slices, 1):
-        of_slice, alone = _rows_of(item, methods, degradation, seed, windows)
+        of_slice, alone = _rows_of(item, methods, degradation, seed, windows, more or {})
         rows += of_slice
         normal_dose[item.pseudonym, item.number] = alone
         noise[item.pseudonym, item.number] = noise_of(item, degradation, seed)

@@ -5,11 +5,14 @@ scale is right (Liu et al., CVPR 2021, "A generic perceptual loss for modeling s
 dependencies"): here each layer is scaled to unit variance on a batch of patches.
 """
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 from keras import layers, ops
 
 from srgan.errors import UserError
+from srgan.hounsfield import HU_MAX, HU_MIN, hu_to_network
 from srgan.networks import hdf5
 from srgan.networks.vgg_file import VggWeights
 
@@ -52,6 +55,29 @@ def build(content_loss: str, weights: VggWeights, sample: np.ndarray, seed: int)
     model = keras.Model(patch, features, name=content_loss)
     model.trainable = False
     return model
+
+
+def distance(weights: VggWeights) -> Callable[[np.ndarray, np.ndarray], float]:
+    """Mean squared difference of two slices' features, as the content loss vgg54 has them.
+
+    weights: trained ones. The function takes an output and its reference, (rows, columns) HU of at
+    least 16 x 16, clipped to [-1024, 3071]; a reference that comes again is not computed again.
+    Raises UserError where the file holds no VGG19.
+    """
+    model = build("vgg54", weights, np.zeros((1, 16, 16, 1), np.float32), 0)
+    last = (None, None)
+
+    def features(image: np.ndarray) -> np.ndarray:
+        batch = hu_to_network(np.clip(image, HU_MIN, HU_MAX).astype(np.float32))[None, ..., None]
+        return ops.convert_to_numpy(model(batch, training=False))
+
+    def of(output: np.ndarray, reference: np.ndarray) -> float:
+        nonlocal last
+        if last[0] is not reference:
+            last = reference, features(reference)
+        return float(np.mean((features(output) - last[1]) ** 2, dtype=np.float64))
+
+    return of
 
 
 def _draw(vgg: keras.Model, seed: int) -> None:

@@ -48,6 +48,23 @@ def find(wanted: str, log) -> VggWeights:
         return VggWeights("random")
 
 
+def find_trained(wanted: str, insist: bool, log) -> VggWeights:
+    """Trained weights to judge with: mode imagenet or file, else none.
+
+    auto: ImageNet's where they are on the disk; insist: fetched where they are not. Raises
+    UserError as `find` does for what was named.
+    """
+    if wanted != "auto":
+        found = find(wanted, log)
+        return found if found.path else VggWeights("none")
+    try:
+        here = insist or (keras_folder() / NAME).exists()
+        return find("imagenet", log) if here else VggWeights("none")
+    except UserError as error:
+        log(str(error))
+        return VggWeights("none")
+
+
 def _given(path: Path) -> Path:
     if not path.is_file():
         raise UserError(

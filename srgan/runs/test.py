@@ -12,9 +12,19 @@ from srgan.dose import photons
 from srgan.dose.degradation import Degradation
 from srgan.dose.photons import Matched
 from srgan.errors import UserError
-from srgan.evaluation import contents, curves, examples, methods, page, phantom, report, study
+from srgan.evaluation import (
+    contents,
+    curves,
+    examples,
+    judge,
+    methods,
+    page,
+    phantom,
+    report,
+    study,
+)
 from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS, Window, Windows
-from srgan.networks import machine
+from srgan.networks import machine, vgg_file
 from srgan.progress import Progress, log
 from srgan.runs import compared
 from srgan.runs.train import open_store
@@ -32,10 +42,12 @@ Checkpoints = dict[str, checkpoints.Trained]  # by letter, as compared.load make
 def test(given: dict[str, Any]) -> int:
     """The whole of it; returns the exit code. Raises UserError."""
     trained = checkpoints.load(Settings(**given).checkpoint_dir)
-    settings = all_settings.make(given, trained.settings)
+    own = {name: value for name, value in given.items() if name != "vgg_weights"}
+    settings = all_settings.make(own, trained.settings)  # which keep the training's VGG19
     windows = windows_of(settings)
     degradation = noise_of(settings, given)
     every = compared.load(trained, settings)
+    features, more = vgg_distance(given, trained)
     report.prepare(settings.report_dir)
     progress = Progress()
     store = open_store(settings)
@@ -48,7 +60,8 @@ def test(given: dict[str, Any]) -> int:
         | networks(every, settings)
     )
     about = about_this(every, store, settings, degradation, matched)
-    studies = studies_of(judged, slices, about, settings.seed, progress, windows)
+    about = dataclasses.replace(about, features=features)
+    studies = studies_of(judged, slices, about, settings.seed, progress, windows, more)
     report.write(settings.report_dir, studies)
     curve = curves.write(settings.report_dir, studies, about)
     told_of = partial(_tell, progress, "pictures", 0, 1)
@@ -90,6 +103,21 @@ def windows_of(settings: Settings) -> dict[str, Window]:
                 f"--window: {name} lies outside {HU_MIN:g}..{HU_MAX:g} HU, where all figures are"
             )
     return WINDOWS | more
+
+
+def vgg_distance(given: dict[str, Any], trained: checkpoints.Trained) -> tuple[str, study.Measures]:
+    """Whose weights, as About.features, and the measure; none where no trained ones are found.
+
+    Raises UserError for weights that were named and are not there.
+    """
+    wanted = given.get("vgg_weights", "auto")
+    weights = vgg_file.find_trained(wanted, trained.vgg_weights == "imagenet", log)
+    if weights.mode == "none":
+        return weights.mode, {}
+    from srgan.networks import perceptual
+
+    machine.start("float32")
+    return weights.mode, {judge.VGG_DISTANCE: perceptual.distance(weights)}
 
 
 def held_out(every: Checkpoints, store: stores.Store, settings: Settings) -> list[int]:
@@ -181,6 +209,7 @@ def studies_of(
     seed: int,
     progress: Progress,
     windows: Windows,
+    more: study.Measures | None = None,
 ) -> list[tuple[study.Study, report.About]]:
     """A study a noise level; to `progress` they are one job."""
     levels = about.degradation.each()
@@ -193,7 +222,7 @@ def studies_of(
     made = []
     for i, level in enumerate(levels):
         told_of = partial(_tell, progress, text, i, len(levels))
-        found = study.run(judged, slices, level, seed, told_of, windows)
+        found = study.run(judged, slices, level, seed, told_of, windows, more)
         found = dataclasses.replace(found, discs=phantom.discs_of(judged, level, **disc))
         made.append((found, dataclasses.replace(about, degradation=level)))
     return made

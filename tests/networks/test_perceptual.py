@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from srgan.errors import UserError
+from srgan.hounsfield import hu_to_network
 from srgan.networks import perceptual, vgg_file
 from srgan.networks.vgg_file import VggWeights
 
@@ -29,18 +30,41 @@ def test_input_is_what_keras_vgg19_expects():
     assert np.allclose(white.ravel(), [255 - m for m in means])
 
 
-def test_weights_of_a_file_are_read_by_layer_and_scaled_as_the_paper_says(tmp_path, patches):
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A VGG19 whose weights are drawn, and the file that holds them."""
     import keras
 
+    keras.utils.set_random_seed(0)
     vgg = keras.applications.VGG19(include_top=False, weights=None, input_shape=(None, None, 3))
-    path = tmp_path / "vgg.weights.h5"
+    path = tmp_path_factory.mktemp("vgg") / "vgg.weights.h5"
     vgg.save_weights(path)
+    return vgg, path
+
+
+def test_weights_of_a_file_are_read_by_layer_and_scaled_as_the_paper_says(made, patches):
+    import keras
+
+    vgg, path = made
     before = path.read_bytes()
     ours = perceptual.build("vgg22", VggWeights("file", path), patches, 0)
     block = keras.Model(vgg.input, vgg.get_layer("block2_conv2").output)
     wanted = np.asarray(block(perceptual.ToVgg()(patches))) / 12.75
     assert np.abs(np.asarray(ours(patches)) - wanted).max() < 1e-4 * np.abs(wanted).max()
     assert path.read_bytes() == before
+
+
+def test_the_distance_of_two_slices_is_that_of_the_content_loss(made):
+    path = made[1]
+    reference, output = np.random.default_rng(1).uniform(-1500, 3500, (2, 48, 64))
+    distance = perceptual.distance(VggWeights("file", path))
+    batch = hu_to_network(np.clip(np.stack([output, reference]), -1024, 3071))[..., None]
+    a, b = np.asarray(perceptual.build("vgg54", VggWeights("file", path), batch, 0)(batch))
+    assert a.shape == (3, 4, 512)
+    assert distance(output, reference) == pytest.approx(np.mean((a - b) ** 2), rel=1e-4)
+    assert distance(reference, reference) == 0
+    for other in (output, reference):  # a reference is kept, and only as long as it is the same
+        assert distance(reference, other) == pytest.approx(distance(other, reference), rel=1e-4)
 
 
 def test_a_file_that_is_no_vgg19_is_one_clear_line(tmp_path, patches):
@@ -71,6 +95,29 @@ def test_auto_falls_back_loudly_and_imagenet_insists(tmp_path, monkeypatch):
         vgg_file.find("imagenet", said.append)
     assert vgg_file.URL in str(error.value)
     assert vgg_file.find("none", said.append).mode == "none"
+
+
+def test_only_trained_weights_judge_and_none_are_fetched_unasked(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    asked = []
+
+    def no_network(*_, **__):
+        asked.append(1)
+        raise OSError("no network")
+
+    monkeypatch.setattr(vgg_file.urllib.request, "urlopen", no_network)
+    for wanted in ("auto", "random", "none"):
+        assert vgg_file.find_trained(wanted, False, print) == VggWeights("none")
+    assert not asked
+    said = []
+    assert vgg_file.find_trained("auto", True, said.append) == VggWeights("none")
+    assert asked
+    assert "no network" in said[-1]
+    with pytest.raises(UserError, match="no network"):
+        vgg_file.find_trained("imagenet", False, said.append)
+    path = tmp_path / "mine.h5"
+    path.write_bytes(b"")
+    assert vgg_file.find_trained(str(path), False, print) == VggWeights("file", path)
 
 
 def test_a_damaged_file_is_neither_used_nor_touched(tmp_path, monkeypatch):

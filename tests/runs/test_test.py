@@ -13,6 +13,7 @@ from srgan.dose.photons import Matched
 from srgan.errors import UserError
 from srgan.evaluation import examples, methods
 from srgan.hounsfield import WINDOWS, Window
+from srgan.networks import machine, perceptual
 from srgan.runs import test as run
 from srgan.scans import store as stores
 from srgan.settings import Levels, Settings
@@ -107,6 +108,7 @@ def tested(small_scans, tmp_path, monkeypatch):
     known = ["patient:" + store.patients[name] for name in ("P0001", "P0004")]
     trained = Trained({"scale": 4, "seed": 3}).after(*known)
     monkeypatch.setattr(checkpoints, "load", lambda folder: trained)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     network = methods.classical(4)["bicubic"]
     monkeypatch.setattr(run, "networks", lambda *_: {"srresnet": network})
     return SimpleNamespace(
@@ -128,9 +130,34 @@ def test_the_whole_run(tested, capsys):
     assert summary["methods"]["bicubic"]["psnr_body_db"]["bone"] > 10
     assert summary["patches"]["bicubic"]["ssim"]["bone"] > 0
     assert "-450..1050 HU" in out.out
+    assert "no VGG distance" in out.out
+    assert summary["vgg_distance_weights"] == "none"
+    assert "vgg_distance" not in summary["methods"]["bicubic"]
     page = (tested.folder / "index.html").read_text()
     assert 'data-key="psnr_body_db.bone"' in page
     assert len(list(tested.folder.glob("example-*.png"))) == 8
+
+
+def test_named_vgg19_weights_give_a_column_and_leave_the_trainings_on_record(
+    tested, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "mine.h5").write_bytes(b"")
+    monkeypatch.setattr(examples, "MOST_PATIENTS", 1)
+    monkeypatch.setattr(machine, "start", lambda precision: precision)
+    monkeypatch.setattr(perceptual, "distance", lambda weights: lambda output, reference: 0.125)
+    tested.run(vgg_weights=str(tmp_path / "mine.h5"))
+    assert "VGG distance: mean squared difference of VGG19's conv5_4" in capsys.readouterr().out
+    text = (tested.folder / "summary.json").read_text()
+    summary = json.loads(text)
+    assert (summary["vgg_distance_weights"], summary["vgg_weights"]) == ("file", "random")
+    assert summary["settings"]["vgg_weights"] == "auto"
+    assert summary["methods"]["bicubic"]["vgg_distance"] == 0.125
+    assert "vgg_distance" not in summary["patches"]["bicubic"]
+    assert (
+        'data-key="vgg_distance" data-value="0.125"' in (tested.folder / "index.html").read_text()
+    )
+    assert "vgg_distance" in (tested.folder / "metrics.csv").read_text().splitlines()[0]
+    assert "mine" not in text
 
 
 def test_several_levels_are_one_job_and_end_in_a_table_and_a_picture(tested, monkeypatch, capsys):
