@@ -181,7 +181,7 @@ def _under(column: Column) -> list[str]:
 
 def _widths(columns: list[Column]) -> list[int]:
     """Of the longest line of each head; a group's first column also has what its name needs."""
-    widths = [max(7, *map(len, (c.name, *_under(c)))) + 1 for c in columns]
+    widths = [max(6, *map(len, (c.name, *_under(c)))) + 1 for c in columns]
     start = 0
     for name, group in groupby(columns, lambda c: c.group):
         n = len(list(group))
