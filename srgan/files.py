@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import stat
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -10,7 +11,16 @@ from pathlib import Path
 
 from srgan.errors import BAD_INPUT, TRY_AGAIN, UserError
 
-_LATER = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOENT, errno.ESTALE}
+_REMEDY = {
+    errno.ENOSPC: "make room there and start again",
+    errno.EDQUOT: "make room there and start again",
+    errno.EFBIG: "raise the limit of file sizes (ulimit -f) and start again",
+    errno.EIO: "look after the disk and start again",
+    errno.ENOENT: "is the folder still there?",
+    errno.ESTALE: "is the folder still there?",
+    None: "is there room?",  # a library that does not pass on what the system said
+}  # all of these pass; with others (a read-only folder) the input must change
+_PART = re.compile(r"\..+\.(\d{1,9})\.part(\.\w+)?")
 
 
 @contextmanager
@@ -19,8 +29,12 @@ def told(path: Path):
     try:
         yield
     except OSError as error:
-        code = TRY_AGAIN if error.errno in _LATER else BAD_INPUT
-        raise UserError(f"cannot write {path}: {error.strerror or error}", code) from error
+        later = error.errno in _REMEDY
+        remedy = _REMEDY[error.errno] if later else "name a folder that can be written"
+        raise UserError(
+            f"cannot write {path}: {error.strerror or error}: {remedy}",
+            TRY_AGAIN if later else BAD_INPUT,
+        ) from error
 
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
@@ -32,6 +46,24 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def clear_parts(folder: Path) -> None:
+    """Remove the temporary files of `write_whole` whose process is gone."""
+    for path in folder.iterdir():
+        made = _PART.fullmatch(path.name)
+        if made and not _lives(int(made[1])):
+            path.unlink(missing_ok=True)
+
+
+def _lives(pid: int) -> bool:
+    """True also where that cannot be asked (Windows ends the process that is asked for)."""
+    try:
+        return os.name == "nt" or os.kill(pid, 0) is None
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
 
 
 def write_json(path: Path, value: dict) -> None:

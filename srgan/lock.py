@@ -1,11 +1,13 @@
 """One writer at a time: a lock that the system lets go of when its holder dies."""
 
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from srgan.errors import TRY_AGAIN, UserError
 from srgan.files import told
 
 try:
@@ -30,6 +32,34 @@ def held(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[boo
         while state is False:  # asking again and again lets a signal in
             time.sleep(0.2)
             state = take(handle)
+        yield state is True
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def sole(path: Path, flag: str) -> Iterator[bool]:
+    """Hold the lock of the file `path`, at once or not at all; yields whether there are locks here.
+
+    Raises UserError (exit code 75) that says who holds it. flag: the setting that names the folder.
+    """
+    with told(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        state = take(handle)
+        if state is False:
+            holder = os.read(handle, 200).decode(errors="replace").strip()
+            raise UserError(
+                f"{path.parent} is held by another run ({holder or 'it has just begun'}): wait for "
+                f"it, or name another {flag}",
+                TRY_AGAIN,
+            )
+        since = time.strftime("%Y-%m-%d %H:%M:%S")
+        holder = f"process {os.getpid()} on {socket.gethostname()} since {since}"
+        with suppress(OSError):  # on a full disk it holds without these words
+            os.ftruncate(handle, 0)
+            os.write(handle, holder.encode())
         yield state is True
     finally:
         os.close(handle)

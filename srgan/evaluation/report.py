@@ -28,7 +28,7 @@ from srgan.evaluation.judge import (
 )
 from srgan.evaluation.levels import short
 from srgan.evaluation.study import Study
-from srgan.files import told, write_json, write_whole
+from srgan.files import clear_parts, told, write_json, write_whole
 from srgan.hounsfield import WINDOWS, Windows
 
 FORMAT = 1
@@ -232,6 +232,7 @@ def prepare(folder: Path) -> None:
     with told(folder):
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
+        clear_parts(folder)
 
 
 def write(folder: Path, studies: list[tuple[Study, About]]) -> None:

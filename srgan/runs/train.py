@@ -5,12 +5,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from srgan import lock
 from srgan import settings as all_settings
 from srgan import stopping
 from srgan.dose import cache, photons
 from srgan.dose.degradation import Degradation
 from srgan.errors import UserError
-from srgan.files import told
+from srgan.files import clear_parts, told
 from srgan.networks import machine, vgg_file
 from srgan.pairs import Side
 from srgan.progress import Progress, log
@@ -40,7 +41,11 @@ def _train(given: dict[str, Any], stop: stopping.Stop) -> int:
         if settings.noise == "projection":
             sides(store, settings)
         return 0
-    with checkpoints.only_writer(settings.checkpoint_dir):
+    with (
+        checkpoints.only_writer(settings.checkpoint_dir),
+        lock.sole(settings.train_dir / ".lock-train", "--train-dir"),
+    ):
+        clear_parts(settings.train_dir)
         saved = None if settings.fresh else checkpoints.newest_state(settings.checkpoint_dir, log)
         settings = all_settings.make(given) if saved is None else continued(given, saved[1])
         wanted = _wanted_weights(settings, saved)

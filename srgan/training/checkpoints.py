@@ -1,27 +1,43 @@
 """Checkpoints: folders that are complete or absent, each with a manifest of SHA-256 sums.
 
 `step-0001200/` is a state to continue from (the last three are kept). `srresnet-0001200/` and
-`srgan-0001800/` are models to judge and to use: the averaged generator at its best validation.
+`srgan-0001800/` are models to judge and to use: the averaged generator at its best validation (of
+each the last two are kept). A folder or file that the program did not write is never deleted.
 """
 
+import errno
 import hashlib
-import json
+import io
+import math
 import os
 import re
 import shutil
-from collections.abc import Callable
+import tempfile
+from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from srgan import __version__, lock, settings
-from srgan.errors import TRY_AGAIN, UserError
-from srgan.files import sync, told, write_json
+import numpy as np
 
-FORMAT = 1
-KEEP = 3
-WEIGHTS = "generator.weights.h5"
+from srgan import __version__, lock, settings
+from srgan.errors import UserError
+from srgan.files import told
+from srgan.progress import log as to_stderr
+from srgan.training import sealed
+
+KEEP = 3  # states
+KEEP_MODELS = 2  # of a name: the best, and the best before it
+WEIGHTS = "generator.npz"
+_OLD_WEIGHTS = "generator.weights.h5"  # read, no longer written: HDF5 crashes on a full disk
 _NAME = re.compile(r"(step|srresnet|srgan)-(\d{7,})")
+_TRIAL = re.compile(r"\.trial-\w{8}")  # a save that was timed
+_ERRNO = {
+    "ResourceExhaustedError": errno.ENOSPC,
+    "OutOfRangeError": errno.EFBIG,
+    "PermissionDeniedError": errno.EACCES,
+    "NotFoundError": errno.ENOENT,
+}  # TensorFlow's names for what the system said
 
 
 @dataclass(frozen=True)
@@ -30,7 +46,12 @@ class Trained:
 
     manifest: dict
     models: dict[str, Path]  # "srresnet", "srgan" to their folders
-    sha256: dict[str, str]  # of each model's weights file
+    weights: dict[str, bytes]  # of each model, as they were verified: a training may replace them
+
+    @property
+    def sha256(self) -> dict[str, str]:
+        """Of each model's weights file."""
+        return {n: hashlib.sha256(content).hexdigest() for n, content in self.weights.items()}
 
     @property
     def settings(self) -> dict:
@@ -71,12 +92,7 @@ class Trained:
         made = {}
         for name, folder in self.models.items():
             model = generator.build(self.settings["generator"], self.settings["scale"])
-            try:
-                model.load_weights(folder / WEIGHTS)
-            except Exception as error:  # h5py and Keras raise many kinds
-                raise UserError(
-                    f"{folder} does not hold these networks' weights: {error}"
-                ) from error
+            _set_weights(model, folder, self.weights[name])
             made[name] = model
         return made
 
@@ -97,54 +113,42 @@ def _folders(folder: Path, kind: str) -> list[Path]:
     return [p for _, p in sorted(found)]
 
 
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _read(folder: Path) -> dict:
-    """The manifest of a folder whose every file is whole. Raises UserError naming the fault."""
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        if manifest["format"] != FORMAT:
-            raise UserError(
-                f"{folder} has format {manifest['format']}; this version reads {FORMAT}"
-            )
-        body = {k: v for k, v in manifest.items() if k != "sha256"}
-        if manifest["sha256"] != _digest(body):
-            raise UserError(f"{folder} is corrupt: manifest.json was altered")
-        for name, digest in manifest["files"].items():
-            if Path(name).name != name or _sha256(folder / name) != digest:
-                raise UserError(f"{folder} is corrupt: {name} is not what was written")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(f"{folder} is corrupt: {type(error).__name__}: {error}") from error
+    """The manifest of a whole checkpoint. Raises sealed.Corrupt, or UserError: other version."""
+    manifest = sealed.read(folder)
+    wrong = _wrong_field(manifest)
+    if wrong:
+        raise sealed.Corrupt(f"{folder} is corrupt: {wrong} in manifest.json is not as it should")
     return manifest
 
 
-def _digest(body: dict) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+def _wrong_field(manifest: dict) -> str | None:
+    """The first field that is missing or of another type."""
+    dicts = ("settings", "degradation", "plan", "best", "data")
+    wrong = [name for name in dicts if not isinstance(manifest.get(name), dict)]
+    wrong += [] if isinstance(manifest.get("vgg_weights"), str) else ["vgg_weights"]
+    wrong += [] if _is_number(manifest.get("step"), int) else ["step"]
+    if wrong:
+        return wrong[0]
+    data, best = manifest["data"], manifest["best"]
+    seen = data.get("seen")
+    if not isinstance(seen, list) or not all(isinstance(text, str) for text in seen):
+        return "data"
+    if not isinstance(data.get("salt"), str) or not isinstance(data.get("synthetic"), bool):
+        return "data"
+    if not all(_is_number(value) for value in manifest["plan"].values()):
+        return "plan"
+    for kept in best.values():
+        if not isinstance(kept, dict) or not {"step", "score"} <= kept.keys():
+            return "best"
+        if not all(_is_number(value) for value in kept.values()):
+            return "best"
+    return None
 
 
-def _write(target: Path, write: Callable[[Path], None], manifest: dict) -> None:
-    """A folder under a temporary name, flushed, hashed, renamed."""
-    part = target.with_name(f".{target.name}.part")
-    with told(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir()
-        try:
-            write(part)
-            files = sorted(p for p in part.iterdir() if p.is_file())
-            for path in files:
-                sync(path)
-            body = {"format": FORMAT, "version": __version__, **manifest}
-            body["files"] = {p.name: _sha256(p) for p in files}
-            write_json(part / "manifest.json", {**body, "sha256": _digest(body)})
-            shutil.rmtree(target, ignore_errors=True)  # the same step again, after a resume
-            part.rename(target)
-            sync(target.parent)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+def _is_number(value, kinds=(int, float)) -> bool:
+    ok = isinstance(value, kinds) and not isinstance(value, bool)
+    return ok and math.isfinite(value) and abs(value) < 1e15
 
 
 def save_state(folder: Path, step: int, state: dict, manifest: dict) -> None:
@@ -155,100 +159,144 @@ def save_state(folder: Path, step: int, state: dict, manifest: dict) -> None:
         try:
             tf.train.Checkpoint(**state).write(str(part / "state"))
         except tf.errors.OpError as error:
-            raise UserError(f"cannot write {folder}: {error.message}", TRY_AGAIN) from error
+            number = _ERRNO.get(type(error).__name__, errno.EIO)
+            raise OSError(number, error.message.rsplit("; ", 1)[-1]) from error
 
-    _write(folder / f"step-{step:07}", write, manifest)
-    for old in _folders(folder, "step")[:-KEEP]:
-        shutil.rmtree(old, ignore_errors=True)
+    sealed.write(folder / f"step-{step:07}", write, manifest)
+    _keep(folder, "step", KEEP)
 
 
 def save_model(folder: Path, name: str, step: int, model, manifest: dict) -> None:
-    """The averaged generator as a model of its own; the one before it is removed."""
+    """The averaged generator as a model of its own; of those before it, the last stays.
+
+    Its arrays are numbered in the order of the model's weights.
+    """
+    arrays = {str(i): array for i, array in enumerate(model.get_weights())}
+    file = io.BytesIO()  # the disk may be full: plain writes alone tell that
+    np.savez(file, **arrays)
     target = folder / f"{name}-{step:07}"
-    _write(target, lambda part: model.save_weights(part / WEIGHTS), manifest)
-    for old in _folders(folder, name):
-        if old != target:
-            shutil.rmtree(old, ignore_errors=True)
+    sealed.write(target, lambda part: (part / WEIGHTS).write_bytes(file.getbuffer()), manifest)
+    _keep(folder, name, KEEP_MODELS)
+
+
+def _keep(folder: Path, kind: str, count: int) -> None:
+    for old in [p for p in _folders(folder, kind) if sealed.is_ours(p)][:-count]:
+        sealed.remove(old)
 
 
 def newest_state(folder: Path, log) -> tuple[Path, dict] | None:
     """The newest whole state and its manifest; None where there is none at all.
 
-    A corrupt one is named and the one before it is used. Raises UserError where all are corrupt.
+    Corrupt ones are named and set aside, and the one before is used. Raises UserError where all
+    are corrupt, or another version wrote one.
+    """
+    found, faults = _newest(folder, "step")
+    if found is None and faults:
+        raise UserError(f"{faults[0]}; --fresh sets the run aside and starts anew")
+    for fault in faults:
+        log(f"{fault}: the one before it is used")
+    passed = _folders(folder, "step")[-len(faults) :] if faults else []
+    passed = [p.name for p in passed if sealed.is_ours(p)]
+    if passed:
+        log(f"what cannot be used now lies in {set_aside(folder, passed)}")
+    if found and found[1]["version"] != __version__:
+        log(f"{found[0]} was written by version {found[1]['version']}; this is {__version__}")
+    return found
+
+
+def _newest(folder: Path, kind: str) -> tuple[tuple[Path, dict] | None, list[sealed.Corrupt]]:
+    """The newest whole checkpoint of a kind with its manifest, and what is wrong with later ones.
+
+    Raises UserError where another version wrote one of those.
     """
     faults = []
-    for path in reversed(_folders(folder, "step")):
+    for path in reversed(_folders(folder, kind)):
         try:
-            manifest = _read(path)
-        except UserError as error:
-            faults.append(str(error))
-            continue
-        for fault in faults:
-            log(f"{fault}: the one before it is used")
-        return path, manifest
-    if faults:
-        raise UserError(f"{faults[0]}; --fresh sets the run aside and starts anew")
-    return None
+            return (path, _read(path)), faults
+        except sealed.Corrupt as error:
+            faults.append(error)
+    return None, faults
 
 
 def restore_state(path: Path, state: dict) -> None:
-    """Raises UserError where an object has no match in the file."""
+    """Raises UserError where an object or a value of the file has no match in the other."""
     import tensorflow as tf
 
     try:
         status = tf.train.Checkpoint(**state).read(str(path / "state"))
-        status.assert_existing_objects_matched()
+        status.assert_consumed()
     except (AssertionError, tf.errors.OpError, ValueError) as error:
         raise UserError(f"{path} does not fit these networks: {error}") from error
 
 
-def model_folder(folder: Path, name: str) -> Path | None:
-    """The newest folder of a model ("srresnet", "srgan")."""
-    found = _folders(folder, name)
-    return found[-1] if found else None
+def restore_model(folder: Path, name: str, step: int, model) -> None:
+    """The model that was kept at a step. Raises sealed.Corrupt, or UserError: it does not fit."""
+    path = folder / f"{name}-{step:07}"
+    _set_weights(model, path, _weights(path, _read(path)))
 
 
-def load(folder: Path, flag: str = "--checkpoint-dir") -> Trained:
-    """The models of a checkpoint folder, every file as it was written.
+def _weights(folder: Path, manifest: dict) -> bytes:
+    name = _OLD_WEIGHTS if _OLD_WEIGHTS in manifest["files"] else WEIGHTS
+    return sealed.content(folder, manifest, name)
 
-    Raises UserError where there is none, one is corrupt, or they were not made by one training;
-    flag: the setting that names the folder.
+
+def _set_weights(model, folder: Path, content: bytes) -> None:
+    """content: a file of weights. Raises UserError where they do not fit."""
+    try:
+        if content.startswith(b"\x89HDF"):
+            with tempfile.TemporaryDirectory() as place:
+                path = Path(place) / _OLD_WEIGHTS
+                path.write_bytes(content)
+                model.load_weights(path)
+            return
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            found = [arrays[str(i)] for i in range(len(arrays.files))]
+        model.set_weights(found)
+    except Exception as error:  # zipfile, NumPy, h5py and Keras raise many kinds
+        raise UserError(f"{folder} does not hold these networks' weights: {error}") from error
+
+
+def load(folder: Path, flag: str = "--checkpoint-dir", log=to_stderr) -> Trained:
+    """The models of a checkpoint folder; of a corrupt one, which is named, the one before.
+
+    Raises UserError where there is none, all of a name are corrupt, another version wrote one, or
+    they are not of one training. flag: the setting that names the folder.
     """
-    models = {n: p for n in ("srresnet", "srgan") if (p := model_folder(folder, n)) is not None}
+    models, weights, manifests = {}, {}, []
+    for name in ("srresnet", "srgan"):
+        found, faults = _newest(folder, name)
+        if found is None and faults:
+            raise UserError(f"{faults[0]}; move it away to go without it, or train anew")
+        for fault in faults:
+            log(f"{fault}: the one before it is used")
+        if found is not None:
+            models[name], manifest = found
+            weights[name] = _weights(*found)
+            manifests.append(manifest)
     if not models:
         raise UserError(
             f"no trained model in {folder}; train one with --run train, or name another {flag}"
         )
-    manifests = [_read(path) for path in models.values()]
-    if manifests[0].get("data") != manifests[-1].get(
-        "data"
-    ):  # its patients would count as never seen
+    if manifests[0]["data"] != manifests[-1]["data"]:  # one's patients would count as never seen
         raise UserError(f"{folder} holds models of two trainings; keep those of one ({flag})")
-    sums = [manifest["files"].get(WEIGHTS) for manifest in manifests]
-    return Trained(manifests[-1], models, dict(zip(models, sums, strict=True)))
+    return Trained(manifests[-1], models, weights)
 
 
 @contextmanager
 def only_writer(folder: Path):
-    """Hold a checkpoint folder. Raises UserError while a living process holds it."""
-    with told(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = open(folder / ".lock", "a+")  # noqa: SIM115
-    with handle:
-        if lock.take(handle.fileno()) is False:
-            handle.seek(0)
-            raise UserError(
-                f"{folder} is held by another training (process {handle.read(20).strip()}); "
-                f"wait for it, or name another --checkpoint-dir",
-                TRY_AGAIN,
-            )
-        handle.truncate(0)
-        handle.write(f"{os.getpid()}\n")
-        handle.flush()
+    """Hold a checkpoint folder, and clear it of what a killed run left half written.
+
+    Raises UserError (exit code 75) while a living process holds it.
+    """
+    with lock.sole(folder / ".lock", "--checkpoint-dir") as is_locked:
+        if is_locked:
+            for path in folder.iterdir():
+                if sealed.PART.fullmatch(path.name) or _TRIAL.fullmatch(path.name):
+                    shutil.rmtree(path, ignore_errors=True)
         yield
 
 
-def set_aside(folder: Path, patterns: tuple[str, ...]) -> Path | None:
+def set_aside(folder: Path, patterns: Sequence[str]) -> Path | None:
     """Move what an old run left in `folder` to `aside-001` (the next free number) in it."""
     with told(folder):
         old = sorted({p for pattern in patterns for p in folder.glob(pattern)})

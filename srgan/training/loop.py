@@ -236,9 +236,13 @@ def save(run: Run) -> None:
 
 def _start_gan(run: Run) -> None:
     """The GAN begins from the SRResNet that was kept as the best."""
-    folder = checkpoints.model_folder(run.settings.checkpoint_dir, "srresnet")
-    if folder is not None:
-        run.trainer.average.load_weights(folder / checkpoints.WEIGHTS)
+    best = run.best.get("srresnet")
+    if best is not None:
+        folder, model = run.settings.checkpoint_dir, run.trainer.average
+        try:
+            checkpoints.restore_model(folder, "srresnet", best["step"], model)
+        except checkpoints.sealed.Corrupt as error:
+            log(f"{error}: the GAN begins from the last SRResNet instead of the best")
     run.trainer.begin_gan()
 
 

@@ -16,7 +16,7 @@ from srgan.runs import test as run
 from srgan.runs.train import what_is_seen
 from srgan.scans import store as stores
 from srgan.scans.choose import pixels_sha256
-from srgan.training import checkpoints
+from srgan.training import checkpoints, sealed
 from tests.conftest import small_chest, write_scan
 
 # series UID, patient, pixels: who trains A, who trains B, and who comes to be tested
@@ -181,7 +181,7 @@ def test_a_report_names_letters_and_weights_and_no_folder(scans):
     said = compared.record(every)
     weights = [next(p.glob("*/*.h5")) for p in (settings.checkpoint_dir, scans.b_dir)]
     assert list(said["models"]) == ["srresnet", "srresnet B"]
-    assert list(said["models"].values()) == [checkpoints._sha256(path) for path in weights]
+    assert list(said["models"].values()) == [sealed.sha256_of(path) for path in weights]
     assert said["compared"]["B"]["degradation"]["noise_lambda"] == "500:5000"
     assert str(scans.folder) not in json.dumps(said)
     assert "compared" not in compared.record({"A": every["A"]})

@@ -1,18 +1,26 @@
 import hashlib
 import json
+import os
+import socket
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
-from srgan.errors import UserError
+from srgan.errors import TRY_AGAIN, UserError
 from srgan.networks import generator
 from srgan.training import checkpoints
+from tests.conftest import ROOT
 
 MANIFEST = {
     "settings": {"generator": "fast", "scale": 2},
     "vgg_weights": "random",
     "step": 3,
-    "data": {"salt": "s", "seen": [], "synthetic": False},
+    "plan": {"pretrain_steps": 3, "gan_steps": 3},
+    "best": {"srresnet": {"step": 3, "score": 20.0}},
+    "degradation": {"noise": "image"},
+    "data": {"salt": "s", "seen": ["a"], "synthetic": False},
 }
 
 
@@ -42,10 +50,11 @@ def test_models_of_two_trainings_are_not_taken_for_one(saved):
         checkpoints.load(folder)
 
 
-def test_only_the_newest_model_of_a_name_is_kept(saved):
+def test_the_best_model_and_the_one_before_are_kept(saved):
     folder, model = saved
-    checkpoints.save_model(folder, "srresnet", 9, model, MANIFEST)
-    assert [p.name for p in folder.iterdir()] == ["srresnet-0000009"]
+    for step in (9, 12):
+        checkpoints.save_model(folder, "srresnet", step, model, MANIFEST)
+    assert sorted(p.name for p in folder.iterdir()) == ["srresnet-0000009", "srresnet-0000012"]
 
 
 @pytest.mark.parametrize("name", [checkpoints.WEIGHTS, "manifest.json"])
@@ -89,15 +98,21 @@ def state(seed):
     return {"generator": model, "generator_optimizer": optimizer}
 
 
+def kept(folder):
+    return sorted(int(p.name[-7:]) for p in folder.glob("step-*"))
+
+
 def test_the_last_three_states_are_kept_and_a_corrupt_newest_is_passed_over(tmp_path):
     for step in (1, 2, 3, 4):
-        checkpoints.save_state(tmp_path, step, state(step), {"step": step})
-    assert sorted(p.name[-1] for p in tmp_path.iterdir()) == ["2", "3", "4"]
+        checkpoints.save_state(tmp_path, step, state(step), {**MANIFEST, "step": step})
+    assert kept(tmp_path) == [2, 3, 4]
     (tmp_path / "step-0000004" / "state.index").write_bytes(b"x")
     said = []
     path, manifest = checkpoints.newest_state(tmp_path, said.append)
     assert manifest["step"] == 3
     assert "step-0000004" in said[0]
+    assert kept(tmp_path) == [2, 3]
+    assert (tmp_path / "aside-001" / "step-0000004" / "manifest.json").exists()
     restored = state(9)
     checkpoints.restore_state(path, restored)
     wanted = state(3)["generator"].get_weights()
@@ -107,14 +122,14 @@ def test_the_last_three_states_are_kept_and_a_corrupt_newest_is_passed_over(tmp_
 
 def test_no_usable_state_is_an_error_and_none_at_all_is_not(tmp_path):
     assert checkpoints.newest_state(tmp_path, print) is None
-    checkpoints.save_state(tmp_path, 1, state(1), {"step": 1})
+    checkpoints.save_state(tmp_path, 1, state(1), {**MANIFEST, "step": 1})
     (tmp_path / "step-0000001" / "manifest.json").unlink()
     with pytest.raises(UserError, match="--fresh"):
         checkpoints.newest_state(tmp_path, lambda _: None)
 
 
 def test_a_state_of_another_network_is_refused(tmp_path):
-    checkpoints.save_state(tmp_path, 1, state(1), {"step": 1})
+    checkpoints.save_state(tmp_path, 1, state(1), {**MANIFEST, "step": 1})
     other = {**state(1), "generator": generator.build("paper", 1)}
     with pytest.raises(UserError, match="does not fit"):
         checkpoints.restore_state(tmp_path / "step-0000001", other)
@@ -129,15 +144,46 @@ def test_an_old_run_is_set_aside_whole(tmp_path):
     assert checkpoints.set_aside(tmp_path, ("grid-*.png",)) is None
 
 
-def test_two_writers_are_told_apart(tmp_path):
+def test_the_second_writer_is_told_who_holds_the_folder_and_since_when(tmp_path):
     with (
         checkpoints.only_writer(tmp_path),
-        pytest.raises(UserError, match="held by another"),
+        pytest.raises(UserError, match="is held by another run") as told,
         checkpoints.only_writer(tmp_path),
     ):
         pass
+    assert told.value.exit_code == TRY_AGAIN
+    assert f"process {os.getpid()} on {socket.gethostname()} since 20" in str(told.value)
     with checkpoints.only_writer(tmp_path):
         pass
+
+
+def test_a_lock_of_a_dead_process_does_not_block_and_what_it_left_goes(tmp_path):
+    """Killed while it holds the lock and writes a state; only what it wrote is cleared."""
+    code = f"""
+import time
+from pathlib import Path
+from srgan.training import checkpoints
+folder = Path({str(tmp_path)!r})
+with checkpoints.only_writer(folder):
+    for name in (".step-0000007.part", ".trial-abcd1234", ".step-notes.part", ".trial-of-mine"):
+        (folder / name).mkdir()
+        (folder / name / "state.index").touch()
+    print("held", flush=True)
+    time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=ROOT) as other:
+        other.stdout.readline()
+        with (
+            pytest.raises(UserError, match=f"process {other.pid} "),
+            checkpoints.only_writer(tmp_path),
+        ):
+            pass
+        assert (tmp_path / ".step-0000007.part").exists()
+        other.kill()
+        other.wait()
+    with checkpoints.only_writer(tmp_path):
+        left = sorted(p.name for p in tmp_path.iterdir())
+    assert left == [".lock", ".step-notes.part", ".trial-of-mine"]
 
 
 def test_hashes_are_salted():

@@ -1,0 +1,321 @@
+"""Checkpoints that something happened to: nothing wrong is loaded, nothing of a user's is lost."""
+
+import errno
+import json
+import random
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from srgan import __version__
+from srgan.errors import BAD_INPUT, TRY_AGAIN, UserError
+from srgan.networks import generator
+from srgan.training import checkpoints, sealed
+from tests.training.test_checkpoints import MANIFEST, state
+
+DAMAGES = 100
+
+
+def small(seed: int) -> keras.Model:
+    """A network of the generator's kind of layers, small enough to be written a hundred times."""
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input((None, None, 1))
+    return keras.Model(inputs, keras.layers.Conv2D(8, 3)(keras.layers.Conv2D(4, 3)(inputs)))
+
+
+def small_state(seed: int) -> dict:
+    model = small(seed)
+    optimizer = keras.optimizers.Adam()
+    optimizer.build(model.trainable_variables)
+    return {"generator": model, "generator_optimizer": optimizer}
+
+
+@pytest.fixture(scope="module")
+def models():
+    """By seed, made once."""
+    return {seed: small(seed) for seed in range(8)}
+
+
+@pytest.fixture(scope="module")
+def states():
+    return {seed: small_state(seed) for seed in range(4)}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, models, states):
+    """A checkpoint folder of one run: three states, two SRResNets, two SRGANs, by step."""
+    folder = tmp_path_factory.mktemp("checkpoint")
+    for step in (1, 2, 3):
+        made = {**MANIFEST, "step": step}
+        checkpoints.save_state(folder, step, states[step], made)
+        for name in ("srresnet", "srgan"):
+            checkpoints.save_model(folder, name, step, models[step], made)
+    return folder
+
+
+@pytest.fixture
+def folder(run, tmp_path):
+    return Path(shutil.copytree(run, tmp_path / "checkpoint"))
+
+
+def is_equal(model, weights) -> bool:
+    pairs = zip(model.get_weights(), weights, strict=True)
+    return all(np.array_equal(a, b) for a, b in pairs)
+
+
+def damage(path: Path, rng: random.Random) -> str:
+    """One of the things that happen to a file. Returns which."""
+    how = rng.choice(["bit", "bit", "bit", "cut", "cut", "empty", "gone", "more", "swap", "zeros"])
+    data = bytearray(path.read_bytes())
+    at = rng.randrange(len(data))
+    if how == "bit":
+        data[at] ^= 1 << rng.randrange(8)
+    elif how == "cut":
+        data = data[:at]
+    elif how == "empty":
+        data = b""
+    elif how == "more":
+        data += rng.randbytes(rng.choice([1, 100]))
+    elif how == "zeros":
+        data[at : at + 512] = bytes(len(data[at : at + 512]))
+    if how == "gone":
+        path.unlink()
+    elif how == "swap":
+        kind = path.parent.name.split("-")[0]
+        (other, *_) = sorted(p for p in path.parents[1].glob(f"{kind}-*") if p != path.parent)
+        shutil.copy(other / path.name, path)
+    else:
+        path.write_bytes(data)
+    return how
+
+
+def test_a_hundred_damages_are_each_detected_or_harmless(folder, models, states):
+    """A damaged newest folder is named and the one before is used; never are weights wrong."""
+    rng = random.Random(13)
+    restored, network, hows = small_state(9), small(9), set()
+    files = {
+        path: path.read_bytes()
+        for name in ("step-0000003", "srresnet-0000003", "srgan-0000003")
+        for path in sorted((folder / name).iterdir())
+    }
+    for _ in range(DAMAGES):
+        path = rng.choice(sorted(files))
+        hows.add(damage(path, rng))
+        is_same = path.exists() and path.read_bytes() == files[path]
+        said = []
+        found, manifest = checkpoints.newest_state(folder, said.append)
+        trained = checkpoints.load(folder, log=said.append)
+        for kind, where in {"step": found, **trained.models}.items():
+            step = 2 if path.parent.name.startswith(kind) and not is_same else 3
+            assert where.name == f"{kind}-{step:07}", path
+            if kind == "step":
+                checkpoints.restore_state(where, restored)
+                assert manifest["step"] == step
+                assert is_equal(restored["generator"], states[step]["generator"].get_weights())
+            else:
+                checkpoints._set_weights(network, where, trained.weights[kind])
+                assert is_equal(network, models[step].get_weights())
+        assert is_same or str(path.parent) in said[0], path
+        aside = folder / "aside-001" / "step-0000003"
+        if aside.exists():
+            aside.rename(folder / "step-0000003")
+            aside.parent.rmdir()
+        path.write_bytes(files[path])
+    assert len(hows) == 7
+
+
+def test_a_folder_under_another_name_is_detected(folder):
+    """Complete and whole, but of another step or of another network."""
+    (folder / "step-0000003").rename(folder / "step-0000004")
+    path, _ = checkpoints.newest_state(folder, lambda _: None)
+    assert path.name == "step-0000002"
+    shutil.rmtree(folder / "srgan-0000003")
+    shutil.copytree(folder / "srresnet-0000003", folder / "srgan-0000003")
+    assert checkpoints.load(folder).models["srgan"].name == "srgan-0000002"
+
+
+def test_where_all_are_corrupt_it_is_an_error_and_nothing_is_moved(folder):
+    for path in folder.glob("*/manifest.json"):
+        path.write_text("{}")
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(UserError, match=r"step-0000003.*corrupt.*--fresh"):
+        checkpoints.newest_state(folder, print)
+    with pytest.raises(UserError, match=r"srresnet-0000003.*corrupt"):
+        checkpoints.load(folder)
+    assert sorted(folder.rglob("*")) == before
+
+
+def rewrite(path: Path, change) -> None:
+    """A manifest with another content under a sum that is right."""
+    manifest = json.loads((path / "manifest.json").read_text())
+    change(manifest)
+    manifest["sha256"] = sealed._digest({k: v for k, v in manifest.items() if k != "sha256"})
+    (path / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: m.pop("settings"),
+        lambda m: m.update(settings=[]),
+        lambda m: m.update(step="3"),
+        lambda m: m.update(step=True),
+        lambda m: m.update(step=10**30),
+        lambda m: m.update(plan={"pretrain_steps": None}),
+        lambda m: m.update(best={"srresnet": 3}),
+        lambda m: m.update(best={"srresnet": {"step": 3, "score": float("nan")}}),
+        lambda m: m.update(vgg_weights=None),
+        lambda m: m.update(data=None),
+        lambda m: m["data"].update(seen="abc"),
+        lambda m: m["data"].update(seen=[1]),
+        lambda m: m["data"].update(salt=1),
+        lambda m: m.update(files=[]),
+        lambda m: m.update(files={"../step-0000002/state.index": "0"}),
+        lambda m: m.update(files={"..": "0", "": "0"}),
+    ],
+)
+def test_a_manifest_of_wrong_types_is_corrupt(folder, change):
+    for name in ("step", "srgan"):
+        rewrite(folder / f"{name}-0000003", change)
+    assert checkpoints.newest_state(folder, lambda _: None)[0].name == "step-0000002"
+    assert checkpoints.load(folder).models["srgan"].name == "srgan-0000002"
+
+
+@pytest.mark.parametrize("text", ["[" * 10**6, "{" * 100, "3", "[]", "null", '"x"', "9" * 10**5])
+def test_a_manifest_that_is_no_manifest_is_corrupt(folder, text):
+    (folder / "step-0000003" / "manifest.json").write_text(text)
+    assert checkpoints.newest_state(folder, lambda _: None)[0].name == "step-0000002"
+
+
+def test_a_huge_manifest_is_not_read(folder):
+    with open(folder / "step-0000003" / "manifest.json", "r+b") as file:
+        file.truncate(1 << 40)  # sparse
+    assert checkpoints.newest_state(folder, lambda _: None)[0].name == "step-0000002"
+
+
+def test_another_version_and_another_format_say_so(folder):
+    said = []
+    path = folder / "step-0000003"
+    rewrite(path, lambda m: m.update(version="0.0.9"))
+    checkpoints.newest_state(folder, said.append)
+    assert said == [f"{path} was written by version 0.0.9; this is {__version__}"]
+    rewrite(path, lambda m: m.update(format=7))
+    with pytest.raises(UserError, match=r"version 0\.0\.9 in format 7; .* reads 1"):
+        checkpoints.newest_state(folder, said.append)
+
+
+def test_models_of_two_trainings_are_not_mixed(folder):
+    for step in (2, 3):
+        rewrite(folder / f"srgan-000000{step}", lambda m: m["data"].update(salt="other"))
+    with pytest.raises(UserError, match="two trainings"):
+        checkpoints.load(folder)
+
+
+def test_a_restore_is_complete_in_both_directions(folder):
+    fewer = small_state(1)
+    del fewer["generator_optimizer"]
+    more = {**small_state(1), "average": small(1)}
+    for other in (fewer, more, state(1)):
+        with pytest.raises(UserError, match="does not fit"):
+            checkpoints.restore_state(folder / "step-0000001", other)
+    with pytest.raises(UserError, match="does not hold"):
+        checkpoints.restore_model(folder, "srgan", 3, generator.build("fast", 2))
+
+
+def test_weights_of_an_earlier_version_are_read(folder):
+    path = folder / "srgan-0000003"
+    model = generator.build("fast", 2, 7)
+    model.save_weights(path / "generator.weights.h5")
+    (path / checkpoints.WEIGHTS).unlink()
+    digest = sealed.sha256_of(path / "generator.weights.h5")
+    rewrite(path, lambda m: m.update(files={"generator.weights.h5": digest}))
+    shutil.rmtree(folder / "srresnet-0000003")
+    shutil.rmtree(folder / "srresnet-0000002")
+    assert is_equal(checkpoints.load(folder).networks()["srgan"], model.get_weights())
+
+
+def test_a_test_keeps_the_weights_that_a_training_replaces(folder, models):
+    trained = checkpoints.load(folder)
+    for step in (4, 5):
+        for name in ("srresnet", "srgan"):
+            checkpoints.save_model(folder, name, step, models[step], MANIFEST)
+    assert not trained.models["srgan"].exists()
+    network = small(9)
+    checkpoints._set_weights(network, folder, trained.weights["srgan"])
+    assert is_equal(network, models[3].get_weights())
+
+
+# ---- what is not ours ----
+
+
+def test_files_that_the_program_did_not_write_are_never_deleted(folder, models, states):
+    mine = [
+        folder / "notes.txt",
+        folder / "step-0000001" / "notes.txt",
+        folder / "srgan-0000002" / "state of things.txt",
+        folder / "step-0000000" / "only looks like one",
+        folder / "step-1" / "state.index",
+        folder / "srresnet-0000002" / "sub" / "state.index",
+    ]
+    for path in mine:
+        path.parent.mkdir(exist_ok=True, parents=True)
+        path.write_text(path.name)
+    outside = folder.parent / "outside"
+    outside.mkdir()
+    (outside / "state.index").write_text("linked")
+    (folder / "srgan-0000000").symlink_to(outside)
+    for step in range(4, 8):
+        made = {**MANIFEST, "step": step}
+        checkpoints.save_state(folder, step, states[1], made)
+        for name in ("srresnet", "srgan"):
+            checkpoints.save_model(folder, name, step, models[1], made)
+    assert [p.read_text() for p in mine] == [p.name for p in mine]
+    assert (outside / "state.index").read_text() == "linked"
+    assert sorted(p.name for p in (folder / "step-0000001").iterdir()) == ["notes.txt"]
+    assert [s for s in range(10) if sealed.is_ours(folder / f"step-{s:07}")] == [5, 6, 7]
+
+
+def test_a_step_that_is_written_again_keeps_what_a_user_put_there(folder, states):
+    (folder / "step-0000003" / "notes.txt").write_text("mine")
+    checkpoints.save_state(folder, 3, states[1], {**MANIFEST, "step": 3})
+    assert (folder / "step-0000003" / "notes.txt").read_text() == "mine"
+    path, _ = checkpoints.newest_state(folder, print)
+    assert path.name == "step-0000003"
+    assert not [p for p in folder.iterdir() if p.name.startswith(".")]
+
+
+# ---- folders that refuse ----
+
+
+def test_a_folder_that_vanished_is_told_and_not_made_again(folder, models, states):
+    shutil.rmtree(folder)
+    for save in (
+        lambda: checkpoints.save_state(folder, 4, states[1], MANIFEST),
+        lambda: checkpoints.save_model(folder, "srgan", 4, models[1], MANIFEST),
+    ):
+        with pytest.raises(UserError, match="No such file") as told:
+            save()
+        assert told.value.exit_code == TRY_AGAIN
+    assert not folder.exists()
+
+
+def test_a_name_that_is_taken_is_told(folder, states):
+    (folder / "step-0000004").write_text("a file")
+    with pytest.raises(UserError, match="something else has this name") as told:
+        checkpoints.save_state(folder, 4, states[1], MANIFEST)
+    assert told.value.exit_code == BAD_INPUT
+    assert (folder / "step-0000004").read_text() == "a file"
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
+def test_a_folder_that_turns_read_only_is_told(folder, monkeypatch, states, number):
+    def refuse(*_, **__):
+        raise OSError(number, "no")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(UserError, match="folder that can be written") as told:
+        checkpoints.save_state(folder, 4, states[1], MANIFEST)
+    assert told.value.exit_code == BAD_INPUT
