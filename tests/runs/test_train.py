@@ -45,7 +45,8 @@ def test_a_run_leaves_grids_log_states_and_models(trained):
     assert picture.std() > 20
     assert len(list((cwd / "train").glob("slice-*.png"))) == 1
     kept = sorted(p.name.split("-")[0] for p in (cwd / "checkpoint").glob("*-*"))
-    assert kept == ["srgan", "srresnet", "step", "step", "step"]
+    assert kept.count("step") == 3
+    assert set(kept) == {"srgan", "srresnet", "step"}
     assert not list((cwd / "train").glob("*.part*"))
 
 
@@ -188,8 +189,8 @@ def test_a_run_in_projection_noise_and_its_test_at_two_doses(small_scans, run_ma
     done = train(run_main, tmp_path, small_scans, f"{noise} --pretrain-steps 2 --gan-steps 0")
     assert done.returncode == 0, done.stderr
     assert "photons a reading: median" in done.stderr
-    (manifest,) = (tmp_path / "checkpoint").glob("srresnet-*/manifest.json")
-    manifest = json.loads(manifest.read_text())
+    manifests = sorted((tmp_path / "checkpoint").glob("srresnet-*/manifest.json"))
+    manifest = json.loads(manifests[-1].read_text())
     assert manifest["degradation"]["dose"] == "0.1:0.5"
     assert manifest["degradation"]["views"] == 90
     assert manifest["photons"]["median"] > 1e4
