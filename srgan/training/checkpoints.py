@@ -23,6 +23,7 @@ import numpy as np
 from srgan import __version__, lock, settings
 from srgan.errors import UserError
 from srgan.files import told
+from srgan.networks import hdf5
 from srgan.progress import log as to_stderr
 from srgan.training import sealed
 
@@ -247,6 +248,7 @@ def _set_weights(model, folder: Path, content: bytes) -> None:
             with tempfile.TemporaryDirectory() as place:
                 path = Path(place) / _OLD_WEIGHTS
                 path.write_bytes(content)
+                hdf5.check(path, 2 * len(content))
                 model.load_weights(path)
             return
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:

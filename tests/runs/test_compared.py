@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from srgan import settings as all_settings
@@ -75,10 +76,13 @@ def checkpoint(folder: Path, given: dict, **other) -> Path:
         "settings": all_settings.record(settings),
         "vgg_weights": "none",
         "step": 7,
+        "plan": {"pretrain_steps": 7, "gan_steps": 0},
+        "best": {"srresnet": {"step": 7, "score": 30.0}},
         "degradation": Degradation.of(settings).as_json(),
         "data": what_is_seen(store),
     }
-    model = SimpleNamespace(save_weights=lambda path: path.write_bytes(folder.name.encode()))
+    model = SimpleNamespace(get_weights=lambda: [np.frombuffer(folder.name.encode(), np.uint8)])
+    (folder / "checkpoint").mkdir()
     checkpoints.save_model(folder / "checkpoint", "srresnet", 7, model, manifest)
     return folder / "checkpoint"
 
@@ -170,7 +174,7 @@ def test_what_cannot_be_compared_is_a_line(scans, tmp_path):
         with pytest.raises(UserError, match=words):
             run.test(scans.given | {"compare": folders, "report_dir": tmp_path / "report"})
     assert not (tmp_path / "report").exists()
-    next(other.glob("srresnet-*/*.h5")).write_bytes(b"damaged")
+    next(other.glob("srresnet-*/*.npz")).write_bytes(b"damaged")
     with pytest.raises(UserError, match="is corrupt"):
         run.test(scans.given | {"compare": (other,)})
 
@@ -179,7 +183,7 @@ def test_a_report_names_letters_and_weights_and_no_folder(scans):
     settings = all_settings.make(scans.given | {"compare": (scans.b_dir,)})
     every = compared.load(checkpoints.load(settings.checkpoint_dir), settings)
     said = compared.record(every)
-    weights = [next(p.glob("*/*.h5")) for p in (settings.checkpoint_dir, scans.b_dir)]
+    weights = [next(p.glob("*/*.npz")) for p in (settings.checkpoint_dir, scans.b_dir)]
     assert list(said["models"]) == ["srresnet", "srresnet B"]
     assert list(said["models"].values()) == [sealed.sha256_of(path) for path in weights]
     assert said["compared"]["B"]["degradation"]["noise_lambda"] == "500:5000"
