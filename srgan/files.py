@@ -6,7 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from srgan.errors import BAD_INPUT, TRY_AGAIN, UserError
@@ -50,10 +50,11 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
 
 def clear_parts(folder: Path) -> None:
     """Remove the temporary files of `write_whole` whose process is gone."""
-    for path in folder.iterdir():
-        made = _PART.fullmatch(path.name)
-        if made and not _lives(int(made[1])):
-            path.unlink(missing_ok=True)
+    with suppress(OSError):
+        for path in folder.iterdir():
+            made = _PART.fullmatch(path.name)
+            if made and not _lives(int(made[1])):
+                path.unlink()
 
 
 def _lives(pid: int) -> bool:

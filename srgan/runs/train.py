@@ -5,9 +5,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from srgan import lock
+from srgan import lock, stopping
 from srgan import settings as all_settings
-from srgan import stopping
 from srgan.dose import cache, photons
 from srgan.dose.degradation import Degradation
 from srgan.errors import UserError

@@ -82,7 +82,7 @@ def checkpoint(folder: Path, given: dict, **other) -> Path:
         "data": what_is_seen(store),
     }
     model = SimpleNamespace(get_weights=lambda: [np.frombuffer(folder.name.encode(), np.uint8)])
-    (folder / "checkpoint").mkdir()
+    (folder / "checkpoint").mkdir(parents=True)
     checkpoints.save_model(folder / "checkpoint", "srresnet", 7, model, manifest)
     return folder / "checkpoint"
 
