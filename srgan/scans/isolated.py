@@ -67,7 +67,7 @@ def _ask(request: bytes, size: int) -> tuple[bool, bytes]:
 def _start() -> subprocess.Popen:
     root = Path(__file__).resolve().parents[2]
     worker = subprocess.Popen(
-        [sys.executable, "-c", START, str(root)],
+        [sys.executable, "-P", "-c", START, str(root)],  # -P: no module of the current folder
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -200,3 +200,15 @@ def test_a_run_in_projection_noise_and_its_test_at_two_doses(small_scans, run_ma
     assert [level["noise"]["dose"] for level in summary["levels"]] == ["0.5", "0.1"]
     better, worse = (level["methods"]["bicubic"]["psnr_db"]["full"] for level in summary["levels"])
     assert better > worse
+
+
+def test_no_patient_and_no_path_is_in_what_training_leaves(trained, small_scans):
+    cwd, done = trained
+    uids = [path.stem for path in small_scans.rglob("*.mhd")]
+    paths = [path for name in ("train", "checkpoint") for path in (cwd / name).rglob("*")]
+    assert len(paths) > 20
+    for path in paths:
+        content = path.name.encode() + (path.read_bytes() if path.is_file() else b"")
+        for secret in (*uids, str(small_scans), str(cwd), "subset0"):
+            assert secret.encode() not in content, path
+    assert not any(uid in done.stdout + done.stderr for uid in uids)

@@ -56,3 +56,13 @@ def test_a_damaged_frame_says_so_and_the_process_lives(tmp_path, capfd):
     assert "JPEG 2000" in caught.value.detail
     assert len(isolated._running) == 1
     assert capfd.readouterr() == ("", "")
+
+
+def test_no_module_of_the_current_folder_runs_in_the_decoder(tmp_path, monkeypatch):
+    path, _, _ = compressed(tmp_path, JPEG2000Lossless)
+    (tmp_path / "here").mkdir()
+    for name in ("json", "numpy", "gdcm", "site"):
+        (tmp_path / "here" / f"{name}.py").write_text("open('ran', 'w')")
+    monkeypatch.chdir(tmp_path / "here")
+    np.testing.assert_array_equal(dicom.read_slice(path)[1], stored_values())
+    assert not (tmp_path / "here" / "ran").exists()
