@@ -184,7 +184,7 @@ def _ttf(discs: Discs | None) -> tuple[Plot, ...]:
     if discs is None:
         return ()
     lines = [Line(name, of.frequency, of.curve) for name, of in discs.ttf.items()]
-    axes = {"x": "frequency, /mm", "y": "contrast that is left"}
+    axes = {"x": "spatial frequency, 1/mm", "y": "contrast that is left"}
     notes = (discs.remark(),)
     caption = "Task transfer function of a disc"
     return (curve_plot(caption, lines, **axes, level=0.5, markers=False, notes=notes),)
