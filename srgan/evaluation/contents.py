@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from srgan import __version__, faithfulness
-from srgan.evaluation import conclusions, verdict
+from srgan.evaluation import conclusions, nodule_tables, verdict
 from srgan.evaluation.columns import Subject, figure_at, figure_of, looked_for, subjects, written
 from srgan.evaluation.conclusions import OVER_PATIENTS, Conclusions
 from srgan.evaluation.examples import region
@@ -45,6 +45,8 @@ def page_of(
     ]
     if about.compared():
         sections.append(Section("Checkpoints", (_checkpoints(about),)))
+    if study.nodules:
+        sections.append(Section("Nodules", (nodule_tables.table(study.nodules),)))
     if len(studies) > 1:
         sections.append(Section("Quality against dose", _against_level(studies)))
     sections += [

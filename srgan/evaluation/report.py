@@ -156,6 +156,7 @@ def summary(study: Study, about: About) -> dict:
         "methods": study.overall(),
         "patients_by_pseudonym": _without_curves(study.by_patient()),
         "patches": study.overall("patch"),
+        **({"nodules": study.nodules.summary()} if study.nodules else {}),
         "conclusions": conclusions.of(study).as_json(),
         NORMAL_DOSE: {
             **study.normal_dose_overall(),

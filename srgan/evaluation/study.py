@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -62,6 +63,7 @@ class Study:
     noise: dict[tuple[str, int], dict] = field(default_factory=dict)  # as `noise_of`
     windows: Windows = field(default_factory=lambda: WINDOWS)  # of PSNR and SSIM
     discs: sharpness.Discs | None = None  # of phantom.discs_of, by method, and the normal dose
+    nodules: Any = None  # nodules.Found, where nodules are annotated
 
     def patients(self) -> list[str]:
         return sorted({row.pseudonym for row in self.rows})

@@ -1,7 +1,6 @@
 """--run test: a checkpoint judged on patients that it has never seen."""
 
 import dataclasses
-import itertools
 from functools import partial
 from typing import Any
 
@@ -18,6 +17,7 @@ from srgan.evaluation import (
     examples,
     judge,
     methods,
+    nodule_tables,
     page,
     phantom,
     report,
@@ -26,15 +26,14 @@ from srgan.evaluation import (
 from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS, Window, Windows
 from srgan.networks import machine, vgg_file
 from srgan.progress import Progress, log
-from srgan.runs import compared
+from srgan.runs import compared, nodules
+from srgan.runs.slices import fits, photons_of, study_slices, told_in_part
 from srgan.runs.train import open_store
 from srgan.scans import store as stores
 from srgan.scans.split import choose
 from srgan.settings import Settings
-from srgan.streams import slice_number
 from srgan.training import checkpoints
 
-SMALLEST = 16  # pixels; SSIM needs 11, and the lowest resolution 4
 TUNED_ON = 3  # validation slices
 Checkpoints = dict[str, checkpoints.Trained]  # by letter, as compared.load makes them
 
@@ -59,22 +58,28 @@ def test(given: dict[str, Any]) -> int:
         | denoiser(trained, store, settings, degradation)
         | networks(every, settings)
     )
+    with_nodules = nodules.slices_of(every, store, chosen, settings, degradation, progress)
     about = about_this(every, store, settings, degradation, matched)
     about = dataclasses.replace(about, features=features)
     studies = studies_of(judged, slices, about, settings.seed, progress, windows, more)
+    studies = nodules.judged(studies, judged, with_nodules, settings.seed, progress)
     report.write(settings.report_dir, studies)
+    of_nodules = [each.nodules for each, _ in studies if each.nodules]
+    nodule_table = nodule_tables.write(settings.report_dir, of_nodules)
     curve = curves.write(settings.report_dir, studies, about)
-    told_of = partial(_tell, progress, "pictures", 0, 1)
+    told_of = partial(told_in_part, progress, "pictures", 0, 1)
     examples.write(settings.report_dir, studies, judged, slices, settings.seed, told_of)
     print(report.tables(studies))
     if len(studies) > 1:
         print(f"\n{curves.table(studies)}")
+    if of_nodules:
+        print(f"\n{nodule_tables.text(of_nodules[0])}")
     page.write(
         settings.report_dir / "index.html",
         contents.page_of(studies, judged, slices, settings.seed),
     )
-    files = ["index.html", "metrics.csv", "summary.json", *([curve] if curve else [])]
-    print(f"\n{', '.join(files)} and example-*.png are in {settings.report_dir}")
+    files = ["index.html", "metrics.csv", "summary.json", nodule_table, curve]
+    print(f"\n{', '.join(filter(None, files))} and example-*.png are in {settings.report_dir}")
     return 0
 
 
@@ -147,21 +152,6 @@ def held_out(every: Checkpoints, store: stores.Store, settings: Settings) -> lis
     return left
 
 
-def fits(record: stores.Record, settings: Settings) -> bool:
-    """Is the slice large enough to judge, and can it be projected where that is asked for?"""
-    large = min(record.rows, record.columns) >= SMALLEST
-    return large and (settings.noise == "image" or photons.has_square_pixels(record))
-
-
-def photons_of(store, chosen: list[int], degradation: Degradation, progress) -> list[Matched]:
-    """What each slice was made with, told in a line; nothing where the noise is the image's."""
-    if not degradation.in_projections:
-        return []
-    matched = photons.of_slices(store, chosen, degradation.noise, progress)
-    log(photons.told_of(photons.summary(matched)))
-    return matched
-
-
 def denoiser(
     trained: checkpoints.Trained, store: stores.Store, settings: Settings, degradation: Degradation
 ) -> dict[str, methods.Method]:
@@ -183,25 +173,6 @@ def denoiser(
     return {methods.NON_LOCAL_MEANS: methods.tuned_non_local_means(degradation.scale, pairs)}
 
 
-def study_slices(
-    store: stores.Store, chosen: list[int], matched: list[Matched]
-) -> list[study.StudySlice]:
-    """The chosen slices, numbered within each patient in the store's order.
-
-    Their pixels name their noise: a slice has the same in any folder.
-    """
-    counts, made = {}, []
-    for i, made_with in itertools.zip_longest(chosen, matched):
-        record = store.records[i]
-        number = counts[record.pseudonym] = counts.get(record.pseudonym, 0) + 1
-        key, hu = slice_number(record.pixels_sha256), partial(store.hu, i)
-        photons_here = made_with and made_with.photons
-        made.append(
-            study.StudySlice(record.pseudonym, number, record.spacing_mm, key, hu, photons_here)
-        )
-    return made
-
-
 def studies_of(
     judged: dict[str, methods.Method],
     slices: list[study.StudySlice],
@@ -221,7 +192,7 @@ def studies_of(
     text = "slices" if len(levels) == 1 else f"slices at {len(levels)} noise levels"
     made = []
     for i, level in enumerate(levels):
-        told_of = partial(_tell, progress, text, i, len(levels))
+        told_of = partial(told_in_part, progress, text, i, len(levels))
         found = study.run(judged, slices, level, seed, told_of, windows, more)
         found = dataclasses.replace(found, discs=phantom.discs_of(judged, level, **disc))
         made.append((found, dataclasses.replace(about, degradation=level)))
@@ -255,8 +226,3 @@ def about_this(
         checkpoint=compared.record(every),
         photons={"source": source, **photons.summary(matched)} if matched else None,
     )
-
-
-def _tell(progress: Progress, text: str, part: int, parts: int, done: int, total: int) -> None:
-    """done of the total of one part, of equal parts that are one job."""
-    progress(part * total + done, parts * total, text)

@@ -94,6 +94,19 @@ def read_whole(path: Path) -> tuple[Header, Dataset, np.ndarray]:
     return _read(Path(path), take, whole=True)
 
 
+def read_plane(path: Path) -> np.ndarray:
+    """Where a slice lies: (3, 3), its first pixel in mm, the directions of rows and of columns.
+
+    Raises Skip as `read_header`.
+    """
+
+    def take(dataset, source, header):
+        names = ("ImagePositionPatient", "ImageOrientationPatient")
+        return np.concatenate([numbers(dataset, name) for name in names]).reshape(3, 3)
+
+    return _read(Path(path), take)
+
+
 def reader(scan: Scan) -> Callable[[int], np.ndarray]:
     """A function from an index into scan.slices to (rows, columns) int16 HU; it raises Skip."""
 

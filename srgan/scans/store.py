@@ -176,23 +176,29 @@ def _records(taken: list[tuple[Picked, str, int]], roles: dict[str, str]) -> lis
     taken = sorted(taken, key=lambda item: (hash_order(item[0].scan), item[0].position))
     names = _pseudonyms({picked.scan.patient_id for picked, _, _ in taken})
     return [
-        Record(
-            pseudonym=names[picked.scan.patient_id],
-            series_hash=sha256(picked.scan.series_uid),
-            z_mm=_finite(picked.scan.slices[picked.position].z_mm),
-            spacing_mm=tuple(map(float, picked.scan.spacing_mm)),
-            kvp=_finite(picked.scan.kvp),
-            tube_current_ma=_finite(picked.scan.tube_current_ma),
-            kernel=picked.scan.kernel,
-            role=roles[picked.scan.patient_id],
-            rows=picked.scan.rows,
-            columns=picked.scan.columns,
-            array=array,
-            row=row,
-            pixels_sha256=picked.sha256,
-        )
+        record_of(picked, names[picked.scan.patient_id], roles[picked.scan.patient_id], array, row)
         for picked, array, row in taken
     ]
+
+
+def record_of(picked: Picked, pseudonym: str, role: str, array: str, row: int) -> Record:
+    """What the index keeps of a slice that lies in row `row` of the file `array`."""
+    scan = picked.scan
+    return Record(
+        pseudonym=pseudonym,
+        series_hash=sha256(scan.series_uid),
+        z_mm=_finite(scan.slices[picked.position].z_mm),
+        spacing_mm=tuple(map(float, scan.spacing_mm)),
+        kvp=_finite(scan.kvp),
+        tube_current_ma=_finite(scan.tube_current_ma),
+        kernel=scan.kernel,
+        role=role,
+        rows=scan.rows,
+        columns=scan.columns,
+        array=array,
+        row=row,
+        pixels_sha256=picked.sha256,
+    )
 
 
 def _pseudonyms(patients) -> dict[str, str]:

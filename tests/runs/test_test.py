@@ -125,6 +125,9 @@ def test_the_whole_run(tested, capsys):
     assert list(summary["patients_by_pseudonym"]) == ["P0002", "P0003", "P0005", "P0006"]
     assert summary["methods"]["srresnet"] == summary["methods"]["bicubic"]
     assert summary["settings"]["seed"] == 3
+    assert "odules" not in out.out + out.err + (tested.folder / "index.html").read_text()
+    assert "nodules" not in summary
+    assert not list(tested.folder.parent.rglob("*nodules*"))
     assert summary["sharpness"]["ttf50_per_mm"]["bicubic"] > 0
     assert summary["windows_hu"]["bone"] == [-450, 1050]
     assert summary["methods"]["bicubic"]["psnr_body_db"]["bone"] > 10

@@ -1,0 +1,113 @@
+"""The nodules of a test for people and programs: the page's section, nodules.csv, a short table."""
+
+import csv
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+from srgan.evaluation.nodules import LARGE_PX, Found
+from srgan.evaluation.tables import Cell, Column, Row, Table
+from srgan.files import told, write_whole
+
+FILE = "nodules.csv"
+NOTES = (
+    "Contrast: mean of the inner disc (half the radius) less the median of the lung around it; "
+    "kept: output over normal dose. Diameter: of a circle of the area above half of the contrast. "
+    "Means over a patient's nodules, then over patients.",
+    "Vanished: under 0.3 of the contrast is left, or under two SDs of the output's own "
+    "surroundings. Appeared: blobs of 4 to 9 mm in lung, from about 300 HU on, where the normal "
+    "dose has less than half of one; only slices through nodules are searched.",
+)
+
+
+def table(found: Found) -> Table:
+    """The page's table."""
+    columns = (
+        Column("contrast kept", "1 is all", "", "contrast_ratio", "one", ".2f"),
+        Column("mean", "HU", "error", "mean_error_hu", "zero", "+.0f"),
+        Column("diameter", "mm", "error", "diameter_error_mm", "zero", "+.2f"),
+        Column("all", "", "vanished", "vanished", "low", "d"),
+        Column(
+            f"{LARGE_PX:g} px or more", "of the low dose", "vanished", "vanished_large", "low", "d"
+        ),
+        Column("appeared", "a slice", "", "appeared_a_slice", "low", ".2f"),
+    )
+    of = {"vanished": found.judged(), "vanished_large": found.judged(LARGE_PX)}
+    rows = []
+    for name, figures in found.overall().items():
+        cells = []
+        for column in columns:
+            value, total = figures[column.key], of.get(column.key)
+            shown = "" if value is None or total == 0 else format(value, column.form)
+            cells.append(Cell(f"{shown} of {total}" if total else shown, value))
+        rows.append(Row(name, tuple(cells)))
+    return Table("What became of the nodules", columns, tuple(rows), (counted(found), *NOTES))
+
+
+def counted(found: Found) -> str:
+    """Which nodules these are, and which the low dose or the normal dose hardly shows."""
+    of = found.summary()
+    text = (
+        f"{_n(of['nodules'], 'annotated nodule')} of {_n(of['patients'], 'patient')} in "
+        f"{_n(of['slices'], 'slice')}, none of them among the slices above; under {LARGE_PX:g} "
+        f"pixels of the low dose across: {of['under_3_px_of_low_dose']}, under one: "
+        f"{of['under_1_px_of_low_dose']}"
+    )
+    hidden = of["nodules"] - of["judged"]
+    return f"{text}; not told from noise in the normal dose: {hidden}" if hidden else text
+
+
+def _n(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"
+
+
+def text(found: Found) -> str:
+    """The table for a terminal."""
+    lines = [
+        *textwrap.wrap(f"nodules: {counted(found)}", 100),
+        f"{'':12}{'contrast':>9}{'error,':>8}{'diameter':>10}{'vanished':>12}{'appeared':>10}",
+        f"{'':12}{'kept':>9}{'HU':>8}{'error, mm':>10}{'':12}{'a slice':>10}",
+    ]
+    for row in table(found).rows:
+        kept, error, diameter, vanished, _, new = (cell.shown for cell in row.cells)
+        line = f"{row.name:12}{kept:>9}{error:>8}{diameter:>10}{vanished:>12}{new:>10}"
+        lines.append(line.rstrip())
+    return "\n".join(lines)
+
+
+def write(folder: Path, found: list[Found]) -> str:
+    """nodules.csv, a line a noise level, nodule and method; where none is found an old one goes.
+
+    Returns the file's name, or nothing. Raises UserError (files.told).
+    """
+    with told(folder):
+        if found:
+            write_whole(folder / FILE, lambda part: _write_csv(part, found))
+        else:
+            (folder / FILE).unlink(missing_ok=True)
+    return FILE if found else ""
+
+
+def _write_csv(path: Path, found: list[Found]) -> None:
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(_lines(found))
+
+
+def _lines(found: list[Found]) -> Iterator[tuple]:
+    noise = list(next(iter(found[0].noise.values())))
+    names = list(found[0].rows[0].figures)
+    about = ("pseudonym", "nodule", "slice", "diameter_mm", "low_dose_px")
+    yield (*about, *noise, "method", *names, "appeared_in_slice")
+    for each in found:
+        for row in each.rows:
+            levels = each.noise[row.pseudonym, row.slice]
+            values = (levels[name] for name in noise), (row.figures[name] for name in names)
+            noises, figures = (tuple(map(_shown, part)) for part in values)
+            sizes = (_shown(row.diameter_mm), _shown(row.low_dose_px))
+            new = each.appeared[row.pseudonym, row.slice][row.method]
+            first = (row.pseudonym, row.number, row.slice, *sizes)
+            yield (*first, *noises, row.method, *figures, new)
+
+
+def _shown(value: float | None) -> str:
+    return "" if value is None else format(value, ".6g")

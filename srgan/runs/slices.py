@@ -1,0 +1,56 @@
+"""The slices of a store as a test needs them: which fit, their photons, their numbers."""
+
+import itertools
+from functools import partial
+
+from srgan.dose import photons
+from srgan.dose.degradation import Degradation
+from srgan.dose.photons import Matched
+from srgan.evaluation import study
+from srgan.progress import Progress, log
+from srgan.scans import store as stores
+from srgan.settings import Settings
+from srgan.streams import slice_number
+
+SMALLEST = 16  # pixels; SSIM needs 11, and the lowest resolution 4
+
+
+def fits(record: stores.Record, settings: Settings) -> bool:
+    """Is the slice large enough to judge, and can it be projected where that is asked for?"""
+    large = min(record.rows, record.columns) >= SMALLEST
+    return large and (settings.noise == "image" or photons.has_square_pixels(record))
+
+
+def photons_of(store, chosen: list[int], degradation: Degradation, progress) -> list[Matched]:
+    """What each slice was made with, told in a line; nothing where the noise is the image's."""
+    if not degradation.in_projections:
+        return []
+    matched = photons.of_slices(store, chosen, degradation.noise, progress)
+    log(photons.told_of(photons.summary(matched)))
+    return matched
+
+
+def study_slices(
+    store: stores.Store, chosen: list[int], matched: list[Matched]
+) -> list[study.StudySlice]:
+    """The chosen slices, numbered within each patient in the store's order.
+
+    Their pixels name their noise: a slice has the same in any folder.
+    """
+    counts, made = {}, []
+    for i, made_with in itertools.zip_longest(chosen, matched):
+        record = store.records[i]
+        number = counts[record.pseudonym] = counts.get(record.pseudonym, 0) + 1
+        key, hu = slice_number(record.pixels_sha256), partial(store.hu, i)
+        photons_here = made_with and made_with.photons
+        made.append(
+            study.StudySlice(record.pseudonym, number, record.spacing_mm, key, hu, photons_here)
+        )
+    return made
+
+
+def told_in_part(
+    progress: Progress, text: str, part: int, parts: int, done: int, total: int
+) -> None:
+    """done of the total of one part, of equal parts that are one job."""
+    progress(part * total + done, parts * total, text)
