@@ -17,6 +17,8 @@ def test_mean_hu_survives_the_scale_in_float32():
     hu = np.random.default_rng(0).uniform(-1024, 3071, (64, 64)).astype(np.float32)
     back = h.network_to_hu(h.hu_to_network(hu))
     assert abs(float(back.mean() - hu.mean())) < 0.01
+    whole = np.arange(-1024, 3072, dtype=np.float32)
+    assert np.array_equal(np.rint(h.network_to_hu(h.hu_to_network(whole))), whole)
 
 
 def test_windows_have_the_widths_that_figures_are_quoted_with():

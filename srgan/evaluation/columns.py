@@ -18,6 +18,7 @@ from srgan.evaluation.tables import Column
 from srgan.hounsfield import HU_MAX, HU_MIN, Windows
 
 WIDEST = 100  # characters of a line
+BESIDE = 4  # windows of which PSNR and PSNR in the body fit side by side on the page
 
 
 @dataclass(frozen=True)
@@ -31,19 +32,20 @@ class Subject:
 
 def subjects(windows: Windows) -> tuple[Subject, ...]:
     """All of them, in the order in which they are read."""
+    psnr = _by_window(windows, "psnr_db", "PSNR, dB", ".2f")
+    in_body = _by_window(windows, BODY_PSNR, "PSNR in the body, dB", ".2f")
+    together = len(windows) <= BESIDE
     return (
         Subject(
             "PSNR against the normal dose",
-            (
-                *_by_window(windows, "psnr_db", "PSNR, dB", ".2f"),
-                *_by_window(windows, BODY_PSNR, "PSNR in the body, dB", ".2f"),
-            ),
+            (*psnr, *(in_body if together else ())),
             (
                 "Mean over a patient's slices, then over patients. Whole slices, and the body "
                 "alone; the reference is the normal dose, clipped to -1024..3071 HU.",
                 "Never compare PSNR or SSIM across windows.",
             ),
         ),
+        *(() if together else (Subject("PSNR in the body", tuple(in_body)),)),
         Subject(
             "SSIM and errors against the normal dose",
             (*_by_window(windows, "ssim", "SSIM", ".4f"), *_ERRORS),

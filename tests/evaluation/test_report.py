@@ -238,6 +238,8 @@ def test_many_windows_wrap_and_no_figure_is_lost():
     cells = [cell for line in lines if line.startswith("srgan") for cell in line.split()[1:]]
     assert cells == [f"{10 + i:.2f}" for i in range(9)] + [f"{10 + i:.4f}" for i in range(9)]
     assert all(sum(name in line for line in lines) == 2 for name in windows)
+    captions = [subject.caption for subject in columns.subjects(windows)]
+    assert captions[:2] == ["PSNR against the normal dose", "PSNR in the body"]  # one each
 
 
 def test_conditions_stand_once_and_each_levels_noise_above_its_figures(levels):
