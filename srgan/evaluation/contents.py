@@ -233,6 +233,7 @@ def _viewer(word, pseudonym, number, study, about, methods, slices, seed) -> Vie
     pictures = {"normal dose": truth.reference, "low dose": truth.low_dose}
     pictures |= {name: method(truth.low_dose) for name, method in methods.items()}
     pictures.pop("nearest", None)  # the low dose itself is shown that way
+    after = next((n for n in ("srgan", "srresnet") if n in pictures), list(pictures)[-1])
     maps = []
     for name in pictures:
         if name in CLASSICAL or name not in methods:
@@ -252,6 +253,7 @@ def _viewer(word, pseudonym, number, study, about, methods, slices, seed) -> Vie
         words=about.remarks()[0],
         pictures=pictures,
         maps=tuple(maps),
+        shown=("normal dose", after),
         detail=region(truth.reference, "lung"),
         spacing_mm=item.spacing_mm,
         windows=SHOWN | {n: w for n, w in study.windows.items() if n not in WINDOWS},

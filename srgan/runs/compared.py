@@ -5,7 +5,6 @@ A is the main one, whose rows are called "srresnet" and "srgan"; those of B are 
 """
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from string import ascii_uppercase
 
@@ -86,22 +85,20 @@ def is_seen(trained: Trained, store: Store, record: Record) -> bool:
     return any(trained.hashed(name) in trained.seen for name in known_by(record, store.patients))
 
 
-def seen_by(every: dict[str, Trained], store: Store) -> dict[str, set[str]]:
-    """Letter to the pseudonyms of whom it was trained or validated on.
+def seen_by(every: dict[str, Trained], store: Store) -> set[str]:
+    """Pseudonyms of whom any of them was trained or validated on; a line says how many are.
 
     One known id, series or slice is enough to know a patient.
     """
-    return {
+    of = {
         letter: {r.pseudonym for r in store.records if is_seen(trained, store, r)}
         for letter, trained in every.items()
     }
-
-
-def told_of(seen: dict[str, set[str]], patients: Iterable[str]) -> str:
-    """How many of the patients are left out, and by which checkpoints where there are more."""
-    left_out = set().union(*seen.values())
-    by = ", ".join(f"{len(of)} by {letter}" for letter, of in seen.items()) if len(seen) > 1 else ""
-    return (
-        f"{len(left_out)} of {len(set(patients))} patients were trained or validated on"
-        f"{f' ({by})' if by else ''} and are left out"
-    )
+    seen = set().union(*of.values())
+    if seen:
+        by = ", ".join(f"{len(known)} by {letter}" for letter, known in of.items())
+        log(
+            f"{len(seen)} of {len({r.pseudonym for r in store.records})} patients were trained or "
+            f"validated on{f' ({by})' if len(of) > 1 else ''} and are left out"
+        )
+    return seen

@@ -131,11 +131,7 @@ def held_out(every: Checkpoints, store: stores.Store, settings: Settings) -> lis
     One known id, series or slice is enough to leave a patient out. With --split only its test
     patients stay. Raises UserError where none is left.
     """
-    by_letter = compared.seen_by(every, store)
-    seen = set().union(*by_letter.values())
-    everyone = {r.pseudonym for r in store.records}
-    if seen:
-        log(compared.told_of(by_letter, everyone))
+    seen = compared.seen_by(every, store)
     left = [
         i
         for i, record in enumerate(store.records)
@@ -145,6 +141,7 @@ def held_out(every: Checkpoints, store: stores.Store, settings: Settings) -> lis
     ]
     if not left:
         rest = "no other is in the role test of --split" if settings.split else "no other is there"
+        everyone = {r.pseudonym for r in store.records}
         raise UserError(
             f"no patient in {settings.data} is left to test on: {len(seen)} of {len(everyone)} "
             f"were trained or validated on, and {rest}; give --data with other patients"

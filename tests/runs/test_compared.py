@@ -211,6 +211,7 @@ def test_two_trainings_are_compared_from_outside(scans, run_main, tmp_path):
     page = (tmp_path / "report" / "index.html").read_text()
     assert all(digest in page for digest in summary["checkpoint"]["models"].values())
     assert "Checkpoints compared" in page
+    assert '<option value="srgan" selected>' in page  # the main checkpoint's is shown first
     index = json.loads(next((tmp_path / "store").glob("*/index.json")).read_text())
     pixels = {}
     for record in index["slices"]:
