@@ -11,7 +11,6 @@ from string import ascii_uppercase
 from srgan.errors import UserError
 from srgan.evaluation import report
 from srgan.progress import log
-from srgan.scans.index import Record, Store, known_by
 from srgan.settings import Settings
 from srgan.training import checkpoints
 from srgan.training.checkpoints import Trained
@@ -78,27 +77,3 @@ def record(every: dict[str, Trained]) -> dict:
     }
     compared = dict(zip(list(every)[1:], others, strict=True))
     return {**main, "models": models, **({"compared": compared} if compared else {})}
-
-
-def is_seen(trained: Trained, store: Store, record: Record) -> bool:
-    """Was this slice's patient, series or picture trained or validated on?"""
-    return any(trained.hashed(name) in trained.seen for name in known_by(record, store.patients))
-
-
-def seen_by(every: dict[str, Trained], store: Store) -> set[str]:
-    """Pseudonyms of whom any of them was trained or validated on; a line says how many are.
-
-    One known id, series or slice is enough to know a patient.
-    """
-    of = {
-        letter: {r.pseudonym for r in store.records if is_seen(trained, store, r)}
-        for letter, trained in every.items()
-    }
-    seen = set().union(*of.values())
-    if seen:
-        by = ", ".join(f"{len(known)} by {letter}" for letter, known in of.items())
-        log(
-            f"{len(seen)} of {len({r.pseudonym for r in store.records})} patients were trained or "
-            f"validated on{f' ({by})' if len(of) > 1 else ''} and are left out"
-        )
-    return seen

@@ -11,8 +11,8 @@ from srgan.evaluation.nodule_measures import Spot
 from srgan.evaluation.report import About
 from srgan.evaluation.study import Study, StudySlice
 from srgan.progress import Progress, log
-from srgan.runs.compared import is_seen
 from srgan.runs.slices import fits, study_slices, told_in_part
+from srgan.runs.unseen import is_seen
 from srgan.scans import nodules as annotated
 from srgan.scans.store import Store
 from srgan.settings import Settings

@@ -26,7 +26,7 @@ from srgan.evaluation import (
 from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS, Window, Windows
 from srgan.networks import machine, vgg_file
 from srgan.progress import Progress, log
-from srgan.runs import compared, nodules
+from srgan.runs import compared, nodules, unseen
 from srgan.runs.slices import fits, photons_of, study_slices, told_in_part
 from srgan.runs.train import open_store
 from srgan.scans import store as stores
@@ -50,7 +50,7 @@ def test(given: dict[str, Any]) -> int:
     report.prepare(settings.report_dir)
     progress = Progress()
     store = open_store(settings)
-    chosen = held_out(every, store, settings)
+    chosen = unseen.held_out(every, store, settings)
     matched = photons_of(store, chosen, degradation, progress)
     slices = study_slices(store, chosen, matched)
     judged = (
@@ -125,30 +125,6 @@ def vgg_distance(given: dict[str, Any], trained: checkpoints.Trained) -> tuple[s
     return weights.mode, {judge.VGG_DISTANCE: perceptual.distance(weights)}
 
 
-def held_out(every: Checkpoints, store: stores.Store, settings: Settings) -> list[int]:
-    """Indices of the slices of patients that no checkpoint was trained or validated on.
-
-    One known id, series or slice is enough to leave a patient out. With --split only its test
-    patients stay. Raises UserError where none is left.
-    """
-    seen = compared.seen_by(every, store)
-    left = [
-        i
-        for i, record in enumerate(store.records)
-        if record.pseudonym not in seen
-        and (settings.split is None or record.role == "test")
-        and fits(record, settings)
-    ]
-    if not left:
-        rest = "no other is in the role test of --split" if settings.split else "no other is there"
-        everyone = {r.pseudonym for r in store.records}
-        raise UserError(
-            f"no patient in {settings.data} is left to test on: {len(seen)} of {len(everyone)} "
-            f"were trained or validated on, and {rest}; give --data with other patients"
-        )
-    return left
-
-
 def denoiser(
     trained: checkpoints.Trained, store: stores.Store, settings: Settings, degradation: Degradation
 ) -> dict[str, methods.Method]:
@@ -159,7 +135,7 @@ def denoiser(
     known = [
         i
         for i in store.with_role("validation")
-        if compared.is_seen(trained, store, store.records[i]) and fits(store.records[i], settings)
+        if unseen.is_seen(trained, store, store.records[i]) and fits(store.records[i], settings)
     ]
     if not known:
         return {}

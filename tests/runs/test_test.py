@@ -15,6 +15,7 @@ from srgan.evaluation import examples, methods
 from srgan.hounsfield import WINDOWS, Window
 from srgan.networks import machine, perceptual
 from srgan.runs import test as run
+from srgan.runs import unseen
 from srgan.scans import store as stores
 from srgan.settings import Levels, Settings
 from srgan.training import checkpoints
@@ -73,16 +74,16 @@ STORE = SimpleNamespace(
 def test_a_patient_with_anything_known_is_left_out(seen, left, capsys):
     settings = all_settings.make({})
     trained = Trained({}).after(*seen)
-    assert run.held_out({"A": trained}, STORE, settings) == left
+    assert unseen.held_out({"A": trained}, STORE, settings) == left
     said = capsys.readouterr().err
     assert ("of 3 patients were trained or validated on" in said) == (len(left) < 4)
 
 
 def test_with_a_split_only_its_test_patients_stay():
     settings = all_settings.make({"split": Path("split.csv")})
-    assert run.held_out({"A": Trained({})}, STORE, settings) == [2]
+    assert unseen.held_out({"A": Trained({})}, STORE, settings) == [2]
     with pytest.raises(UserError, match="--data with other patients"):
-        run.held_out({"A": Trained({}).after("patient:Bob")}, STORE, settings)
+        unseen.held_out({"A": Trained({}).after("patient:Bob")}, STORE, settings)
 
 
 def test_noise_is_the_middle_of_the_trainings_unless_given():
