@@ -240,7 +240,7 @@ def write(folder: Path, studies: list[tuple[Study, About]]) -> None:
     """metrics.csv and summary.json, each complete or absent. Raises UserError (files.told).
 
     The first study fills summary.json; where there are more, at other noise levels, it has each
-    one's noise and methods under "levels".
+    one's noise, methods and sharpness under "levels".
 
     metrics.csv has a line a level, method and slice or patch (row and column: the patch's first
     pixel in the cropped slice), with "inf" for an infinite PSNR and nothing where nothing was
@@ -248,7 +248,8 @@ def write(folder: Path, studies: list[tuple[Study, About]]) -> None:
     """
     made, *others = [summary(*each) for each in studies]
     if others:
-        made["levels"] = [{n: each[n] for n in ("noise", "methods")} for each in (made, *others)]
+        names = ("noise", "methods", "sharpness")
+        made["levels"] = [{n: each[n] for n in names if n in each} for each in (made, *others)]
     with told(folder):
         write_whole(folder / "metrics.csv", lambda part: _write_csv(part, [s for s, _ in studies]))
         write_json(folder / "summary.json", made)

@@ -176,6 +176,8 @@ def test_several_levels_are_one_job_and_end_in_a_table_and_a_picture(tested, mon
     assert "metrics.csv, summary.json, noise.png and example-*.png" in out
     summary = json.loads((tested.folder / "summary.json").read_text())
     assert [level["noise"]["noise_lambda"] for level in summary["levels"]] == ["1700", "500"]
+    of_disc = [level["sharpness"]["noise_sd_hu"] for level in summary["levels"]]
+    assert of_disc == pytest.approx([13.5, 23.8], rel=0.03)  # soft tissue's, by formula
     n = 2 * summary["slices"]
     jobs = [job for job in told if job[2] == "slices at 2 noise levels"]
     assert jobs == [(i, n, "slices at 2 noise levels") for i in range(1, n + 1)]
