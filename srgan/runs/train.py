@@ -84,7 +84,7 @@ def open_store(settings: Settings) -> stores.Store:
 def continued(given: dict[str, Any], manifest: dict) -> Settings:
     """Settings of a run that goes on. Raises UserError where one was asked to change."""
     recorded = all_settings.from_record(manifest["settings"])
-    if recorded["vgg_weights"] == "file":
+    if recorded.get("vgg_weights") == "file":
         recorded["vgg_weights"] = given.get("vgg_weights", "file")
     may_change = {f.name for f in all_settings.fields() if f.metadata["resume"]}
     for name, new in given.items():

@@ -8,7 +8,6 @@ each the last two are kept). A folder or file that the program did not write is 
 import errno
 import hashlib
 import io
-import math
 import os
 import re
 import shutil
@@ -26,6 +25,7 @@ from srgan.files import told
 from srgan.networks import hdf5
 from srgan.progress import log as to_stderr
 from srgan.training import sealed
+from srgan.training.manifest import wrong_part
 
 KEEP = 3  # states
 KEEP_MODELS = 2  # of a name: the best, and the best before it
@@ -117,39 +117,10 @@ def _folders(folder: Path, kind: str) -> list[Path]:
 def _read(folder: Path) -> dict:
     """The manifest of a whole checkpoint. Raises sealed.Corrupt, or UserError: other version."""
     manifest = sealed.read(folder)
-    wrong = _wrong_field(manifest)
+    wrong = wrong_part(manifest)
     if wrong:
         raise sealed.Corrupt(f"{folder} is corrupt: {wrong} in manifest.json is not as it should")
     return manifest
-
-
-def _wrong_field(manifest: dict) -> str | None:
-    """The first field that is missing or of another type."""
-    dicts = ("settings", "degradation", "plan", "best", "data")
-    wrong = [name for name in dicts if not isinstance(manifest.get(name), dict)]
-    wrong += [] if isinstance(manifest.get("vgg_weights"), str) else ["vgg_weights"]
-    wrong += [] if _is_number(manifest.get("step"), int) else ["step"]
-    if wrong:
-        return wrong[0]
-    data, best = manifest["data"], manifest["best"]
-    seen = data.get("seen")
-    if not isinstance(seen, list) or not all(isinstance(text, str) for text in seen):
-        return "data"
-    if not isinstance(data.get("salt"), str) or not isinstance(data.get("synthetic"), bool):
-        return "data"
-    if not all(_is_number(value) for value in manifest["plan"].values()):
-        return "plan"
-    for kept in best.values():
-        if not isinstance(kept, dict) or not {"step", "score"} <= kept.keys():
-            return "best"
-        if not all(_is_number(value) for value in kept.values()):
-            return "best"
-    return None
-
-
-def _is_number(value, kinds=(int, float)) -> bool:
-    ok = isinstance(value, kinds) and not isinstance(value, bool)
-    return ok and math.isfinite(value) and abs(value) < 1e15
 
 
 def save_state(folder: Path, step: int, state: dict, manifest: dict) -> None:

@@ -1,0 +1,254 @@
+"""Do files that were made to harm end in anything but one clear reason?
+
+python benchmarks/fuzz.py [--share 1] [--seed 0]    5,000 .mhd, 5,000 DICOM, 1,000 manifests
+python benchmarks/fuzz.py --only dicom:123          one of them again, with its traceback
+python benchmarks/fuzz.py --share 0.1 --watch       under strace: which files are opened?
+
+Good files (seeds.py) are mutated (mutations.py) and read as a training reads them, in one process,
+decoders in theirs. Exits with 1 where a file leads to an exception that is no Skip or UserError, to
+a warning or anything printed, to more than 2 s (in each of three attempts: other work may take the
+processor) or to more than 1 GB.
+"""
+
+import argparse
+import contextlib
+import faulthandler
+import json
+import os
+import resource
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import numpy as np
+
+from benchmarks import mutations, seeds, watched
+from srgan.errors import Skip, UserError
+from srgan.runs import train
+from srgan.scans import catalogue, isolated, one
+from srgan.settings import make
+from srgan.training import checkpoints, sealed
+from srgan.training.guards import Guard
+from srgan.training.plan import Plan
+from srgan.training.watch import Log
+
+COUNTS = {"metaimage": 5000, "dicom": 5000, "manifest": 1000}
+MOST_S, MOST_BYTES, HANG_S = 2.0, 10**9, 120
+
+
+# ---- read as a training does ----
+
+
+def read_scans(folder: Path) -> str:
+    """The first reason why something is not used, or "used"."""
+    found = catalogue.find(folder)
+    assert found.found == len(found.skipped) + sum(len(scan.files) for scan in found.scans)
+    reasons = [item.reason for item in found.skipped if "raw" not in item.path.suffix]
+    for scan in found.scans:
+        read, n = catalogue.reader(scan), len(scan.slices)
+        for index in sorted({0, n // 2, n - 1}):
+            try:
+                hu = read(index)
+            except Skip as skip:
+                reasons.append(skip.reason)
+                continue
+            assert (hu.dtype, hu.shape) == (np.int16, (scan.rows, scan.columns))
+            assert hu.min() >= -1024
+    for line in (catalogue.nothing_usable_message(found), one.counted(found.skipped)):
+        assert line.isprintable()
+    return reasons[0] if reasons else "used"
+
+
+def read_checkpoint(folder: Path) -> str:
+    """What a test and a resume read of it."""
+    told: list[str] = []
+    with contextlib.suppress(UserError):
+        trained = checkpoints.load(folder, told.append)
+        make({}, trained.settings)
+        read = (trained.step, trained.seen, trained.vgg_weights, trained.synthetic)
+        assert len(trained.hashed(f"{read}")) == 64
+    saved = checkpoints.newest_state(folder, told.append)
+    settings = train.continued({}, saved[1])
+    assert train._wanted_weights(settings, saved) in ("none", "random", "imagenet", "auto")
+    train._is_finished(saved[1])
+    log = Log(folder / "log.csv")
+    try:  # as loop.restore, which takes TensorFlow
+        plan, guard = Plan(**saved[1]["plan"]), Guard(**saved[1]["guard"])
+        log.restore(saved[1]["log"])
+    except (KeyError, TypeError):
+        return "another version"
+    assert plan.is_event(plan.steps)
+    log.row(1, "gan", guard.rate, {})
+    log.write()
+    return "used"
+
+
+# ---- one file at a time ----
+
+
+class Fuzz:
+    """Good files in a folder of their own; number k of a kind depends on the seed and k alone."""
+
+    def __init__(self, place: Path, seed: int = 0):
+        self.place, self.seed = place, seed
+        self.headers = {path: path.read_bytes() for path in seeds.headers(place)}
+        self.slices = seeds.slices(place)
+        self.checkpoint = seeds.checkpoint(place)
+        self.manifests = {p: p.read_bytes() for p in self.checkpoint.glob("*/manifest.json")}
+        (place / "dicom").mkdir()
+
+    def read(self, kind: str, number: int) -> str:
+        return getattr(self, kind)(Random(f"{self.seed} {kind} {number}"))
+
+    def metaimage(self, rng: Random) -> str:
+        path = rng.choice(list(self.headers))
+        good, data = self.headers[path], path.with_suffix(".raw")
+        path.write_bytes(mutations.metaimage(rng, good))
+        voxels = data.read_bytes() if rng.random() < 0.2 and data.stat().st_size < 1e6 else None
+        if voxels is not None:
+            data.write_bytes(mutations.several(rng, voxels, mutations.BYTES))
+        try:
+            return read_scans(path.parent)
+        finally:
+            path.write_bytes(good)
+            if voxels is not None:
+                data.write_bytes(voxels)
+
+    def dicom(self, rng: Random) -> str:
+        path = self.place / "dicom" / "a.dcm"
+        path.write_bytes(mutations.dicom(rng, rng.choice(self.slices)))
+        return read_scans(path.parent)
+
+    def manifest(self, rng: Random) -> str:
+        for path, text in self.manifests.items():
+            good = json.loads(text)
+            path.parent.mkdir(exist_ok=True)  # a corrupt one was set aside
+            path.write_bytes(mutations.manifest(rng, good, sealed._digest))
+            for name in good["files"]:
+                (path.parent / name).write_bytes(b"1")
+        return read_checkpoint(self.checkpoint)
+
+
+@dataclass
+class Tally:
+    outcomes: Counter = field(default_factory=Counter)
+    violations: list[str] = field(default_factory=list)
+    slowest: tuple[float, str] = (0.0, "")
+
+    def note(self, kind: str, name: str, read: Callable[[], str]) -> None:
+        """Read a file, at most three times where it is slow."""
+        best = float("inf")
+        for _ in range(3):
+            start = time.monotonic()
+            try:
+                outcome = read()
+            except (Skip, UserError) as error:  # a run ends with it, in one line
+                outcome = type(error).__name__
+            except BaseException:
+                outcome = "VIOLATION"
+                self.violations.append(f"{name}: {traceback.format_exc()}")
+            best = min(best, time.monotonic() - start)
+            if best <= MOST_S or outcome == "VIOLATION":
+                break
+        self.outcomes[kind, outcome] += 1
+        self.slowest = max(self.slowest, (best, name))
+        if best > MOST_S:
+            self.violations.append(f"{name}: {best:.1f} s")
+        if (peak := peak_bytes()) > MOST_BYTES and not any("GB" in v for v in self.violations):
+            self.violations.append(f"{name}: {peak / 1e9:.2f} GB")
+
+    def tell(self) -> None:
+        for (kind, outcome), n in sorted(self.outcomes.items(), key=lambda i: (i[0][0], -i[1])):
+            print(f"{kind:10} {n:6} {outcome}")
+        seconds, name = self.slowest
+        print(f"slowest {seconds:.2f} s ({name}); peak {peak_bytes() / 1e6:.0f} MB")
+        for violation in self.violations:
+            print(f"VIOLATION {violation}")
+
+
+def peak_bytes() -> int:
+    """Of this process, and of the decoders' that have ended."""
+    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return 1024 * max(resource.getrusage(w).ru_maxrss for w in who)
+
+
+# ---- all of them ----
+
+
+def run(fuzz: Fuzz, share: float) -> int:
+    tally, began = Tally(), time.monotonic()
+    read_scans(fuzz.place / "dicom")  # what is imported late is there when the watch begins
+    with printed() as said, warnings.catch_warnings():
+        watched.mark("begin", fuzz.place)
+        warnings.simplefilter("error")
+        for kind, count in COUNTS.items():
+            for number in range(round(share * count)):
+                faulthandler.dump_traceback_later(HANG_S, exit=True, file=said.terminal)
+                name = f"{kind}:{number}"
+                tally.note(kind, name, lambda kind=kind, number=number: fuzz.read(kind, number))
+        faulthandler.cancel_dump_traceback_later()
+        isolated.stop()
+        watched.mark("end", fuzz.place)
+    if said.text:
+        tally.violations.append(f"printed: {said.text[:500]!r}")
+    tally.tell()
+    print(f"{sum(tally.outcomes.values())} files in {time.monotonic() - began:.0f} s")
+    return 1 if tally.violations else 0
+
+
+@dataclass
+class Printed:
+    terminal: object
+    text: bytes = b""
+
+
+@contextlib.contextmanager
+def printed():
+    """What is printed meanwhile, by C code too, is kept instead."""
+    sys.stdout.flush()
+    before = os.dup(1), os.dup(2)
+    with tempfile.TemporaryFile() as file, os.fdopen(before[1], "w", closefd=False) as terminal:
+        said = Printed(terminal)
+        for handle in (1, 2):
+            os.dup2(file.fileno(), handle)
+        try:
+            yield said
+        finally:
+            sys.stdout.flush()
+            for handle in (1, 2):
+                os.dup2(before[handle - 1], handle)
+            file.seek(0)
+            said.text = file.read()
+    for handle in before:
+        os.close(handle)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--share", type=float, default=1.0, help="of the 11,000 files")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", metavar="KIND:NUMBER", help="one file, with its traceback")
+    parser.add_argument("--watch", action="store_true", help="under strace")
+    options = parser.parse_args()
+    if options.watch:
+        return watched.run([__file__, "--share", str(options.share), "--seed", str(options.seed)])
+    with tempfile.TemporaryDirectory() as place:
+        fuzz = Fuzz(Path(place), options.seed)
+        if options.only:
+            kind, number = options.only.split(":")
+            print(fuzz.read(kind, int(number)))
+            return 0
+        return run(fuzz, options.share)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""Good files that benchmarks/fuzz.py mutates: made here, and of ../shared where that is."""
+
+import os
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pydicom
+
+from benchmarks.mutations import OUTSIDE
+from srgan import settings
+from srgan.dose.degradation import Degradation
+from srgan.settings import Settings
+from srgan.training import checkpoints, sealed
+from srgan.training.guards import Guard
+from srgan.training.plan import Plan
+from tests.scans import made_dicom, test_dicom, test_metaimage
+
+SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
+
+
+def headers(place: Path) -> list[Path]:
+    """MetaImage headers, each beside its data in a folder of its own, with links and a pipe."""
+    volume, made = test_metaimage.volume(), []
+
+    def make(data: bytes, **changes) -> Path:
+        folder = place / f"metaimage-{len(made)}"
+        folder.mkdir()
+        made.append(test_metaimage.write(folder, data, **changes))
+        return made[-1]
+
+    make(volume.tobytes())
+    make(b"x" * 7 + volume.byteswap().tobytes(), BinaryDataByteOrderMSB="True", HeaderSize="7")
+    make(zlib.compress(volume.tobytes()), CompressedData="True")
+    make(volume.astype("<f4").tobytes(), ElementType="MET_FLOAT")
+    make(volume.astype("<f8").tobytes(), ElementType="MET_DOUBLE", Comment="x" * 300)
+    local = make(b"", CompressedData="True", data_file="LOCAL")
+    local.write_bytes(local.read_bytes() + zlib.compress(volume.tobytes()))
+    for path in SHARED.glob("hard/mhd-luna-header-without-raw/*.mhd"):
+        text = path.read_bytes()
+        size = text.split(b"DimSize =")[1].split(b"\n")[0].split()
+        real = make(b"")
+        real.write_bytes(text.replace(path.with_suffix(".raw").name.encode(), b"scan.raw"))
+        os.truncate(real.with_suffix(".raw"), 2 * int(np.prod([int(n) for n in size])))
+    (place / OUTSIDE).write_bytes(volume.tobytes())
+    for path in made:
+        (path.parent / "link.raw").symlink_to(place / OUTSIDE)
+        (path.parent / "loop.raw").symlink_to("loop.raw")
+        (path.parent / "folder.raw").mkdir()
+        os.mkfifo(path.parent / "pipe.raw")
+    return made
+
+
+def slices(place: Path) -> list[bytes]:
+    """DICOM files: small ones in seven encodings, and real ones, about as often."""
+    path = place / "seed.dcm"
+    made = [made_dicom.write(path).read_bytes()]
+    for name in ("ImplicitVRLittleEndian", "ExplicitVRBigEndian", "DeflatedExplicitVRLittleEndian"):
+        dataset = made_dicom.ct_slice()
+        dataset.file_meta.TransferSyntaxUID = getattr(pydicom.uid, name)
+        if "Big" in name:
+            dataset.PixelData = made_dicom.stored_values().byteswap().tobytes()
+        order = {"implicit_vr": "Implicit" in name, "little_endian": "Big" not in name}
+        pydicom.dcmwrite(path, dataset, enforce_file_format=True, **order)
+        made.append(path.read_bytes())
+    for syntax in test_dicom.SYNTAXES:
+        made.append(test_dicom.compressed(place, syntax)[0].read_bytes())
+    real = [p for p in sorted(SHARED.glob("hard/*/*")) if is_slice(p)]
+    real += [min(folder.iterdir()) for folder in sorted(SHARED.glob("ct/*/"))]
+    real += 8 * sorted(SHARED.glob("hard/enc-*/*"))
+    return made * (1 + len(real) // len(made)) + [p.read_bytes() for p in real]
+
+
+def is_slice(path: Path) -> bool:
+    no = (".raw", ".zraw", ".mhd", ".mha")
+    return path.suffix not in no and 0 < path.stat().st_size < 1 << 20
+
+
+def checkpoint(place: Path) -> Path:
+    """A checkpoint folder with a state and a model, of bytes that are no weights."""
+    folder = place / "checkpoint"
+    folder.mkdir()
+    seen = [checkpoints.hashed("00ff", f"patient:{i}") for i in range(5)]
+    about = {
+        "settings": settings.record(Settings()),
+        "vgg_weights": "random",
+        "data": {"salt": "00ff", "seen": seen, "slices": {"train": 3}, "synthetic": False},
+        "degradation": Degradation.of(Settings()).as_json(),
+        "plan": Plan(10, 5).as_json(),
+        "step": 3,
+        "best": {"srresnet": {"step": 3, "score": 30.5, "validation_psnr_db": 30.5}},
+        "precision": "float32",
+        "guard": {**Guard().as_json(), "warnings": [{"step": 1, "kind": "dead", "text": "x"}]},
+        "log": {
+            "rows": [{"step": "1", "l1": "0.1"}],
+            "sums": {"l1": 0.2},
+            "applied": 1,
+            "skipped": 0,
+        },
+    }
+    for name, file in (("step-0000003", "state.index"), ("srresnet-0000003", checkpoints.WEIGHTS)):
+        sealed.write(folder / name, lambda part, file=file: (part / file).write_bytes(b"1"), about)
+    return folder
