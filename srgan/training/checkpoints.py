@@ -223,6 +223,8 @@ def _set_weights(model, folder: Path, content: bytes) -> None:
                 model.load_weights(path)
             return
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            if sum(part.file_size for part in arrays.zip.infolist()) > len(content):
+                raise ValueError("its arrays are larger than the file")
             found = [arrays[str(i)] for i in range(len(arrays.files))]
         model.set_weights(found)
     except Exception as error:  # zipfile, NumPy, h5py and Keras raise many kinds

@@ -15,6 +15,7 @@ from srgan.files import read_bounded, sync, told, write_json
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+MOST_BYTES = 256 << 20  # of a file of weights; a generator has 3 to 6 MB
 PART = re.compile(r"\.(step|srresnet|srgan)-\d{7,}\.part")
 _OURS = re.compile(
     r"manifest\.json|generator\.(npz|weights\.h5)|state\.(index|data-\d{5}-of-\d{5})"
@@ -99,7 +100,7 @@ def read(folder: Path) -> dict:
 def content(folder: Path, manifest: dict, name: str) -> bytes:
     """A file's bytes, which are those that were hashed. Raises Corrupt."""
     try:
-        found = (folder / name).read_bytes()
+        found = read_bounded(folder / name, MOST_BYTES)
     except OSError as error:
         raise Corrupt(f"{folder} cannot be read: {error.strerror or error}") from error
     if hashlib.sha256(found).hexdigest() != manifest["files"].get(name):
