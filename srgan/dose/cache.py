@@ -7,6 +7,7 @@ fields, so the lowest dose wanted is part of the key.
 
 import hashlib
 import json
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Sequence
@@ -20,15 +21,16 @@ from srgan.dose import projection
 from srgan.dose.degradation import ProjectionNoise
 from srgan.dose.photons import Matched, of_slices, place_of, summary, told_of
 from srgan.errors import TRY_AGAIN, UserError
-from srgan.files import sync, told, write_json
-from srgan.scans.index import CHECKED, Store
-from srgan.scans.split import choose, sha256
+from srgan.files import clear_parts, read_bounded, sync, told, write_json
+from srgan.scans.index import DAMAGES, Store, first_changed
+from srgan.scans.split import sha256
 from srgan.streams import FIELDS, generator_of, slice_number
 
 FORMAT = 1
 TOP = 32767  # of int16
 SPARE = 1.02  # of the space: index, and blocks that are not full
 FLOORED_WARNING = 0.01
+_PART = re.compile(r"\.(noise-[0-9a-f]{12})-[0-9a-f]{8}")
 Log = Callable[[str], None]
 Progress = Callable[[int, int, str], None]
 
@@ -90,7 +92,8 @@ def open_or_build(
     }
     name = sha256(json.dumps(key, sort_keys=True))[:12]
     folder = store.folder / f"noise-{name}"
-    made = _open(folder, store, indices, matched, log)
+    _clear_stale(store.folder)
+    made = _open(folder, store, indices, matched, log, progress)
     if made is None:
         waiting = f"noise: another run makes {folder}: waiting for it"
         lock_file = store.folder / f".lock-noise-{name}"
@@ -141,10 +144,17 @@ def _check_space(store, indices, realisations: int, folder: Path, log: Log) -> N
     log(f"noise of {len(indices)} slices: {sizes}; it will be kept in {folder}")
 
 
+def _clear_stale(folder: Path) -> None:
+    """Remove what killed runs left half made: nobody holds the lock of its key."""
+    clear_parts(folder)
+    for old in folder.glob(".noise-*"):
+        made = _PART.fullmatch(old.name)
+        if made and lock.is_free(folder / f".lock-{made[1]}"):
+            shutil.rmtree(old, ignore_errors=True)
+
+
 def _build(folder: Path, store: Store, indices, tasks, progress) -> None:
     """Write beside `folder`, then rename into place."""
-    for old in store.folder.glob(f".{folder.name}-*"):
-        shutil.rmtree(old, ignore_errors=True)
     part = store.folder / f".{folder.name}-{secrets.token_hex(4)}"
     realisations = tasks[0].realisations
     slices, rows = {}, {}
@@ -172,6 +182,7 @@ def _build(folder: Path, store: Store, indices, tasks, progress) -> None:
             for name in rows:
                 sync(part / name)
             write_json(part / "index.json", {"slices": slices, "sha256": sha256(_text(slices))})
+            sync(part)
             shutil.rmtree(folder, ignore_errors=True)  # a corrupt one
             part.rename(folder)
             sync(folder.parent)
@@ -205,19 +216,23 @@ def _make(task: Task) -> tuple[np.ndarray, np.ndarray, float]:
     return stored, hu_per_unit, made.floored
 
 
-def _open(folder: Path, store: Store, indices, matched, log: Log) -> list[Cached] | None:
+def _open(folder: Path, store: Store, indices, matched, log: Log, progress=None):
+    """A list of Cached, or None where there is no such folder or it is corrupt, which is told."""
     if not folder.exists():
         return None
     try:
-        return _load(folder, store, indices, matched)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, OSError) as why:
+        return _load(folder, store, indices, matched, progress)
+    except DAMAGES as why:
         log(f"noise in {folder} is corrupt ({type(why).__name__}: {why}): made anew")
         return None
 
 
-def _load(folder: Path, store: Store, indices, matched) -> list[Cached]:
-    """Raises ValueError, or what a damaged index leads to. Up to 64 slices are read and checked."""
-    index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+def _load(folder: Path, store: Store, indices, matched, progress) -> list[Cached]:
+    """Raises ValueError, or what a damaged index leads to.
+
+    The index is checked by its sum, the noise of every slice by its own (see first_changed).
+    """
+    index = json.loads(read_bounded(folder / "index.json"))
     if sha256(_text(index["slices"])) != index["sha256"]:
         raise ValueError("index.json was changed")
     names = {store.records[i].array for i in indices}
@@ -230,9 +245,11 @@ def _load(folder: Path, store: Store, indices, matched) -> list[Cached]:
         scales = np.array(kept["hu_per_unit"], np.float32)
         if stored.shape[1:] != (2, record.rows, record.columns) or len(scales) != len(stored):
             raise ValueError(f"{record.array} is not what the index says")
+        if stored.dtype != np.dtype("<i2"):
+            raise ValueError(f"{record.array} holds {stored.dtype}")
         made.append(Cached(stored, scales, m.photons, m.sd_hu, kept["floored"]))
         digests.append(kept["sha256"])
-    for i in choose(len(made), CHECKED):
-        if hashlib.sha256(np.ascontiguousarray(made[i].stored)).hexdigest() != digests[i]:
-            raise ValueError("the arrays hold other noise")
+    n_bytes = sum(cached.stored.nbytes for cached in made)
+    if first_changed(lambda i: made[i].stored, digests, n_bytes, progress) is not None:
+        raise ValueError("the arrays hold other noise")
     return made

@@ -12,8 +12,8 @@ from srgan.dose import matching
 from srgan.dose.degradation import ProjectionNoise
 from srgan.dose.matching import Estimate
 from srgan.dose.projection import pixel_mm_of
-from srgan.files import told, write_json
-from srgan.scans.index import Record, Store
+from srgan.files import read_bounded, told, write_json
+from srgan.scans.index import DAMAGES, Record, Store
 from srgan.scans.split import sha256
 
 FORMAT = 1
@@ -82,23 +82,28 @@ def _estimates(store, indices, noise: ProjectionNoise, progress) -> dict[int, Es
     if missing:
         slices = {name: [made.photons, made.sd_hu] for name, made in known.items()}
         with told(path):
-            write_json(path, {"format": FORMAT, "model": model, "slices": slices})
+            made = {"format": FORMAT, "model": model, "slices": slices, "sha256": _sum(slices)}
+            write_json(path, made)
     return {i: known[store.records[i].pixels_sha256] for i in indices}
 
 
 def _read(path: Path) -> dict[str, Estimate]:
     """What is kept; nothing where there is no file or it is damaged."""
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept = json.loads(read_bounded(path))
         numbers = (int, float, type(None))
-        if kept["format"] != FORMAT or not all(
+        if (kept["format"], kept["sha256"]) != (FORMAT, _sum(kept["slices"])) or not all(
             len(pair) == 2 and isinstance(pair[0], numbers) and isinstance(pair[1], numbers)
             for pair in kept["slices"].values()
         ):
             return {}
         return {name: Estimate(*pair) for name, pair in kept["slices"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except DAMAGES:
         return {}
+
+
+def _sum(slices: dict) -> str:
+    return sha256(json.dumps(slices, sort_keys=True))
 
 
 def place_of(store: Store, i: int) -> tuple[Path, int, tuple[float, float]]:

@@ -8,19 +8,27 @@ import csv
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from srgan.files import sync, write_whole
+from srgan.files import read_bounded, sync, write_whole
 from srgan.scans.choose import pixels_sha256
 from srgan.scans.split import choose, from_table, sha256
+from srgan.workers import cpus
 
 FORMAT = 1  # of the index and of the rules by which slices are chosen
 NPY_HEADER = 128  # bytes; room for any shape
-CHECKED = 64  # slices whose pixels are hashed when a store is opened
+CHECKED_BYTES = 4 << 30  # are hashed when a store or its noise is opened: all of 5,335 slices
+DAMAGES = (  # what opening a folder may lead to that was damaged or edited
+    ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError,
+    OSError,
+)  # fmt: skip
+NAMES = re.compile(r"index\.json|slices(-\d+x\d+)?\.npy|(patients|split|skipped)\.csv")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +82,13 @@ class Store:
         return [i for i, record in enumerate(self.records) if record.role == role]
 
 
-def load(folder: Path) -> Store:
+def load(folder: Path, progress=None) -> Store:
     """Open a complete store. Raises ValueError (or what a damaged index leads to) with a reason.
 
-    Sizes, shapes and the index's own hash are checked, and the pixels of up to 64 slices.
+    Every byte is checked: the index and the tables by their sums, the arrays by their sizes, their
+    headers and the hash of each slice (evenly chosen ones in a store of more than CHECKED_BYTES).
     """
-    index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+    index = json.loads(read_bounded(folder / "index.json"))
     checksum = index.pop("sha256")
     if index["format"] != FORMAT:
         raise ValueError(f"format {index['format']} is not known")
@@ -89,9 +98,10 @@ def load(folder: Path) -> Store:
     for name, said in index["arrays"].items():
         if not (folder / name).is_file() or (folder / name).stat().st_size != said["bytes"]:
             raise ValueError(f"{name} is missing or not whole")
+        with open(folder / name, "rb") as file:
+            if file.read(NPY_HEADER) != npy_header(tuple(said["shape"])):
+                raise ValueError(f"{name} is not what the index says")
         arrays[name] = np.load(folder / name, mmap_mode="r", allow_pickle=False)
-        if arrays[name].shape != tuple(said["shape"]) or arrays[name].dtype != np.dtype("<i2"):
-            raise ValueError(f"{name} is not what the index says")
     for name, said in index["tables"].items():
         if hashlib.sha256((folder / name).read_bytes()).hexdigest() != said:
             raise ValueError(f"{name} was changed")
@@ -103,10 +113,32 @@ def load(folder: Path) -> Store:
     )
     counts = (index["found"], index["used"], index["skipped"], index["synthetic"])
     store = Store(folder, records, *counts, patients, arrays)
-    for i in choose(len(records), CHECKED):
-        if pixels_sha256(store.hu(i)) != records[i].pixels_sha256:
-            raise ValueError(f"{records[i].array} holds other pixels")
+    sums = [record.pixels_sha256 for record in records]
+    wrong = first_changed(store.hu, sums, sum(a.nbytes for a in arrays.values()), progress)
+    if wrong is not None:
+        raise ValueError(f"{records[wrong].array} holds other pixels")
     return store
+
+
+def first_changed(
+    array: Callable[[int], np.ndarray], sums: Sequence[str], n_bytes: int, progress=None
+) -> int | None:
+    """The first i whose array(i), int16, has not the SHA-256 sums[i]; None where all are whole.
+
+    Of arrays of more than CHECKED_BYTES in all, evenly chosen ones are looked at. Hashing lets
+    threads run side by side.
+    """
+    share = min(1.0, CHECKED_BYTES / max(n_bytes, 1))
+    chosen = choose(len(sums), max(1, int(len(sums) * share)))
+    with ThreadPoolExecutor(min(cpus(), 4)) as pool:
+        found = pool.map(lambda i: pixels_sha256(array(i)) == sums[i], chosen)
+        for done, (i, is_whole) in enumerate(zip(chosen, found, strict=True), 1):
+            if not is_whole:
+                pool.shutdown(cancel_futures=True)
+                return i
+            if progress:
+                progress(done, len(chosen), "slices of the store checked")
+    return None
 
 
 # ---- writing ----
@@ -128,11 +160,16 @@ def finish(path: Path) -> None:
     """Write the header of the .npy file, now that its length is known."""
     rows, columns = (512, 512) if path.stem == "slices" else _size_of(path)
     shape = ((path.stat().st_size - NPY_HEADER) // (2 * rows * columns), rows, columns)
+    with open(path, "r+b") as file:
+        file.write(npy_header(shape))
+    sync(path)
+
+
+def npy_header(shape: tuple[int, int, int]) -> bytes:
+    """The first NPY_HEADER bytes of a .npy file of little-endian int16."""
     text = f"{{'descr': '<i2', 'fortran_order': False, 'shape': {shape}, }}".encode()
     start = b"\x93NUMPY\x01\x00" + (NPY_HEADER - 10).to_bytes(2, "little")
-    with open(path, "r+b") as file:
-        file.write(start + text.ljust(NPY_HEADER - 11) + b"\n")
-    sync(path)
+    return start + text.ljust(NPY_HEADER - 11) + b"\n"
 
 
 def _size_of(path: Path) -> tuple[int, int]:

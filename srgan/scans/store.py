@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 import secrets
 import shutil
 from collections.abc import Callable
@@ -13,7 +14,9 @@ from srgan.files import sync, told, write_whole
 from srgan.scans import catalogue, sources
 from srgan.scans.choose import Ledger, Picked, take
 from srgan.scans.index import (
+    DAMAGES,
     FORMAT,
+    NAMES,
     Record,
     Store,
     append,
@@ -34,6 +37,7 @@ from srgan.scans.split import (
 )
 from srgan.settings import Settings
 
+_BUILDING = re.compile(r"\.building-([0-9a-f]{12})-[0-9a-f]{8}")
 Log = Callable[[str], None]
 Progress = Callable[[int, int, str], None]
 
@@ -51,14 +55,15 @@ def open_or_build(settings: Settings, log: Log, progress: Progress | None = None
     if not prints["files"]:
         catalogue.find(source.folder)  # raises where it is no folder, before one is made
     folder = settings.store_dir / prints["fingerprint"]
-    store = _open(folder, log)
+    _clear_stale(settings.store_dir, None)
+    store = _open(folder, log, progress)
     if store is not None:
         log(f"store: reused {folder}")
         return store
     waiting = f"store: another run builds {folder}: waiting for it"
     lock_file = settings.store_dir / f".lock-{folder.name}"
     with lock.held(lock_file, lambda: log(waiting)) as is_locked:
-        store = _open(folder, lambda _: None)
+        store = _open(folder, lambda _: None, progress)
         if store is None:
             _clear_stale(settings.store_dir, folder.name if is_locked else None)
             _build(settings, source, prints, (split, patients), folder, log, progress)
@@ -68,12 +73,12 @@ def open_or_build(settings: Settings, log: Log, progress: Progress | None = None
     return store
 
 
-def _open(folder: Path, log: Log) -> Store | None:
+def _open(folder: Path, log: Log, progress: Progress | None = None) -> Store | None:
     if not folder.exists():
         return None
     try:
-        return load(folder)
-    except (ValueError, KeyError, TypeError, AttributeError, OSError) as why:
+        return load(folder, progress)
+    except DAMAGES as why:
         reason = f"{type(why).__name__}: {why}" if not isinstance(why, ValueError) else why
         log(f"store {folder} is corrupt ({reason}): rebuilt")
         return None
@@ -82,8 +87,8 @@ def _open(folder: Path, log: Log) -> Store | None:
 def _clear_stale(store_dir: Path, own: str | None) -> None:
     """Remove what killed builders left: nobody holds the lock of its fingerprint."""
     for old in store_dir.glob(".building-*"):
-        name = old.name.split("-")[1]
-        if name == own or lock.is_free(store_dir / f".lock-{name}"):
+        made = _BUILDING.fullmatch(old.name)
+        if made and (made[1] == own or lock.is_free(store_dir / f".lock-{made[1]}")):
             shutil.rmtree(old, ignore_errors=True)
 
 
@@ -236,8 +241,17 @@ def _write_tables(part: Path, patient_roles: dict[str, str], ledger: Ledger) -> 
 
 
 def _put_in_place(part: Path, folder: Path) -> None:
-    """The finished folder takes its name; a corrupt one that has it goes first."""
+    """The finished folder takes its name; of a corrupt one that has it, other files move over."""
+    sync(part)
+    old = folder.with_name(f"{folder.name}-corrupt-{secrets.token_hex(4)}")
     if folder.exists():
-        shutil.rmtree(folder)
+        folder.rename(old)
     part.rename(folder)
+    if old.exists():
+        for path in old.iterdir():
+            if NAMES.fullmatch(path.name) and path.is_file():
+                path.unlink()
+            else:  # noise of the same pixels, a user's notes
+                path.rename(folder / path.name)
+        old.rmdir()
     sync(folder.parent)

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from srgan import workers
+from srgan import lock, workers
 from srgan.dose import cache, photons, projection
 from srgan.dose.degradation import ProjectionNoise
 from srgan.dose.projection import Scanner
@@ -90,7 +90,7 @@ def test_seed_lowest_dose_and_photons_are_in_the_key(built):
     assert len(list(built.store.folder.glob("noise-*"))) == before  # the lowest dose is the same
 
 
-@pytest.mark.parametrize("damage", ["cut", "bit", "index", "gone"])
+@pytest.mark.parametrize("damage", ["cut", "bit", "order", "index", "nested", "gone"])
 def test_corrupt_noise_is_made_anew_as_it_was(built, damage):
     first = [cached.stored.copy() for cached in built.build()]
     (path,) = folder_of(built).glob("*.npy")
@@ -101,6 +101,10 @@ def test_corrupt_noise_is_made_anew_as_it_was(built, damage):
         content = bytearray(path.read_bytes())
         content[-5] ^= 1
         path.write_bytes(content)
+    elif damage == "order":  # of the bytes, in the header
+        path.write_bytes(path.read_bytes().replace(b"<i2", b">i2", 1))
+    elif damage == "nested":
+        index.write_text("[" * 100_000)
     elif damage == "index":
         index.write_text(index.read_text().replace('"floored": 0', '"floored": 1'))
     else:
@@ -129,6 +133,19 @@ def test_a_build_that_is_stopped_leaves_nothing(built, monkeypatch):
     assert not [p for p in built.store.folder.glob("*noise-*") if p.is_dir()]
 
 
+def test_what_a_killed_run_left_goes_unless_it_lives(built):
+    folder = built.store.folder
+    names = [f".noise-{k * 12}-01234567" for k in "ab"] + [".noise-of-mine"]
+    for name in names:
+        (folder / name).mkdir()
+    (folder / f".lock-noise-{'a' * 12}").touch()
+    with lock.held(folder / f".lock-noise-{'b' * 12}"):
+        built.build()
+        assert [(folder / name).exists() for name in names] == [False, True, True]
+    built.build()
+    assert [(folder / name).exists() for name in names] == [False, False, True]
+
+
 def test_starved_readings_are_told(built):
     built.build(noise=ProjectionNoise(Levels((0.001,)), 1e4, None, Scanner()))
     assert any("at the photon floor" in line for line in built.said)
@@ -144,8 +161,12 @@ def test_photons_are_estimated_once_and_a_damaged_file_is_made_anew(built, monke
     assert photons.of_slices(built.store, range(5), noise) == first
     monkeypatch.undo()
     monkeypatch.setattr(workers, "cpus", lambda: 1)
-    path.write_text(path.read_text()[:-30])
-    assert photons.of_slices(built.store, range(5), noise) == first
+    whole = path.read_text()
+    digits = str(next(iter(kept["slices"].values()))[0])
+    for damaged in (whole[:-30], whole.replace(digits, "9" + digits[1:])):
+        path.write_text(damaged)
+        assert photons.of_slices(built.store, range(5), noise) == first
+        assert path.read_text() == whole
     path.unlink()
 
 

@@ -183,6 +183,10 @@ def _other_role(folder):
     path.write_text(path.read_text().replace('"test"', '"train"'))
 
 
+def _add(path, more):
+    path.write_bytes(path.read_bytes() + more)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -196,6 +200,11 @@ def _other_role(folder):
         lambda f: (f / "index.json").write_text('{"format": 2, "sha256": ""}'),
         lambda f: next(f.glob("*.npy")).unlink(),
         lambda f: (f / "patients.csv").write_text("pseudonym,patient_id\n"),
+        lambda f: (f / "index.json").write_text("[" * 100_000),
+        lambda f: (f / "index.json").write_bytes(b""),
+        lambda f: os.truncate(f / "index.json", 1 << 40),
+        lambda f: _add(next(f.glob("*.npy")), b"more"),
+        lambda f: _add(f / "split.csv", b"\n"),
     ],
 )
 def test_a_corrupt_store_is_rebuilt_with_one_line(scans, build, damage):
@@ -209,6 +218,51 @@ def test_a_corrupt_store_is_rebuilt_with_one_line(scans, build, damage):
     assert "rebuilt" in corrupt[0]
     build()
     assert build.lines == [f"store: reused {first.folder}"]
+
+
+def test_a_flip_of_any_bit_is_found(scans, build):
+    """In every file, at a hundred seeded places: of the header, of pixels, of the index."""
+    six_patients(scans)
+    folder = build().folder
+    rng, files = random.Random(4), sorted(p for p in folder.iterdir() if p.is_file())
+    assert {p.suffix for p in files} == {".npy", ".json", ".csv"}
+    for k in range(100):
+        path = files[k % len(files)]
+        content = bytearray(path.read_bytes())
+        # of the arrays the header every second time, which is a small part of them
+        last = index.NPY_HEADER if path.suffix == ".npy" and k % 2 else len(content)
+        at, bit = rng.randrange(last), 1 << rng.randrange(8)
+        content[at] ^= bit
+        path.write_bytes(content)
+        with pytest.raises(index.DAMAGES):
+            index.load(folder)
+        content[at] ^= bit
+        path.write_bytes(content)
+    index.load(folder)
+
+
+def test_a_large_store_is_checked_in_part(scans, build, monkeypatch):
+    six_patients(scans)
+    first = build()
+    hashed = []
+    monkeypatch.setattr(index, "CHECKED_BYTES", first.arrays["slices-32x32.npy"].nbytes // 3)
+    plain = index.pixels_sha256
+    monkeypatch.setattr(index, "pixels_sha256", lambda hu: hashed.append(1) or plain(hu))
+    build()
+    assert len(hashed) == 6
+
+
+def test_a_rebuild_keeps_noise_and_what_a_user_put_there(scans, build):
+    six_patients(scans)
+    folder = build().folder
+    (folder / "noise-0123456789ab").mkdir()
+    (folder / "noise-0123456789ab" / "index.json").write_text("noise")
+    (folder / "notes.txt").write_text("mine")
+    _cut(folder)
+    assert build().folder == folder
+    assert (folder / "noise-0123456789ab" / "index.json").read_text() == "noise"
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert [p.name for p in folder.parent.iterdir() if p.is_dir()] == [folder.name]
 
 
 def test_what_a_killed_builder_left_goes(scans, build, tmp_path):
@@ -225,7 +279,7 @@ def test_what_a_killed_builder_left_goes(scans, build, tmp_path):
 def test_another_builder_at_work_is_left_alone(scans, build, tmp_path):
     six_patients(scans)
     store_dir = tmp_path / "store"
-    (store_dir / ".building-aaaaaaaaaaaa-1").mkdir(parents=True)
+    (store_dir / ".building-aaaaaaaaaaaa-11111111").mkdir(parents=True)
     with lock.held(store_dir / ".lock-aaaaaaaaaaaa"):
         build()
         assert len(leftovers(store_dir)) == 1
