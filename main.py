@@ -18,13 +18,19 @@ def main(arguments: list[str]) -> int:
             from srgan.runs.test import test as verb
         else:
             from srgan.runs.simulate import simulate as verb
-        return verb(given)
+        code = verb(given)
+        sys.stdout.flush()
+        return code
     except errors.UserError as error:
         print(f"main.py: {error}", file=sys.stderr)
         return error.exit_code
     except errors.Stopped as error:
         print(f"main.py: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:  # stdout on a full disk, a closed pipe
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, what is left to flush would raise again
+        print(f"main.py: {errors.one_line(error)}", file=sys.stderr)
+        return errors.TRY_AGAIN
     except KeyboardInterrupt:
         print("main.py: stopped", file=sys.stderr)
         return errors.INTERRUPTED

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import suppress
 
 from srgan.errors import visible
 
@@ -11,12 +12,17 @@ BAR = 24
 def log(text: str) -> None:
     """One plain line on stderr, whatever names are in it; results go to stdout."""
     clear()
-    print(visible(text), file=sys.stderr, flush=True)
+    _say(f"{visible(text)}\n")
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):  # a file of messages on a full disk ends no training
+        print(text, end="", file=sys.stderr, flush=True)
 
 
 def clear() -> None:
     if sys.stderr.isatty():
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        _say("\r\x1b[K")
 
 
 def duration(seconds: float) -> str:
@@ -49,8 +55,8 @@ class Progress:
         line = f"{text} {done}/{total}, {duration(left)} left"
         if sys.stderr.isatty():
             filled = "#" * (BAR * done // max(total, 1))
-            print(f"\r\x1b[K[{filled:-<{BAR}}] {line}", end="", file=sys.stderr, flush=True)
+            _say(f"\r\x1b[K[{filled:-<{BAR}}] {line}")
             if finished:
                 clear()
         else:
-            print(line, file=sys.stderr, flush=True)
+            _say(f"{line}\n")

@@ -245,6 +245,20 @@ def test_states_and_models_with_the_earlier_ones_whole(without_room):
     save(2)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_messages_that_cannot_be_written():
+    """stdout on a full disk is a line and exit code 75; messages on stderr end nothing."""
+    command = [sys.executable, f"{ROOT}/main.py", "--run", "simulate", "--noise-hu", "20"]
+    with open("/dev/full", "w") as full_disk:
+        done = subprocess.run(command, stdout=full_disk, stderr=subprocess.PIPE, text=True)
+        assert (done.returncode, done.stderr.count("\n")) == (TRY_AGAIN, 1), done.stderr
+        assert "No space left" in done.stderr
+        code = "from srgan.progress import log, Progress; log('a'); Progress()(1, 1); print('on')"
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=full_disk)
+        assert done.stdout == b"on\n"
+
+
 TINY = "--batch-size 2 --vgg-weights random --precision float32 --gan-steps 0"
 
 
