@@ -119,9 +119,9 @@ def vgg_distance(given: dict[str, Any], trained: checkpoints.Trained) -> tuple[s
     weights = vgg_file.find_trained(wanted, trained.vgg_weights == "imagenet", log)
     if weights.mode == "none":
         return weights.mode, {}
+    machine.start("float32")  # before what imports TensorFlow, which is loud
     from srgan.networks import perceptual
 
-    machine.start("float32")
     return weights.mode, {judge.VGG_DISTANCE: perceptual.distance(weights)}
 
 
