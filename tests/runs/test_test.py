@@ -148,7 +148,7 @@ def test_named_vgg19_weights_give_a_column_and_leave_the_trainings_on_record(
     (tmp_path / "mine.h5").write_bytes(b"")
     monkeypatch.setattr(examples, "MOST_PATIENTS", 1)
     monkeypatch.setattr(machine, "start", lambda precision: precision)
-    monkeypatch.setattr(run, "held_out", lambda *_: [tested.store.with_role("test")[0]])
+    monkeypatch.setattr(unseen, "held_out", lambda *_: [tested.store.with_role("test")[0]])
     monkeypatch.setattr(perceptual, "distance", lambda weights: lambda output, reference: 0.125)
     tested.run(vgg_weights=str(tmp_path / "mine.h5"))
     assert "VGG distance: mean squared difference of VGG19's conv5_4" in capsys.readouterr().out
