@@ -6,7 +6,7 @@ from scipy import ndimage
 from srgan import faithfulness
 from srgan.dose.degradation import Degradation, degrade, expected_noise_sd_hu
 from srgan.dose.image import ImageNoise
-from srgan.hounsfield import HU_MAX, HU_MIN, area_mean, body_mask, lung_mask
+from srgan.hounsfield import HU_MAX, HU_MIN, area_mean, bicubic, body_mask, lung_mask
 from srgan.settings import Levels
 
 SCALE = 4
@@ -46,6 +46,43 @@ class Pair:
     def lung_chi2(self, output) -> float:
         lung = area_mean(lung_mask(self.reference).astype(float), SCALE) > 0.99
         return float((self.consistency(output).z[lung] ** 2).mean())
+
+
+def stand_in(reference: np.ndarray, low_dose: np.ndarray) -> np.ndarray:
+    """As near the normal dose as an SRResNet of 20 minutes: 36 dB in the lung window, chi2 0.5.
+
+    The normal dose without its finest detail, with detail of its own where that is missing; its
+    block means keep a third of the low dose's noise, and it is 2 HU low in lung (an L1 loss lands
+    on the median of skewed noise).
+    """
+    reference = reference.astype(np.float64)
+    output = ndimage.gaussian_filter(reference, 0.6)
+    missing = np.sqrt(ndimage.gaussian_filter((reference - output) ** 2, 2))
+    output += 1.2 * missing * np.random.default_rng(1).normal(size=output.shape)
+    noise = low_dose - area_mean(reference, SCALE)
+    wanted = area_mean(reference - 2 * lung_mask(reference), SCALE) + noise / 3
+    for _ in range(2):
+        output += bicubic(wanted - area_mean(output, SCALE), SCALE)
+    return output.astype(np.float32)
+
+
+def faithful_figures(pair: Pair, output: np.ndarray) -> dict[str, float]:
+    """Of one output: what it has that its low dose or its normal dose does not support.
+
+    chi2, spots, share, energy (HU^2), shift (px); lung: mean error in HU, and chi2 there, NaN
+    without lung.
+    """
+    consistent, invented = pair.consistency(output), pair.invention(output)
+    lung = lung_mask(pair.reference)
+    return {
+        "chi2": consistent.chi2,
+        "spots": consistent.spots,
+        "share": invented.share,
+        "energy": invented.energy_hu2,
+        "shift": np.abs(pair.shift(output)).max(),
+        "lung": (output - pair.reference)[lung].mean() if lung.any() else np.nan,
+        "lung chi2": pair.lung_chi2(output) if lung.any() else np.nan,
+    }
 
 
 def band_noise(shape, low: float, high: float, sd: float, rng) -> np.ndarray:

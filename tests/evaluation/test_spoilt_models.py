@@ -6,34 +6,15 @@ The spoilt models and their lines: benchmarks/verdicts.py, which takes a trained
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
-from scipy import ndimage
 
 from benchmarks import verdicts
-from srgan.evaluation import judge, study
-from srgan.hounsfield import area_mean, bicubic, lung_mask
+from srgan.evaluation import study
+from srgan.hounsfield import bicubic
 from srgan.scans import synthetic
+from tests.made_structure import stand_in
 
 CT = Path(__file__).resolve().parents[3] / "shared" / "ct"
-
-
-def stand_in(truth: judge.Truth) -> np.ndarray:
-    """As near the truth as an SRResNet of 20 minutes: 36 dB in the lung window, chi2 0.5.
-
-    The normal dose without its finest detail, with detail of its own where that is missing; its
-    block means keep a third of the low dose's noise, and it is 2 HU low in lung (an L1 loss lands
-    on the median of skewed noise).
-    """
-    reference = truth.reference.astype(np.float64)
-    output = ndimage.gaussian_filter(reference, 0.6)
-    missing = np.sqrt(ndimage.gaussian_filter((reference - output) ** 2, 2))
-    output += 1.2 * missing * np.random.default_rng(1).normal(size=output.shape)
-    means = area_mean(reference - 2 * lung_mask(reference), truth.scale)
-    wanted = means + (truth.low_dose - area_mean(reference, truth.scale)) / 3
-    for _ in range(2):
-        output += bicubic(wanted - area_mean(output, truth.scale), truth.scale)
-    return output.astype(np.float32)
 
 
 def synthetic_slices() -> list[study.StudySlice]:
@@ -59,7 +40,7 @@ def test_a_spoilt_model_raises_the_lines_of_its_fault_and_a_good_one_none(slices
 
     def good(low_dose):
         truth = verdicts.truth_behind(low_dose, truths)
-        return bicubic(low_dose, 4) if truth is None else stand_in(truth)
+        return bicubic(low_dose, 4) if truth is None else stand_in(truth.reference, truth.low_dose)
 
     made = verdicts.judged(good, slices, truths)
     assert verdicts.raised(made) == {n: lines for n, (_, lines) in verdicts.SPOILT.items()}
