@@ -24,8 +24,9 @@ def table(found: Found) -> Table:
     """The page's table."""
     columns = (
         Column("contrast kept", "1 is all", "", "contrast_ratio", "one", ".2f"),
-        Column("mean", "HU", "error", "mean_error_hu", "zero", "+.0f"),
-        Column("diameter", "mm", "error", "diameter_error_mm", "zero", "+.2f"),
+        Column("error", "HU", "", "mean_error_hu", "zero", "+.0f"),
+        Column("mean", "mm", "diameter's error", "diameter_error_mm", "", "+.2f"),
+        Column("absolute", "mm", "diameter's error", "diameter_abs_error_mm", "low", ".2f"),
         Column("all", "", "vanished", "vanished", "low", "d"),
         Column(
             f"{LARGE_PX:g} px or more", "of the low dose", "vanished", "vanished_large", "low", "d"
@@ -49,7 +50,7 @@ def counted(found: Found) -> str:
     of = found.summary()
     text = (
         f"{_n(of['nodules'], 'annotated nodule')} of {_n(of['patients'], 'patient')} in "
-        f"{_n(of['slices'], 'slice')}, none of them among the slices above; under {LARGE_PX:g} "
+        f"{_n(of['slices'], 'slice')}, kept apart from those above; under {LARGE_PX:g} "
         f"pixels of the low dose across: {of['under_3_px_of_low_dose']}, under one: "
         f"{of['under_1_px_of_low_dose']}"
     )
@@ -65,13 +66,13 @@ def text(found: Found) -> str:
     """The table for a terminal."""
     lines = [
         *textwrap.wrap(f"nodules: {counted(found)}", 100),
-        f"{'':12}{'contrast':>9}{'error,':>8}{'diameter':>10}{'vanished':>12}{'appeared':>10}",
-        f"{'':12}{'kept':>9}{'HU':>8}{'error, mm':>10}{'':12}{'a slice':>10}",
+        f"{'':12}{'contrast':>9}{'error,':>8}{'diameter, mm':>20}{'vanished':>12}{'appeared':>10}",
+        f"{'':12}{'kept':>9}{'HU':>8}{'error':>10}{'absolute':>10}{'':12}{'a slice':>10}",
     ]
     for row in table(found).rows:
-        kept, error, diameter, vanished, _, new = (cell.shown for cell in row.cells)
-        line = f"{row.name:12}{kept:>9}{error:>8}{diameter:>10}{vanished:>12}{new:>10}"
-        lines.append(line.rstrip())
+        kept, error, *wider, vanished, _, new = (cell.shown for cell in row.cells)
+        line = f"{row.name:12}{kept:>9}{error:>8}{wider[0]:>10}{wider[1]:>10}"
+        lines.append(f"{line}{vanished:>12}{new:>10}".rstrip())
     return "\n".join(lines)
 
 

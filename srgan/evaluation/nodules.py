@@ -22,7 +22,7 @@ from srgan.evaluation.study import StudySlice, make_pair, mean_figures, noise_of
 from srgan.hounsfield import lung_mask
 
 LARGE_PX = 3.0  # of the low dose across: what is smaller, no input shows the shape of
-MEANS = ("contrast_ratio", "mean_error_hu", "diameter_error_mm")
+MEANS = ("contrast_ratio", "mean_error_hu", "diameter_error_mm", "diameter_abs_error_mm")
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,7 @@ def figures(output: Measured, normal: Measured) -> dict:
     """
     seen = is_seen(normal)
     both = seen and output.diameter_mm is not None and normal.diameter_mm is not None
+    wider = output.diameter_mm - normal.diameter_mm if both else None
     return {
         "normal_dose_contrast_hu": normal.contrast_hu,
         "contrast_hu": output.contrast_hu,
@@ -107,7 +108,8 @@ def figures(output: Measured, normal: Measured) -> dict:
         "mean_error_hu": output.mean_hu - normal.mean_hu,
         "normal_dose_diameter_mm": normal.diameter_mm if seen else None,
         "half_maximum_diameter_mm": output.diameter_mm if seen else None,
-        "diameter_error_mm": output.diameter_mm - normal.diameter_mm if both else None,
+        "diameter_error_mm": wider,
+        "diameter_abs_error_mm": None if wider is None else abs(wider),
         "vanished": int(has_vanished(output, normal)) if seen else None,
     }
 
