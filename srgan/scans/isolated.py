@@ -19,7 +19,7 @@ from srgan.errors import Skip
 
 TIME_LIMIT_S = 30.0  # for one frame and the start of the process, on however busy a machine
 CPU_LIMIT_S = 1.0  # of the processor, and as much for each megapixel; JPEG 2000 takes 0.25 a one
-MEMORY_LIMIT = 1 << 30  # bytes of address space; JPEG 2000 of 4096 x 4096 takes 680 MiB
+MEMORY_LIMIT = 768 << 20  # bytes beside Python and NumPy; JPEG 2000 of 4096 x 4096 takes 520 MiB
 REPLY = struct.Struct("<?L")  # decoded or not, bytes that follow
 MAX_MESSAGE = 200
 START = (
@@ -101,9 +101,9 @@ def serve() -> None:
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    _limit_memory()
     from srgan.scans import codestream
 
+    _limit_memory()
     source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     with open(os.devnull, "wb") as nowhere:  # decoders may write to stdout, too
         os.dup2(nowhere.fileno(), 1)
@@ -130,13 +130,14 @@ def _limit_cpu(seconds: float) -> None:
 
 
 def _limit_memory() -> None:
+    """MEMORY_LIMIT more of address space than is taken now, where the system can hold us to it."""
     try:
         import resource
-    except ImportError:  # not on Windows
-        return
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    limit = MEMORY_LIMIT if hard == resource.RLIM_INFINITY else min(MEMORY_LIMIT, hard)
-    try:
+
+        taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        limit = taken + MEMORY_LIMIT
+        limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
         resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
-    except (OSError, ValueError):
-        return  # macOS refuses; the limit on time remains
+    except (ImportError, OSError, ValueError):
+        return  # Windows, macOS; the limits on time remain

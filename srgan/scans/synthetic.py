@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
+from srgan.files import read_bounded
 from srgan.scans import anatomy
 from srgan.scans.anatomy import Patient
 from srgan.scans.shapes import SIZE, Canvas, field
@@ -279,8 +280,8 @@ def _put(path: Path, content: bytes) -> None:
 def _manifest(folder: Path) -> dict:
     """The folder's manifest, or {} where there is none that can be read."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
-    except (OSError, ValueError):
+        manifest = json.loads(read_bounded(folder / MANIFEST))
+    except (OSError, ValueError, RecursionError):
         return {}
     known = isinstance(manifest, dict) and isinstance(manifest.get("files"), dict)
     return manifest if known and manifest.get("format") == 1 else {}

@@ -87,7 +87,8 @@ def changed_voxels(values: np.ndarray, change_hu: np.ndarray) -> np.ndarray:
 
 def write_header(header: Header, target: Voxels, comment: str) -> None:
     """The .mhd beside the voxels: the source's geometry word for word. Raises Skip and OSError."""
-    fields, _ = metaimage.parse_fields(header.path.read_bytes()[: metaimage.MAX_HEADER])
+    with open(header.path, "rb") as file:  # all the voxels may follow
+        fields, _ = metaimage.parse_fields(file.read(metaimage.MAX_HEADER))
     lines = {
         "ObjectType": "Image",
         "NDims": "3",

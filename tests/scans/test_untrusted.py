@@ -71,8 +71,8 @@ def test_a_name_of_a_data_file_that_is_no_plain_name(tmp_path, name):
     assert skipped(metaimage.read_header, path).reason.startswith(("data file o", "data in s"))
 
 
-def test_a_second_data_file_behind_a_long_line_is_never_opened(tmp_path):
-    """MetaIO reads lines of 500 characters: it would find another ElementDataFile than we do."""
+def test_a_data_file_that_a_comment_names_is_not_heeded(tmp_path):
+    """MetaIO fails at such a line: another parser sees another header than the one checked here."""
     (tmp_path / "in").mkdir()
     (tmp_path / "secret.raw").write_bytes(volume()[::-1].tobytes())
     hidden = "x" * 499 + "ElementDataFile = ../secret.raw"
