@@ -1,6 +1,7 @@
 """What a training is watched for, and the rules by which it goes back, stops, or warns."""
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 
 IN_ROW = 10  # steps not applied, before the run goes back to the last good checkpoint
@@ -33,6 +34,10 @@ class Guard:
     def saw(self, applied: int) -> None:
         self.in_row = 0 if applied else self.in_row + 1
 
+    def is_good(self, figures: dict[str, float]) -> bool:
+        """Is a state with this validation one to go back to?"""
+        return not self.in_row and are_finite(figures)
+
     def warn(self, step: int, kind: str, text: str) -> str | None:
         """The line to say, where this kind is new."""
         if kind in {w["kind"] for w in self.warnings}:
@@ -62,8 +67,14 @@ class Guard:
         return found
 
 
+def are_finite(figures: dict[str, float]) -> bool:
+    return all(map(math.isfinite, figures.values()))
+
+
 def of_event(stage: str, figures: dict[str, float], bicubic_db: float) -> dict[str, str]:
     """Warnings (kind to text) of a validation."""
+    if not are_finite(figures):
+        return {"not-finite": "the generator's output on the validation patches is not finite"}
     found = {}
     if figures["validation_sd"] < CONSTANT:
         found["constant-output"] = (

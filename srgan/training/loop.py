@@ -100,9 +100,9 @@ def _advance(run: Run, validation: watch.Validation, output_of, progress) -> int
             means = _row(run, stage, rate, figures, validation)
             shown = f"{_status(stage, means)}, {images_a_second(run, began, step):.0f} images/s"
         if plan.is_event(step):
-            if step == plan.steps:
+            if step == plan.steps and guards.are_finite(figures):
                 _last_picture(run, output_of)
-            if not guard.in_row or step == plan.steps:
+            if step == plan.steps or guard.is_good(figures):
                 save(run)
         progress(step, plan.steps, shown, plan.work(step))
         if run.stop.number:
@@ -154,8 +154,9 @@ def _go_back(run: Run) -> None:
     saved = checkpoints.newest_state(run.settings.checkpoint_dir, log)
     if saved is None:
         raise UserError(f"the training diverged: {what}; no state to go back to", DIVERGED)
+    warnings = run.guard.warnings
     restore(run, saved)
-    run.guard.went_back = 1
+    run.guard.went_back, run.guard.warnings = 1, warnings
     text = f"{what}: back to step {run.step} with {guards.SMALLER:g} of the learning rate"
     log(run.guard.warn(step, "went-back", text))
     _write(run, run.log.path, run.log.write)
@@ -177,8 +178,13 @@ def validation_of(run: Run) -> watch.Validation:
 
 
 def event(run: Run, validation: watch.Validation, output_of) -> dict[str, float]:
-    """Validate, draw a grid, and keep the model if it is the best of its stage so far."""
+    """Validate, draw a grid, and keep the model if it is the best of its stage so far.
+
+    An output that is NaN or infinite somewhere has figures of NaN, no grid, and is never the best.
+    """
     output = output_of(validation.low)
+    if not np.isfinite(output).all():
+        return dict.fromkeys(validation.figures(validation.normal), np.nan)
     figures = validation.figures(output)
     stage = run.plan.stage(run.step) if run.step else "start"
     title = (

@@ -1,5 +1,6 @@
 """A run that is killed, again and again, ends bit for bit where one that is left alone ends."""
 
+import csv
 import hashlib
 import json
 import os
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 
+import numpy as np
 import pytest
 
 from tests.conftest import ROOT
@@ -18,6 +20,9 @@ RUN = (
     "--run train --deterministic --batch-size 2 --crop 32 --content-loss pixel "
     "--precision float32 --pretrain-steps 30 --gan-steps 20"
 )
+
+
+ENDS = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}  # exit codes
 
 
 class Forks:
@@ -83,34 +88,35 @@ def alone(forks, small_scans, tmp_path_factory):
     return what_is_left(cwd), writes, command, time.monotonic() - began
 
 
-def ends_as(alone, forks, cwd, kills) -> list[str]:
+def ends_as(alone, forks, cwd, kills, spoil=None) -> list[str]:
     """Kill a run at each of `kills` in turn, then let it end: it must leave what `alone` left.
 
-    kills: the number of a write (int), or seconds after the start (float). Returns what each run
-    said last.
+    kills: the number of a write (int), or seconds after the start (float) and the signal. Returns
+    what each run said last.
     """
     left, _, command, _ = alone
     died = []
     for moment in kills:
         if isinstance(moment, int):
-            code = forks.run(cwd, command, last=moment)
+            code, number = forks.run(cwd, command, last=moment, spoil=spoil), signal.SIGKILL
         else:
-            child = forks.start(cwd, command)
-            timer = threading.Timer(moment, os.kill, (child, signal.SIGKILL))
+            seconds, number = moment
+            child = forks.start(cwd, command, spoil=spoil)
+            timer = threading.Timer(seconds, os.kill, (child, number))
             timer.start()
             code = forks.wait()
             timer.cancel()
-        assert code in (-signal.SIGKILL, 0), said(cwd)  # 0: it had come to its end
+        assert code in (ENDS[number], 0), said(cwd)  # 0: it had come to its end
         died.append(said(cwd).splitlines()[-1])
-    assert forks.run(cwd, command) == 0, said(cwd)
+    assert forks.run(cwd, command, spoil=spoil) == 0, said(cwd)
     assert what_is_left(cwd) == left, said(cwd)
     assert "Traceback" not in said(cwd)
     return died
 
 
-def test_a_run_that_is_killed_twice_ends_as_one_that_is_left_alone(alone, forks, tmp_path):
-    kills = [alone[1] * 2 // 5, alone[1] // 4]  # in pre-training, then about the GAN's start
-    ends_as(alone, forks, tmp_path / "run", kills)
+def test_a_run_that_is_killed_ends_as_one_that_is_left_alone(alone, forks, tmp_path):
+    died = ends_as(alone, forks, tmp_path / "run", [alone[1] * 2 // 3])
+    assert died[0].startswith("killed before"), died
 
 
 @pytest.mark.slow
@@ -122,7 +128,136 @@ def test_a_run_that_is_killed_at_ten_moments_ends_as_one_that_is_left_alone(
     _, writes, _, seconds = alone
     rng = random.Random(seed)
     kills = [rng.randint(1, writes // 3) for _ in range(5)]
-    kills += [rng.uniform(0.05, 0.6) * seconds for _ in range(5)]
+    kills += [(rng.uniform(0.05, 0.8) * seconds, signal.SIGKILL) for _ in range(5)]
     rng.shuffle(kills)
     for line in ends_as(alone, forks, tmp_path / "run", kills):
         print(line)
+
+
+def manifest_of(cwd) -> dict:
+    return json.loads(sorted(cwd.glob("checkpoint/step-*/manifest.json"))[-1].read_text())
+
+
+def rows_of(cwd) -> list[dict]:
+    with open(cwd / "train" / "log.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.slow
+def test_steps_with_nan_are_not_applied_and_counted_and_the_run_goes_on(forks, alone, tmp_path):
+    assert forks.run(tmp_path, alone[2], spoil="a_few_nan_batches") == 0, said(tmp_path)
+    rows = {int(row["step"]): row for row in rows_of(tmp_path)}
+    skipped = {step: row["skipped"] for step, row in rows.items() if row["skipped"] != "0"}
+    assert skipped == {8: "1", 10: "2", 34: "1"}
+    assert rows[10]["l1"] == ""  # nothing to take a mean of
+    assert all(np.isfinite(float(row["validation_psnr_db"] or 0)) for row in rows.values())
+    assert manifest_of(tmp_path)["guard"]["warnings"] == []
+
+
+@pytest.mark.slow
+def test_ten_steps_with_nan_in_a_row_go_back_once_with_half_the_rate(forks, alone, tmp_path):
+    assert forks.run(tmp_path, alone[2], spoil="nan_at_the_full_rate") == 0, said(tmp_path)
+    told = [line for line in said(tmp_path).splitlines() if line.startswith("warning")]
+    assert "step 20: the generator's output on the validation patches is not finite" in told[0]
+    assert "batch 23 of seed 0" in told[1]
+    assert "back to step 10 with 0.5" in told[1]
+    kinds = [w["kind"] for w in manifest_of(tmp_path)["guard"]["warnings"]]
+    assert kinds == ["not-finite", "went-back"]
+    rows, usual = rows_of(tmp_path), alone[0]["log"]["rows"]
+    assert [row["step"] for row in rows] == [row["step"] for row in usual]
+    for row, other in zip(rows, usual, strict=True):
+        factor = 0.5 if int(row["step"]) > 10 else 1.0
+        expected = factor * float(other["learning_rate"])
+        assert float(row["learning_rate"]) == pytest.approx(expected, rel=1e-5)
+    best = manifest_of(tmp_path)["best"]
+    assert all(np.isfinite(best[name]["score"]) for name in ("srresnet", "srgan"))
+
+
+@pytest.mark.slow
+def test_a_run_that_diverges_again_stops_with_code_3_and_names_the_batch(forks, alone, tmp_path):
+    for _ in range(2):  # started again it comes to the same end
+        assert forks.run(tmp_path, alone[2], spoil="nan_batches_for_good") == 3, said(tmp_path)
+        last = [line for line in said(tmp_path).splitlines() if line.startswith("main.py: ")][-1]
+        assert "diverged" in last
+        assert "batch 16 of seed 0" in last
+    assert "Traceback" not in said(tmp_path)
+    assert manifest_of(tmp_path)["step"] == 0  # step 10 was in the row
+
+
+@pytest.mark.slow
+def test_a_dead_discriminator_is_warned_of_once_and_kept(forks, alone, tmp_path):
+    assert forks.run(tmp_path, alone[2], spoil="dead_discriminator") == 0, said(tmp_path)
+    assert said(tmp_path).count("discriminator's output is constant") == 1
+    kept = {w["kind"]: w["step"] for w in manifest_of(tmp_path)["guard"]["warnings"]}
+    assert kept["discriminator-dead"] == 47  # after ten rows of the GAN
+    warned = [int(r["step"]) for r in rows_of(tmp_path) if "discriminator-dead" in r["warnings"]]
+    assert warned == [47, 49, 50]
+
+
+@pytest.mark.slow
+def test_a_constant_generator_is_warned_of_with_its_figures(forks, alone, tmp_path):
+    assert forks.run(tmp_path, alone[2], spoil="constant_generator") == 0, said(tmp_path)
+    told = [line for line in said(tmp_path).splitlines() if line.startswith("warning")]
+    assert "step 10: the generator's output is almost constant" in told[0]
+    assert "0.000 of the normal dose's" in told[0]
+    assert "below its own input" in told[1]
+    assert "dB, bicubic 2" in told[1]
+    kinds = [w["kind"] for w in manifest_of(tmp_path)["guard"]["warnings"]]
+    assert kinds == ["constant-output", "below-input"]
+
+
+@pytest.mark.slow
+def test_pictures_and_a_log_that_cannot_be_written_are_said_once(forks, alone, tmp_path):
+    command = alone[2]
+    assert forks.run(tmp_path, command, spoil="unwritable_pictures_and_log") == 0, said(tmp_path)
+    assert said(tmp_path).count("the training goes on") == 2  # grids, and the log
+    assert manifest_of(tmp_path)["log"] == alone[0]["log"]
+
+
+@pytest.mark.slow
+def test_signals_at_any_moment_save_and_the_run_ends_as_one_that_is_left_alone(
+    alone, forks, tmp_path
+):
+    rng = random.Random(3)
+    moments = [rng.uniform(0.05, 0.9) * alone[3] for _ in range(6)]
+    kills = list(zip(moments, 3 * [signal.SIGTERM, signal.SIGINT], strict=True))
+    for line in ends_as(alone, forks, tmp_path / "run", kills):
+        assert "same command continues" in line or line.startswith(("main.py: stopped", "writes"))
+
+
+@pytest.mark.slow
+def test_counts_of_the_guards_survive_a_kill(alone, forks, tmp_path):
+    """Killed after steps that were not applied, and after the run had gone back."""
+    command, writes, spoil = alone[2], alone[1], "nan_at_the_full_rate"
+    assert forks.run(tmp_path / "one", command, spoil=spoil) == 0
+    left = what_is_left(tmp_path / "one"), writes, command, alone[3]
+    ends_as(left, forks, tmp_path / "other", [writes // 2, writes // 2], spoil)
+
+
+def told_within(cwd, text, seconds=120) -> None:
+    """Wait for a line on stderr."""
+    for _ in range(10 * seconds):
+        if (cwd / "stderr.txt").exists() and text in said(cwd):
+            return
+        time.sleep(0.1)
+    raise AssertionError(said(cwd))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spoil", ["slow_store", "slow_compile", "slow_steps"])
+def test_a_signal_where_nothing_is_to_be_saved_or_a_second_one_stops_at_once(
+    forks, alone, tmp_path, spoil
+):
+    """Each takes a minute longer, and is not waited for; what was saved before can be used."""
+    child = forks.start(tmp_path, alone[2], spoil=spoil)
+    told_within(tmp_path, "now it is slow")
+    os.kill(child, signal.SIGINT)
+    if spoil == "slow_steps":
+        told_within(tmp_path, "stopping after this step")
+        os.kill(child, signal.SIGTERM)
+    began = time.monotonic()
+    assert forks.wait() == (143 if spoil == "slow_steps" else 130)
+    assert time.monotonic() - began < 10
+    assert said(tmp_path).splitlines()[-1] == "main.py: stopped; what was saved before is whole"
+    assert forks.run(tmp_path, alone[2]) == 0
+    assert what_is_left(tmp_path) == alone[0]

@@ -92,6 +92,7 @@ def test_other_scans_are_never_continued(trained, small_scans, run_main, tmp_pat
     assert "other scans" in done.stderr
 
 
+@pytest.mark.slow
 def test_equal_runs_give_equal_logs_and_a_stopped_run_continues_to_the_same_end(
     trained, small_scans, run_main, tmp_path, monkeypatch
 ):

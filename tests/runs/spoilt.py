@@ -1,0 +1,117 @@
+"""Ways to spoil a training from within, for forked.py: each is called before the program starts."""
+
+import numpy as np
+
+
+def _nan_in(batches) -> None:
+    from srgan import pairs, streams
+
+    whole = pairs.batch
+
+    def batch(side, n, crop, degradation, seed, k, stream=streams.TRAIN):
+        low, normal = whole(side, n, crop, degradation, seed, k, stream)
+        if stream == streams.TRAIN and k in batches:
+            low[0, 0, 0] = np.nan
+        return low, normal
+
+    pairs.batch = batch
+
+
+def a_few_nan_batches() -> None:
+    _nan_in((7, 8, 9, 33))
+
+
+def nan_batches_for_good() -> None:
+    _nan_in(range(7, 1000))
+
+
+def nan_at_the_full_rate() -> None:
+    """From step 14 on the weights become NaN, as long as the learning rate is not lowered."""
+    from srgan.training.steps import Trainer
+
+    usual = Trainer.set_rates
+
+    def set_rates(self, plan, step, factor=1.0):
+        rate = usual(self, plan, step, factor)
+        if factor == 1.0 and step >= 14:
+            self.generator_optimizer.learning_rate = np.nan
+        return rate
+
+    Trainer.set_rates = set_rates
+
+
+def dead_discriminator() -> None:
+    from srgan.networks import discriminator
+    from srgan.training import steps
+
+    usual = discriminator.build
+
+    def build(crop, seed=0):
+        model = usual(crop, seed)
+        model.get_layer("logit").kernel.assign(np.zeros(model.get_layer("logit").kernel.shape))
+        return model
+
+    discriminator.build, steps.DISCRIMINATOR_RATE = build, 0.0
+
+
+def constant_generator() -> None:
+    import keras
+
+    from srgan.networks import generator
+
+    usual = generator.fast
+
+    def fast(scale, initial):
+        model = usual(scale, initial)
+        flat = keras.layers.Rescaling(0.0, -0.5, dtype="float32")(model.output)
+        return keras.Model(model.input, flat)
+
+    generator.fast = fast
+
+
+def unwritable_pictures_and_log() -> None:
+    import errno
+
+    from srgan import files
+    from srgan.training import loop, watch
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    loop.figure_to_png = full
+    watch.write_whole = full
+    assert files.write_whole is not full
+
+
+def _slow(where, name: str, when=lambda *arguments: True) -> None:
+    import sys
+    import time
+
+    usual = getattr(where, name)
+
+    def slow(*arguments):
+        if when(*arguments):
+            print("now it is slow", file=sys.stderr, flush=True)
+            time.sleep(60)
+        return usual(*arguments)
+
+    setattr(where, name, slow)
+
+
+def slow_store() -> None:
+    from srgan.scans import store
+
+    _slow(store, "open_or_build")
+
+
+def slow_compile() -> None:
+    """A stage's step is traced when it is called for the first time: here that of the GAN."""
+    from srgan.training.steps import Trainer
+
+    _slow(Trainer, "_gan")
+
+
+def slow_steps() -> None:
+    from srgan.training.steps import Trainer
+
+    _slow(Trainer, "set_rates", lambda trainer, plan, step, factor: step == 13)
