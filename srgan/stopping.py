@@ -11,10 +11,14 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stop:
-    """number: the signal that came, or 0. waits: there is a step to finish and a state to save."""
+    """number: the signal that came, or 0. waits: there is a step to finish and a state to save.
+
+    leaves: there is nothing to save and nothing to tidy, so the process ends where it stands; an
+    exception could get lost in code that TensorFlow calls while it traces.
+    """
 
     def __init__(self):
-        self.number, self.waits = 0, False
+        self.number, self.waits, self.leaves = 0, False, False
 
     @property
     def exit_code(self) -> int:
@@ -23,6 +27,9 @@ class Stop:
     def note(self, number: int, _frame) -> None:
         """The handler. Raises Stopped, unless there is something to finish first."""
         first, self.number = not self.number, number
+        if self.leaves:
+            os.write(2, f"\nmain.py: {Stopped(self.exit_code)}\n".encode())
+            os._exit(self.exit_code)
         if not first or not self.waits:
             raise Stopped(self.exit_code)
         # Not by print, which a handler must not call while another print is at work.

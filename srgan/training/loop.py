@@ -80,7 +80,7 @@ def _advance(run: Run, validation: watch.Validation, output_of, progress) -> int
     for low, normal in run.batches(run.step, plan.steps):
         step = run.step + 1
         stage = plan.stage(step)
-        run.stop.waits = stage in compiled  # else it takes long, and the state before it is saved
+        run.stop.leaves = stage not in compiled  # that takes long; the state before it is saved
         if stage == "gan" and step == plan.pretrain_steps + 1:
             _start_gan(run)
             began = time.monotonic(), run.step
@@ -92,7 +92,7 @@ def _advance(run: Run, validation: watch.Validation, output_of, progress) -> int
         guard.saw(int(losses["applied"]))
         run.step = step
         compiled.add(stage)
-        run.stop.waits = True
+        run.stop.waits, run.stop.leaves = True, False
         if guard.in_row == guards.IN_ROW:
             return None
         if plan.is_row(step):
