@@ -19,14 +19,14 @@ from srgan import settings, workers
 from srgan.dose import cache, photons
 from srgan.dose.degradation import ProjectionNoise
 from srgan.dose.projection import Scanner
-from srgan.errors import TRY_AGAIN, UserError
+from srgan.errors import BAD_INPUT, TRY_AGAIN, UserError
 from srgan.evaluation import page, report
 from srgan.files import told, write_whole
 from srgan.pictures import figure_to_png
 from srgan.runs.simulate import simulate
 from srgan.scans import sources, store, synthetic
 from srgan.settings import Levels, make
-from tests.conftest import ROOT
+from tests.conftest import ROOT, small_chest, write_scan
 from tests.evaluation import test_report
 
 about, study = test_report.about, test_report.made  # fixtures
@@ -190,7 +190,6 @@ def test_a_picture_and_a_log_are_for_the_caller_to_tell(without_room):
 
 @pytest.mark.parametrize("kind", ["dicom", "metaimage"])
 def test_a_simulated_copy(without_room, tmp_path, kind):
-    from tests.conftest import small_chest, write_scan
     from tests.runs.test_simulate import write_series
 
     folder, take = without_room
@@ -245,6 +244,63 @@ def test_states_and_models_with_the_earlier_ones_whole(without_room):
     save(2)
 
 
+@pytest.fixture
+def read_only(tmp_path, small_scans, study, about):
+    """A small disk with a store, a checkpoint and a report, mounted read-only."""
+    from srgan.training import checkpoints
+    from tests.training.test_checkpoints import MANIFEST
+    from tests.training.test_damage import small, small_state
+
+    folder = tmp_path / "disk"
+    with small_disk(folder, 24):
+        scans_store(small_scans, folder)
+        (folder / "checkpoint").mkdir()
+        checkpoints.save_model(folder / "checkpoint", "srgan", 3, small(1), MANIFEST)
+        checkpoints.save_state(folder / "checkpoint", 3, small_state(1), MANIFEST)
+        report.write(folder, [(study, about)])
+        subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+        yield folder
+
+
+def test_a_read_only_disk_is_exit_code_2_and_what_it_holds_is_read(
+    read_only, tmp_path, small_scans, study, about
+):
+    from srgan.training import checkpoints
+    from tests.training.test_checkpoints import MANIFEST
+    from tests.training.test_damage import small, small_state
+
+    folder, old = read_only, content(read_only)
+    made = scans_store(small_scans, folder)
+    assert checkpoints.newest_state(folder / "checkpoint", pytest.fail)[1]["step"] == 3
+    assert checkpoints.load(folder / "checkpoint", log=pytest.fail).step == 3
+    noise = ProjectionNoise(Levels((0.1,)), 1e5, None, Scanner(views=90))
+    write_scan(tmp_path / "in", "1.2.3", small_chest(0))
+    arguments = f"--run simulate --input {tmp_path}/in --dose 0.25 --output {folder}/out".split()
+    writes = [
+        lambda: checkpoints.only_writer(folder / "checkpoint").__enter__(),
+        lambda: checkpoints.save_state(folder / "checkpoint", 4, small_state(1), MANIFEST),
+        lambda: checkpoints.save_model(folder / "checkpoint", "srgan", 4, small(1), MANIFEST),
+        lambda: scans_store(small_scans, folder / "another"),
+        lambda: cache.open_or_build(made, range(2), noise, 0, 1, lambda _: None),
+        lambda: report.prepare(folder),
+        lambda: report.write(folder, [(study, about)]),
+        lambda: page.write(folder / "index.html", page.Page("t", "h", (), (), ())),
+        lambda: simulate(settings.parse(arguments)[1]),
+    ]
+    for write in writes:
+        with pytest.raises(UserError, match=r"cannot write .*Read-only file system") as caught:
+            write()
+        assert caught.value.exit_code == BAD_INPUT
+    assert content(folder) == old
+
+
+def test_a_report_folder_that_vanished_is_told(tmp_path, study, about):
+    with pytest.raises(UserError, match="No such file") as caught:
+        report.write(tmp_path / "gone", [(study, about)])
+    assert caught.value.exit_code == TRY_AGAIN
+    assert not (tmp_path / "gone").exists()
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
 def test_messages_that_cannot_be_written():
     """stdout on a full disk is a line and exit code 75; messages on stderr end nothing."""
@@ -259,13 +315,13 @@ def test_messages_that_cannot_be_written():
         assert done.stdout == b"on\n"
 
 
-TINY = "--batch-size 2 --vgg-weights random --precision float32 --gan-steps 0"
+TINY = "--batch-size 1 --crop 32 --vgg-weights random --precision float32 --gan-steps 0"
 
 
 @pytest.mark.slow
 def test_a_training_on_a_disk_that_fills_up_ends_in_a_line_and_goes_on_later(small_scans, tmp_path):
     folder = tmp_path / "disk"
-    command = f"{ROOT}/main.py --run train --data {small_scans} {TINY} --pretrain-steps 10"
+    command = f"{ROOT}/main.py --run train --data {small_scans} {TINY} --pretrain-steps 3"
     command += f" --checkpoint-dir {folder}/checkpoint"
     with small_disk(folder, 28):
         run = {"cwd": tmp_path, "capture_output": True, "text": True}
@@ -286,7 +342,7 @@ def test_a_training_on_a_disk_that_fills_up_ends_in_a_line_and_goes_on_later(sma
 
 @pytest.mark.slow
 def test_a_training_under_a_limit_of_file_sizes_ends_in_a_line(small_scans, tmp_path):
-    command = f"{ROOT}/main.py --run train --data {small_scans} {TINY} --pretrain-steps 2"
+    command = f"{ROOT}/main.py --run train --data {small_scans} {TINY} --pretrain-steps 1"
     done = subprocess.run(
         [sys.executable, *command.split()],
         cwd=tmp_path,

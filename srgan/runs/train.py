@@ -87,12 +87,17 @@ def continued(given: dict[str, Any], manifest: dict) -> Settings:
     if recorded.get("vgg_weights") == "file":
         recorded["vgg_weights"] = given.get("vgg_weights", "file")
     may_change = {f.name for f in all_settings.fields() if f.metadata["resume"]}
-    for name, new in given.items():
-        if name in recorded and name not in may_change and new != recorded[name]:
-            raise UserError(
-                f"the run in the checkpoint has {all_settings.flag(name)} {recorded[name]}, not "
-                f"{new}: leave the flag out to continue, or add --fresh to start anew"
-            )
+    differ = [
+        f"{all_settings.flag(name)} {recorded[name]}, not {new}"
+        for name, new in given.items()
+        if name in recorded and name not in may_change and new != recorded[name]
+    ]
+    if differ:
+        raise UserError(
+            f"the run in the checkpoint has {'; '.join(differ)}: leave "
+            f"{'the flag' if len(differ) == 1 else 'these flags'} out to continue, or add --fresh "
+            f"to start anew"
+        )
     return all_settings.make(given, recorded)
 
 

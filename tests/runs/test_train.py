@@ -2,10 +2,15 @@
 
 import csv
 import json
+import os
 
 import imageio.v3 as imageio
 import numpy as np
 import pytest
+
+from srgan import lock
+from srgan.errors import UserError
+from srgan.runs import train as run
 
 TINY = "--batch-size 2 --crop 64 --vgg-weights random --precision float32"
 
@@ -77,9 +82,26 @@ def test_a_finished_run_says_so_and_changes_are_refused(trained, small_scans, ru
     again = train(run_main, cwd, small_scans)
     assert again.returncode == 0
     assert "finished" in again.stdout
-    other = train(run_main, cwd, small_scans, "--scale 2")
+    other = train(run_main, cwd, small_scans, "--scale 2 --generator paper")
     assert other.returncode == 2
-    assert "--fresh" in other.stderr.splitlines()[-1]
+    last = other.stderr.splitlines()[-1]
+    assert "--scale 4, not 2; --generator fast, not paper: leave these flags out" in last
+    assert "--fresh" in last
+
+
+@pytest.mark.parametrize("flag", ["--checkpoint-dir", "--train-dir"])
+def test_a_second_training_is_told_who_holds_the_folder(tmp_path, small_scans, flag):
+    """In one process: flock tells two openings of a file apart."""
+    name = {"--checkpoint-dir": ".lock", "--train-dir": ".lock-train"}[flag]
+    given = {"data": small_scans, "pretrain_steps": 1, "gan_steps": 0}
+    given |= {"checkpoint_dir": tmp_path / "a", "train_dir": tmp_path / "b"}
+    folder = given[flag[2:].replace("-", "_")]
+    with (
+        lock.sole(folder / name, flag),
+        pytest.raises(UserError, match=rf"held by another run \(process {os.getpid()} on .*{flag}"),
+    ):
+        run.train(given)
+    assert not list(tmp_path.rglob("*.npy"))
 
 
 def test_other_scans_are_never_continued(trained, small_scans, run_main, tmp_path):
