@@ -75,9 +75,9 @@ def write_json(path: Path, value: dict) -> None:
 
 def read_bounded(path: Path, limit: int = 64 << 20) -> bytes:
     """All of a regular file of at most `limit` bytes; raises OSError for any other."""
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):  # a pipe or a device may never end
+    waits_not = getattr(os, "O_NONBLOCK", 0)  # for somebody to write into a pipe
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | waits_not)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # a device may never end
             raise OSError(errno.EINVAL, "not a regular file")
         data = file.read(limit + 1)
     if len(data) > limit:
