@@ -1,5 +1,6 @@
 """Example pictures: one slice a patient, every method side by side, whole and enlarged."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from srgan.pictures import figure_to_png
 
 MOST_PATIENTS = 20  # of a larger test, evenly chosen
 SHOWN = ("lung", "mediastinum")  # windows, one picture each
+OURS = re.compile(rf"example-P\d+-({'|'.join(SHOWN)})(-[a-z]+[\d.e+-]+)*\.png")
 PANEL = 512  # dots across: a slice of 512 columns is drawn dot for pixel
 ZOOM = 4  # the second row shows a fourth of the slice in each direction
 GAP, HEAD, LINE = 8, 82, 26  # dots
@@ -58,8 +60,9 @@ def write(
                 written.add(path)
             if progress:
                 progress(done, len(jobs))
-        for old in set(folder.glob("example-*.png")) - written:
-            old.unlink()
+        for old in set(folder.glob("example-P*.png")) - written:
+            if OURS.fullmatch(old.name):
+                old.unlink()
     return len(written)
 
 

@@ -23,7 +23,16 @@ from srgan.errors import Skip
 from srgan.files import read_bounded, told, write_json
 from srgan.scans import catalogue, sources
 from srgan.scans.choose import Picked, pixels_sha256
-from srgan.scans.index import Store, append, array_name, finish, load, write_index, write_table
+from srgan.scans.index import (
+    DAMAGES,
+    Store,
+    append,
+    array_name,
+    finish,
+    load,
+    write_index,
+    write_table,
+)
 from srgan.scans.position import locate
 from srgan.scans.scan import Scan, tidy_id
 from srgan.scans.split import hash_order, sha256, table_text
@@ -174,7 +183,7 @@ def _open(folder: Path, key: dict, log: Log) -> Kept | None:
         if not all(0 <= nodule.slice < len(store.records) for nodule in found):
             raise ValueError("nodules.json names a slice that is not there")
         return Kept(store, found)
-    except (ValueError, KeyError, TypeError, AttributeError, OSError) as why:
+    except DAMAGES as why:
         log(f"{folder} is corrupt ({type(why).__name__}): read again")
         return None
 

@@ -30,10 +30,14 @@ def slices():
 def test_a_picture_a_patient_and_window_and_none_of_an_older_report(tmp_path, slices):
     compared = methods.classical(4)
     made = study.run(compared, slices, DEGRADATION, 0)
-    (tmp_path / "example-P0009-lung.png").write_bytes(b"")
+    for old in ("P0009-lung", "P0012-mediastinum-dose0.25", "P0009-lung-lambda500-sigma1e-05"):
+        (tmp_path / f"example-{old}.png").write_bytes(b"")
+    mine = [f"example-{name}.png" for name in ("P0009-lung mine", "P0009", "mine")]
+    for name in mine:
+        (tmp_path / name).write_bytes(b"")
     assert examples.write(tmp_path, [(made, ABOUT)], compared, slices, 0) == 4
     names = [f"example-P000{p}-{w}.png" for p in (1, 2) for w in ("lung", "mediastinum")]
-    assert sorted(p.name for p in tmp_path.iterdir()) == names
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(names + mine)
     picture = imageio.imread(tmp_path / names[0])
     assert picture.shape[1] == 3 * (examples.PANEL + examples.GAP) + examples.GAP
     assert picture.shape[0] > 2 * examples.PANEL * 0.9 / 0.7  # true proportions

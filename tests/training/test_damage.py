@@ -1,5 +1,6 @@
 """Checkpoints that something happened to: nothing wrong is loaded, nothing of a user's is lost."""
 
+import contextlib
 import errno
 import json
 import random
@@ -66,6 +67,14 @@ def is_equal(model, weights) -> bool:
     return all(np.array_equal(a, b) for a, b in pairs)
 
 
+def is_the_same(path: Path, before: bytes) -> bool:
+    """Equal, or a manifest that says the same: its last line end may be missing."""
+    content = path.read_bytes()
+    with contextlib.suppress(ValueError):
+        return content == before or json.loads(content) == json.loads(before)
+    return False
+
+
 def damage(path: Path, rng: random.Random) -> str:
     """One of the things that happen to a file. Returns which."""
     how = rng.choice(["bit", "bit", "bit", "cut", "cut", "empty", "gone", "more", "swap", "zeros"])
@@ -104,7 +113,7 @@ def test_a_hundred_damages_are_each_detected_or_harmless(folder, models, states)
     for _ in range(DAMAGES):
         path = rng.choice(sorted(files))
         hows.add(damage(path, rng))
-        is_same = path.exists() and path.read_bytes() == files[path]
+        is_same = path.exists() and is_the_same(path, files[path])
         said = []
         found, manifest = checkpoints.newest_state(folder, said.append)
         trained = checkpoints.load(folder, log=said.append)
