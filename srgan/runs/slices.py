@@ -42,10 +42,9 @@ def study_slices(
         record = store.records[i]
         number = counts[record.pseudonym] = counts.get(record.pseudonym, 0) + 1
         key, hu = slice_number(record.pixels_sha256), partial(store.hu, i)
-        photons_here = made_with and made_with.photons
-        made.append(
-            study.StudySlice(record.pseudonym, number, record.spacing_mm, key, hu, photons_here)
-        )
+        about = (record.pseudonym, number, record.spacing_mm, key, hu)
+        matched_to = (made_with.photons, made_with.sd_hu) if made_with else ()
+        made.append(study.StudySlice(*about, *matched_to))
     return made
 
 

@@ -10,11 +10,15 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from srgan import settings as all_settings
+from srgan.dose.degradation import Degradation
+from srgan.dose.photons import Matched
 from srgan.evaluation import examples, methods, phantom
 from srgan.hounsfield import lung_mask
+from srgan.runs import nodules, slices
 from srgan.runs import test as run
 from srgan.scans import store as stores
 from srgan.scans import synthetic
+from srgan.scans.choose import pixels_sha256
 from srgan.training import checkpoints
 
 DIAMETER_MM, HU = 16.0, 30.0
@@ -90,3 +94,49 @@ def test_the_nodule_of_the_tested_patient_is_judged(tested, capsys):
         text = (tested.report / name).read_text()
         assert "1.2.3." not in text
         assert str(tested.data) not in text
+
+
+def test_slices_with_nodules_have_their_photons_and_none_that_a_checkpoint_saw(
+    small_scans, tmp_path, capsys
+):
+    data = tmp_path / "data"
+    data.mkdir()
+    for each in small_scans.iterdir():
+        (data / each.name).symlink_to(each)
+    given = {"data": data, "store_dir": tmp_path / "store", "noise": "projection", "photons": 4e5}
+    settings = all_settings.make(given)
+    store = stores.open_or_build(settings, lambda text: None)
+    rows = [f"{store.patients['P0002']},{x},30,{z},6" for x, z in ((20, 0), (40, 0), (20, 5))]
+    (data / "annotations.csv").write_text(
+        "\n".join(["seriesuid,coordX,coordY,coordZ,diameter_mm", *rows])
+    )
+    store = stores.open_or_build(settings, lambda text: None)
+    chosen = [i for i, record in enumerate(store.records) if record.pseudonym == "P0002"]
+    last = pixels_sha256(store.hu(chosen[-1]))
+
+    def checkpoint(*seen):
+        return SimpleNamespace(seen={*seen}, hashed=lambda text: text)
+
+    def found(*every):
+        letters = dict(zip("AB", every, strict=False))
+        degradation = Degradation.of(settings)
+        return nodules.slices_of(letters, store, chosen, settings, degradation, None)
+
+    made = found(checkpoint())
+    assert [(item.pseudonym, item.number, item.photons) for item, _ in made] == [
+        ("P0002", 1, 4e5), ("P0002", 2, 4e5)
+    ]  # fmt: skip
+    assert [[spot.number for spot in spots] for _, spots in made] == [[1, 2], [3]]
+    assert [spots[0].number for _, spots in found(checkpoint(), checkpoint(f"pixels:{last}"))] == [
+        1
+    ]
+    capsys.readouterr()
+
+
+def test_a_slice_of_the_study_has_the_photons_and_the_noise_that_it_was_matched_to():
+    record = SimpleNamespace(pseudonym="P1", spacing_mm=(1.0, 1.0), pixels_sha256="0" * 64)
+    store = SimpleNamespace(records=[record], hu=lambda i: None)
+    (item,) = slices.study_slices(store, [0], [Matched(2e5, 17.0)])
+    assert (item.photons, item.sd_hu) == (2e5, 17.0)
+    (item,) = slices.study_slices(store, [0], [])
+    assert (item.photons, item.sd_hu) == (None, None)
