@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import math
+import os
 import secrets
 import shutil
 from collections import Counter
@@ -80,10 +81,10 @@ def find(source: sources.Source) -> Path | None:
     """annotations.csv in the folder of scans or in a folder right below it; None without one."""
     try:
         below = sorted(p for p in source.folder.iterdir() if not p.name.startswith("."))
-        folders = [source.folder, *(p for p in below if p.is_dir() and p not in source.left_out)]
-        return next((f / TABLE for f in folders if (f / TABLE).is_file()), None)
     except OSError:
         return None
+    folders = [source.folder, *(p for p in below if p not in source.left_out)]
+    return next((f / TABLE for f in folders if os.path.isfile(f / TABLE)), None)
 
 
 def read(content: bytes) -> tuple[list[Annotation], Counter]:

@@ -216,5 +216,11 @@ def test_a_scan_that_cannot_be_read_is_counted(kept, small_scans, monkeypatch):
 def test_without_a_table_nothing_is_said_or_made(small_scans, tmp_path):
     settings, store, folder = opened(small_scans, tmp_path)
     assert nodules.find(Source(folder)) is None
+    assert nodules.find(Source(folder / "absent")) is None
+    (folder / "kept").mkdir()
+    (folder / "kept" / "annotations.csv").write_text(HEAD)
+    assert nodules.find(Source(folder, (folder / "kept",))) is None
+    assert nodules.find(Source(folder)) == folder / "kept" / "annotations.csv"
+    (folder / "kept" / "annotations.csv").unlink()
     assert nodules.open_or_build(settings, store, ["P0001"], pytest.fail) is None
     assert not (store.folder / "nodules").exists()
