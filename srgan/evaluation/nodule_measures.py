@@ -106,9 +106,8 @@ def is_seen(normal: Measured) -> bool:
 def has_vanished(output: Measured, normal: Measured) -> bool:
     """Is less than 0.3 of the contrast left, or less than two SDs of the output's own ring?
 
-    By share, as a smooth output has no noise to be lost in. Measured with discs put into lung
-    (docs/figures.md): bicubic keeps 0.25 or more of a solid one of 3 mm, which it blurs, and where
-    one was taken out less than 0.2 is left.
+    By share, as a smooth output has no noise to be lost in. The bound lies between what bicubic
+    leaves of a blurred nodule and what is left where one was taken out (docs/figures.md).
     """
     least = max(LOST_SHARE * normal.contrast_hu, LOST_SDS * output.ring_sd_hu)
     return output.contrast_hu < least
