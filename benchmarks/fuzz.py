@@ -242,6 +242,7 @@ def main() -> int:
     if options.watch:
         return watched.run([__file__, "--share", str(options.share), "--seed", str(options.seed)])
     with tempfile.TemporaryDirectory() as place:
+        tempfile.tempdir = place  # what is made on the way lies in the given folder too
         fuzz = Fuzz(Path(place), options.seed)
         if options.only:
             kind, number = options.only.split(":")

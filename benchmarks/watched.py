@@ -41,8 +41,8 @@ def run(arguments: list[str]) -> int:
         return 1
     with tempfile.TemporaryDirectory() as place:
         trace = Path(place) / "trace"
-        command = ["strace", "-f", "-qq", "-s", "4096", "-e", f"trace={CALLS}", "-o", str(trace)]
-        code = subprocess.run([*command, sys.executable, *arguments], check=False).returncode
+        command = ["strace", "-f", "-y", "-qq", "-s", "4096", "-e", f"trace={CALLS}", "-o"]
+        code = subprocess.run([*command, trace, sys.executable, *arguments], check=False).returncode
         lines = trace.read_text(errors="backslashreplace").splitlines()
     n, wrong = outside(lines)
     print(f"{n} calls with a file's name watched, {len(wrong)} outside of the given folder")
@@ -55,7 +55,9 @@ def outside(lines: list[str]) -> tuple[int, list[str]]:
     """How many calls there are between the marks, and those that touch what was not given."""
     inside, folder, n, wrong = False, "", 0, []
     for line in lines:
-        names = re.findall(r'"((?:[^"\\]|\\.)*)"', line)
+        # A name may count from an open folder, which -y tells: 7</tmp/x>, "name".
+        named = re.findall(r'(?:<([^<>]*)>, )?"((?:[^"\\]|\\.)*)"', line)
+        names = [os.path.join(start, name) for start, name in named]
         if any(MARK in name for name in names):
             folder = names[0].split(f"/{MARK}")[0]
             inside = "begin" in line

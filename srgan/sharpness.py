@@ -13,6 +13,7 @@ REACH_PX = 12.0  # of the edge's profile, inwards and outwards
 FLAT_PX = 6.0
 BINS_A_PX = 10
 FREQUENCIES = 128  # from 0 to the pixels' Nyquist frequency
+ASTRAY_PX = 3.0  # a centroid this far from where the disc was drawn is no disc's
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Ttf:
     """What is left of the contrast at each frequency: 1 at zero."""
 
     frequency: np.ndarray  # (n,) 1/mm, from 0 to Nyquist
-    curve: np.ndarray  # (n,)
+    curve: np.ndarray  # (n,), NaN where no disc was seen
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,9 @@ def ttf(
 
     images: (rows, columns) or (slices, rows, columns) HU, one disc on an even ground; several
     slices are averaged first, as noise lifts the curve of a single one. centre_px: row and column,
-    to a few pixels; radius_px: at least 12. Bins of px/10 within 12 px of the edge (Richard et al.,
-    Med Phys 39 (2012) 4115). Raises ValueError for NaN or a disc that does not fit.
+    to 3 px; radius_px: at least 12. Bins of px/10 within 12 px of the edge (Richard et al., Med
+    Phys 39 (2012) 4115). NaN where no disc is seen. Raises ValueError for NaN or where a disc of
+    that size does not fit.
     """
     image = np.asarray(images, np.float64)
     image = image.mean(0) if image.ndim == 3 else image
@@ -73,7 +75,10 @@ def ttf(
         distance = np.hypot(rows - centre[0], columns - centre[1])
         ground = np.median(image[(distance > near - REACH_PX / 2) & (distance < near)])
         weight = (image - ground) * (distance < near)
-        centre = np.array([(weight * rows).sum(), (weight * columns).sum()]) / weight.sum()
+        total = weight.sum() or np.nan  # of a constant image
+        centre = np.array([(weight * rows).sum(), (weight * columns).sum()]) / total
+        if not np.hypot(*(centre - centre_px)) < ASTRAY_PX:
+            return Ttf(_frequencies(pixel_mm), np.full(FREQUENCIES, np.nan))
     distance = np.hypot(rows - centre[0], columns - centre[1]) - radius_px
     return _of_edge(image, distance, pixel_mm)
 
@@ -92,9 +97,13 @@ def _of_edge(image: np.ndarray, distance: np.ndarray, pixel_mm: float) -> Ttf:
     x = middles[1:] - 0.5 / BINS_A_PX
     taper = np.clip((np.abs(x) - FLAT_PX) / (REACH_PX - FLAT_PX), 0, 1)
     line = np.diff(edge) * np.cos(np.pi / 2 * taper) ** 2
-    frequency = np.linspace(0, 0.5, FREQUENCIES)
-    spectrum = np.abs(np.exp(-2j * np.pi * np.outer(frequency, x)) @ line)
-    return Ttf(frequency / pixel_mm, spectrum / spectrum[0])
+    frequency = _frequencies(pixel_mm)
+    spectrum = np.abs(np.exp(-2j * np.pi * pixel_mm * np.outer(frequency, x)) @ line)
+    return Ttf(frequency, spectrum / spectrum[0])
+
+
+def _frequencies(pixel_mm: float) -> np.ndarray:
+    return np.linspace(0, 0.5 / pixel_mm, FREQUENCIES)
 
 
 def ttf50(found: Ttf) -> float | None:

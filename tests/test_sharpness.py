@@ -46,6 +46,11 @@ def test_ttf50_of_ten_noisy_slices_is_theorys(blur_px, sd_hu):
     assert ttf50_of(disc(blur_px) + noise) == pytest.approx(theory(blur_px), rel=0.03)
 
 
+@pytest.mark.parametrize("sd_hu", [0.0, 1.0])
+def test_where_no_disc_is_seen_there_is_no_ttf(sd_hu):
+    assert ttf50_of(np.random.default_rng(1).normal(0, sd_hu, (128, 128))) is None
+
+
 def test_the_whole_curve_is_theorys():
     middle = {"centre_px": (62.0, 65.0), "radius_px": 24.0}  # to a few pixels is near enough
     found = sharpness.ttf(disc(1.0), pixel_mm=PIXEL_MM, **middle)

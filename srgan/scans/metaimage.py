@@ -1,23 +1,27 @@
 """MetaImage (.mhd with .raw or .zraw, .mha): its header, and slices as int16 HU.
 
-No library reads these files: one that reads the header again could find another data file in it
-than the one that was checked here.
+SimpleITK reads the voxels, by a header that is written here from what was checked: in the scan's
+own header it could find another data file.
 """
 
 import contextlib
 import math
 import os
+import tempfile
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import SimpleITK as sitk
 
 from srgan.errors import Skip
 from srgan.hounsfield import AIR_HU
 from srgan.scans.dicom import OWN_MODEL
 from srgan.scans.scan import Scan, Slice
+
+sitk.ProcessObject.SetGlobalWarningDisplay(False)
 
 MAX_HEADER = 64 << 10  # bytes
 MAX_SIDE = 4096
@@ -312,15 +316,41 @@ def _check_finite(planes: Iterable[np.ndarray]) -> None:
 def _plane(header: Header, index: int) -> np.ndarray:
     """One slice of uncompressed data: (rows, columns) in the voxels' own type."""
     columns, rows, _ = header.size
-    count = rows * columns
-    at = header.offset + index * count * np.dtype(header.dtype).itemsize
     try:
-        values = np.fromfile(header.data_path, header.dtype, count, offset=at)
+        with tempfile.TemporaryDirectory(prefix="srgan-") as folder:
+            source = sitk.ImageFileReader()
+            source.SetImageIO("MetaImageIO")
+            source.SetFileName(str(_plain_header(header, Path(folder))))
+            source.SetExtractIndex((0, 0, index))
+            source.SetExtractSize((columns, rows, 1))
+            return sitk.GetArrayFromImage(source.Execute())[0]
     except OSError as error:
         raise Skip("cannot be read", error.strerror or type(error).__name__) from None
-    if len(values) != count:
-        raise Skip("changed", "the data file became shorter")
-    return values.reshape(rows, columns)
+    except RuntimeError:  # SimpleITK's for a file that ends early or went
+        raise Skip("changed", "the data file became shorter, or cannot be read") from None
+
+
+def _plain_header(header: Header, folder: Path) -> Path:
+    """A header in `folder` that says what was checked and no more, and names the data by a link."""
+    name, data = "voxels.raw", header.data_path.resolve()
+    try:
+        (folder / name).symlink_to(data)
+    except OSError:  # Windows, where links are a right of their own
+        name = data
+    lines = {
+        "ObjectType": "Image",
+        "NDims": 3,
+        "BinaryData": True,
+        "BinaryDataByteOrderMSB": header.dtype[0] == ">",
+        "DimSize": " ".join(map(str, header.size)),
+        "HeaderSize": header.offset,
+        "ElementType": {dtype: name for name, dtype in TYPES.items()}[header.dtype[1:]],
+        "ElementDataFile": name,
+    }
+    path = folder / "plain.mhd"
+    text = "".join(f"{field} = {value}\n" for field, value in lines.items())
+    path.write_text(text, encoding="utf-8")
+    return path
 
 
 def values_to_hu(values: np.ndarray) -> np.ndarray:
