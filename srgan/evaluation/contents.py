@@ -8,7 +8,7 @@ import numpy as np
 from srgan import __version__, faithfulness
 from srgan.evaluation import conclusions, nodule_tables, verdict
 from srgan.evaluation.columns import Subject, figure_at, figure_of, looked_for, subjects, written
-from srgan.evaluation.conclusions import OVER_PATIENTS, Conclusions
+from srgan.evaluation.conclusions import Conclusions
 from srgan.evaluation.examples import region
 from srgan.evaluation.judge import NPS
 from srgan.evaluation.levels import differing, levels_of
@@ -26,6 +26,11 @@ from srgan.sharpness import Discs
 Studies = list[tuple[Study, About]]
 INVENTED_ENDS = (0.3, 1.0)  # of the correlation map: clear below the bound of the share
 Z_END = 6.0  # of the consistency map
+CERTAINTY = {  # name and form of each figure of conclusions.OVER_PATIENTS
+    "psnr_lung_db": ("PSNR, lung, dB", ".2f"),
+    "ssim_lung": ("SSIM, lung", ".4f"),
+    "rmse_hu": ("RMSE, HU", ".1f"),
+}
 IN_LUNG = f"lung window {WINDOWS['lung']}"
 
 
@@ -107,15 +112,16 @@ def _cell(figures: dict, column: Column) -> Cell:
 
 
 def _certainty(found: Conclusions) -> Table:
-    columns = tuple(Column(name, "mean, SD") for name in OVER_PATIENTS)
+    columns = tuple(Column(name, "mean, SD") for name, _ in CERTAINTY.values())
     columns += tuple(Column(f"p, against {other}", "PSNR lung") for other in conclusions.AGAINST)
     rows, why = [], ""
     for name, intervals in found.intervals.items():
         cells = []
-        for each in intervals.values():
-            sd = "" if each.sd is None else f", {each.sd:.3g}"
-            shown = "" if each.mean is None else f"{each.mean:.4g}{sd}"
-            under = "" if each.low is None else f"{each.low:.4g} to {each.high:.4g}"
+        for figure, each in intervals.items():
+            form = CERTAINTY[figure][1]
+            sd = "" if each.sd is None else f", {each.sd:{form}}"
+            shown = "" if each.mean is None else f"{each.mean:{form}}{sd}"
+            under = "" if each.low is None else f"{each.low:{form}} to {each.high:{form}}"
             cells.append(Cell(shown, under=under))
             why = why or each.why
         for other in conclusions.AGAINST:

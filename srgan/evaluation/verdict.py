@@ -100,7 +100,7 @@ def _inconsistent(figures: dict) -> Found:
     if spots is not None and spots > MOST_SPOTS:
         found.append(f"{spots:.1f} spots a slice (bound {MOST_SPOTS:g})")
     if found:
-        yield "inconsistent", "inconsistent with its input: " + "; ".join(found), True
+        yield "inconsistent", "inconsistent with its input, " + "; ".join(found), True
 
 
 def _invented(figures: dict, kind: str) -> Found:

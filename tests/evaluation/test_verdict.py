@@ -144,7 +144,7 @@ def test_the_words_name_the_place_the_value_and_the_bound():
         "PSNR in the lung window is 29.00 dB against 30.06 dB of bicubic",
         "fat is -7.2 HU off (bound 5)",
         "lungs have 0.41 of the normal dose's SD (20.0 of 48.9 HU; bound 0.55)",
-        "inconsistent with its input: chi2 is 12.00, 1 for the truth (bound 1.2); "
+        "inconsistent with its input, chi2 is 12.00, 1 for the truth (bound 1.2); "
         "155.2 spots a slice (bound 0.75)",
         "shifted by 1.06 px (bound 0.15)",
     ]

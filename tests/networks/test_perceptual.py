@@ -67,6 +67,16 @@ def test_the_distance_of_two_slices_is_that_of_the_content_loss(made):
         assert distance(reference, other) == pytest.approx(distance(other, reference), rel=1e-4)
 
 
+def test_the_distance_looks_at_the_middle_of_a_slice(made):
+    distance = perceptual.distance(VggWeights("file", made[1]))
+    reference = np.random.default_rng(1).uniform(-1024, 3071, (240, 256))
+    output = reference.copy()
+    output[:8], output[:, -16:] = 0, 0
+    assert distance(output, reference) == 0
+    output[8] += 100
+    assert distance(output, reference) > 0
+
+
 def test_a_file_that_is_no_vgg19_is_one_clear_line(tmp_path, patches):
     path = tmp_path / "no.h5"
     path.write_bytes(b"not a model")
