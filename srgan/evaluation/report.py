@@ -63,6 +63,15 @@ class About:
         remarks += [f"{n} trained on SYNTHETIC scans" for n in others if others[n]["synthetic"]]
         return remarks
 
+    def warnings(self) -> list[str]:
+        """What the guards of each checkpoint's training said."""
+        every = {"": self.checkpoint} | {f" of {n}": of for n, of in self.compared().items()}
+        return [
+            f"warned in the training{letter}, {text}"
+            for letter, said in every.items()
+            for text in said.get("warnings", [])
+        ]
+
     def told_of_features(self) -> str:
         """What the VGG distance is, or why there is none."""
         if self.features == "none":
@@ -115,6 +124,7 @@ def table(study: Study, about: About) -> str:
         "PSNR and SSIM: clipped to the window, its range is the data range; never compare windows",
         "texture: SD of the slice less its Gaussian of 2 px",
         about.told_of_features(),
+        *(part for text in about.warnings() for part in textwrap.wrap(text, 100)),
     ]
     return "\n".join(lines + _figures(study))
 

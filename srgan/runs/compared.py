@@ -64,6 +64,7 @@ def said_of(trained: Trained) -> dict:
         "content_loss": settings.content_loss,
         "degradation": trained.degradation_json,
         "synthetic": trained.synthetic,
+        "warnings": list(trained.warnings),
     }
 
 

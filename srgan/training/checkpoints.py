@@ -48,6 +48,7 @@ class Trained:
     manifest: dict
     models: dict[str, Path]  # "srresnet", "srgan" to their folders
     weights: dict[str, bytes]  # of each model, as they were verified: a training may replace them
+    warnings: tuple[str, ...] = ()  # of the guards, up to the training's last state
 
     @property
     def sha256(self) -> dict[str, str]:
@@ -254,7 +255,19 @@ def load(folder: Path, flag: str = "--checkpoint-dir", log=to_stderr) -> Trained
         )
     if manifests[0]["data"] != manifests[-1]["data"]:  # one's patients would count as never seen
         raise UserError(f"{folder} holds models of two trainings; keep those of one ({flag})")
-    return Trained(manifests[-1], models, weights)
+    return Trained(manifests[-1], models, weights, _warnings(folder, manifests[-1]))
+
+
+def _warnings(folder: Path, manifest: dict) -> tuple[str, ...]:
+    """What the guards said; the last state knows more than a model that was kept before."""
+    try:
+        found, _ = _newest(folder, "step")
+    except UserError:
+        found = None
+    if found is not None and found[1]["data"] == manifest["data"]:
+        manifest = found[1]
+    told = manifest.get("guard", {}).get("warnings", [])
+    return tuple(f"step {warning['step']}: {warning['text']}" for warning in told)
 
 
 @contextmanager

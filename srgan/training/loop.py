@@ -39,6 +39,7 @@ class Run:
     log: watch.Log
     stop: Stop
     step: int = 0
+    saved: int = 0  # the step of the last state on disk
     best: dict = field(default_factory=dict)  # by model: {"step", "score", figures}
     guard: guards.Guard = field(default_factory=guards.Guard)
     unwritten: set[str] = field(default_factory=set)  # kinds of files whose failure was told
@@ -132,6 +133,7 @@ def restore(run: Run, saved: tuple[Path, dict]) -> None:
         run.plan, run.step, run.best = Plan(**old["plan"]), old["step"], old["best"]
         run.guard = guards.Guard(**old["guard"])
         run.log.restore(old["log"])
+        run.saved = run.step
     except (KeyError, TypeError) as error:
         raise UserError(
             f"{path} was written by another version ({error}): add --fresh to start anew"
@@ -223,7 +225,7 @@ def _keep_best(run: Run, stage: str, figures: dict, validation: watch.Validation
     before = run.best.get("srresnet", {}).get("validation_psnr_db", validation.bicubic_psnr_db)
     floor_db = validation.bicubic_psnr_db + 0.5 * (before - validation.bicubic_psnr_db)
     value = score(stage, figures, floor_db)
-    if not np.isfinite(value) or (name in run.best and value <= run.best[name]["score"]):
+    if not guards.are_finite(figures) or (name in run.best and value <= run.best[name]["score"]):
         return
     run.best[name] = {"step": run.step, "score": value, **figures}
     folder, model = run.settings.checkpoint_dir, run.trainer.average
@@ -238,6 +240,7 @@ def manifest(run: Run) -> dict:
 def save(run: Run) -> None:
     folder, more = run.settings.checkpoint_dir, {"log": run.log.as_json()}
     checkpoints.save_state(folder, run.step, run.trainer.state(), manifest(run) | more)
+    run.saved = run.step
 
 
 def _start_gan(run: Run) -> None:
@@ -274,11 +277,9 @@ def _last_picture(run: Run, output_of) -> None:
 
 
 def _stopped(run: Run) -> int:
-    """Save, unless this step is saved, or is one of a row that may have to be gone back from."""
-    said = "saved"
-    if run.guard.in_row:
-        said = "in a row of steps that were not applied; the last good state is saved"
-    elif not run.plan.is_event(run.step):
+    """Save, unless this step is saved, or may have to be gone back from."""
+    if not run.guard.in_row and not run.plan.is_event(run.step):
         save(run)
+    said = "saved" if run.saved == run.step else f"the state of step {run.saved} is saved"
     log(f"stopped at step {run.step} of {run.plan.steps}, {said}; the same command continues")
     return run.stop.exit_code

@@ -147,6 +147,14 @@ def test_without_a_disc_there_is_no_ttf(made, about):
     assert "TTF" not in report.table(made, about)
 
 
+def test_what_the_training_was_warned_of_is_told(made, about):
+    warned = {**about.checkpoint, "warnings": ["step 40: the GAN is below its own input"]}
+    about = dataclasses.replace(about, checkpoint=warned)
+    line = "warned in the training, step 40: the GAN is below its own input"
+    assert line in report.table(made, about)
+    assert report.summary(made, about)["checkpoint"]["warnings"] == warned["warnings"]
+
+
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, made, about, monkeypatch):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write") as raised:

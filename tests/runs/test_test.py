@@ -32,6 +32,7 @@ class Trained:
     step: int = 12
     synthetic: bool = False
     sha256: dict = dataclasses.field(default_factory=dict)
+    warnings: tuple = ()
 
     def hashed(self, text):
         return checkpoints.hashed("salt", text)

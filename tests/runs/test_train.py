@@ -3,6 +3,10 @@
 import csv
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
 
 import imageio.v3 as imageio
 import numpy as np
@@ -11,6 +15,7 @@ import pytest
 from srgan import lock
 from srgan.errors import UserError
 from srgan.runs import train as run
+from tests.conftest import ROOT
 
 TINY = "--batch-size 2 --crop 64 --vgg-weights random --precision float32"
 
@@ -27,11 +32,6 @@ def rows_of(folder):
 @pytest.fixture(scope="module")
 def trained(small_scans, tmp_path_factory):
     """One small run of both stages, made once."""
-    import subprocess
-    import sys
-
-    from tests.conftest import ROOT
-
     cwd = tmp_path_factory.mktemp("run")
     steps = "--pretrain-steps 10 --gan-steps 2"
     command = f"{ROOT}/main.py --run train --data {small_scans} {TINY} {steps}".split()
@@ -185,26 +185,26 @@ def test_every_form_trains(small_scans, run_main, tmp_path, more):
 
 
 @pytest.mark.slow
-def test_a_term_signal_saves_and_the_run_continues(small_scans, tmp_path, run_main):
-    import signal
-    import subprocess
-    import sys
-    import time
-
-    from tests.conftest import ROOT
-
+@pytest.mark.parametrize(("stage", "steps"), [("pretrain", (1000, 0)), ("gan", (1, 1000))])
+def test_a_term_signal_saves_and_is_gone_within_a_step_and_five_seconds(
+    small_scans, tmp_path, stage, steps
+):
     command = f"{ROOT}/main.py --run train --data {small_scans} {TINY}".split()
-    steps = ["--pretrain-steps", "2000", "--gan-steps", "0"]
+    steps = ["--pretrain-steps", str(steps[0]), "--gan-steps", str(steps[1])]
     process = subprocess.Popen([sys.executable, *command, *steps], cwd=tmp_path)
     log = tmp_path / "train" / "log.csv"
-    for _ in range(600):
-        if log.exists() and log.read_text().count("\n") > 2:
+    for _ in range(1200):
+        if log.exists() and log.read_text().count(f",{stage},") >= 2:  # ten steps each
             break
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 143
-    assert list((tmp_path / "checkpoint").glob("step-*"))
-    assert process.returncode == 143
+    began = time.monotonic()
+    assert process.wait(60) == 143
+    assert time.monotonic() - began < 6  # a step of two patches takes less than one
+    (*_, newest) = sorted((tmp_path / "checkpoint").glob("step-*/manifest.json"))
+    manifest = json.loads(newest.read_text())
+    assert manifest["step"] > 10
+    assert manifest["step"] >= int(rows_of(tmp_path)[-1]["step"])
 
 
 def test_a_run_in_projection_noise_and_its_test_at_two_doses(small_scans, run_main, tmp_path):

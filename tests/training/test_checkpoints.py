@@ -42,6 +42,17 @@ def test_a_model_comes_back_bit_for_bit(saved):
     assert trained.sha256 == {"srresnet": hashlib.sha256(weights).hexdigest()}
 
 
+def test_warnings_are_those_of_the_last_state_where_one_is_left(saved):
+    folder, model = saved
+    assert checkpoints.load(folder).warnings == ()
+    early = {"warnings": [{"step": 5, "kind": "a", "text": "first"}]}
+    late = {"warnings": [*early["warnings"], {"step": 6, "kind": "b", "text": "second"}]}
+    checkpoints.save_model(folder, "srgan", 5, model, MANIFEST | {"step": 5, "guard": early})
+    assert checkpoints.load(folder).warnings == ("step 5: first",)
+    checkpoints.save_state(folder, 6, state(1), MANIFEST | {"step": 6, "guard": late})
+    assert checkpoints.load(folder).warnings == ("step 5: first", "step 6: second")
+
+
 def test_models_of_two_trainings_are_not_taken_for_one(saved):
     folder, model = saved
     other = {**MANIFEST, "data": {"salt": "other", "seen": [], "synthetic": False}}
