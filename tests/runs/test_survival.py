@@ -63,14 +63,14 @@ def forks():
 
 
 def what_is_left(cwd) -> dict[str, str]:
-    """Hashes of what a run leaves and of what its last state says of it; no clock, no salt."""
-    left = {}
-    for path in sorted(cwd.glob("train/[!.]*.*")) + sorted(cwd.glob("checkpoint/*-*/*.*")):
-        if path.name != "manifest.json":
-            name = str(path.relative_to(cwd))
-            left[name] = hashlib.sha256(path.read_bytes()).hexdigest()
-    newest = sorted(cwd.glob("checkpoint/step-*/manifest.json"))[-1]
-    manifest = json.loads(newest.read_text())
+    """Hashes of what a run leaves and of what its last state says of it; no clock, no salt.
+
+    Of the states only the last: a signal leaves one at a step of its own.
+    """
+    newest = sorted(cwd.glob("checkpoint/step-*"))[-1]
+    files = [*cwd.glob("train/[!.]*.*"), *cwd.glob("checkpoint/sr*-*/*.npz"), *newest.glob("st*")]
+    left = {str(p.relative_to(cwd)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+    manifest = json.loads((newest / "manifest.json").read_text())
     return left | {k: manifest[k] for k in ("step", "plan", "best", "guard", "log")}
 
 
