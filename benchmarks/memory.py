@@ -1,0 +1,64 @@
+"""Does a long training keep its memory? A tiny network, thousands of steps, every event of a run.
+
+python benchmarks/memory.py [--steps 5000] [--from-step 500]
+
+Goal: resident memory grows by less than 2 % after the first 500 steps, in which the second stage,
+the GAN, has begun and is compiled. Grids, log, checkpoints and validations are as in any run, fifty
+of them a stage. The picture of a whole slice at the end is not counted.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from srgan import settings
+from srgan.networks import discriminator, generator
+from srgan.runs.train import train
+from srgan.training import plan, steps
+
+
+def resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--from-step", type=int, default=500)
+    given = parser.parse_args()
+    fast, usual = generator.fast, steps.Trainer.set_rates
+    generator.fast = lambda scale, initial: fast(scale, initial, blocks=1, maps=8)
+    discriminator.CONVOLUTIONS = ((8, 1), (8, 2), (8, 2))
+    plan.EVENTS = 50  # a stage
+    taken = {}
+
+    def set_rates(self, plan, step, factor=1.0):
+        if step % 100 == 1:
+            taken[step - 1] = resident_mb()
+        return usual(self, plan, step, factor)
+
+    steps.Trainer.set_rates = set_rates
+    first = given.from_step // 2
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        command = "--run train --batch-size 2 --crop 32 --content-loss pixel --precision float32"
+        more = f"--pretrain-steps {first} --gan-steps {given.steps + 1 - first}"
+        code = train(settings.parse([*command.split(), *more.split()])[1])
+        os.chdir(ROOT)
+    for step, mb in taken.items():
+        if step % 500 == 0:
+            print(f"step {step}: {mb:.0f} MB")
+    first = taken[given.from_step]
+    print(f"after step {given.from_step}: {100 * (taken[given.steps] / first - 1):+.1f} %")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
