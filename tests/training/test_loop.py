@@ -3,6 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from srgan.errors import UserError
 from srgan.settings import Settings
 from srgan.training import checkpoints, loop
 from srgan.training.plan import Plan
@@ -53,3 +54,11 @@ def test_the_best_srgan_has_the_texture_nearest_the_normal_doses_above_a_floor(r
     for step, (psnr_db, texture) in enumerate(offered, 11):
         offer(run, step, psnr_db, texture)
     assert run.kept[1:] == [("srgan", 11), ("srgan", 12), ("srgan", 13), ("srgan", 15)]
+
+
+def test_a_state_without_the_guards_counts_is_told_in_one_line(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "restore_state", lambda *_: None)
+    run.trainer.state = dict
+    old = {"plan": run.plan.as_json(), "step": 3, "best": {}}
+    with pytest.raises(UserError, match=r"another version.*--fresh"):
+        loop.restore(run, (tmp_path, old))
