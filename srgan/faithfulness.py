@@ -9,6 +9,7 @@ All arrays are HU in float64 inside; a frequency is a fraction of Nyquist. A fig
 the slice holds no body to take it from.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from scipy import ndimage
 from srgan.hounsfield import area_mean
 
 SPOT_Z = 4.0  # expected SDs; the truth has about half a spot a slice
+WIDE_PX = 5  # pixels of the low dose; a blob of 12 px has about 7
 LOW_EDGE = 2  # low-dose pixels along the skin that are left out
 HIGH_EDGE = 6  # pixels along the skin that are left out
 DETAIL = (0.25, 0.6)  # band above the Nyquist frequency of a fourfold smaller low dose
@@ -61,6 +63,7 @@ def consistency(
     sd_hu: np.ndarray,
     body: np.ndarray,
     scale: int,
+    clean_chi2: float = 1.0,
 ) -> Consistency:
     """z = (area mean of the output - its low dose) / the expected noise of the low dose.
 
@@ -68,8 +71,10 @@ def consistency(
     `srgan.dose.degradation.expected_noise_sd_hu`; body: bool, of the shape of output. chi2 is the
     mean of z^2 in the body: 1.00 for the truth, less for an output that follows the noise, more
     for one that departs from its input. spots: connected areas with |z| > 4. Pixels without
-    expected noise cannot be judged and are left out. Raises ValueError for NaN or shapes that do
-    not fit.
+    expected noise cannot be judged and are left out. clean_chi2: what an output without any noise
+    has (srgan.dose.degradation). Above 1, spots are areas of at least 5 pixels with |z| > 4
+    sqrt(clean_chi2): where the expected noise is a few HU, one pixel of a redrawn edge exceeds it.
+    Raises ValueError for NaN or shapes that do not fit.
     """
     means = area_mean(_checked(output, body), scale)
     difference = means - _checked(_checked(low_dose, sd_hu), means)
@@ -77,7 +82,9 @@ def consistency(
     judged = ndimage.binary_erosion(whole, iterations=LOW_EDGE) & (sd_hu > 0)
     z = np.divide(difference, sd_hu, out=np.zeros_like(difference), where=judged)
     chi2 = float((z[judged] ** 2).mean()) if judged.any() else None
-    return Consistency(chi2, ndimage.label(np.abs(z) > SPOT_Z)[1], z)
+    areas, _ = ndimage.label(np.abs(z) > SPOT_Z * math.sqrt(clean_chi2))
+    least_px = 1 if clean_chi2 == 1 else WIDE_PX
+    return Consistency(chi2, np.count_nonzero(np.bincount(areas.ravel())[1:] >= least_px), z)
 
 
 def invention(*, output: np.ndarray, reference: np.ndarray, body: np.ndarray) -> Invention:

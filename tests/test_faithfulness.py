@@ -55,6 +55,17 @@ def test_each_inconsistent_place_is_a_spot_and_those_outside_the_body_are_none(c
     assert chest.consistency(np.kron(low, np.ones((SCALE, SCALE)))).spots == 3
 
 
+def test_where_the_input_holds_the_full_doses_noise_too_a_spot_is_wide_and_further_out(chest):
+    given = {"sd_hu": chest.sd_hu, "body": chest.body, "scale": SCALE, "clean_chi2": 2.0}
+    output = np.kron(chest.low, np.ones((SCALE, SCALE)))
+    found = []
+    for rows, columns, sds in ((1, 4, 6.0), (2, 3, 6.0), (2, 3, 5.0)):
+        low = chest.low.copy()
+        low[32 : 32 + rows, 32 : 32 + columns] += sds * chest.sd_hu[32, 32]
+        found.append(faithfulness.consistency(output=output, low_dose=low, **given).spots)
+    assert found == [0, 1, 0]  # too narrow; a spot; within 4 SDs of all the noise, 5.7 of its part
+
+
 def test_two_low_dose_pixels_along_the_skin_are_not_judged(chest):
     whole = area_mean(chest.body.astype(float), SCALE) == 1
     judged = chest.consistency(chest.reference + 1e4).z != 0

@@ -146,6 +146,20 @@ def expected_noise_sd_hu(
     )
 
 
+def clean_chi2(degradation: Degradation) -> float:
+    """Mean square of (low dose - clean slice) in units of `expected_noise_sd_hu`.
+
+    A low dose in the projections has the noise of the full dose too, and no network can tell it
+    from what was inserted, which is the share 1 - a of the quantum variance at dose a. Noise on the
+    image knows nothing of the slice's own: 1. Raises ValueError where the degradation has more than
+    one level.
+    """
+    noise = degradation.noise
+    if isinstance(noise, ImageNoise) or _only(noise.dose) >= 1:
+        return 1.0
+    return 1.0 / (1.0 - _only(noise.dose))
+
+
 def _only(levels: Levels) -> float:
     if len(levels.values) != 1:
         raise ValueError(f"the noise level {levels} is not one level")

@@ -75,8 +75,8 @@ def subjects(windows: Windows) -> tuple[Subject, ...]:
             _INVENTED,
             (
                 "chi2: the output's block means against the low dose, in expected noise; spots: "
-                "connected areas beyond 4 expected SDs. Invented: detail that rises with the "
-                "output's own error.",
+                "connected areas beyond 4 expected SDs (in projection noise: of all noise, and of "
+                "5 pixels or more). Invented: detail that rises with the output's own error.",
                 "sFRC counts sharpness first and does not see invented texture: shown for "
                 "comparison, never judged by.",
             ),

@@ -244,14 +244,10 @@ def _viewer(word, pseudonym, number, study, about, methods, slices, seed) -> Vie
     for name in pictures:
         if name in CLASSICAL or name not in methods:
             continue
-        consistent = faithfulness.consistency(
-            output=pictures[name], low_dose=truth.low_dose, sd_hu=truth.sd_hu, body=truth.body,
-            scale=truth.scale,
-        )  # fmt: skip
         invented = faithfulness.invention(
             output=pictures[name], reference=truth.reference, body=truth.body
         )
-        z, rho = consistent.z, invented.rho
+        z, rho = truth.consistency(pictures[name]).z, invented.rho
         maps.append(Map("consistency", name, z, "expected SDs", (-Z_END, Z_END), diverging=True))
         maps.append(Map("invention", name, np.where(rho == 0, np.nan, rho), "rho", INVENTED_ENDS))
     return Viewer(

@@ -47,9 +47,12 @@ class Truth:
     pixel_mm: float
     boxes: list[tuple]  # where the noise power is taken
     edges: sharpness.Edges | None
+    clean_chi2: float
 
     @classmethod
-    def of(cls, reference, low_dose, sd_hu, scale: int, spacing_mm: tuple[float, float]) -> "Truth":
+    def of(
+        cls, reference, low_dose, sd_hu, scale: int, spacing_mm: tuple[float, float], clean_chi2=1.0
+    ) -> "Truth":
         body, lung = body_mask(reference), lung_mask(reference)
         lung = lung if np.count_nonzero(lung) > LUNG_PIXELS else None
         flat, tissues = flat_soft_tissue(reference), tissue_masks(reference, body)
@@ -57,7 +60,14 @@ class Truth:
         boxes = noise_power.soft_boxes(reference)
         edges = sharpness.edges_of(reference, body, pixel_mm=pixel_mm)
         return cls(
-            reference, low_dose, sd_hu, scale, body, lung, flat, tissues, pixel_mm, boxes, edges
+            reference, low_dose, sd_hu, scale, body, lung, flat, tissues, pixel_mm, boxes, edges,
+            clean_chi2,
+        )  # fmt: skip
+
+    def consistency(self, output: np.ndarray) -> faithfulness.Consistency:
+        return faithfulness.consistency(
+            output=output, low_dose=self.low_dose, sd_hu=self.sd_hu, body=self.body,
+            scale=self.scale, clean_chi2=self.clean_chi2,
         )  # fmt: skip
 
     def alone(self, image: np.ndarray) -> dict:
@@ -114,14 +124,13 @@ def figures(output: np.ndarray, truth: Truth, windows: Windows = WINDOWS) -> dic
         name: float(error[truth.tissues[name]].mean()) if name in truth.tissues else None
         for name in TISSUES_HU
     }
-    consistent = faithfulness.consistency(
-        output=output, low_dose=truth.low_dose, sd_hu=truth.sd_hu, body=body, scale=truth.scale
-    )
+    consistent = truth.consistency(output)
     both = {"output": output, "reference": reference, "body": body}
     invented = faithfulness.invention(**both)
     shift = faithfulness.shift_px(**both)
     return made | {
         "chi2": consistent.chi2,
+        "clean_chi2": truth.clean_chi2,
         "spots": None if consistent.chi2 is None else float(consistent.spots),
         "invented_share": invented.share,
         "invented_energy_hu2": invented.energy_hu2,

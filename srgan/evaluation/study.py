@@ -14,7 +14,13 @@ from typing import Any
 import numpy as np
 
 from srgan import metrics, sharpness
-from srgan.dose.degradation import Degradation, degrade, expected_noise_sd_hu, fields_of
+from srgan.dose.degradation import (
+    Degradation,
+    clean_chi2,
+    degrade,
+    expected_noise_sd_hu,
+    fields_of,
+)
 from srgan.evaluation import judge
 from srgan.evaluation.levels import drawn, levels_of
 from srgan.evaluation.methods import Method
@@ -177,14 +183,16 @@ def patch_corners(reference: np.ndarray, scale: int, rng: np.random.Generator) -
 def truth_of(item: StudySlice, degradation: Degradation, seed: int) -> judge.Truth:
     """What the outputs of a slice are judged by."""
     reference, low_dose = make_pair(item, degradation, seed)
+    level = level_of(item, degradation, seed)
     sd_hu = expected_noise_sd_hu(
         low_dose=low_dose,
         normal_dose=reference,
-        degradation=level_of(item, degradation, seed),
+        degradation=level,
         spacing_mm=item.spacing_mm,
         photons=item.photons,
     )
-    return judge.Truth.of(reference, low_dose, sd_hu, degradation.scale, item.spacing_mm)
+    clean = clean_chi2(level)
+    return judge.Truth.of(reference, low_dose, sd_hu, level.scale, item.spacing_mm, clean)
 
 
 def _rows_of(

@@ -7,6 +7,7 @@ from srgan.dose import image, projection
 from srgan.dose.degradation import (
     Degradation,
     ProjectionNoise,
+    clean_chi2,
     degrade,
     expected_noise_sd_hu,
     fields_of,
@@ -81,6 +82,25 @@ def test_image_noise_of_a_block_mean_is_that_of_many_realisations(scale):
     assert low[:dark].std() < 0.97 * expected[0]  # the clip at -1024 HU takes noise away near air
     x = np.linspace(-0.1, 1.1, 13)
     assert not np.isnan(image.block_noise_sd_hu(fraction_to_hu(x), 1700, 0.0, 4)).any()
+
+
+@pytest.mark.parametrize("dose", [0.5, 0.25])
+def test_a_clean_slice_departs_by_the_full_doses_noise_too(chest, dose):
+    scanner = dataclasses.replace(SCANNER, electronic_noise=0.0)
+    noise = ProjectionNoise(Levels((dose,)), 3e5, None, scanner)
+    degradation, rng, z = Degradation(noise, 4), np.random.default_rng(3), []
+    expected = projection.block_noise_sd_hu(chest, SPACING, 3e5, scanner, dose, 4)
+    for _ in range(30):
+        full = projection.low_dose(chest, SPACING, 1e-3, 3e8, scanner, rng)  # noise of 3e5 photons
+        low = projection.low_dose(full, SPACING, dose, 3e5, scanner, rng)
+        z.append(area_mean(low - chest, 4) / expected)
+    inside = area_mean(chest, 4) > -900
+    assert np.mean(np.square(z), 0)[inside].mean() == pytest.approx(
+        clean_chi2(degradation), rel=0.1
+    )
+    assert (
+        clean_chi2(dataclasses.replace(degradation, noise=ImageNoise(noise.dose, noise.dose))) == 1
+    )
 
 
 def test_expected_noise_is_that_of_the_degradation(chest):

@@ -128,6 +128,8 @@ def test_the_invented_share_is_judged_by_the_loss(kind, share, expected, fails):
         ({"chi2": 1.2, "spots": 0.75}, []),
         ({"chi2": 1.21}, ["inconsistent"]),
         ({"spots": 0.76}, ["inconsistent"]),
+        ({"chi2": 2.4, "clean_chi2": 2.0}, []),
+        ({"chi2": 2.41, "clean_chi2": 2.0}, ["inconsistent"]),
         ({"shift_px": 0.15}, []),
         ({"shift_px": -0.16}, ["shifted"]),
     ],
