@@ -24,7 +24,7 @@ _PART = re.compile(r"\..+\.(\d{1,9})\.part(\.\w+)?")
 
 
 @contextmanager
-def told(path: Path):
+def told(path: Path | str):
     """Turn an OSError of writing to `path` into a UserError with the promised exit code."""
     try:
         yield

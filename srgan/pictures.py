@@ -15,4 +15,6 @@ def figure_to_png(figure, path: Path) -> None:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     pixels = np.asarray(canvas.buffer_rgba())[..., :3]
-    write_whole(path, lambda part: imageio.imwrite(part, pixels, extension=".png"))
+    # In memory first: imageio prints a traceback where it cannot close a file on a full disk.
+    png = imageio.imwrite("<bytes>", pixels, extension=".png")
+    write_whole(path, lambda part: part.write_bytes(png))

@@ -17,6 +17,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from srgan.errors import Skip
+from srgan.files import told
 from srgan.hounsfield import AIR_HU
 from srgan.scans.dicom import OWN_MODEL
 from srgan.scans.scan import Scan, Slice
@@ -314,20 +315,24 @@ def _check_finite(planes: Iterable[np.ndarray]) -> None:
 
 
 def _plane(header: Header, index: int) -> np.ndarray:
-    """One slice of uncompressed data: (rows, columns) in the voxels' own type."""
+    """One slice of uncompressed data: (rows, columns) in the voxels' own type.
+
+    Raises UserError (files.told) where there is no room for a header: no fault of the scan.
+    """
     columns, rows, _ = header.size
-    try:
-        with tempfile.TemporaryDirectory(prefix="srgan-") as folder:
-            source = sitk.ImageFileReader()
-            source.SetImageIO("MetaImageIO")
-            source.SetFileName(str(_plain_header(header, Path(folder))))
-            source.SetExtractIndex((0, 0, index))
-            source.SetExtractSize((columns, rows, 1))
+    with contextlib.ExitStack() as stack:
+        with told("to a temporary folder (TMPDIR)"):
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="srgan-"))
+            path = _plain_header(header, Path(folder))
+        source = sitk.ImageFileReader()
+        source.SetImageIO("MetaImageIO")
+        source.SetFileName(str(path))
+        source.SetExtractIndex((0, 0, index))
+        source.SetExtractSize((columns, rows, 1))
+        try:
             return sitk.GetArrayFromImage(source.Execute())[0]
-    except OSError as error:
-        raise Skip("cannot be read", error.strerror or type(error).__name__) from None
-    except RuntimeError:  # SimpleITK's for a file that ends early or went
-        raise Skip("changed", "the data file became shorter, or cannot be read") from None
+        except RuntimeError:  # SimpleITK's for a file that ends early or went
+            raise Skip("changed", "the data file became shorter, or cannot be read") from None
 
 
 def _plain_header(header: Header, folder: Path) -> Path:

@@ -60,7 +60,8 @@ def tested(tmp_path, monkeypatch):
     }
     trained = SimpleNamespace(
         settings={"scale": 4}, seen=salted, degradation_json={}, vgg_weights="random", step=1,
-        synthetic=False, sha256={}, hashed=lambda text: checkpoints.hashed("salt", text),
+        synthetic=False, sha256={}, warnings=[],
+        hashed=lambda text: checkpoints.hashed("salt", text),
     )  # fmt: skip
     monkeypatch.setattr(checkpoints, "load", lambda folder: trained)
     blank = methods.classical(4)["bicubic"]
