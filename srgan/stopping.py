@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -28,21 +29,33 @@ class Stop:
         """The handler. Raises Stopped, unless there is something to finish first."""
         first, self.number = not self.number, number
         if self.leaves:
-            os.write(2, f"\nmain.py: {Stopped(self.exit_code)}\n".encode())
-            os._exit(self.exit_code)
+            self.leave()
         if not first or not self.waits:
             raise Stopped(self.exit_code)
         # Not by print, which a handler must not call while another print is at work.
         os.write(2, b"\nstopping after this step; once more to stop at once\n")
 
+    def leave(self) -> None:
+        os.write(2, f"\nmain.py: {Stopped(self.exit_code)}\n".encode())
+        os._exit(self.exit_code)
+
 
 @contextmanager
 def caught() -> Iterator[Stop]:
     """Both signals are noted in what is yielded, as long as this lasts."""
-    stop = Stop()
+    stop, told = Stop(), sys.unraisablehook
+
+    def lost(unraisable) -> None:
+        """Stopped was raised where Python drops exceptions: the callback of a weak reference."""
+        if isinstance(unraisable.exc_value, Stopped):
+            stop.leave()
+        told(unraisable)
+
+    sys.unraisablehook = lost
     before = {number: signal.signal(number, stop.note) for number in SIGNALS}
     try:
         yield stop
     finally:
+        sys.unraisablehook = told
         for number, handler in before.items():
             signal.signal(number, handler)
