@@ -78,7 +78,7 @@ def subjects(windows: Windows) -> tuple[Subject, ...]:
                 "connected areas beyond 4 expected SDs (in projection noise: of all noise, and of "
                 "5 pixels or more). Invented: detail that rises with the output's own error.",
                 "sFRC counts sharpness first and does not see invented texture: shown for "
-                "comparison, never judged by.",
+                "comparison, never judged by. Normal dose: two copies of it that differ in noise.",
             ),
         ),
     )

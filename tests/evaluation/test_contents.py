@@ -168,7 +168,7 @@ def test_the_page_has_its_levels_patients_and_three_slices(made):
     assert [viewer.title.split()[0] for viewer in viewers] == ["Best", "Median", "Worst"]
     for viewer in viewers:
         assert list(viewer.pictures)[:2] == ["normal dose", "low dose"]
-        assert {each.name for each in viewer.maps} == {"consistency", "invention"}
+        assert {each.name for each in viewer.maps} == {"consistency", "invention", "sFRC"}
         assert list(viewer.windows) == ["lung", "mediastinum", "bone", "full", "fat"]
     assert "SYNTHETIC scans" in made[1].remarks
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from srgan import metrics
 from srgan.dose.degradation import degrade, expected_noise_sd_hu
 from srgan.evaluation import conclusions, judge, study
 from srgan.hounsfield import bicubic
@@ -83,3 +84,18 @@ def test_methods_are_judged_by_what_they_are():
     assert kinds == {
         "nearest": "enlargement", "srresnet": "pixel", "srgan": "gan", "mine": "pixel"
     }  # fmt: skip
+
+
+def test_the_normal_doses_row_has_the_floor_of_sfrc(truth):
+    floors = [truth._sfrc_floor(sd_hu) for sd_hu in (0.1, 40.0, 2000.0)]
+    assert floors[0] == 0
+    assert floors[0] < floors[1] < floors[2]
+    measured = truth.of_reference
+    assert measured["sfrc_share"] == truth._sfrc_floor(measured["flat_sd_hu"])
+    assert truth._sfrc_floor(None) is None
+
+
+def test_made_noise_has_the_texture_of_filtered_backprojection():
+    noise = judge.scanner_noise((512, 512), 0.7, 20.0, np.random.default_rng(0))
+    assert metrics.texture_sd_hu(noise, np.ones(noise.shape, bool)) == pytest.approx(20)
+    assert metrics.nps(noise, 0.7).peak == pytest.approx(0.224, abs=0.022)  # a bin
