@@ -253,7 +253,7 @@ def _viewer(word, pseudonym, number, study, about, methods, slices, seed) -> Vie
         ).flagged
         maps.append(Map("consistency", name, z, "expected SDs", (-Z_END, Z_END), diverging=True))
         maps.append(Map("invention", name, np.where(rho == 0, np.nan, rho), "rho", INVENTED_ENDS))
-        maps.append(Map("sFRC", name, flagged.astype(float), "flagged", (0.0, 2.0)))
+        maps.append(Map("sFRC", name, flagged.astype(float), "1 is flagged", (0.0, 2.0)))
     return Viewer(
         title=f"{word[0].upper()}{word[1:]}: {pseudonym}, slice {number}",
         words=about.remarks()[0],
