@@ -22,9 +22,7 @@ def held(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[boo
 
     on_wait is called once where another process holds it. The file stays behind, empty.
     """
-    with told(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    handle = _opened(path)
     try:
         state = take(handle)
         if state is False:
@@ -43,9 +41,7 @@ def sole(path: Path, flag: str) -> Iterator[bool]:
 
     Raises UserError (exit code 75) that says who holds it. flag: the setting that names the folder.
     """
-    with told(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    handle = _opened(path)
     try:
         state = take(handle)
         if state is False:
@@ -63,6 +59,13 @@ def sole(path: Path, flag: str) -> Iterator[bool]:
         yield state is True
     finally:
         os.close(handle)
+
+
+def _opened(path: Path) -> int:
+    """The file of a lock, made where it is not there, and its folder. Raises UserError."""
+    with told(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
 
 
 def is_free(path: Path) -> bool:
