@@ -244,13 +244,9 @@ def _viewer(word, pseudonym, number, study, about, methods, slices, seed) -> Vie
     for name in pictures:
         if name in CLASSICAL or name not in methods:
             continue
-        invented = faithfulness.invention(
-            output=pictures[name], reference=truth.reference, body=truth.body
-        )
-        z, rho = truth.consistency(pictures[name]).z, invented.rho
-        flagged = faithfulness.sfrc(
-            output=pictures[name], reference=truth.reference, body=truth.body
-        ).flagged
+        both = {"output": pictures[name], "reference": truth.reference, "body": truth.body}
+        z, rho = truth.consistency(pictures[name]).z, faithfulness.invention(**both).rho
+        flagged = faithfulness.sfrc(**both).flagged
         maps.append(Map("consistency", name, z, "expected SDs", (-Z_END, Z_END), diverging=True))
         maps.append(Map("invention", name, np.where(rho == 0, np.nan, rho), "rho", INVENTED_ENDS))
         maps.append(Map("sFRC", name, flagged.astype(float), "1 is flagged", (0.0, 2.0)))
