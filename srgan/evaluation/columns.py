@@ -75,8 +75,9 @@ def subjects(windows: Windows) -> tuple[Subject, ...]:
             _INVENTED,
             (
                 "chi2: the output's block means against the low dose, in expected noise; spots: "
-                "connected areas beyond 4 expected SDs (in projection noise: of all noise, and of "
-                "5 pixels or more). Invented: detail that rises with the output's own error.",
+                "connected areas beyond 4 expected SDs (in projection noise: of all noise); wide: "
+                "of 2 pixels of the low dose or more (there: 5), which chance does not give. "
+                "Invented: detail that rises with the output's own error.",
                 "sFRC counts sharpness first and does not see invented texture: shown for "
                 "comparison, never judged by. Normal dose: two copies of it that differ in noise.",
             ),
@@ -115,6 +116,7 @@ _TISSUES = tuple(
 _INVENTED = (
     Column("chi2", "1: truth", "against its input", "chi2", "", ".2f"),
     Column("spots", "a slice", "against its input", "spots", "", ".1f"),
+    Column("wide", "spots, a slice", "against its input", "wide_spots", "", ".1f"),
     Column("share", "of body", "invented", "invented_share", "", ".3f"),
     Column("energy", "HU^2", "invented", "invented_energy_hu2", "", "+.0f"),
     Column("shift", "px", "", "shift_px", "", ".2f"),

@@ -136,9 +136,10 @@ def figures(output: np.ndarray, truth: Truth, windows: Windows = WINDOWS) -> dic
     """metrics.all_figures and the figures of whole slices; None where nothing can be measured.
 
     output: (rows, columns) HU. psnr_body_db by window; Truth.alone; nps_distance of its noise power
-    from the normal dose's; bias_by_tissue_hu; chi2 and spots (consistency with the low dose),
-    invented_share, invented_energy_hu2, shift_px (the larger of the two directions) and sfrc_share:
-    see srgan/faithfulness.py. Raises ValueError for NaN or where the shapes do not agree.
+    from the normal dose's; bias_by_tissue_hu; chi2, spots and wide_spots (consistency with the low
+    dose), invented_share, invented_energy_hu2, shift_px (the larger of the two directions) and
+    sfrc_share: see srgan/faithfulness.py. Raises ValueError for NaN or where the shapes do not
+    agree.
     """
     reference, body = truth.reference, truth.body
     made = metrics.all_figures(output, reference, windows)
@@ -158,6 +159,7 @@ def figures(output: np.ndarray, truth: Truth, windows: Windows = WINDOWS) -> dic
         "chi2": consistent.chi2,
         "clean_chi2": truth.clean_chi2,
         "spots": None if consistent.chi2 is None else float(consistent.spots),
+        "wide_spots": None if consistent.chi2 is None else float(consistent.wide_spots),
         "invented_share": invented.share,
         "invented_energy_hu2": invented.energy_hu2,
         "shift_px": None if shift is None else float(np.abs(shift).max()),

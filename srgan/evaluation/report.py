@@ -33,7 +33,8 @@ from srgan.hounsfield import WINDOWS, Windows
 
 FORMAT = 1
 FAITHFULNESS = (
-    "chi2", "spots", "invented_share", "invented_energy_hu2", "shift_px", "sfrc_share",
+    "chi2", "spots", "wide_spots", "invented_share", "invented_energy_hu2", "shift_px",
+    "sfrc_share",
 )  # fmt: skip
 NORMAL_DOSE = "normal_dose"
 LEVELS = ("noise_lambda", "noise_sigma", "dose")  # of a degradation as JSON
