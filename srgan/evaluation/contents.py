@@ -65,7 +65,7 @@ def page_of(
             Judged(name, tuple(lines), conclusions.kind_of(name) in verdict.NETWORKS)
             for name, lines in found.verdicts.items()
         ),
-        remarks=(*about.remarks(), about.told_of_features(), *about.warnings()),
+        remarks=(*about.remarks(), about.told_of_features(), about.denoiser, *about.warnings()),
         sections=tuple(sections),
         facts=_facts(study, about),
         settings=about.settings,

@@ -51,6 +51,7 @@ class About:
     checkpoint: dict  # JSON values, as runs.compared.record
     photons: dict | None = None  # photons.summary and their source, of noise in the projections
     features: str = "none"  # whose weights the VGG distance has: imagenet, file, none
+    denoiser: str = ""  # how the classical row's cut-off was found
 
     def remarks(self) -> list[str]:
         """Noise, VGG19 weights, and whether the scans are made."""
@@ -125,6 +126,7 @@ def table(study: Study, about: About) -> str:
         "PSNR and SSIM: clipped to the window, its range is the data range; never compare windows",
         "texture: SD of the slice less its Gaussian of 2 px",
         about.told_of_features(),
+        *filter(None, [about.denoiser]),
         *(part for text in about.warnings() for part in textwrap.wrap(text, 100)),
     ]
     return "\n".join(lines + _figures(study))
