@@ -17,11 +17,11 @@ from srgan.progress import Progress, log
 from srgan.scans import store as stores
 from srgan.scans.index import known_by
 from srgan.settings import Settings
-from srgan.training import checkpoints
+from srgan.training import checkpoints, states
 from srgan.training.plan import Plan
 
 SET_ASIDE = {
-    "checkpoint_dir": ("step-*", "srresnet-*", "srgan-*"),
+    "checkpoint_dir": (states.NEWEST, "step-*", "srresnet-*", "srgan-*"),
     "train_dir": ("grid-*.png", "slice-*.png", "log.csv"),
 }
 
@@ -45,7 +45,7 @@ def _train(given: dict[str, Any], stop: stopping.Stop) -> int:
         lock.sole(settings.train_dir / ".lock-train", "--train-dir"),
     ):
         clear_parts(settings.train_dir)
-        saved = None if settings.fresh else checkpoints.newest_state(settings.checkpoint_dir, log)
+        saved = None if settings.fresh else states.newest(settings.checkpoint_dir, log)
         settings = all_settings.make(given) if saved is None else continued(given, saved[1])
         wanted = _wanted_weights(settings, saved)
         weights = None if wanted == "auto" else vgg_file.find(wanted, log)  # wrong: told at once

@@ -16,7 +16,7 @@ from srgan.pairs import Side
 from srgan.progress import log
 from srgan.settings import Settings
 from srgan.stopping import Stop
-from srgan.training import checkpoints, loop, plan, watch
+from srgan.training import loop, plan, states, watch
 from srgan.training.steps import Trainer
 
 WARM_UP, TIMED_STEPS = 4, 12
@@ -166,5 +166,5 @@ def _time_event(run: loop.Run, validation, output_of) -> float:
     loop.event(run, validation, output_of)
     folder = run.settings.checkpoint_dir
     with told(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".trial-") as trial:
-        checkpoints.save_state(Path(trial), 0, run.trainer.state(), {})
+        states.save(Path(trial), 0, run.trainer.state(), loop.manifest(run))
     return time.monotonic() - began

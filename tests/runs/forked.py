@@ -46,17 +46,18 @@ def make_small() -> None:
 
 
 def run(cwd: str, arguments: str, last: int | None, spoil: str | None) -> int:
-    """A run of main.py in the child; `spoil` names a function of spoilt.py that is called first."""
+    """A run of main.py in the child; spoil: "NAME,NAME:STEP", functions of spoilt.py for it."""
     import main
 
     os.chdir(cwd)
     err = os.open("stderr.txt", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     os.dup2(err, 2)
     os.dup2(2, 1)
-    if spoil:
+    for each in spoil.split(",") if spoil else ():
         from tests.runs import spoilt
 
-        getattr(spoilt, spoil)()
+        name, *step = each.split(":")
+        getattr(spoilt, name)(*map(int, step))
     clock = Clock(cwd, last)
     code = main.main(arguments.split())
     if code == 0:

@@ -40,6 +40,23 @@ def nan_at_the_full_rate() -> None:
     Trainer.set_rates = set_rates
 
 
+def term_in(step: int) -> None:
+    """SIGTERM while this step is made."""
+    import os
+    import signal
+
+    from srgan.training.steps import Trainer
+
+    usual = Trainer.set_rates
+
+    def set_rates(self, plan, now, factor=1.0):
+        if now == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return usual(self, plan, now, factor)
+
+    Trainer.set_rates = set_rates
+
+
 def dead_discriminator() -> None:
     from srgan.networks import discriminator
     from srgan.training import steps

@@ -63,12 +63,10 @@ def forks():
 
 
 def what_is_left(cwd) -> dict[str, str]:
-    """Hashes of what a run leaves and of what its last state says of it; no clock, no salt.
-
-    Of the states only the last: a signal leaves one at a step of its own.
-    """
+    """Hashes of what a run leaves and of what its last state says of it; no clock, no salt."""
     newest = sorted(cwd.glob("checkpoint/step-*"))[-1]
-    files = [*cwd.glob("train/[!.]*.*"), *cwd.glob("checkpoint/sr*-*/*.npz"), *newest.glob("st*")]
+    files = [p for kind in ("sr*-*/*.npz", "step-*/st*") for p in cwd.glob(f"checkpoint/{kind}")]
+    files += cwd.glob("train/[!.]*.*")
     left = {str(p.relative_to(cwd)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
     manifest = json.loads((newest / "manifest.json").read_text())
     return left | {k: manifest[k] for k in ("step", "plan", "best", "guard", "log")}
@@ -236,6 +234,21 @@ def test_counts_of_the_guards_survive_a_kill(alone, forks, tmp_path):
     assert forks.run(tmp_path / "one", command, spoil=spoil) == 0
     left = what_is_left(tmp_path / "one"), writes, command, alone[3]
     ends_as(left, forks, tmp_path / "other", [writes // 2, writes // 2], spoil)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stops", [(12,), (2, 4, 6, 8, 11, 13, 16)])
+def test_signals_before_a_run_goes_back_change_nothing(alone, forks, tmp_path, stops):
+    """It goes back to an event's state, not to those that the signals left at steps of theirs."""
+    command, spoil = alone[2], "nan_at_the_full_rate"
+    assert forks.run(tmp_path / "one", command, spoil=spoil) == 0
+    cwd = tmp_path / "other"
+    for step in stops:
+        assert forks.run(cwd, command, spoil=f"{spoil},term_in:{step}") == 143, said(cwd)
+    assert (cwd / "checkpoint" / f"step-{stops[0]:07}").exists() == (len(stops) == 1)
+    assert forks.run(cwd, command, spoil=spoil) == 0, said(cwd)
+    assert "back to step 10" in said(cwd)
+    assert what_is_left(cwd) == what_is_left(tmp_path / "one")
 
 
 def told_within(cwd, text, seconds=120) -> None:
