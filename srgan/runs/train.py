@@ -49,6 +49,8 @@ def _train(given: dict[str, Any], stop: stopping.Stop) -> int:
         settings = all_settings.make(given) if saved is None else continued(given, saved[1])
         wanted = _wanted_weights(settings, saved)
         weights = None if wanted == "auto" else vgg_file.find(wanted, log)  # wrong: told at once
+        if saved is not None:
+            _check_file(weights, saved[1])
         store = open_store(settings)
         started = time.monotonic()  # the budget counts from here
         both = sides(store, settings)
@@ -66,6 +68,7 @@ def _train(given: dict[str, Any], stop: stopping.Stop) -> int:
         manifest = {
             "settings": all_settings.record(settings),
             "vgg_weights": weights.mode,
+            "vgg_sha256": weights.sha256,
             "data": data,
         }
         run = begin.begin(settings, weights, both, manifest, saved, started, stop)
@@ -108,9 +111,25 @@ def _wanted_weights(settings: Settings, saved: tuple[Path, dict] | None) -> str:
     if saved is None:
         return settings.vgg_weights
     mode = saved[1]["vgg_weights"]
-    if mode == "file" and settings.vgg_weights == "file":
-        raise UserError("this run began with a VGG19 file: name it again with --vgg-weights PATH")
+    if mode == "file" and settings.vgg_weights in all_settings.VGG_RECORDED:
+        raise _other_file(saved[1], settings.vgg_weights)
     return settings.vgg_weights if mode == "file" else mode
+
+
+def _check_file(weights: vgg_file.VggWeights, manifest: dict) -> None:
+    """Is a VGG19 file the one that the run began with? Raises UserError."""
+    began = manifest.get("vgg_sha256") or weights.sha256
+    if weights.mode == "file" and weights.sha256 != began:
+        raise _other_file(manifest, f"{weights.path} ({weights.sha256[:12]}...)")
+
+
+def _other_file(manifest: dict, new: str) -> UserError:
+    began = (manifest.get("vgg_sha256") or "unknown")[:12]
+    now = "which is not named now" if new == "file" else f"not {new}"
+    return UserError(
+        f"the run in the checkpoint has --vgg-weights PATH of a file with SHA-256 {began}..., "
+        f"{now}: name that file to continue, or add --fresh to start anew"
+    )
 
 
 def sides(store: stores.Store, settings: Settings) -> tuple[Side, Side]:

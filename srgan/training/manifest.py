@@ -26,6 +26,8 @@ def wrong_part(manifest: dict) -> str | None:
         "step": _is_count,
         "best": _is_best,
     }
+    if manifest.get("vgg_sha256") is not None:  # of a file alone
+        checks["vgg_sha256"] = lambda part: _are_texts([part])
     if "guard" in manifest:  # and log: of a state alone
         checks["guard"] = _is_guard
     if "log" in manifest:

@@ -14,7 +14,9 @@ import pytest
 
 from srgan import lock
 from srgan.errors import UserError
+from srgan.networks import vgg_file
 from srgan.runs import train as run
+from srgan.settings import make, record
 from tests.conftest import ROOT
 
 TINY = "--batch-size 2 --crop 64 --vgg-weights random --precision float32"
@@ -114,11 +116,56 @@ def test_other_scans_are_never_continued(trained, small_scans, run_main, tmp_pat
     assert "other scans" in done.stderr
 
 
+class Reached(Exception):
+    """The run was not refused before its store is opened."""
+
+
+def resume(manifest, monkeypatch, folder, **given) -> None:
+    """Start `--run train` on a state with this manifest. Raises Reached, or UserError."""
+
+    def reached(settings):
+        raise Reached
+
+    monkeypatch.setattr(run.states, "newest", lambda *_: (folder / "step-0000001", manifest))
+    monkeypatch.setattr(run, "open_store", reached)
+    run.train({"checkpoint_dir": folder / "a", "train_dir": folder / "b", **given})
+
+
+@pytest.fixture
+def vgg_file_run(tmp_path):
+    """A VGG19 file, and what a run with it records."""
+    path = tmp_path / "mine.h5"
+    path.write_bytes(b"weights")
+    (tmp_path / "same.h5").write_bytes(b"weights")
+    (tmp_path / "other.h5").write_bytes(b"other weights")
+    weights = vgg_file.find(str(path), pytest.fail)
+    settings = make({"vgg_weights": str(path), "pretrain_steps": 1, "gan_steps": 1})
+    kept = {"vgg_weights": weights.mode, "vgg_sha256": weights.sha256}
+    return {"settings": record(settings), **kept}
+
+
+@pytest.mark.parametrize("weights", ["random", "none", "imagenet", "auto", "other.h5", None])
+def test_other_vgg_weights_than_the_file_of_the_start_are_refused(
+    vgg_file_run, tmp_path, monkeypatch, weights
+):
+    monkeypatch.chdir(tmp_path)
+    given = {} if weights is None else {"vgg_weights": weights}
+    digest = vgg_file_run["vgg_sha256"][:12]
+    now = f"not {weights}" if weights else "not named now"
+    with pytest.raises(UserError, match=f"--vgg-weights PATH .*{digest}.*{now}.*--fresh"):
+        resume(vgg_file_run, monkeypatch, tmp_path, **given)
+
+
+def test_the_vgg_file_of_the_start_may_lie_elsewhere(vgg_file_run, tmp_path, monkeypatch):
+    with pytest.raises(Reached):
+        resume(vgg_file_run, monkeypatch, tmp_path, vgg_weights=str(tmp_path / "same.h5"))
+
+
 @pytest.mark.slow
 def test_equal_runs_give_equal_logs_and_a_stopped_run_continues_to_the_same_end(
     trained, small_scans, run_main, tmp_path, monkeypatch
 ):
-    """A run cut short by losing its newest states ends with the log of one that was not."""
+    """A run that lost its newest states says so, and ends with the log of one that did not."""
     import shutil
 
     cwd = tmp_path / "run"
@@ -127,6 +174,7 @@ def test_equal_runs_give_equal_logs_and_a_stopped_run_continues_to_the_same_end(
         shutil.rmtree(path)
     done = train(run_main, cwd, small_scans)
     assert done.returncode == 0, done.stderr
+    assert "step-0000012 is missing: the one before it is used" in done.stderr
     assert "continuing at step 10" in done.stderr
     assert rows_of(cwd) == rows_of(trained[0])
 
