@@ -62,7 +62,7 @@ def _train(given: dict[str, Any], stop: stopping.Stop) -> int:
             if _is_finished(saved[1]):
                 return _say_finished(settings, saved[1])
         weights = weights or vgg_file.find(wanted, log)
-        machine.start(settings.precision, settings.deterministic)  # TensorFlow, from here on
+        machine.start(_precision(settings, saved), settings.deterministic)  # TensorFlow, from here
         from srgan.training import begin, loop
 
         manifest = {
@@ -114,6 +114,13 @@ def _wanted_weights(settings: Settings, saved: tuple[Path, dict] | None) -> str:
     if mode == "file" and settings.vgg_weights in all_settings.VGG_RECORDED:
         raise _other_file(saved[1], settings.vgg_weights)
     return settings.vgg_weights if mode == "file" else mode
+
+
+def _precision(settings: Settings, saved: tuple[Path, dict] | None) -> str:
+    """auto: a run that goes on keeps what it has had, on another machine too."""
+    if saved is None or settings.precision != "auto":
+        return settings.precision
+    return saved[1].get("precision", "auto").removeprefix("mixed_")
 
 
 def _check_file(weights: vgg_file.VggWeights, manifest: dict) -> None:

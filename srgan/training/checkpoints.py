@@ -236,7 +236,12 @@ def only_writer(folder: Path):
     Raises UserError (exit code 75) while a living process holds it.
     """
     with lock.sole(folder / ".lock", "--checkpoint-dir") as is_locked:
-        if is_locked:
+        if not is_locked:
+            to_stderr(
+                f"warning: {folder} lies where files cannot be locked: see to it yourself that no "
+                f"second training writes there"
+            )
+        else:
             clear_parts(folder)
             for path in folder.iterdir():
                 if sealed.PART.fullmatch(path.name) or _TRIAL.fullmatch(path.name):

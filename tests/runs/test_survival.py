@@ -260,6 +260,16 @@ def told_within(cwd, text, seconds=120) -> None:
     raise AssertionError(said(cwd))
 
 
+def test_a_signal_while_the_plan_is_made_is_not_lost(forks, alone, tmp_path):
+    steps = "--pretrain-steps 30 --gan-steps 20"
+    assert steps in alone[2]
+    child = forks.start(tmp_path, alone[2].replace(steps, "--train-minutes 1"), spoil="slow_plan")
+    told_within(tmp_path, "now it is slow")
+    os.kill(child, signal.SIGTERM)
+    assert forks.wait() == 143, said(tmp_path)
+    assert said(tmp_path).splitlines()[-1] == "main.py: stopped; what was saved before is whole"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("spoil", ["slow_store", "slow_compile", "slow_steps"])
 def test_a_signal_where_nothing_is_to_be_saved_or_a_second_one_stops_at_once(

@@ -116,6 +116,27 @@ def test_other_scans_are_never_continued(trained, small_scans, run_main, tmp_pat
     assert "other scans" in done.stderr
 
 
+@pytest.mark.slow
+def test_a_precision_that_is_changed_on_resume_is_said(trained, small_scans, run_main, tmp_path):
+    import shutil
+
+    cwd = tmp_path / "run"
+    shutil.copytree(trained[0], cwd)
+    shutil.rmtree(cwd / "checkpoint" / "step-0000012")
+    done = train(run_main, cwd, small_scans, "--precision bfloat16")
+    assert done.returncode == 0, done.stderr
+    assert "continuing at step 11 of 12, bfloat16 instead of float32" in done.stderr
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "float32"])
+def test_precision_auto_keeps_what_the_run_has_had(policy, tmp_path):
+    """Whatever this machine is fast at."""
+    name, saved = policy.removeprefix("mixed_"), (tmp_path, {"precision": policy})
+    assert run._precision(make({}), saved) == name
+    assert run._precision(make({}), None) == "auto"
+    assert run._precision(make({"precision": "float32"}), saved) == "float32"
+
+
 class Reached(Exception):
     """The run was not refused before its store is opened."""
 
@@ -175,7 +196,7 @@ def test_equal_runs_give_equal_logs_and_a_stopped_run_continues_to_the_same_end(
     done = train(run_main, cwd, small_scans)
     assert done.returncode == 0, done.stderr
     assert "step-0000012 is missing: the one before it is used" in done.stderr
-    assert "continuing at step 10" in done.stderr
+    assert "continuing at step 10 of 12\n" in done.stderr
     assert rows_of(cwd) == rows_of(trained[0])
 
 

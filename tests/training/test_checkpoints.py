@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import json
 import os
@@ -8,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+from srgan import lock
 from srgan.errors import TRY_AGAIN, UserError
 from srgan.networks import generator
 from srgan.training import checkpoints, states
@@ -141,6 +143,20 @@ def test_the_second_writer_is_told_who_holds_the_folder_and_since_when(tmp_path)
     assert f"process {os.getpid()} on {socket.gethostname()} since 20" in str(told.value)
     with checkpoints.only_writer(tmp_path):
         pass
+
+
+def test_a_folder_without_locks_is_warned_of(tmp_path, monkeypatch, capfd):
+    """As Google Drive and other file systems in user space are."""
+
+    def refuse(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(lock.fcntl, "flock", refuse)
+    with checkpoints.only_writer(tmp_path):
+        pass
+    told = capfd.readouterr().err
+    assert told.startswith(f"warning: {tmp_path} lies where files cannot be locked")
+    assert told.count("\n") == 1
 
 
 def test_a_lock_of_a_dead_process_does_not_block_and_what_it_left_goes(tmp_path):
