@@ -243,9 +243,12 @@ def only_writer(folder: Path):
             )
         else:
             clear_parts(folder)
-            for path in folder.iterdir():
+            for path in sorted(folder.iterdir()):
                 if sealed.PART.fullmatch(path.name) or _TRIAL.fullmatch(path.name):
                     shutil.rmtree(path, ignore_errors=True)
+                elif sealed.KEPT.fullmatch(path.name):
+                    with told(path):
+                        sealed.bring_back(path)
         yield
 
 

@@ -202,9 +202,34 @@ def test_a_manifest_that_is_no_manifest_is_corrupt(folder, text):
 
 
 def test_a_huge_manifest_is_not_read(folder):
-    with open(folder / "step-0000003" / "manifest.json", "r+b") as file:
-        file.truncate(1 << 40)  # sparse
+    path = folder / "step-0000003" / "manifest.json"
+    text = path.read_bytes()
+    path.write_bytes(text + b" " * (8 << 20))  # JSON, and right
     assert states.newest(folder, lambda _: None)[0].name == "step-0000002"
+
+
+@pytest.mark.parametrize("kind", ["step", "srgan"])
+def test_a_huge_file_is_not_hashed(folder, monkeypatch, kind):
+    monkeypatch.setattr(sealed, "MOST_OF_STATE", 1 << 30)
+    (path,) = [
+        p for p in (folder / f"{kind}-0000003").iterdir() if p.suffix not in (".json", ".index")
+    ]
+    with open(path, "r+b") as file:
+        file.truncate(2 << 40)  # sparse
+    usual, hashed = sealed.sha256_of, []
+    monkeypatch.setattr(sealed, "sha256_of", lambda p: hashed.append(p) or usual(p))
+    found, _ = states.newest(folder, lambda _: None)
+    assert found.name == ("step-0000002" if kind == "step" else "step-0000003")
+    step = checkpoints.step_of(checkpoints.load(folder, log=lambda _: None).models["srgan"])
+    assert step == (2 if kind == "srgan" else 3)
+    assert path not in hashed
+
+
+def test_a_manifest_that_would_not_be_read_is_not_written(folder, models, monkeypatch):
+    monkeypatch.setattr(sealed, "MOST_OF_MANIFEST", 100)
+    with pytest.raises(UserError, match=r"srgan-0000004 would have too large"):
+        checkpoints.save_model(folder, "srgan", 4, models[4], {**MANIFEST, "step": 4})
+    assert not (folder / "srgan-0000004").exists()
 
 
 def test_another_version_and_another_format_say_so(folder):
@@ -296,6 +321,36 @@ def test_a_step_that_is_written_again_keeps_what_a_user_put_there(folder, small_
     path, _ = states.newest(folder, print)
     assert path.name == "step-0000003"
     assert not [p for p in folder.iterdir() if p.name.startswith(".")]
+
+
+@pytest.mark.parametrize("last", [1, 2, 3])
+def test_a_replacement_that_is_killed_strands_no_file_of_a_user(
+    folder, monkeypatch, small_states, last
+):
+    """At each of its renames; the next start brings back what lay in the folder."""
+
+    class Killed(BaseException):
+        pass
+
+    for name in ("notes.txt", "more.txt"):
+        (folder / "step-0000003" / name).write_text("mine")
+    renames, usual = [], Path.rename
+
+    def rename(path, target):
+        renames.append(path)
+        if len(renames) > last:
+            raise Killed
+        return usual(path, target)
+
+    with monkeypatch.context() as killed:
+        killed.setattr(Path, "rename", rename)
+        with pytest.raises(Killed):
+            states.save(folder, 3, small_states[1], {**MANIFEST, "step": 3})
+    assert (folder / ".step-0000003.kept").exists()
+    with checkpoints.only_writer(folder):
+        assert [p.name for p in folder.iterdir() if p.name.startswith(".")] == [".lock"]
+    for name in ("notes.txt", "more.txt"):
+        assert (folder / "step-0000003" / name).read_text() == "mine"
 
 
 # ---- folders that refuse ----
