@@ -191,26 +191,53 @@ def _say_roles(store: stores.Store, settings: Settings) -> None:
 def what_is_seen(store: stores.Store, salt: str | None = None) -> dict:
     """Salted hashes of every patient, series and slice that is trained or validated on."""
     salt = salt or secrets.token_hex(16)
-    seen = set()
-    for role in ("train", "validation"):
-        for i in store.with_role(role):
-            seen.update(known_by(store.records[i], store.patients))
+    known = _known(store, salt)
     return {
         "salt": salt,
-        "seen": sorted(checkpoints.hashed(salt, text) for text in seen),
+        "seen": sorted(set().union(*known)),
+        "patients": len(known[0]),
         "slices": {r: len(store.with_role(r)) for r in ("train", "validation", "test")},
         "synthetic": store.synthetic,
     }
 
 
+def _known(store: stores.Store, salt: str) -> tuple[set[str], set[str], set[str]]:
+    """Salted hashes of the patients, the series and the pixels of training and validation."""
+    indices = [i for role in ("train", "validation") for i in store.with_role(role)]
+    known = [known_by(store.records[i], store.patients) for i in indices]
+    kinds = zip(*known, strict=True) if known else ((), (), ())
+    return tuple({checkpoints.hashed(salt, text) for text in kind} for kind in kinds)
+
+
 def _same_scans(saved: tuple[Path, dict], store: stores.Store, settings: Settings) -> dict:
     data = saved[1]["data"]
-    if what_is_seen(store, data["salt"]) != data:
+    now = what_is_seen(store, data["salt"])
+    if any(now[part] != data.get(part) for part in ("seen", "slices", "synthetic")):
         raise UserError(
             f"the run in {settings.checkpoint_dir} was trained on other scans than --data "
-            f"{settings.data} holds now: name its scans to continue, or add --fresh to start anew"
+            f"{settings.data} holds now ({_difference(data, now, store)}): name its scans to "
+            f"continue, or add --fresh to start anew"
         )
     return data
+
+
+def _difference(data: dict, now: dict, store: stores.Store) -> str:
+    """What is new in training and validation, and what is missing; else the slices of each role."""
+    if now["seen"] == data["seen"]:
+        return "; now ".join(
+            ", ".join(f"{n} slices {role}" for role, n in of.get("slices", {}).items())
+            for of in (data, now)
+        )
+    patients, _, pixels = _known(store, data["salt"])
+    slices = sum(data.get("slices", {}).get(role, 0) for role in ("train", "validation"))
+    told = []
+    for name, here, before in (
+        ("patients", patients, data.get("patients", 0)),  # 0: an earlier version did not count
+        ("slices", pixels, slices),
+    ):
+        known = len(here & set(data["seen"]))
+        told.append(f"{name}: {len(here) - known} new, {max(before - known, 0)} missing")
+    return "; ".join(told)
 
 
 def _is_finished(manifest: dict) -> bool:

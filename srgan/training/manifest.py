@@ -66,6 +66,9 @@ def _is_data(data) -> bool:
         and isinstance(data.get("synthetic"), bool)
         and isinstance(data.get("seen"), list)
         and _are_texts(data["seen"])
+        and _is_count(data.get("patients", 0))
+        and isinstance(slices := data.get("slices", {}), dict)
+        and all(map(_is_count, slices.values()))
     )
 
 

@@ -17,7 +17,7 @@ from srgan.errors import UserError
 from srgan.networks import vgg_file
 from srgan.runs import train as run
 from srgan.settings import make, record
-from tests.conftest import ROOT
+from tests.conftest import ROOT, small_chest, write_scan
 
 TINY = "--batch-size 2 --crop 64 --vgg-weights random --precision float32"
 
@@ -106,14 +106,41 @@ def test_a_second_training_is_told_who_holds_the_folder(tmp_path, small_scans, f
     assert not list(tmp_path.rglob("*.npy"))
 
 
-def test_other_scans_are_never_continued(trained, small_scans, run_main, tmp_path):
-    from tests.conftest import small_chest, write_scan
+def test_other_scans_are_never_continued_and_it_is_said_what_differs(
+    trained, small_scans, tmp_path
+):
+    """Six patients of three slices, of whom four train and one is validated on."""
+    import shutil
+
+    def refused(**given):
+        folders = {"checkpoint_dir": trained[0] / "checkpoint", "train_dir": tmp_path / "train"}
+        with pytest.raises(UserError, match="was trained on other scans") as told:
+            run.train({**folders, "store_dir": tmp_path / "store", **given})
+        return str(told.value)
 
     for i in range(3):
-        write_scan(tmp_path, f"9.9.{i}", small_chest(50 + i))
-    done = run_main(trained[0], f"--run train --data {tmp_path}")
-    assert done.returncode == 2
-    assert "other scans" in done.stderr
+        write_scan(tmp_path / "other", f"9.9.{i}", small_chest(50 + i))
+    said = refused(data=tmp_path / "other")
+    assert "patients: 2 new, 5 missing; slices: 6 new, 15 missing" in said
+    data = shutil.copytree(small_scans, tmp_path / "more")
+    store = run.open_store(make({"data": data, "store_dir": tmp_path / "store"}))
+    uid = next(store.patients[r.pseudonym] for r in store.records if r.role == "train")
+    for path in data.rglob(f"{uid}.*"):
+        path.unlink()
+    split = tmp_path / "split.csv"
+    rows = {store.patients[r.pseudonym]: r.role for r in store.records}
+    rows = {u: role for u, role in rows.items() if u != uid}
+    split.write_text("patient_id,role\n" + "".join(f"{u},{role}\n" for u, role in rows.items()))
+    said = refused(data=data, split=split)
+    assert "patients: 0 new, 1 missing; slices: 0 new, 3 missing" in said
+    write_scan(data, "1.2.3.7", small_chest(7))
+    with open(split, "a") as file:
+        file.write("1.2.3.7,train\n")
+    assert "patients: 1 new, 1 missing; slices: 3 new, 3 missing" in refused(data=data, split=split)
+    rows |= {uid: "validation"}
+    split.write_text("patient_id,role\n" + "".join(f"{u},{role}\n" for u, role in rows.items()))
+    said = refused(data=small_scans, split=split)
+    assert "(12 slices train, 3 slices validation, 3 slices test; now 9 slices train, 6 " in said
 
 
 @pytest.mark.slow

@@ -25,6 +25,8 @@ WRONG = [
     (["data", "seen", 0], 1),
     (["data", "salt"], "\ud800"),
     (["data", "synthetic"], 0),
+    (["data", "patients"], "3"),
+    (["data", "slices"], {"train": "3"}),
     (["plan", "gan_steps"], -1),
     (["plan", "pretrain_steps"], 1.5),
     (["plan", "gan_cost"], 0),
