@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -40,7 +41,9 @@ class Forks:
         assert json.loads(self.server.stdout.readline()) == "ready"
 
     def start(self, cwd, arguments, last=None, spoil=None) -> int:
-        """Returns the process; `last`: killed before that write, counted from its start."""
+        """Returns the process; `last`: killed before that write, counted from its start, or (kind,
+        number): see forked.Clock.
+        """
         cwd.mkdir(exist_ok=True)
         order = {"cwd": str(cwd), "arguments": arguments, "last": last, "spoil": spoil}
         print(json.dumps(order), file=self.server.stdin, flush=True)
@@ -78,24 +81,28 @@ def said(cwd) -> str:
 
 @pytest.fixture(scope="module")
 def alone(forks, small_scans, tmp_path_factory):
-    """The run that nothing happens to: what it leaves, its writes, its command, its seconds."""
-    cwd = tmp_path_factory.mktemp("alone")
-    command, began = f"{RUN} --data {small_scans}", time.monotonic()
+    """The run that nothing happens to."""
+    return left_alone(forks, tmp_path_factory.mktemp("alone"), f"{RUN} --data {small_scans}")
+
+
+def left_alone(forks, cwd, command) -> tuple[dict, dict, str, float]:
+    """What a run leaves, its writes and steps by kind, its command, its seconds."""
+    began = time.monotonic()
     assert forks.run(cwd, command) == 0, said(cwd)
-    writes = int(said(cwd).rsplit("writes: ", 1)[1])
-    return what_is_left(cwd), writes, command, time.monotonic() - began
+    counts = json.loads(said(cwd).rsplit("counts: ", 1)[1])
+    return what_is_left(cwd), counts, command, time.monotonic() - began
 
 
 def ends_as(alone, forks, cwd, kills, spoil=None) -> list[str]:
     """Kill a run at each of `kills` in turn, then let it end: it must leave what `alone` left.
 
-    kills: the number of a write (int), or seconds after the start (float) and the signal. Returns
+    kills: the number of a write, [kind, number], or (seconds after the start, the signal). Returns
     what each run said last.
     """
     left, _, command, _ = alone
     died = []
     for moment in kills:
-        if isinstance(moment, int):
+        if isinstance(moment, int | list):
             code, number = forks.run(cwd, command, last=moment, spoil=spoil), signal.SIGKILL
         else:
             seconds, number = moment
@@ -115,25 +122,50 @@ def ends_as(alone, forks, cwd, kills, spoil=None) -> list[str]:
 
 
 def test_a_run_that_is_killed_ends_as_one_that_is_left_alone(alone, forks, tmp_path):
-    died = ends_as(alone, forks, tmp_path / "run", [alone[1] * 2 // 3])
+    died = ends_as(alone, forks, tmp_path / "run", [alone[1]["writes"] * 2 // 3])
     assert died[0].startswith("killed before"), died
+
+
+KINDS = ("store", "step", "checkpoint", "grid")
 
 
 @pytest.mark.slow
 def test_runs_that_are_killed_at_twenty_moments_end_as_one_that_is_left_alone(
     alone, forks, tmp_path
 ):
-    """Half of them at a write (of the store, a grid, the log, a checkpoint), half at a time."""
-    writes, seconds = alone[1], alone[3]
-    rng, died, runs = random.Random(1), [], 0
-    while len(died) < 20:
-        runs += 1
-        kills = [rng.randint(1, writes // 2) for _ in range(4)]
-        kills += [(rng.uniform(0.05, 0.6) * seconds, signal.SIGKILL) for _ in range(4)]
-        rng.shuffle(kills)
-        said_last = ends_as(alone, forks, tmp_path / f"run{runs}", kills)
-        died += [line for line in said_last if not line.startswith("writes")]
-    print(f"{len(died)} kills in {runs} runs", *died, sep="\n")
+    """Four of each kind, one of each in a run: at a random write of the store, a random step, a
+    random write of a checkpoint, a random one of a grid; and more at a random time.
+    """
+    _, counts, _, seconds = alone
+    rng, died = random.Random(1), []
+    for i in range(5):
+        kills = [[kind, rng.randint(1, counts[kind] // 4 + 1)] for kind in KINDS]
+        rest = [*kills[1:], (rng.uniform(0.05, 0.6) * seconds, signal.SIGKILL)]
+        rng.shuffle(rest)
+        died += ends_as(alone, forks, tmp_path / f"run{i}", [kills[0], *rest])
+    print(*died, sep="\n")
+    hit = Counter(line.rsplit("(", 1)[1] for line in died if line.startswith("killed before"))
+    assert all(hit[f"{kind})"] >= 4 for kind in KINDS), hit
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "more",
+    [
+        "--generator paper --content-loss vgg22 --vgg-weights random",
+        "--noise projection --views 90",
+    ],
+)
+def test_other_forms_that_are_killed_end_as_if_left_alone(forks, small_scans, tmp_path, more):
+    """Batch normalisation and random features; noise that is kept in the store."""
+    command = f"{RUN} --data {small_scans} {more}"
+    alone = left_alone(forks, tmp_path / "alone", command)
+    counts, rng = alone[1], random.Random(2)
+    kills = [[kind, rng.randint(1, counts[kind] // 3)] for kind in ("store", "step", "checkpoint")]
+    kills.append(["step", alone[0]["plan"]["gan_steps"] // 2])
+    died = ends_as(alone, forks, tmp_path / "run", kills)
+    assert all(line.startswith("killed before") for line in died), died
+    assert len(died) == len(kills)
 
 
 def manifest_of(cwd) -> dict:
@@ -224,15 +256,15 @@ def test_signals_at_any_moment_save_and_the_run_ends_as_one_that_is_left_alone(
     moments = [rng.uniform(0.05, 0.9) * alone[3] for _ in range(6)]
     kills = list(zip(moments, 3 * [signal.SIGTERM, signal.SIGINT], strict=True))
     for line in ends_as(alone, forks, tmp_path / "run", kills):
-        assert "same command continues" in line or line.startswith(("main.py: stopped", "writes"))
+        assert "same command continues" in line or line.startswith(("main.py: stopped", "counts"))
 
 
 @pytest.mark.slow
 def test_counts_of_the_guards_survive_a_kill(alone, forks, tmp_path):
     """Killed after steps that were not applied, and after the run had gone back."""
-    command, writes, spoil = alone[2], alone[1], "nan_at_the_full_rate"
+    command, writes, spoil = alone[2], alone[1]["writes"], "nan_at_the_full_rate"
     assert forks.run(tmp_path / "one", command, spoil=spoil) == 0
-    left = what_is_left(tmp_path / "one"), writes, command, alone[3]
+    left = what_is_left(tmp_path / "one"), alone[1], command, alone[3]
     ends_as(left, forks, tmp_path / "other", [writes // 2, writes // 2], spoil)
 
 
