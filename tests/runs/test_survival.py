@@ -269,6 +269,21 @@ def test_counts_of_the_guards_survive_a_kill(alone, forks, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("step", [13, 42])
+def test_a_term_signal_finishes_the_step_saves_and_ends(alone, forks, tmp_path, step):
+    """In pre-training, and in the GAN stage. Bar: within the step and five seconds, which -s shows;
+    what is asserted is that no further step is made, and that it does not hang.
+    """
+    assert forks.run(tmp_path, alone[2], spoil=f"term_in:{step}") == 143, said(tmp_path)
+    (when,) = [line for line in said(tmp_path).splitlines() if line.startswith("signal at ")]
+    seconds = time.monotonic() - float(when.split()[-1])
+    print(f"gone {seconds:.2f} s after the signal")
+    assert seconds < 60
+    assert f"stopped at step {step} of 50, saved" in said(tmp_path)
+    assert manifest_of(tmp_path)["step"] == step
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("stops", [(12,), (2, 4, 6, 8, 11, 13, 16)])
 def test_signals_before_a_run_goes_back_change_nothing(alone, forks, tmp_path, stops):
     """It goes back to an event's state, not to those that the signals left at steps of theirs."""
@@ -283,7 +298,7 @@ def test_signals_before_a_run_goes_back_change_nothing(alone, forks, tmp_path, s
     assert what_is_left(cwd) == what_is_left(tmp_path / "one")
 
 
-def told_within(cwd, text, seconds=120) -> None:
+def told_within(cwd, text, seconds=300) -> None:
     """Wait for a line on stderr."""
     for _ in range(10 * seconds):
         if (cwd / "stderr.txt").exists() and text in said(cwd):
@@ -307,7 +322,7 @@ def test_a_signal_while_the_plan_is_made_is_not_lost(forks, alone, tmp_path):
 def test_a_signal_where_nothing_is_to_be_saved_or_a_second_one_stops_at_once(
     forks, alone, tmp_path, spoil
 ):
-    """Each takes a minute longer, and is not waited for; what was saved before can be used."""
+    """Each takes ten minutes longer, and is not waited for; what was saved before can be used."""
     child = forks.start(tmp_path, alone[2], spoil=spoil)
     told_within(tmp_path, "now it is slow")
     os.kill(child, signal.SIGINT)
@@ -316,7 +331,7 @@ def test_a_signal_where_nothing_is_to_be_saved_or_a_second_one_stops_at_once(
         os.kill(child, signal.SIGTERM)
     began = time.monotonic()
     assert forks.wait() == (143 if spoil == "slow_steps" else 130)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 120
     assert said(tmp_path).splitlines()[-1] == "main.py: stopped; what was saved before is whole"
     if spoil == "slow_steps":
         assert forks.run(tmp_path, alone[2]) == 0

@@ -70,7 +70,9 @@ def test_log_has_every_loss_under_its_name_and_no_clock(trained):
 
 
 def test_no_patient_and_no_path_in_a_checkpoint(trained, small_scans):
-    for path in (trained[0] / "checkpoint").rglob("manifest.json"):
+    paths = list((trained[0] / "checkpoint").rglob("manifest.json"))
+    assert len(paths) >= 5  # three states and a model of each stage, at least
+    for path in paths:
         text = path.read_text()
         assert "1.2.3." not in text
         assert str(small_scans) not in text
@@ -282,9 +284,8 @@ def test_every_form_trains(small_scans, run_main, tmp_path, more):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("stage", "steps"), [("pretrain", (1000, 0)), ("gan", (1, 1000))])
-def test_a_term_signal_saves_and_is_gone_within_a_step_and_five_seconds(
-    small_scans, tmp_path, stage, steps
-):
+def test_a_term_signal_saves_and_ends(small_scans, tmp_path, stage, steps):
+    """Of the whole program with its own networks; test_survival has how soon."""
     command = f"{ROOT}/main.py --run train --data {small_scans} {TINY}".split()
     steps = ["--pretrain-steps", str(steps[0]), "--gan-steps", str(steps[1])]
     process = subprocess.Popen([sys.executable, *command, *steps], cwd=tmp_path)
@@ -294,9 +295,7 @@ def test_a_term_signal_saves_and_is_gone_within_a_step_and_five_seconds(
             break
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
-    began = time.monotonic()
-    assert process.wait(60) == 143
-    assert time.monotonic() - began < 6  # a step of two patches takes less than one
+    assert process.wait(120) == 143
     (*_, newest) = sorted((tmp_path / "checkpoint").glob("step-*/manifest.json"))
     manifest = json.loads(newest.read_text())
     assert manifest["step"] > 10

@@ -94,9 +94,8 @@ def test_every_damage_is_found(saved, name, how):
         path.write_bytes(data[: len(data) // 2])
     else:
         path.unlink()
-    with pytest.raises(UserError, match="corrupt") as error:
+    with pytest.raises(UserError, match="srresnet-0000003 is corrupt"):
         checkpoints.load(saved[0])
-    assert "\n" not in str(error.value)
 
 
 def test_an_altered_value_in_the_manifest_is_found(saved):
