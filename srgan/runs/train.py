@@ -117,10 +117,20 @@ def _wanted_weights(settings: Settings, saved: tuple[Path, dict] | None) -> str:
 
 
 def _precision(settings: Settings, saved: tuple[Path, dict] | None) -> str:
-    """auto: a run that goes on keeps what it has had, on another machine too."""
-    if saved is None or settings.precision != "auto":
-        return settings.precision
-    return saved[1].get("precision", "auto").removeprefix("mixed_")
+    """auto: a run that goes on keeps what it has had, on another machine too.
+
+    Raises UserError where it would need a loss scale that it has not, or the reverse.
+    """
+    before = saved[1].get("precision", "auto").removeprefix("mixed_") if saved else "auto"
+    if settings.precision == "auto" or before == "auto":
+        return settings.precision if before == "auto" else before
+    if (settings.precision == "float16") != (before == "float16"):
+        raise UserError(
+            f"the run in the checkpoint has --precision {before}, not {settings.precision}: float16 "
+            f"has a loss scale, others have none; leave the flag out to continue, or add --fresh to "
+            f"start anew"
+        )
+    return settings.precision
 
 
 def _check_file(weights: vgg_file.VggWeights, manifest: dict) -> None:

@@ -205,22 +205,22 @@ def load(folder: Path, flag: str = "--checkpoint-dir", log=to_stderr) -> Trained
         )
     if manifests[0]["data"] != manifests[-1]["data"]:  # one's patients would count as never seen
         raise UserError(f"{folder} holds models of two trainings; keep those of one ({flag})")
-    last = _last_state(folder, manifests[-1])
-    for name, best in last["best"].items():
+    state = _last_state(folder, manifests[-1]["data"])
+    for name, best in state["best"].items() if state else ():
         path = folder / f"{name}-{best['step']:07}"
         if not path.exists():
             used = "the one before it is used" if name in models else "there is none before it"
             log(f"{path} is missing: {used}")
-    return Trained(manifests[-1], models, weights, _warnings(last))
+    return Trained(manifests[-1], models, weights, _warnings(state or manifests[-1]))
 
 
-def _last_state(folder: Path, manifest: dict) -> dict:
-    """Of the same training: it knows more than a model that was kept before."""
+def _last_state(folder: Path, data: dict) -> dict | None:
+    """Of the training on these data: it knows more than a model that was kept before."""
     try:
         found, _ = newest_whole(folders(folder, "step"))
     except UserError:
         found = None
-    return found[1] if found and found[1]["data"] == manifest["data"] else manifest
+    return found[1] if found and found[1]["data"] == data else None
 
 
 def _warnings(manifest: dict) -> tuple[str, ...]:

@@ -163,6 +163,18 @@ def test_precision_auto_keeps_what_the_run_has_had(policy, tmp_path):
     name, saved = policy.removeprefix("mixed_"), (tmp_path, {"precision": policy})
     assert run._precision(make({}), saved) == name
     assert run._precision(make({}), None) == "auto"
+    assert run._precision(make({"precision": name}), saved) == name
+
+
+@pytest.mark.parametrize(("before", "now"), [("float16", "float32"), ("bfloat16", "float16")])
+def test_a_precision_that_the_state_does_not_fit_is_refused(before, now, tmp_path):
+    saved = tmp_path, {"precision": f"mixed_{before}"}
+    with pytest.raises(UserError, match=f"--precision {before}, not {now}: .*--fresh"):
+        run._precision(make({"precision": now}), saved)
+
+
+def test_a_precision_may_change_where_the_state_fits(tmp_path):
+    saved = tmp_path, {"precision": "mixed_bfloat16"}
     assert run._precision(make({"precision": "float32"}), saved) == "float32"
 
 
