@@ -126,8 +126,8 @@ def _precision(settings: Settings, saved: tuple[Path, dict] | None) -> str:
         return settings.precision if before == "auto" else before
     if (settings.precision == "float16") != (before == "float16"):
         raise UserError(
-            f"the run in the checkpoint has --precision {before}, not {settings.precision}: float16 "
-            f"has a loss scale, others have none; leave the flag out to continue, or add --fresh to "
+            f"the run in the checkpoint has --precision {before}, not {settings.precision}: "
+            f"float16 alone has a loss scale; leave the flag out to continue, or add --fresh to "
             f"start anew"
         )
     return settings.precision
