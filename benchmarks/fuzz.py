@@ -36,7 +36,7 @@ from srgan.errors import Skip, UserError
 from srgan.runs import train
 from srgan.scans import catalogue, isolated, one
 from srgan.settings import make
-from srgan.training import checkpoints, sealed
+from srgan.training import checkpoints, sealed, states
 from srgan.training.guards import Guard
 from srgan.training.plan import Plan
 from srgan.training.watch import Log
@@ -76,7 +76,7 @@ def read_checkpoint(folder: Path) -> str:
         make({}, trained.settings)
         read = (trained.step, trained.seen, trained.vgg_weights, trained.synthetic)
         assert len(trained.hashed(f"{read}")) == 64
-    saved = checkpoints.newest_state(folder, told.append)
+    saved = states.newest(folder, told.append)
     settings = train.continued({}, saved[1])
     assert train._wanted_weights(settings, saved) in ("none", "random", "imagenet", "auto")
     train._is_finished(saved[1])
