@@ -20,7 +20,10 @@ EDGE = "edge_mm"
 TTF50 = "ttf50_per_mm"  # of a disc (phantom.py), not of slices
 VGG_DISTANCE = "vgg_distance"
 SFRC = "sfrc_share"
-BODY_PSNR = "psnr_body_db"  # padding is a fifth of some slices and moves bicubic by 0.6 dB
+BODY_PSNR, BODY_SSIM = (
+    "psnr_body_db",
+    "ssim_body",
+)  # padding is a fifth of some slices and moves bicubic by 0.6 dB
 TISSUES_HU = {
     "air": (-np.inf, -900.0),
     "lung": (-1000.0, -600.0),
@@ -79,7 +82,7 @@ class Truth:
         """
         masks = {TEXTURE: self.lung, FLAT: self.flat}
         textures = {
-            name: None if mask is None else metrics.texture_sd_hu(image, mask)
+            name: None if mask is None else metrics.texture_sd_hu(image, mask=mask)
             for name, mask in masks.items()
         }
         power = noise_power.power_of(image, self.boxes, self.pixel_mm)
@@ -114,7 +117,7 @@ def scanner_noise(
     )
     hann = 0.5 + 0.5 * np.cos(np.pi * np.minimum(frequency / 0.74, 1))
     made = np.fft.irfft2(np.fft.rfft2(rng.normal(size=shape)) * np.sqrt(frequency) * hann, shape)
-    return made * (texture_sd_hu / metrics.texture_sd_hu(made, np.ones(shape, bool)))
+    return made * (texture_sd_hu / metrics.texture_sd_hu(made, mask=np.ones(shape, bool)))
 
 
 def tissue_masks(reference: np.ndarray, body: np.ndarray) -> dict[str, np.ndarray]:
@@ -141,8 +144,8 @@ def figures(output: np.ndarray, truth: Truth, windows: Windows = WINDOWS) -> dic
     see srgan/faithfulness.py. Raises ValueError for NaN or where the shapes do not agree.
     """
     reference, body = truth.reference, truth.body
-    made = metrics.all_figures(output, reference, windows)
-    made[BODY_PSNR] = metrics.psnr_inside(output, reference, body, windows)
+    both = {"output": output, "reference": reference, "body": body}
+    made = metrics.all_figures(**both, windows=windows)
     made |= truth.alone(output)
     made[NPS_DISTANCE] = noise_power.distance(made[NPS], truth.of_reference[NPS])
     error = output.astype(np.float64) - reference
@@ -151,7 +154,6 @@ def figures(output: np.ndarray, truth: Truth, windows: Windows = WINDOWS) -> dic
         for name in TISSUES_HU
     }
     consistent = truth.consistency(output)
-    both = {"output": output, "reference": reference, "body": body}
     invented = faithfulness.invention(**both)
     shift = faithfulness.shift_px(**both)
     return made | {

@@ -217,7 +217,7 @@ def _rows_of(
         target = reference[y : y + PATCH, x : x + PATCH]
         part = low_dose[y // scale : (y + PATCH) // scale, x // scale : (x + PATCH) // scale]
         for name, method in methods.items():
-            figures = metrics.all_figures(method(part), target, windows)
+            figures = metrics.all_figures(output=method(part), reference=target, windows=windows)
             corner = (int(y), int(x))
             rows.append(Row(item.pseudonym, item.number, "patch", corner, name, figures))
     return rows, truth.of_reference

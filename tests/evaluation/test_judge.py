@@ -97,5 +97,5 @@ def test_the_normal_doses_row_has_the_floor_of_sfrc(truth):
 
 def test_made_noise_has_the_texture_of_filtered_backprojection():
     noise = judge.scanner_noise((512, 512), 0.7, 20.0, np.random.default_rng(0))
-    assert metrics.texture_sd_hu(noise, np.ones(noise.shape, bool)) == pytest.approx(20)
-    assert metrics.nps(noise, 0.7).peak == pytest.approx(0.224, abs=0.022)  # a bin
+    assert metrics.texture_sd_hu(noise, mask=np.ones(noise.shape, bool)) == pytest.approx(20)
+    assert metrics.nps(noise, pixel_mm=0.7).peak == pytest.approx(0.224, abs=0.022)  # a bin

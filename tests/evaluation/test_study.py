@@ -82,7 +82,9 @@ def test_bicubic_is_that_of_hounsfield_without_a_shift():
     reference, low = study.make_pair(item, degradation(), seed=5)
     made = study.run(methods.classical(4), [item], degradation(), seed=5)
     whole = next(r for r in made.rows if (r.method, r.part) == ("bicubic", "whole"))
-    expected = metrics.all_figures(hounsfield.bicubic(low, 4), reference)
+    expected = metrics.all_figures(
+        output=hounsfield.bicubic(low, 4), reference=reference, windows=hounsfield.WINDOWS
+    )
     assert {name: whole.figures[name] for name in expected} == expected
     ramp = np.tile(np.arange(64.0), (64, 1)) * 10  # a shift of one pixel would be 10 HU
     for name, method in methods.classical(4).items():
@@ -132,7 +134,9 @@ def test_patches_are_cut_from_the_same_low_dose():
         part = low[y // 4 : y // 4 + 16, x // 4 : x // 4 + 16]
         output = methods.classical(4)[found.method](part)
         target = reference[y : y + 64, x : x + 64]
-        assert found.figures == metrics.all_figures(output, target)
+        assert found.figures == metrics.all_figures(
+            output=output, reference=target, windows=hounsfield.WINDOWS
+        )
 
 
 def test_patches_lie_mostly_in_the_body():
