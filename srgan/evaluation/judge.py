@@ -16,7 +16,7 @@ TISSUE_PIXELS = 200
 TEXTURE = "lung_texture_sd_hu"
 FLAT = "flat_sd_hu"
 NPS, NPS_DISTANCE = "nps_hu2_mm2", "nps_distance"
-EDGE = "edge_mm"
+EDGE, VESSEL = "edge_mm", "vessel_mm"
 TTF50 = "ttf50_per_mm"  # of a disc (phantom.py), not of slices
 VGG_DISTANCE = "vgg_distance"
 SFRC = "sfrc_share"
@@ -50,7 +50,8 @@ class Truth:
     tissues: dict[str, np.ndarray]
     pixel_mm: float
     boxes: list[tuple]  # where the noise power is taken
-    edges: sharpness.Edges | None
+    edges: sharpness.Places | None
+    vessels: sharpness.Places | None
     clean_chi2: float
 
     @classmethod
@@ -63,9 +64,12 @@ class Truth:
         pixel_mm = float(np.sqrt(np.prod(spacing_mm)))
         boxes = noise_power.soft_boxes(reference)
         edges = sharpness.edges_of(reference, body, pixel_mm=pixel_mm)
+        vessels = None
+        if lung is not None:
+            vessels = sharpness.vessels_of(reference, lung, pixel_mm=pixel_mm)
         return cls(
             reference, low_dose, sd_hu, scale, body, lung, flat, tissues, pixel_mm, boxes, edges,
-            clean_chi2,
+            vessels, clean_chi2,
         )  # fmt: skip
 
     def consistency(self, output: np.ndarray) -> faithfulness.Consistency:
@@ -78,7 +82,7 @@ class Truth:
         """Figures of an image by itself, which the normal dose has too.
 
         SD in HU of (image - its Gaussian of 2 px), in lung and in flat soft tissue; the noise power
-        by frequency; the rise of the normal dose's edges, in mm.
+        by frequency; the rise of the normal dose's edges and the width of its vessels, in mm.
         """
         masks = {TEXTURE: self.lung, FLAT: self.flat}
         textures = {
@@ -87,7 +91,8 @@ class Truth:
         }
         power = noise_power.power_of(image, self.boxes, self.pixel_mm)
         edge = None if self.edges is None else sharpness.rise_mm(image, self.edges)
-        return textures | {NPS: power, EDGE: edge}
+        vessel = None if self.vessels is None else sharpness.width_mm(image, self.vessels)
+        return textures | {NPS: power, EDGE: edge, VESSEL: vessel}
 
     @cached_property
     def of_reference(self) -> dict:

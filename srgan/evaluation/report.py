@@ -18,12 +18,14 @@ from srgan.evaluation.columns import figure_at, looked_for, subjects, written
 from srgan.evaluation.columns import lines as table_lines
 from srgan.evaluation.judge import (
     BODY_PSNR,
+    BODY_SSIM,
     EDGE,
     FLAT,
     NPS,
     NPS_DISTANCE,
     TEXTURE,
     TISSUES_HU,
+    VESSEL,
     VGG_DISTANCE,
 )
 from srgan.evaluation.levels import short
@@ -204,8 +206,8 @@ def _json_value(value):
 
 # ---- metrics.csv ----
 
-_WINDOWED = ("psnr_db", "ssim", BODY_PSNR)
-_PLAIN = ("rmse_hu", "mae_hu", "bias_hu", TEXTURE, FLAT, NPS_DISTANCE, EDGE, VGG_DISTANCE)
+_WINDOWED = ("psnr_db", "ssim", BODY_PSNR, BODY_SSIM)
+_PLAIN = ("rmse_hu", "mae_hu", "bias_hu", TEXTURE, FLAT, NPS_DISTANCE, EDGE, VESSEL, VGG_DISTANCE)
 
 
 def csv_figures(windows: Windows = WINDOWS) -> dict[str, tuple[str, ...]]:
