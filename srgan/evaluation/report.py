@@ -167,6 +167,7 @@ def summary(study: Study, about: About) -> dict:
         "patients": len(study.patients()),
         "methods": study.overall(),
         "patients_by_pseudonym": _without_curves(study.by_patient()),
+        "sd_by_pseudonym": _without_curves(study.sd_by_patient()),
         "patches": study.overall("patch"),
         **({"nodules": study.nodules.summary()} if study.nodules else {}),
         "conclusions": conclusions.of(study).as_json(),

@@ -72,6 +72,10 @@ def test_summary_has_the_promised_form(tmp_path, made, about):
     assert srgan["ssim"] == pytest.approx(dict.fromkeys(WINDOWS, 0.1425))
     assert (srgan["rmse_hu"], srgan["mae_hu"], srgan["bias_hu"]) == (14.25, 14.25, -14.25)
     assert found["patients_by_pseudonym"]["P0001"]["srgan"]["rmse_hu"] == 14.5
+    sds = found["sd_by_pseudonym"]
+    assert sds["P0001"]["srgan"]["rmse_hu"] == pytest.approx(2**-0.5)  # of 14 and 15
+    assert sds["P0001"]["srgan"]["psnr_db"]["full"] is None  # infinite
+    assert sds["P0002"]["srgan"]["rmse_hu"] is None  # one slice
     assert found["normal_dose"]["lung_texture_sd_hu"] == 25.0
     assert found["noise"]["noise_lambda"] == "1700"
     assert found["vgg_weights"] == "random"
