@@ -26,9 +26,9 @@ from srgan.sharpness import Discs
 Studies = list[tuple[Study, About]]
 INVENTED_ENDS = (0.3, 1.0)  # of the correlation map: clear below the bound of the share
 Z_END = 6.0  # of the consistency map
-CERTAINTY = {  # name and form of each figure of conclusions.OVER_PATIENTS
-    "psnr_lung_db": ("PSNR, lung, dB", ".2f"),
-    "ssim_lung": ("SSIM, lung", ".4f"),
+CERTAINTY = {  # name and form of figures of Conclusions.intervals
+    "psnr_db.lung": ("PSNR, lung, dB", ".2f"),
+    "ssim.lung": ("SSIM, lung", ".4f"),
     "rmse_hu": ("RMSE, HU", ".1f"),
 }
 IN_LUNG = f"lung window {WINDOWS['lung']}"
@@ -62,7 +62,7 @@ def page_of(
         title=f"Judgement on {len(study.patients())} held-out patients",
         headline=found.headline,
         judged=tuple(
-            Judged(name, tuple(lines), conclusions.kind_of(name) in verdict.NETWORKS)
+            Judged(name, tuple(lines), found.kinds[name] in verdict.NETWORKS)
             for name, lines in found.verdicts.items()
         ),
         remarks=(*about.remarks(), about.told_of_features(), about.denoiser, *about.warnings()),
@@ -117,8 +117,8 @@ def _certainty(found: Conclusions) -> Table:
     rows, why = [], ""
     for name, intervals in found.intervals.items():
         cells = []
-        for figure, each in intervals.items():
-            form = CERTAINTY[figure][1]
+        for figure, (_, form) in CERTAINTY.items():
+            each = intervals[figure]
             sd = "" if each.sd is None else f", {each.sd:{form}}"
             shown = "" if each.mean is None else f"{each.mean:{form}}{sd}"
             under = "" if each.low is None else f"{each.low:{form}} to {each.high:{form}}"
@@ -126,7 +126,7 @@ def _certainty(found: Conclusions) -> Table:
             why = why or each.why
         for other in conclusions.AGAINST:
             compared = found.compared.get(name, {}).get(other)
-            p = compared["psnr_lung_db"].p if compared else None
+            p = compared["psnr_db.lung"].p if compared else None
             cells.append("" if p is None else f"{p:.2g}")
         rows.append(Row(name, tuple(cells)))
     notes = (f"No interval: {why}." if why else found.as_json()["interval"],)

@@ -18,12 +18,14 @@ from srgan.evaluation.columns import figure_at, looked_for, subjects, written
 from srgan.evaluation.columns import lines as table_lines
 from srgan.evaluation.judge import (
     BODY_PSNR,
+    BODY_SSIM,
     EDGE,
     FLAT,
     NPS,
     NPS_DISTANCE,
     TEXTURE,
     TISSUES_HU,
+    VESSEL,
     VGG_DISTANCE,
 )
 from srgan.evaluation.levels import short
@@ -168,6 +170,7 @@ def summary(study: Study, about: About) -> dict:
         "patients": len(study.patients()),
         "methods": study.overall(),
         "patients_by_pseudonym": _without_curves(study.by_patient()),
+        "sd_by_pseudonym": _without_curves(study.sd_by_patient()),
         "patches": study.overall("patch"),
         **({"nodules": study.nodules.summary()} if study.nodules else {}),
         "conclusions": conclusions.of(study).as_json(),
@@ -207,8 +210,8 @@ def _json_value(value):
 
 # ---- metrics.csv ----
 
-_WINDOWED = ("psnr_db", "ssim", BODY_PSNR)
-_PLAIN = ("rmse_hu", "mae_hu", "bias_hu", TEXTURE, FLAT, NPS_DISTANCE, EDGE, VGG_DISTANCE)
+_WINDOWED = ("psnr_db", "ssim", BODY_PSNR, BODY_SSIM)
+_PLAIN = ("rmse_hu", "mae_hu", "bias_hu", TEXTURE, FLAT, NPS_DISTANCE, EDGE, VESSEL, VGG_DISTANCE)
 
 
 def csv_figures(windows: Windows = WINDOWS) -> dict[str, tuple[str, ...]]:
