@@ -1,14 +1,15 @@
 """Files that were made to harm: they cost a Skip, never memory, time, or a file elsewhere."""
 
 import os
-import resource
 import struct
 import time
+import tracemalloc
 import zlib
 
 import numpy as np
 import pytest
-from pydicom.uid import JPEG2000Lossless, RLELossless
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, RLELossless
 
 from srgan.errors import Skip, UserError, visible
 from srgan.scans import catalogue, dicom, elements, isolated, metaimage, split, store
@@ -22,12 +23,14 @@ volume = test_metaimage.volume
 
 
 def skipped(read, *arguments) -> Skip:
-    """The Skip that a reader raises, within a second of work and 100 MB."""
-    start, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(Skip) as caught:
-        read(*arguments)
-    assert time.process_time() - start < 1
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+    """The Skip that a reader raises, with less than 100 MB taken on the way."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(Skip) as caught:
+            read(*arguments)
+        assert tracemalloc.get_traced_memory()[1] < 100_000_000
+    finally:
+        tracemalloc.stop()
     return caught.value
 
 
@@ -125,12 +128,21 @@ def test_a_few_private_elements_are_no_matter(tmp_path):
     np.testing.assert_array_equal(dicom.read_slice(path)[1], stored_values())
 
 
-def test_millions_of_nested_elements_stop_at_a_bound(tmp_path):
-    nested = struct.pack("<HH2sH", 0x0029, 0x1011, b"LO", 0) * 1_000_000
-    item = struct.pack("<HHL", 0xFFFE, 0xE000, len(nested)) + nested
+def nested(n: int) -> bytes:
+    """A private sequence of n elements of two bytes."""
+    content = struct.pack("<HH2sH2s", 0x0029, 0x1011, b"LO", 2, b"xx") * n
+    item = struct.pack("<HHL", 0xFFFE, 0xE000, len(content)) + content
     end = struct.pack("<HHL", 0xFFFE, 0xE0DD, 0)
-    sequence = element(0x00291010, b"SQ", item + end, elements.UNDEFINED)
-    assert skipped(dicom.read_header, with_private(tmp_path, sequence)).reason == "too large"
+    return element(0x00291010, b"SQ", item + end, elements.UNDEFINED)
+
+
+def test_ten_thousand_nested_elements_are_read(tmp_path):
+    assert dicom.read_header(with_private(tmp_path, nested(10_000))).rows == 16
+
+
+@pytest.mark.parametrize("n", [20_000, 1_000_000])
+def test_more_nested_elements_than_a_slice_has_stop_at_a_bound(tmp_path, n):
+    assert skipped(dicom.read_header, with_private(tmp_path, nested(n))).reason == "too large"
 
 
 def test_a_nested_length_of_gigabytes_and_an_endless_value_stop_at_a_bound(tmp_path):
@@ -154,6 +166,53 @@ def test_a_file_of_gigabytes_is_no_slice(tmp_path):
     with open(path, "r+b") as file:
         file.truncate(elements.MAX_FILE + 1)
     assert skipped(dicom.read_header, path).reason == "too large"
+
+
+# ---- compressed frames, before a decoder sees them ----
+
+LARGE = {"rows": 4096, "columns": 4096}
+J2K_HEAD = b"\xff\x4f\xff\x51" + struct.pack(">HH8LH", 41, 0, 4096, 4096, 0, 0, 4096, 4096, 0, 0, 1)
+J2K_HEAD += b"\x0f\1\1"
+
+
+def in_fragments(path, frame: bytes, n: int = 1, rows=16, columns=24, syntax=JPEG2000Lossless):
+    """A slice with a compressed frame in n fragments."""
+    dataset = made_dicom.ct_slice(Rows=rows, Columns=columns)
+    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.PixelData = encapsulate([frame], fragments_per_frame=n, has_bot=False)
+    dataset["PixelData"].VR = "OB"
+    dataset["PixelData"].is_undefined_length = True
+    return made_dicom.write(path, dataset)
+
+
+def test_a_compressed_frame_larger_than_its_picture_can_be_is_refused_unread(tmp_path):
+    path = in_fragments(tmp_path / "a.dcm", bytes(2 * 768 + (64 << 10) + 2), n=5)
+    assert "larger" in skipped(dicom.read_header, path).detail
+    path = in_fragments(tmp_path / "a.dcm", bytes(2 * 768 + (64 << 10)), n=5)
+    assert dicom.read_header(path).rows == 16
+
+
+def test_thousands_of_fragments_are_joined_once(tmp_path):
+    path = in_fragments(tmp_path / "a.dcm", bytes(67 << 20), n=4090, **LARGE)
+    start = time.process_time()
+    with pytest.raises(Skip, match="damaged pixel data"):
+        dicom.read_slice(path)
+    assert time.process_time() - start < 10  # 0.1 s; one after another, over a minute
+
+
+@pytest.mark.parametrize(
+    ("syntax", "frame"),
+    [
+        (JPEG2000Lossless, J2K_HEAD + b"\xff\x64\0\2" * 70_000),
+        (JPEG2000Lossless, J2K_HEAD + b"\xff\x90\0\x0a\0\0\0\0\0\x0e\0\0\0\0" * 70_000),
+        (JPEGLosslessSV1, b"\xff\xd8" + b"\xff" * 70_000 + b"\xff\xd9"),
+        (JPEGLosslessSV1, b"\xff\xd8" + b"\xff\xfe\0\2" * 70_000 + b"\xff\xd9"),
+    ],
+    ids=["J2K markers", "J2K tile-parts", "JPEG fill", "JPEG markers"],
+)
+def test_the_walk_over_a_compressed_frame_stops_at_a_bound(tmp_path, syntax, frame):
+    path = in_fragments(tmp_path / "a.dcm", frame, syntax=syntax, **LARGE)
+    assert "more than 65536 segments" in skipped(dicom.read_slice, path).detail
 
 
 # ---- decoders ----
