@@ -11,7 +11,7 @@ import numpy as np
 
 from srgan.errors import Skip, UserError, one_line, visible
 from srgan.files import read_bounded
-from srgan.scans import dicom, metaimage, series
+from srgan.scans import dicom, metaimage, planes, series
 from srgan.scans.scan import MAX_ID, Catalogue, Scan, Skipped, tidy_id
 
 HEADERS = (".mhd", ".mha")
@@ -76,7 +76,7 @@ def find(
 
 def reader(scan: Scan) -> Callable[[int], np.ndarray]:
     """A function from an index into scan.slices to (rows, columns) int16 HU; it raises Skip."""
-    return dicom.reader(scan) if scan.kind == "dicom" else metaimage.reader(scan)
+    return dicom.reader(scan) if scan.kind == "dicom" else planes.reader(scan)
 
 
 # ---- the files below a folder ----
