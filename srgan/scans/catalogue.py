@@ -1,17 +1,16 @@
 """What a folder holds, from headers alone: scans, and every other file with its reason."""
 
 import csv
-import io
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from sys import intern
 
 import numpy as np
 
 from srgan.errors import Skip, UserError, one_line, visible
-from srgan.files import read_bounded
-from srgan.scans import dicom, metaimage, planes, series
+from srgan.scans import dicom, metaimage, planes, series, tables
 from srgan.scans.scan import MAX_ID, Catalogue, Scan, Skipped, tidy_id
 
 HEADERS = (".mhd", ".mha")
@@ -197,24 +196,18 @@ def _one_scan_a_series(scans: list[Scan]) -> tuple[list[Scan], list[Skipped]]:
 
 def read_patients_csv(path: Path) -> dict[str, str]:
     """Read columns series_uid, patient_id to a dict; raises UserError where it cannot be used."""
-    try:
-        file = io.StringIO(read_bounded(path).decode("utf-8-sig"), newline="")
-        rows = list(csv.DictReader(file, strict=True))
-        names = set(rows[0]) if rows else set()
-    except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is no CSV in UTF-8"
-        raise UserError(f"--patients {path} cannot be read: {reason}") from None
-    if not {"series_uid", "patient_id"} <= names:
-        raise UserError(f"--patients {path} needs a line `series_uid,patient_id` and rows below it")
     patients: dict[str, str] = {}
-    for line, row in enumerate(rows, 2):
-        uid, patient = (tidy_id(row[name] or "") for name in ("series_uid", "patient_id"))
+    for line, cells in tables.named("--patients", path, ("series_uid", "patient_id")):
+        uid, patient = map(tidy_id, cells)
+        where = f"--patients {path}, line {line}"
         if not uid or not patient:
-            raise UserError(f"--patients {path}, row {line}: series_uid or patient_id is empty")
+            raise UserError(f"{where}: series_uid or patient_id is empty")
         if max(len(uid), len(patient)) > MAX_ID:
-            raise UserError(f"--patients {path}, row {line}: longer than {MAX_ID} characters")
-        if patients.setdefault(uid, patient) != patient:
-            raise UserError(f"--patients {path}, row {line}: series {uid} has two patients")
+            raise UserError(f"{where}: longer than {MAX_ID} characters")
+        if patients.setdefault(uid, intern(patient)) != patient:
+            raise UserError(f"{where}: series {uid} has two patients")
+    if not patients:
+        raise UserError(f"--patients {path}: the table is empty")
     return patients
 
 

@@ -11,6 +11,7 @@ from srgan import lock
 from srgan.files import read_bounded, told
 from srgan.scans import catalogue, synthetic
 from srgan.scans.scan import Catalogue
+from srgan.scans.tables import MAX_TABLE
 from srgan.settings import Settings
 
 DEFAULT = Settings().data
@@ -104,7 +105,7 @@ def fingerprint(source: Source, settings: Settings, version: int) -> dict:
     """
     digest = hashlib.sha256(f"{version} {source.synthetic}".encode())
     for table in (settings.split, settings.patients):
-        content = b"" if table is None else read_bounded(table)
+        content = b"" if table is None else read_bounded(table, MAX_TABLE)
         digest.update(b"%d:" % (-1 if table is None else len(content)) + content)
     n_files = n_bytes = 0
     for name, status in sorted(_walk(source), key=lambda item: item[0]):

@@ -12,7 +12,17 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, RLELossless
 
 from srgan.errors import Skip, UserError, visible
-from srgan.scans import catalogue, dicom, elements, isolated, metaimage, planes, split, store
+from srgan.scans import (
+    catalogue,
+    dicom,
+    elements,
+    isolated,
+    metaimage,
+    planes,
+    split,
+    store,
+    tables,
+)
 from srgan.scans.scan import MAX_ID
 from srgan.scans.volume import begin
 from srgan.settings import Settings
@@ -341,7 +351,18 @@ def test_a_table_that_was_made_to_harm_is_one_clear_line(tmp_path, read, content
 def test_a_table_is_a_regular_file_of_bounded_size(tmp_path, read):
     os.mkfifo(tmp_path / "pipe")
     with open(tmp_path / "large", "wb") as file:
-        file.truncate((64 << 20) + 1)
+        file.truncate((8 << 20) + 1)
     for name, said in (("pipe", "regular"), ("large", "MiB"), ("/dev/zero", "regular")):
         with pytest.raises(UserError, match=said):
             read(tmp_path / name)
+
+
+@pytest.mark.parametrize("read", [split.read_split_csv, catalogue.read_patients_csv])
+def test_a_table_of_many_rows_or_many_columns_stops_at_a_bound(tmp_path, read):
+    path = tmp_path / "table.csv"
+    rows = "".join(f"{i},test,{i}\n" for i in range(tables.MAX_ROWS + 1))
+    path.write_text(f"patient_id,role,series_uid\n{rows}")
+    with pytest.raises(UserError, match="more than 200000 rows"):
+        read(path)
+    path.write_text(f"patient_id,role,series_uid{',' * (1 << 21)}\n{rows[:8_000]}\n")
+    assert len(read(path)) > 500  # as dicts of two million columns each, an hour
