@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import secrets
 import shutil
 from collections import Counter
@@ -19,11 +20,12 @@ from pathlib import Path
 
 from srgan import lock
 from srgan.errors import Skip
-from srgan.files import read_bounded, told, write_json
+from srgan.files import put_in_place, read_bounded, told, write_json
 from srgan.scans import catalogue, sources, tables
 from srgan.scans.choose import Picked, pixels_sha256
 from srgan.scans.index import (
     DAMAGES,
+    NAMES,
     Store,
     append,
     array_name,
@@ -41,6 +43,7 @@ from srgan.settings import Settings
 FORMAT = 1
 TABLE = "annotations.csv"
 COLUMNS = ("coordX", "coordY", "coordZ", "diameter_mm")
+_NAMES = re.compile(rf"{NAMES.pattern}|nodules\.json")
 LEAST_MM, MOST_MM = 3.0, 100.0  # LUNA16 has nodules of 3 to 33 mm
 
 Log = Callable[[str], None]
@@ -228,9 +231,7 @@ def _build(folder: Path, store: Store, key: dict, scans, read_rows, progress) ->
                     progress(done, len(order), "scans with nodules")
             with told(part):
                 _finish(part, store, key, taken, (rows, left_out))
-                if folder.exists():
-                    shutil.rmtree(folder)
-                part.rename(folder)
+                put_in_place(part, folder, _NAMES)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

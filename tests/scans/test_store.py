@@ -58,7 +58,7 @@ class Folder:
         self.pixels[series] = pixels
         return scan
 
-    def find(self, folder, patients_csv=None, progress=None) -> Catalogue:
+    def find(self, folder, patients_csv=None, progress=None, left_out=()) -> Catalogue:
         self.finds += 1
         found = len(self.extra) + sum(len(s.files) for s in self.scans)
         return Catalogue(Path(folder), tuple(self.scans), tuple(self.extra), found)
@@ -263,6 +263,28 @@ def test_a_rebuild_keeps_noise_and_what_a_user_put_there(scans, build):
     assert (folder / "noise-0123456789ab" / "index.json").read_text() == "noise"
     assert (folder / "notes.txt").read_text() == "mine"
     assert [p.name for p in folder.parent.iterdir() if p.is_dir()] == [folder.name]
+
+
+def test_a_folder_with_the_name_of_ours_is_kept_beside_a_rebuilt_store(scans, build):
+    six_patients(scans)
+    folder = build().folder
+    (folder / "split.csv").unlink()
+    (folder / "split.csv").mkdir()
+    (folder / "split.csv" / "notes.txt").write_text("mine")
+    assert build().folder == folder
+    (kept,) = folder.parent.glob(f"{folder.name}-old-*/split.csv/notes.txt")
+    assert kept.read_text() == "mine"
+
+
+def test_a_file_that_does_not_count_builds_no_other_store(scans, build):
+    """The fingerprint is of the files that the catalogue finds."""
+    six_patients(scans)
+    folder = build().folder
+    for name in ("Thumbs.db", "desktop.ini", ".DS_Store"):
+        (scans.path / name).write_text("x")
+    assert build().folder == folder
+    (scans.path / "notes.txt").write_text("changed")
+    assert build().folder != folder
 
 
 def test_what_a_killed_builder_left_goes(scans, build, tmp_path):
