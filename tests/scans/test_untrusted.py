@@ -270,7 +270,7 @@ def test_the_walk_over_a_compressed_frame_stops_at_a_bound(tmp_path, syntax, fra
 INSTEAD = (
     "import sys; sys.path.insert(0, sys.argv[1]);"
     "from srgan.scans import codestream, isolated as i; codestream.run_decoder = {};"
-    "i.CPU_LIMIT_S = 0.2; i.serve()"
+    "i.serve()"
 )
 
 
@@ -285,18 +285,23 @@ def _fresh():
 @pytest.mark.parametrize("syntax", [JPEG2000Lossless, RLELossless])
 @pytest.mark.parametrize(
     ("code", "said"),
-    [("lambda *a, **k: [0 for i in iter(int, 1)]", "-27"), ("lambda *a, **k: bytes(2 << 30)", "1")],
+    [
+        ("lambda *a, **k: [0 for i in iter(int, 1)]", "-27"),  # SIGPROF
+        ("lambda *a, **k: [bytes(2 << 30), memoryview(bytes(768))][1]", ""),
+    ],
 )
 def test_a_decoder_that_spins_or_takes_all_memory_costs_one_slice(
     tmp_path, monkeypatch, syntax, code, said
 ):
     path, _, _ = compressed(tmp_path, syntax)
     monkeypatch.setattr(isolated, "START", INSTEAD.format(code))
-    start = time.monotonic()
     with pytest.raises(Skip) as caught:
         dicom.read_slice(path)
-    assert time.monotonic() - start < 15  # 0.2 s of the processor, which others use as well
-    assert caught.value.detail == f"the decoder ended with status {said}"
+    assert caught.value.detail.startswith(f"the decoder ended with status {said}")
+
+
+def test_a_frame_may_take_the_processor_for_two_seconds_a_megapixel_at_most():
+    assert isolated._cpu_limit_s(512 * 512) < isolated._cpu_limit_s(1_000_000) == 2
 
 
 # ---- ids and tables ----
