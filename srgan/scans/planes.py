@@ -112,9 +112,10 @@ def inflate(header: Header) -> Iterator[np.ndarray]:
                 if total + len(voxels) > header.nbytes:
                     raise Skip("damaged pixel data", "inflates to more than the header says")
                 while len(voxels) >= size:
-                    yield np.frombuffer(voxels[:size], header.dtype).reshape(rows, columns)
+                    plane = np.frombuffer(voxels[:size], header.dtype)
                     del voxels[:size]
                     total += size
+                    yield plane.reshape(rows, columns)
             rest = unpack.unused_data or file.read(1)
     except zlib.error:
         raise Skip("damaged pixel data", "the compressed data are not zlib or damaged") from None
