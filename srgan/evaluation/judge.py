@@ -20,10 +20,8 @@ EDGE, VESSEL = "edge_mm", "vessel_mm"
 TTF50 = "ttf50_per_mm"  # of a disc (phantom.py), not of slices
 VGG_DISTANCE = "vgg_distance"
 SFRC = "sfrc_share"
-BODY_PSNR, BODY_SSIM = (
-    "psnr_body_db",
-    "ssim_body",
-)  # padding is a fifth of some slices and moves bicubic by 0.6 dB
+# Padding is a fifth of some slices and moves bicubic by 0.6 dB.
+BODY_PSNR, BODY_SSIM = "psnr_body_db", "ssim_body"
 TISSUES_HU = {
     "air": (-np.inf, -900.0),
     "lung": (-1000.0, -600.0),
