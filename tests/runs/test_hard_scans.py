@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from srgan.scans.catalogue import SYSTEM_FILES
+from srgan.scans.walk import SYSTEM_FILES
 from tests.conftest import ROOT
 
 SHARED = ROOT.parent / "shared"
