@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from srgan.evaluation.nodules import LARGE_PX, Found
+from srgan.evaluation.report import plural
 from srgan.evaluation.tables import Cell, Column, Row, Table
 from srgan.files import told, write_whole
 
@@ -49,17 +50,13 @@ def counted(found: Found) -> str:
     """Which nodules these are, and which the low dose or the normal dose hardly shows."""
     of = found.summary()
     text = (
-        f"{_n(of['nodules'], 'annotated nodule')} of {_n(of['patients'], 'patient')} in "
-        f"{_n(of['slices'], 'slice')}, kept apart from those above; under {LARGE_PX:g} "
+        f"{plural(of['nodules'], 'annotated nodule')} of {plural(of['patients'], 'patient')} in "
+        f"{plural(of['slices'], 'slice')}, kept apart from those above; under {LARGE_PX:g} "
         f"pixels of the low dose across: {of['under_3_px_of_low_dose']}, under one: "
         f"{of['under_1_px_of_low_dose']}"
     )
     hidden = of["nodules"] - of["judged"]
     return f"{text}; not told from noise in the normal dose: {hidden}" if hidden else text
-
-
-def _n(count: int, word: str) -> str:
-    return f"{count} {word}{'' if count == 1 else 's'}"
 
 
 def text(found: Found) -> str:

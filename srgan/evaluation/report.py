@@ -27,7 +27,7 @@ from srgan.evaluation.judge import (
     VGG_DISTANCE,
 )
 from srgan.evaluation.levels import short
-from srgan.evaluation.study import Study
+from srgan.evaluation.study import NORMAL_DOSE, Study
 from srgan.files import clear_parts, told, write_json, write_whole
 from srgan.hounsfield import WINDOWS, Windows
 
@@ -35,7 +35,7 @@ FORMAT = 1
 FAITHFULNESS = (
     "chi2", "spots", "invented_share", "invented_energy_hu2", "shift_px", "sfrc_share",
 )  # fmt: skip
-NORMAL_DOSE = "normal_dose"
+NORMAL = NORMAL_DOSE.replace(" ", "_")  # in files
 LEVELS = ("noise_lambda", "noise_sigma", "dose")  # of a degradation as JSON
 
 
@@ -98,6 +98,17 @@ def levels_told(degradation: dict) -> str:
     return ", ".join(f"{short(n)} {degradation[n]}" for n in LEVELS if n in degradation)
 
 
+def plural(count: int, word: str) -> str:
+    """ "1 slice", "2 slices"."""
+    return f"{count} {word}{'' if count == 1 else 's'}"
+
+
+def counted(study: Study) -> str:
+    """ "5 slices of 2 patients"."""
+    of = study.n_slices()
+    return f"{plural(sum(of.values()), 'slice')} of {plural(len(of), 'patient')}"
+
+
 # ---- the table ----
 
 
@@ -113,14 +124,12 @@ def tables(studies: list[tuple[Study, About]]) -> str:
 
 def table(study: Study, about: About) -> str:
     """Whole slices, then 64 x 64 patches; noise, windows and conditions in the heading."""
-    slices = {(row.pseudonym, row.number) for row in study.rows}
     lines = [
         *_noise(about),
         *([photons.told_of(about.photons)] if about.photons else []),
         "; ".join(about.remarks()[1:]),
         *_checkpoints(about),
-        f"{len(slices)} slices of {len(study.patients())} patients; mean over a patient's slices, "
-        "then over patients",
+        f"{counted(study)}; mean over a patient's slices, then over patients",
         "PSNR and SSIM: clipped to the window, its range is the data range; never compare windows",
         "texture: SD of the slice less its Gaussian of 2 px",
         about.told_of_features(),
@@ -146,7 +155,7 @@ def _figures(study: Study) -> list[str]:
     for part, title in (("whole", "whole slices"), ("patch", "64 x 64 patches")):
         figures = study.overall(part)
         if figures:
-            normal = {"normal dose": study.normal_dose_overall()} if part == "whole" else {}
+            normal = {NORMAL_DOSE: study.normal_dose_overall()} if part == "whole" else {}
             lines += ["", title, *table_lines(looked_for(columns, figures), figures | normal)]
         if part == "whole" and study.discs:
             lines += ["", *textwrap.wrap(study.discs.remark(), 100)]
@@ -158,17 +167,17 @@ def _figures(study: Study) -> list[str]:
 
 def summary(study: Study, about: About) -> dict:
     """The content of summary.json: JSON values alone, infinity and NaN as None."""
-    slices = {(row.pseudonym, row.number) for row in study.rows}
     made = {
         "format": FORMAT,
-        "slices": len(slices),
+        "slices": sum(study.n_slices().values()),
         "patients": len(study.patients()),
+        "slices_by_pseudonym": study.n_slices(),
         "methods": study.overall(),
         "patients_by_pseudonym": _without_curves(study.by_patient()),
         "patches": study.overall("patch"),
         **({"nodules": study.nodules.summary()} if study.nodules else {}),
         "conclusions": conclusions.of(study).as_json(),
-        NORMAL_DOSE: {
+        NORMAL: {
             **study.normal_dose_overall(),
             "patients_by_pseudonym": _without_curves(study.normal_dose_by_patient()),
         },
@@ -230,7 +239,7 @@ def _csv_lines(studies: list[Study]) -> Iterator[tuple]:
         yield (row.pseudonym, row.number, *levels, row.part, *row.corner, row.method, *values)
     for (pseudonym, number), alone in first.normal_dose.items():
         values = (written(alone.get(name), ".6g") for name in figures)
-        yield (pseudonym, number, *("" for _ in noise), "whole", 0, 0, NORMAL_DOSE, *values)
+        yield (pseudonym, number, *("" for _ in noise), "whole", 0, 0, NORMAL, *values)
 
 
 def _write_csv(path: Path, studies: list[Study]) -> None:
