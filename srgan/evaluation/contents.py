@@ -9,7 +9,7 @@ from srgan import __version__, faithfulness
 from srgan.evaluation import conclusions, nodule_tables, verdict
 from srgan.evaluation.columns import Subject, figure_at, figure_of, looked_for, subjects, written
 from srgan.evaluation.conclusions import Conclusions
-from srgan.evaluation.examples import region
+from srgan.evaluation.examples import best_of, region
 from srgan.evaluation.judge import NPS
 from srgan.evaluation.levels import differing, levels_of
 from srgan.evaluation.methods import CLASSICAL, Method
@@ -76,7 +76,7 @@ def page_of(
 def _facts(study: Study, about: About) -> dict[str, str]:
     facts = {
         "patients": str(len(study.patients())),
-        "slices": str(len({(row.pseudonym, row.number) for row in study.rows})),
+        "slices": str(sum(study.n_slices().values())),
         "checkpoint's step": str(about.checkpoint.get("step")),
         "version": __version__,
     }
@@ -221,9 +221,7 @@ def _against_level(studies: Studies) -> tuple[Plot, ...] | tuple[str]:
 
 def _chosen(study: Study) -> list[tuple[str, str, int]]:
     """("best", pseudonym, number) and so on, by RMSE of the best network (or method)."""
-    overall = study.overall()
-    networks = [name for name in overall if name not in CLASSICAL]
-    best = min(networks or overall, key=lambda name: overall[name]["rmse_hu"])
+    best = best_of(study)
     found = sorted(
         (row.figures["rmse_hu"], row.pseudonym, row.number)
         for row in study.rows
