@@ -44,6 +44,17 @@ def tag(degradation: Degradation, names: list[str]) -> str:
     return "-".join(f"{short(name)}{levels[name]}" for name in names)
 
 
+def called(degradations: Sequence[Degradation]) -> list[str]:
+    """What tells each of several levels from the others: "dose 0.25"; of one alone nothing."""
+    if len(degradations) < 2:
+        return ["" for _ in degradations]
+    names = differing(degradations)
+    return [
+        ", ".join(f"{short(name)} {levels_of(each)[name]}" for name in names)
+        for each in degradations
+    ]
+
+
 def column(degradation: Degradation, names: list[str]) -> str:
     """A level for a table's head: 0.25, or 1700/0.005."""
     levels = levels_of(degradation)

@@ -3,6 +3,7 @@
 import csv
 import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from srgan.evaluation.nodules import LARGE_PX, Found
@@ -43,6 +44,7 @@ def table(found: Found) -> Table:
             shown = "" if value is None or total == 0 else format(value, column.form)
             cells.append(Cell(f"{shown} of {total}" if total else shown, value))
         rows.append(Row(name, tuple(cells)))
+    columns = tuple(replace(column, key=f"nodules.{column.key}") for column in columns)
     return Table("What became of the nodules", columns, tuple(rows), (counted(found), *NOTES))
 
 

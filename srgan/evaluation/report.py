@@ -8,14 +8,15 @@ import math
 import tempfile
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from srgan.dose import photons
 from srgan.dose.degradation import Degradation
-from srgan.evaluation import conclusions
+from srgan.evaluation import conclusions, verdict
 from srgan.evaluation.columns import figure_at, looked_for, subjects, written
 from srgan.evaluation.columns import lines as table_lines
+from srgan.evaluation.conclusions import Conclusions
 from srgan.evaluation.judge import (
     BODY_PSNR,
     EDGE,
@@ -26,7 +27,7 @@ from srgan.evaluation.judge import (
     TISSUES_HU,
     VGG_DISTANCE,
 )
-from srgan.evaluation.levels import short
+from srgan.evaluation.levels import called, short
 from srgan.evaluation.study import NORMAL_DOSE, Study
 from srgan.files import clear_parts, told, write_json, write_whole
 from srgan.hounsfield import WINDOWS, Windows
@@ -50,6 +51,7 @@ class About:
     checkpoint: dict  # JSON values, as runs.compared.record
     photons: dict | None = None  # photons.summary and their source, of noise in the projections
     features: str = "none"  # whose weights the VGG distance has: imagenet, file, none
+    files: dict = field(default_factory=dict)  # how many were found, used and skipped
 
     def remarks(self) -> list[str]:
         """Noise, VGG19 weights, and whether the scans are made."""
@@ -116,10 +118,31 @@ def tables(studies: list[tuple[Study, About]]) -> str:
     """The text for a terminal: `table` of the first level, the others' noise and figures."""
     others = ["\n".join([*_noise(about), *_figures(study)]) for study, about in studies[1:]]
     found = [conclusions.of(study) for study, _ in studies]
-    texts = zip([table(*studies[0]), *others], found, strict=True)
+    heads = [headline(studies, found), *(of.headline for of in found[1:])]
+    texts = zip(heads, [table(*studies[0]), *others], found, strict=True)
     return "\n\n".join(
-        f"{textwrap.fill(of.headline, 100)}\n{text}\n\n{conclusions.text(of)}" for text, of in texts
+        f"{textwrap.fill(head, 100)}\n{text}\n\n{conclusions.text(of)}" for head, text, of in texts
     )
+
+
+def headline(studies: list[tuple[Study, About]], found: list[Conclusions]) -> str:
+    """Which networks fail, and of several levels at which; found: of each study."""
+    if len(found) == 1:
+        return found[0].headline
+    names = called([about.degradation for _, about in studies])
+    parts = []
+    for network in found[0].verdicts:
+        if conclusions.kind_of(network) not in verdict.NETWORKS:
+            continue
+        at: dict[str, list[str]] = {}
+        for name, of in zip(names, found, strict=True):
+            at.setdefault(verdict.outcome(of.verdicts[network]), []).append(name)
+        said = [
+            f"{outcome} at {'every level' if len(where) == len(names) else ' and '.join(where)}"
+            for outcome, where in sorted(at.items(), key=lambda of: not of[0].startswith("fails"))
+        ]
+        parts.append(f"{network} {', '.join(said)}")
+    return "; ".join(parts or ["no network was judged"]) + "."
 
 
 def table(study: Study, about: About) -> str:
@@ -185,6 +208,7 @@ def summary(study: Study, about: About) -> dict:
         "windows_hu": {name: list(window) for name, window in study.windows.items()},
         "noise": about.degradation.as_json(),
         **({"photons": about.photons} if about.photons else {}),
+        **({"files": about.files} if about.files else {}),
         "vgg_weights": about.vgg_weights,
         "vgg_distance_weights": about.features,
         "settings": about.settings,
@@ -259,7 +283,7 @@ def write(folder: Path, studies: list[tuple[Study, About]]) -> None:
     """metrics.csv and summary.json, each complete or absent. Raises UserError (files.told).
 
     The first study fills summary.json; where there are more, at other noise levels, it has each
-    one's noise, methods and sharpness under "levels".
+    one's noise, figures and conclusions under "levels".
 
     metrics.csv has a line a level, method and slice or patch (row and column: the patch's first
     pixel in the cropped slice), with "inf" for an infinite PSNR and nothing where nothing was
@@ -267,7 +291,7 @@ def write(folder: Path, studies: list[tuple[Study, About]]) -> None:
     """
     made, *others = [summary(*each) for each in studies]
     if others:
-        names = ("noise", "methods", "sharpness")
+        names = ("noise", "methods", NORMAL, "nodules", "conclusions", "sharpness")
         made["levels"] = [{n: each[n] for n in names if n in each} for each in (made, *others)]
     with told(folder):
         write_whole(folder / "metrics.csv", lambda part: _write_csv(part, [s for s, _ in studies]))

@@ -4,6 +4,7 @@ import base64
 import itertools
 import json
 import os
+import re
 import select
 import shutil
 import subprocess
@@ -170,3 +171,71 @@ class Browser:
             self.process.wait()
         os.close(self.to)
         os.close(self.back)
+
+
+# ---- the page's numbers against summary.json ----
+
+CELLS = """[...document.querySelectorAll("tr[data-row] td[data-key]")].map((cell) => {
+    const under = cell.querySelector("small")?.textContent ?? "", copy = cell.cloneNode(true);
+    for (const part of copy.querySelectorAll("small, .unseen")) part.remove();
+    return [cell.closest("table").dataset.level, cell.closest("tr").dataset.row, cell.dataset.key,
+            cell.dataset.value, copy.textContent, under]; }).filter((cell) => cell[2])"""
+NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:e[+-]\d+)?")
+
+
+def check_cells(browser: Browser, summary: dict, places: dict[str, str]) -> dict[str, int]:
+    """Every number of the page's tables is summary.json's, as it is shown and as it is held.
+
+    places: where a figure is, such as "psnr_db.lung", to the name of its interval. Returns how
+    many cells of each kind had a number.
+    """
+    cells = browser.value(CELLS)
+    levels = dict(
+        zip(dict.fromkeys(cell[0] for cell in cells), summary.get("levels", [summary]), strict=True)
+    )
+    checked = dict.fromkeys(("figures", "intervals", "compared", "nodules", "ends"), 0)
+    for level, row, key, held, shown, under in cells:
+        value, interval = _told(levels[level], row, key, places)
+        assert json.loads(held) == value, (level, row, key)
+        if value is None:
+            assert shown in ("\N{EN DASH}", "inf"), (level, row, key)
+            continue
+        kind = key.split(".")[0]
+        checked[kind if kind in checked else "figures"] += 1
+        first, *others = NUMBER.findall(shown)
+        _check(first, value)
+        if kind == "intervals" and interval["sd"] is not None:
+            _check(others[0], interval["sd"])
+        ends = NUMBER.findall(under)
+        wanted = [interval[end] for end in ("low", "high") if interval[end] is not None]
+        assert len(ends) == len(wanted), (level, row, key, under)
+        for end, of in zip(ends, wanted, strict=True):
+            checked["ends"] += 1
+            _check(end, of)
+    return checked
+
+
+def _told(level: dict, row: str, key: str, places: dict[str, str]) -> tuple[float | None, dict]:
+    """What summary.json has for a cell, and the interval that belongs to it."""
+    none = {"low": None, "high": None, "sd": None}
+    kind, *path = key.split(".")
+    said = level["conclusions"]
+    if kind == "intervals":
+        return said[kind][row][path[0]]["mean"], said[kind][row][path[0]]
+    if kind == "compared":
+        of = said[kind].get(row, {}).get(path[0], {}).get(path[1], {})
+        if path[2:] == ["p"]:
+            return of.get("p"), none
+        return of.get("difference", {}).get("mean"), of.get("difference", none)
+    if kind == "nodules":
+        return level["nodules"]["methods"][row][path[0]], none
+    figures = (level["methods"] | {"normal dose": level["normal_dose"]})[row]
+    for name in key.split("."):
+        figures = (figures or {}).get(name)
+    return figures, said["intervals"].get(row, {}).get(places.get(key), none)
+
+
+def _check(shown: str, value: float) -> None:
+    digits = len(shown.partition(".")[2].partition("e")[0])
+    exponent = int(shown.partition("e")[2] or 0)
+    assert abs(float(shown) - value) <= 0.5001 * 10.0 ** (exponent - digits), (shown, value)
