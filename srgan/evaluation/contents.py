@@ -9,7 +9,7 @@ from srgan.evaluation import conclusions, nodule_tables, shown, verdict
 from srgan.evaluation.columns import Subject, figure_at, figure_of, looked_for, subjects, written
 from srgan.evaluation.conclusions import Conclusions
 from srgan.evaluation.judge import NPS
-from srgan.evaluation.levels import called, differing, levels_of
+from srgan.evaluation.levels import AXES, called, differing, levels_of, short
 from srgan.evaluation.methods import Method
 from srgan.evaluation.noise_power import BOX, FEWEST
 from srgan.evaluation.page import Fold, Judged, Page, Section
@@ -62,7 +62,7 @@ def page_of(
     study, about = studies[0]
     sections = [
         Section("Figures", (*_tables(first), *(Fold(_same(e), _tables(e)) for e in others))),
-        *([Section("Quality against dose", _against_level(studies))] if others else []),
+        *([_against_level(studies)] if others else []),
         Section(
             "Patients",
             (
@@ -291,19 +291,21 @@ def _ttf(discs: Discs | None, at: str) -> tuple[Plot, ...]:
     return (curve_plot(caption, lines, **axes, level=0.5, markers=False, notes=notes),)
 
 
-def _against_level(studies: Studies) -> tuple[Plot, ...] | tuple[str]:
+def _against_level(studies: Studies) -> Section:
     names = differing([about.degradation for _, about in studies])
     if len(names) != 1:
-        return ("More than one kind of level was listed: see the figures of each in summary.json.",)
+        words = "More than one kind of level was listed: see the figures of each, above."
+        return Section("Quality against noise", (words,))
     x = [levels_of(about.degradation)[names[0]].middle for _, about in studies]
-    overall = [study.overall() for study, _ in studies]
+    overall, name = [study.overall() for study, _ in studies], short(names[0])
     made = []
     for key, label in (("psnr_db", "PSNR, lung window, dB"), ("ssim", "SSIM, lung window")):
         lines = [
-            Line(name, x, [each[name][key]["lung"] for each in overall])
-            for name in studies[0][0].methods
+            Line(method, x, [each[method][key]["lung"] for each in overall])
+            for method in studies[0][0].methods
         ]
-        caption = f"{label.split(',')[0]} against {names[0].replace('_', ' ')}, {IN_LUNG}"
-        axis = names[0].replace("_", " ")
-        made.append(curve_plot(caption, lines, x=axis, y=label, log_x=min(x) > 0, ticks=x))
-    return tuple(made)
+        caption = f"{label.split(',')[0]} against {name}, {IN_LUNG}"
+        made.append(
+            curve_plot(caption, lines, x=AXES[names[0]], y=label, log_x=min(x) > 0, ticks=x)
+        )
+    return Section(f"Quality against {name}", tuple(made))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from srgan.evaluation.columns import written
-from srgan.evaluation.levels import column, differing, levels_of, short
+from srgan.evaluation.levels import AXES, column, differing, levels_of, short
 from srgan.evaluation.methods import CLASSICAL
 from srgan.evaluation.plots import floats, looks
 from srgan.evaluation.report import About, counted
@@ -23,11 +23,6 @@ WINDOW = "lung"
 FIGURES = {"psnr_db": ("PSNR", ", dB", ".2f"), "ssim": ("SSIM", "", ".4f")}  # name, unit, form
 BASELINE = "bicubic"
 PICTURES = {"dose": "dose.png", "noise_lambda": "noise.png", "noise_sigma": "noise.png"}
-AXES = {
-    "dose": "dose, fraction of the full dose",
-    "noise_lambda": "lambda, photons at full scale",
-    "noise_sigma": "sigma, fraction of 4095 HU",
-}
 COLOURS = (  # of plots.looks: page.css' on paper
     "#1b2026", "#767676", "#a86c00", "#7a4fb0", "#0072b2", "#c94f00", "#00795a", "#b03a80",
     "#4b2d00", "#ab00f0",

@@ -9,6 +9,12 @@ from srgan.dose.degradation import Degradation
 from srgan.dose.image import draw
 from srgan.settings import Levels
 
+AXES = {  # of plots against a level
+    "dose": "dose, fraction of the full dose",
+    "noise_lambda": "lambda, photons at full scale",
+    "noise_sigma": "sigma, fraction of 4095 HU",
+}
+
 
 def levels_of(degradation: Degradation) -> dict[str, Levels]:
     """The noise's levels by field name: "dose", or "noise_lambda" and "noise_sigma"."""

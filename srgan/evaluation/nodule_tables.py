@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from srgan.evaluation.columns import written
 from srgan.evaluation.nodules import LARGE_PX, Found
 from srgan.evaluation.report import plural
 from srgan.evaluation.tables import Cell, Column, Row, Table
@@ -41,8 +42,8 @@ def table(found: Found) -> Table:
         cells = []
         for column in columns:
             value, total = figures[column.key], of.get(column.key)
-            shown = "" if value is None or total == 0 else format(value, column.form)
-            cells.append(Cell(f"{shown} of {total}" if total else shown, value))
+            shown = written(value, column.form)
+            cells.append(Cell(shown if total is None else f"{shown} of {total}", value))
         rows.append(Row(name, tuple(cells)))
     columns = tuple(replace(column, key=f"nodules.{column.key}") for column in columns)
     return Table("What became of the nodules", columns, tuple(rows), (counted(found), *NOTES))

@@ -36,7 +36,7 @@ from srgan.files import told, write_whole
 
 NOTICE = "For research, not a medical device."
 LARGEST = 15_000_000  # bytes
-LONG = 200  # letters of a headline, from which on it is set smaller
+LONG = 120  # letters of a headline, from which on it is set smaller
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,11 @@ def write(path: Path, page: Page) -> None:
     """
     content = render(page).encode()
     for step in lighter.STEPS:
-        if len(content) > LARGEST:
-            page = replace(page, sections=tuple(_lighter(each, step) for each in page.sections))
+        if len(content) <= LARGEST:
+            break
+        left = tuple(_lighter(section, step) for section in page.sections)
+        if any(a.left_out != b.left_out for a, b in zip(left, page.sections, strict=True)):
+            page = replace(page, sections=left)
             content = render(page).encode()
     with told(path):
         write_whole(path, lambda part: part.write_bytes(content))
@@ -188,8 +191,9 @@ def _verdicts(page: Page) -> str:
         of_level = [judged for judged in page.judged if judged.level == level]
         of_level.sort(key=lambda judged: not judged.fails)
         inside = f'<div class="verdicts">{"".join(map(_judged, of_level))}</div>'
-        failing = ", ".join(judged.method for judged in of_level if judged.fails)
-        title = f"At {level}: {'failing: ' + failing if failing else 'no network fails'}"
+        failing = [judged.method for judged in of_level if judged.fails]
+        said = f"{' and '.join(failing) or 'no network'} fail{'s' * (len(failing) < 2)}"
+        title = f"At {level} {said}"
         made.append(_fold(title, inside, i == 0) if len(levels) > 1 else inside)
     return "".join(made)
 

@@ -120,7 +120,7 @@ def pack(values: np.ndarray, bits: int) -> str:
     difference = (values - np.clip(left + above - corner, low, high) + half) % (2 * half) - half
     folded = (difference << 1) ^ (difference >> 31)
     planes = np.stack([folded >> 8, folded & 255]).astype(np.uint8)
-    deflate = zlib.compressobj(9, zlib.DEFLATED, 15, 9, zlib.Z_FILTERED)
+    deflate = zlib.compressobj(6, zlib.DEFLATED, 15, 9, zlib.Z_FILTERED)
     return base64.b64encode(deflate.compress(planes.tobytes()) + deflate.flush()).decode()
 
 

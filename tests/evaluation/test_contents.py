@@ -89,8 +89,8 @@ def test_each_level_has_its_verdicts_and_tables_the_first_open(made):
     text = page.render(made[1])
     folds = re.findall(r"<details( open)?><summary>([^<]*)", text)
     assert folds == [
-        (" open", "At lambda 1700: failing: srresnet"),
-        ("", "At lambda 500: failing: srresnet"),
+        (" open", "At lambda 1700 srresnet fails"),
+        ("", "At lambda 500 srresnet fails"),
         ("", "The same at lambda 500"),
         ("", "The same at lambda 500"),
     ]
@@ -236,7 +236,7 @@ def test_the_page_has_its_levels_patients_and_three_slices(made):
     titles = [section.title for section in made[1].sections]
     assert titles == [
         "Figures",
-        "Quality against dose",
+        "Quality against lambda",
         "Patients",
         "Noise power and sharpness",
         "Slices",
