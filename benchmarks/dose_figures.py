@@ -102,7 +102,9 @@ class Noise:
         low = np.clip(low, HU_MIN, HU_MAX).astype(np.float32)
         self.found.append(figures(low - full, masks))
         self.images.append((low - full, masks["body"]))
-        self.psnr.append([metrics.psnr_db(low, full, window=w) for w in WINDOWS.values()])
+        self.psnr.append(
+            [metrics.psnr_db(output=low, reference=full, window=w) for w in WINDOWS.values()]
+        )
 
     def mean(self) -> dict[str, float]:
         with warnings.catch_warnings():
@@ -115,7 +117,7 @@ class Noise:
             found = []
             for noise, body in self.images:
                 with contextlib.suppress(ValueError):  # no box fits
-                    found.append(metrics.nps(noise, self.pixel_mm, box, body))
+                    found.append(metrics.nps(noise, pixel_mm=self.pixel_mm, box=box, mask=body))
             if found:
                 power = np.mean([one.power for one in found], 0)
                 mean = found[0]._replace(power=power)

@@ -89,7 +89,7 @@ def texture_of_water(hu: np.ndarray, n: int, rng) -> None:
         scanner = replace(QUIET, filter_cutoff=cutoff)
         made = [projection.noise_fields(hu, SPACING, 1e6, scanner, 1, rng) for _ in range(n)]
         fields = np.array([each.quantum for each in made])
-        found = metrics.nps(fields, MM, mask=inside)
+        found = metrics.nps(fields, pixel_mm=MM, mask=inside)
         kept = sd_over(area_mean(fields, 4), inside[1::4, 1::4]) / sd_over(fields, inside)
         print(
             f"water, Hann {cutoff:g}/mm: SD {sd_over(fields, inside):.1f} HU, NPS peak "

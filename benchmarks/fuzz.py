@@ -4,10 +4,10 @@ python benchmarks/fuzz.py [--share 1] [--seed 0]    5,000 .mhd, 5,000 DICOM, 1,0
 python benchmarks/fuzz.py --only dicom:123          one of them again, with its traceback
 python benchmarks/fuzz.py --share 0.1 --watch       under strace: which files are opened?
 
-Good files (seeds.py) are mutated (mutations.py) and read as a training reads them, in one process,
-decoders in theirs. Exits with 1 where a file leads to an exception that is no Skip or UserError, to
-a warning or anything printed, to more than 2 s (in each of three attempts: other work may take the
-processor) or to more than 1 GB.
+Good files (fuzzing/seeds.py) are mutated (fuzzing/mutations.py) and read as a training reads them,
+in one process, decoders in theirs. Exits with 1 where a file leads to an exception that is no Skip
+or UserError, to a warning or anything printed, to more than 2 s (in each of three attempts: other
+work may take the processor) or to more than 1 GB.
 """
 
 import argparse
@@ -31,12 +31,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import numpy as np
 
-from benchmarks import mutations, seeds, watched
+from benchmarks.fuzzing import mutations, seeds, watched
 from srgan.errors import Skip, UserError
 from srgan.runs import train
 from srgan.scans import catalogue, isolated, one
 from srgan.settings import make
-from srgan.training import checkpoints, sealed
+from srgan.training import checkpoints, sealed, states
 from srgan.training.guards import Guard
 from srgan.training.plan import Plan
 from srgan.training.watch import Log
@@ -76,7 +76,7 @@ def read_checkpoint(folder: Path) -> str:
         make({}, trained.settings)
         read = (trained.step, trained.seen, trained.vgg_weights, trained.synthetic)
         assert len(trained.hashed(f"{read}")) == 64
-    saved = checkpoints.newest_state(folder, told.append)
+    saved = states.newest(folder, told.append)
     settings = train.continued({}, saved[1])
     assert train._wanted_weights(settings, saved) in ("none", "random", "imagenet", "auto")
     train._is_finished(saved[1])
@@ -100,7 +100,8 @@ class Fuzz:
 
     def __init__(self, place: Path, seed: int = 0):
         self.place, self.seed = place, seed
-        self.headers = {path: path.read_bytes() for path in seeds.headers(place)}
+        self.headers = seeds.headers(place)
+        self.heavy = seeds.heavy(place)
         self.slices = seeds.slices(place)
         self.checkpoint = seeds.checkpoint(place)
         self.manifests = {p: p.read_bytes() for p in self.checkpoint.glob("*/manifest.json")}
@@ -110,8 +111,8 @@ class Fuzz:
         return getattr(self, kind)(Random(f"{self.seed} {kind} {number}"))
 
     def metaimage(self, rng: Random) -> str:
-        path = rng.choice(list(self.headers))
-        good, data = self.headers[path], path.with_suffix(".raw")
+        path = rng.choice(self.headers) if rng.random() < 0.98 else self.heavy
+        good, data = path.read_bytes(), path.with_suffix(".raw")
         path.write_bytes(mutations.metaimage(rng, good))
         voxels = data.read_bytes() if rng.random() < 0.2 and data.stat().st_size < 1e6 else None
         if voxels is not None:

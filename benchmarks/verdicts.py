@@ -2,12 +2,15 @@
 
 python benchmarks/verdicts.py CHECKPOINT_DIR FOLDER [--every 2]
 
-FOLDER: one validation patient's scan. At lambda 1700, sigma 0.005 the checkpoint's SRResNet, and
-the same spoilt as in SPOILT, each against the lines that it has to raise. Ends with 1 where one
-raises others. tests/evaluation/test_spoilt_models.py does the same with a stand-in.
+FOLDER: one validation patient's scan, of which the slices that show lung are taken. At lambda 1700,
+sigma 0.005 the checkpoint's SRResNet, and the same spoilt as in SPOILT, each against the lines that
+it has to raise and those that may follow from them. Ends with 1 where a line is missing or another
+is raised, by a spoilt model or by the good one. tests/evaluation/test_spoilt_models.py does it with
+a stand-in.
 
-The lines are those of LIDC-IDRI-0003. On LIDC-IDRI-0002 and Lung_Dx-A0002 the blur takes more than
-20 HU from bone, "bias (bone)", and on the latter false texture leaves flat tissue below the bound.
+Twelve patients by networks that were trained without them (see docs/figures.md): as listed, but for
+"inventing" of a shift, whose share was 0.06 to 0.15 on four with smooth lungs, and "inconsistent"
+of one good network.
 """
 
 import argparse
@@ -65,38 +68,43 @@ def _band(image):
     return np.fft.ifft2(np.fft.fft2(image) * inside).real
 
 
-# ---- what each model does to a good output, and the lines that it has to raise ----
+# ---- what each model does to a good output, the lines that it has to raise, those that it may ----
 
 BEHIND = ("below its input", "below SRResNet")
 BIASED = tuple(f"bias ({tissue})" for tissue in verdict.TISSUES)
 SPOILT = {
-    "srresnet": (lambda output, _: output, ()),
+    "srresnet": (lambda output, _: output, (), ()),
     # Costs about 0.1 dB, less than the bound of "below SRResNet": named as what it is.
-    "lung +10 HU": (_brighter_lung, ("bias (lung)",)),
+    "lung +10 HU": (_brighter_lung, ("bias (lung)",), ()),
     # 2 px pass 0.73 of a period of 16 px where bicubic passes 0.85: behind bicubic too, and no
-    # edge agrees with the low dose any more.
+    # edge agrees with the low dose any more. What fine bone loses, and what narrow lung gains from
+    # its walls, depends on the patient.
     "blurred by 2 px": (
         lambda output, _: ndimage.gaussian_filter(output, 2),
         (*BEHIND, "smoother", "inconsistent"),
+        ("bias (bone)", "bias (lung)"),
     ),
     # 113 of 262,144 pixels: no mean figure moves.
-    "blob in lung": (_blob, ("inconsistent",)),
+    "blob in lung": (_blob, ("inconsistent",), ()),
     # Its energy adds to the squared error. Power is lacking at edges, and is filled in over 8 px:
-    # flat tissue beside an edge becomes noisier than the normal dose, and the area mean lets some
-    # of it through, which the low dose contradicts.
+    # the area mean lets some of it through, which the low dose contradicts, and flat tissue and
+    # lung beside many edges become noisier than the normal dose.
     "false texture": (
         _false_texture,
-        ("below SRResNet", "noisier (flat regions)", "inconsistent", "inventing"),
+        ("below SRResNet", "inconsistent", "inventing"),
+        ("noisier (flat regions)", "noisier (lungs)"),
     ),
     # Every edge is wrong on both sides: in squared error, in block means, and as detail.
     "shifted by 1 px": (
         lambda output, _: np.roll(output, 1, 0),
         (*BEHIND, "inconsistent", "inventing", "shifted"),
+        (),
     ),
     # Without structure there is no shift to measure, and that is said.
     "constant 0 HU": (
         lambda output, _: np.zeros_like(output),
         (*BEHIND, *BIASED, "smoother", "inconsistent", "not judged"),
+        (),
     ),
 }
 
@@ -113,25 +121,27 @@ def main() -> int:
     made = judged(good, slices, [study.truth_of(item, NOISE, 0) for item in slices])
     overall, wrong = made.overall(), False
     for name, lines in raised(made).items():
-        figures, (_, expected) = overall[name], SPOILT[name]
+        figures, (missing, surplus) = overall[name], unexpected(name, lines)
         print(
             f"{name}: {figures['psnr_db']['lung']:.2f} dB, chi2 {figures['chi2']:.2f}, "
-            f"{figures['spots']:.1f} spots, invented {figures['invented_share']:.3f}\n"
+            f"{figures['wide_spots']:.1f} wide spots, invented {figures['invented_share']:.3f}\n"
             f"  raises {', '.join(lines) or 'nothing'}"
         )
-        if lines != expected:
-            wrong = True
-            print(f"  NOT AS EXPECTED: {', '.join(expected) or 'nothing'}")
+        for what, kinds in (("MISSING", missing), ("NOT EXPECTED", surplus)):
+            wrong |= bool(kinds)
+            if kinds:
+                print(f"  {what}: {', '.join(kinds)}")
     return int(wrong)
 
 
 def slices_of(folder: Path, every: int) -> list[study.StudySlice]:
-    """Every n-th slice of the one scan in a folder."""
+    """Every n-th slice of the one scan in a folder, where it shows lung."""
     (scan,) = catalogue.find(folder).scans
     read = catalogue.reader(scan)
     return [
         study.StudySlice("P1", i + 1, scan.spacing_mm, i, partial(read, i))
         for i in range(0, len(scan.slices), every)
+        if np.count_nonzero(lung_mask(read(i))) > judge.LUNG_PIXELS
     ]
 
 
@@ -150,7 +160,7 @@ def judged(good: methods.Method, slices: list, truths: list[judge.Truth]) -> stu
         return method
 
     compared = {"bicubic": methods.classical(NOISE.scale)["bicubic"]}
-    compared |= {name: spoilt(spoil) for name, (spoil, _) in SPOILT.items()}
+    compared |= {name: spoilt(spoil) for name, (spoil, *_) in SPOILT.items()}
     return study.run(compared, slices, NOISE, 0)
 
 
@@ -163,6 +173,12 @@ def raised(made: study.Study) -> dict[str, tuple[str, ...]]:
     """The lines of each of SPOILT."""
     verdicts = conclusions.of(made).verdicts
     return {name: tuple(line.kind for line in verdicts[name]) for name in SPOILT}
+
+
+def unexpected(name: str, lines: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """Of one of SPOILT: lines that it has to raise and did not, and those that it may not."""
+    _, must, may = SPOILT[name]
+    return [k for k in must if k not in lines], [k for k in lines if k not in must + may]
 
 
 if __name__ == "__main__":

@@ -19,8 +19,11 @@ from scipy import ndimage
 
 from srgan.hounsfield import area_mean
 
-SPOT_Z = 4.0  # expected SDs; the truth has about half a spot a slice
-WIDE_PX = 5  # pixels of the low dose; a blob of 12 px has about 7
+SPOT_Z = 4.0  # expected SDs; the truth has up to 1.5 spots a slice, each of a single pixel
+# Pixels of the low dose in a wide spot, which the truth has none of: in image noise, and where the
+# low dose holds noise that no network can tell from what was inserted. A blob of 12 px has about 7.
+WIDE_PX = 2
+WIDE_PX_UNCLEAN = 5
 LOW_EDGE = 2  # low-dose pixels along the skin that are left out
 HIGH_EDGE = 6  # pixels along the skin that are left out
 DETAIL = (0.25, 0.6)  # band above the Nyquist frequency of a fourfold smaller low dose
@@ -38,6 +41,7 @@ class Consistency(NamedTuple):
     chi2: float | None
     spots: int
     z: np.ndarray  # (h, w), 0 outside the body
+    wide_spots: int
 
 
 class Invention(NamedTuple):
@@ -70,11 +74,12 @@ def consistency(
     output: (scale*h, scale*w) HU; low_dose: (h, w) HU; sd_hu: (h, w), from
     `srgan.dose.degradation.expected_noise_sd_hu`; body: bool, of the shape of output. chi2 is the
     mean of z^2 in the body: 1.00 for the truth, less for an output that follows the noise, more
-    for one that departs from its input. spots: connected areas with |z| > 4. Pixels without
-    expected noise cannot be judged and are left out. clean_chi2: what an output without any noise
-    has (srgan.dose.degradation). Above 1, spots are areas of at least 5 pixels with |z| > 4
-    sqrt(clean_chi2): where the expected noise is a few HU, one pixel of a redrawn edge exceeds it.
-    Raises ValueError for NaN or shapes that do not fit.
+    for one that departs from its input. Pixels without expected noise cannot be judged and are left
+    out. spots: connected areas with |z| > 4. wide_spots: those of at least two pixels, which the
+    truth does not have by chance. clean_chi2: what an output without any noise has
+    (srgan.dose.degradation). Above 1, both are areas with |z| > 4 sqrt(clean_chi2), and a wide one
+    has at least 5 pixels: where the expected noise is a few HU, single pixels of redrawn edges
+    exceed it. Raises ValueError for NaN or shapes that do not fit.
     """
     means = area_mean(_checked(output, body), scale)
     difference = means - _checked(_checked(low_dose, sd_hu), means)
@@ -83,8 +88,9 @@ def consistency(
     z = np.divide(difference, sd_hu, out=np.zeros_like(difference), where=judged)
     chi2 = float((z[judged] ** 2).mean()) if judged.any() else None
     areas, _ = ndimage.label(np.abs(z) > SPOT_Z * math.sqrt(clean_chi2))
-    least_px = 1 if clean_chi2 == 1 else WIDE_PX
-    return Consistency(chi2, np.count_nonzero(np.bincount(areas.ravel())[1:] >= least_px), z)
+    sizes_px = np.bincount(areas.ravel())[1:]
+    least_px = WIDE_PX if clean_chi2 == 1 else WIDE_PX_UNCLEAN
+    return Consistency(chi2, len(sizes_px), z, np.count_nonzero(sizes_px >= least_px))
 
 
 def invention(*, output: np.ndarray, reference: np.ndarray, body: np.ndarray) -> Invention:
@@ -117,23 +123,32 @@ def shift_px(
     """How far the output lies (below, right of) its reference, in pixels.
 
     All three (rows, columns), HU and bool. The vertex of a parabola through the correlation, in
-    the body, of the bands from 0.02 to 0.2 of Nyquist at -1, 0 and 1 px. Right to a tenth up to 1
-    px and too far beyond; from about 6 px on the sign means nothing, but the shift stays large.
-    None without a body or without structure. Raises ValueError for NaN or unequal shapes.
+    the body, of the bands from 0.02 to 0.2 of Nyquist at -1, 0 and 1 px; half the difference of
+    that of the output against the reference and of the reference against the output. The body's
+    cut through the slice draws both alike, by up to 0.15 px where the field of view ends in it, and
+    leaves the difference alone. Right to a tenth up to 1 px and too far beyond; from about 6 px on
+    the sign means nothing, but the shift stays large. None without a body or without structure.
+    Raises ValueError for NaN or unequal shapes.
     """
     output, reference = _checked(output, body), _checked(reference, output)
-    moved, still = _band(output, *OUTLINE), _band(reference, *OUTLINE)
+    one, other = _band(output, *OUTLINE), _band(reference, *OUTLINE)
     inner = ndimage.binary_erosion(body, iterations=HIGH_EDGE)
     shift = []
     for axis in (0, 1):
-        before, at, after = (
-            (np.roll(moved, step, axis)[inner] * still[inner]).sum() for step in (1, 0, -1)
-        )
-        curvature = 2 * at - before - after
-        if curvature == 0:
+        there, back = _vertex_px(one, other, inner, axis), _vertex_px(other, one, inner, axis)
+        if there is None or back is None:
             return None
-        shift.append(float((after - before) / (2 * curvature)))
+        shift.append((there - back) / 2)
     return tuple(shift)
+
+
+def _vertex_px(moved: np.ndarray, still: np.ndarray, inner: np.ndarray, axis: int) -> float | None:
+    """Of the parabola through the correlation at -1, 0 and 1 px; None for a straight line."""
+    before, at, after = (
+        (np.roll(moved, step, axis)[inner] * still[inner]).sum() for step in (1, 0, -1)
+    )
+    curvature = 2 * at - before - after
+    return float((after - before) / (2 * curvature)) if curvature else None
 
 
 def sfrc(*, output: np.ndarray, reference: np.ndarray, body: np.ndarray) -> Sfrc:

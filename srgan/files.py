@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import re
+import secrets
 import stat
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
@@ -46,6 +47,28 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def put_in_place(part: Path, folder: Path, ours: re.Pattern) -> None:
+    """The finished folder `part` takes the name `folder`, flushed to the disk.
+
+    Of another folder that has the name, the files named as `ours` go; all else moves over, or stays
+    beside it where it cannot. Raises OSError.
+    """
+    sync(part)
+    old = folder.with_name(f"{folder.name}-old-{secrets.token_hex(4)}")
+    if folder.exists():
+        folder.rename(old)
+    part.rename(folder)
+    if old.exists():
+        for path in old.iterdir():
+            if ours.fullmatch(path.name) and path.is_file():
+                path.unlink()
+            elif not (folder / path.name).exists():  # noise of a store's pixels, a user's notes
+                path.rename(folder / path.name)
+        with suppress(OSError):
+            old.rmdir()
+    sync(folder.parent)
 
 
 def clear_parts(folder: Path) -> None:

@@ -75,25 +75,40 @@ class Settings:
     )  # fmt: skip
     photons: float | str = _setting(
         "auto", values.photons,
-        "of a reading at 360 views and 0.70 mm; auto: matched to the noise of the slices",
+        "projection noise: of a reading at 360 views and 0.70 mm at full dose; auto: matched to "
+        "the noise of the slices",
     )  # fmt: skip
     noise_hu: float | None = _setting(
-        None, values.noise_hu, "instead of photons: SD in HU of soft tissue at full dose; "
-        "simulate without --input: of a 30 cm water cylinder, prints the photons",
+        None, values.noise_hu,
+        "projection noise: instead of photons, SD in HU of soft tissue at full dose; simulate "
+        "without --input: of a 30 cm water cylinder, prints the photons",
     )  # fmt: skip
     electronic_noise: float = _setting(
-        10.0, values.counts, "SD of a reading at 360 views and 0.70 mm", unit="counts"
+        10.0,
+        values.counts,
+        "projection noise: SD of a reading at 360 views and 0.70 mm",
+        unit="counts",
     )
-    mu_water: float = _setting(0.0192, values.per_mm, "attenuation of water", unit="1/mm")
-    views: int = _setting(360, values.views, "of the modelled scanner over 180 degrees")
+    mu_water: float = _setting(
+        0.0192, values.per_mm, "projection noise: attenuation of water", unit="1/mm"
+    )
+    views: int = _setting(
+        360, values.views, "projection noise: of the modelled scanner over 180 degrees"
+    )
     bowtie: float = _setting(
-        0.25, values.bowtie, "filter before the patient, 0 none to 1 flat water"
+        0.25, values.bowtie, "projection noise: filter before the patient, 0 none to 1 flat water"
     )
     filter_cutoff: float = _setting(
-        0.74, values.cutoff, "zero of the reconstruction's Hann window", unit="1/mm"
+        0.74,
+        values.cutoff,
+        "projection noise: zero of the reconstruction's Hann window",
+        unit="1/mm",
     )
     realisations: int = _setting(
-        1, values.realisations, "noise realisations of each training slice in the store", ("train",)
+        1,
+        values.realisations,
+        "projection noise: realisations of each training slice in the store",
+        ("train",),
     )
     generator: str = _setting(
         "fast",
@@ -116,7 +131,7 @@ class Settings:
         "auto", values.choice("auto", "float32", "bfloat16", "float16"),
         "of the networks: auto, float32, bfloat16 or float16", JUDGED, resume=True,
     )  # fmt: skip
-    seed: int = _setting(0, values.seed, "of everything drawn")
+    seed: int = _setting(0, values.seed, "of everything that is drawn: weights, patches, noise")
     deterministic: bool = _setting(
         False, bool, "equal runs give equal bits on one machine (on CPU they do anyway)",
         ("train",),
@@ -180,9 +195,9 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
         description="SRGAN for low-dose chest CT: train on normal-dose scans, judge on held-out "
         "patients. @FILE reads arguments from a file, one a line.",
-        epilog="A value with a colon is a range that is drawn from. Exit codes: 0 done, 2 input, "
-        "3 diverged, 75 try again later, 130 and 143 stopped by a signal. Research use only, not "
-        "a medical device.",
+        epilog="A noise level or dose A:B is a range that is drawn from. Exit codes: 0 done, 2 "
+        "input, 3 diverged, 75 try again later, 130 and 143 stopped by a signal. Research use "
+        "only, not a medical device.",
     )
     parser.add_argument("--run", required=True, metavar="|".join(RUNS), help="what to do")
     for f in fields():

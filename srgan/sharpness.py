@@ -1,4 +1,4 @@
-"""How sharp an image is: the task transfer function of a disc, and the rise of edges in slices."""
+"""How sharp an image is: the task transfer function of a disc; edges and vessels of slices."""
 
 from dataclasses import dataclass
 
@@ -115,33 +115,67 @@ def ttf50(found: Ttf) -> float | None:
     return float(np.interp(0.5, found.curve[ends], found.frequency[ends]))
 
 
-# ---- the rise of edges in slices ----
+# ---- profiles across edges and vessels of slices ----
 
-LUNG_BELOW_HU = -600.0
-TISSUE_HU = (-150.0, 150.0)
-EVEN_HU = 150.0  # of either side: a vessel, a rib or the next edge is no side
-SMOOTH_PX = 1.5
-STEEP_HU = 60.0  # a px
-SIDE_PX, LENGTH_PX = 4.0, 8.0  # sides lie between these, the profile within the latter
-FEWEST_EDGES = 100
-RISE = (0.2, 0.8)  # 10 to 90 % hangs more on what lies beside an edge
+SMOOTH_PX = 1.5  # of the slice in which they are looked for
+LENGTH_PX = 8.0  # of a profile, to either side
 _ALONG = np.arange(-LENGTH_PX, LENGTH_PX + 0.125, 0.25)
 
 
 @dataclass(frozen=True)
-class Edges:
-    """Places of a slice at which lung meets soft tissue, and the way into the tissue."""
+class Places:
+    """Places of a slice, and the way across what lies there: out of lung, or across a vessel."""
 
     place: np.ndarray  # (2, n) row and column
-    towards: np.ndarray  # (2, n), of length 1
+    across: np.ndarray  # (2, n), of length 1
     pixel_mm: float
 
-    def lines(self) -> np.ndarray:
-        """Rows and columns of the profiles across the edges: (2, n, points)."""
-        return self.place[:, :, None] + self.towards[:, :, None] * _ALONG
+    def profiles(self, image: np.ndarray, order: int = 3) -> np.ndarray:
+        """(n, points) HU every quarter of a pixel, by splines of an order."""
+        lines = self.place[:, :, None] + self.across[:, :, None] * _ALONG
+        return ndimage.map_coordinates(image, lines, order=order, mode="nearest")
+
+    def chosen(self, which: np.ndarray, fewest: int) -> "Places | None":
+        """Those of a bool mask (n,); None where they are too few."""
+        if np.count_nonzero(which) < fewest:
+            return None
+        return Places(self.place[:, which], self.across[:, which], self.pixel_mm)
 
 
-def edges_of(reference: np.ndarray, body: np.ndarray, *, pixel_mm: float) -> Edges | None:
+def _crests(height: np.ndarray, among: np.ndarray, across: np.ndarray, pixel_mm: float) -> Places:
+    """Where a height is largest along a way, to a fraction of a pixel.
+
+    among: (rows, columns) bool; across: (2, rows, columns), of length 1.
+    """
+    place, across, here = np.array(np.nonzero(among), float), across[:, among], height[among]
+    before, after = (
+        ndimage.map_coordinates(height, place + way * across, order=1) for way in (-1, 1)
+    )
+    top = (here >= before) & (here > after)
+    peak = (before - after) / np.where(top, before - 2 * here + after, 1) / 2  # of a parabola
+    return Places((place + across * peak)[:, top], across[:, top], pixel_mm)
+
+
+def _mean_profile(image: np.ndarray, places: Places) -> np.ndarray:
+    """In which noise averages out. Raises ValueError for NaN."""
+    image = np.asarray(image, np.float64)
+    if np.isnan(image).any():
+        raise ValueError("a profile cannot be measured with NaN")
+    return places.profiles(image).mean(0)
+
+
+# ---- the rise of edges ----
+
+LUNG_BELOW_HU = -600.0
+TISSUE_HU = (-150.0, 150.0)
+EVEN_HU = 150.0  # of either side: a vessel, a rib or the next edge is no side
+STEEP_HU = 60.0  # a px
+SIDE_PX = 4.0  # sides lie this far away and further
+FEWEST_EDGES = 100
+RISE = (0.2, 0.8)  # 10 to 90 % hangs more on what lies beside an edge
+
+
+def edges_of(reference: np.ndarray, body: np.ndarray, *, pixel_mm: float) -> Places | None:
     """Where lung meets soft tissue in a normal dose; None at fewer than 100 places.
 
     reference: (rows, columns) HU; body: bool, the same shape. An edge is a pixel of steepest slope
@@ -150,32 +184,20 @@ def edges_of(reference: np.ndarray, body: np.ndarray, *, pixel_mm: float) -> Edg
     of the scanner's making.
     """
     reference = np.asarray(reference, np.float64)
-    slope = [ndimage.gaussian_filter(reference, SMOOTH_PX, order=o) for o in ((1, 0), (0, 1))]
+    slope = np.array([ndimage.gaussian_filter(reference, SMOOTH_PX, o) for o in ((1, 0), (0, 1))])
     steep = np.hypot(*slope)
     inside = np.pad(body, 1)  # a body that reaches the border has its rim there
     inside = ndimage.binary_erosion(inside, iterations=round(LENGTH_PX))[1:-1, 1:-1]
     found = inside & (steep > STEEP_HU)
-    place = np.array(np.nonzero(found), float)
-    here = steep[found]
-    towards = np.array([of_axis[found] for of_axis in slope]) / here
-    before, after = (
-        ndimage.map_coordinates(steep, place + way * towards, order=1) for way in (-1, 1)
-    )
-    top = (here >= before) & (here > after)
-    peak = (before - after) / np.where(top, before - 2 * here + after, 1) / 2  # of a parabola
-    edges = Edges((place + towards * peak)[:, top], towards[:, top], pixel_mm)
-    smooth = ndimage.gaussian_filter(reference, SMOOTH_PX)
-    profiles = ndimage.map_coordinates(smooth, edges.lines(), order=1)
+    edges = _crests(steep, found, slope / np.where(found, steep, 1), pixel_mm)
+    profiles = edges.profiles(ndimage.gaussian_filter(reference, SMOOTH_PX), order=1)
     lung, tissue = profiles[:, _ALONG <= -SIDE_PX], profiles[:, _ALONG >= SIDE_PX]
     clean = (lung.max(1) < LUNG_BELOW_HU) & (np.ptp(lung, 1) < EVEN_HU)
     clean &= (tissue.min(1) > TISSUE_HU[0]) & (tissue.max(1) < TISSUE_HU[1])
-    clean &= np.ptp(tissue, 1) < EVEN_HU
-    if np.count_nonzero(clean) < FEWEST_EDGES:
-        return None
-    return Edges(edges.place[:, clean], edges.towards[:, clean], pixel_mm)
+    return edges.chosen(clean & (np.ptp(tissue, 1) < EVEN_HU), FEWEST_EDGES)
 
 
-def rise_mm(image: np.ndarray, edges: Edges) -> float | None:
+def rise_mm(image: np.ndarray, edges: Places) -> float | None:
     """How far an image takes from 20 to 80 % of the mean edge, in mm: 1.68 SD of a Gaussian blur.
 
     image: (rows, columns) HU, of the normal dose's shape: every output is read at the same places.
@@ -183,10 +205,7 @@ def rise_mm(image: np.ndarray, edges: Edges) -> float | None:
     most. Edges that lie now here, now there are wide in the mean. None where the mean does not rise
     through both. Raises ValueError for NaN.
     """
-    image = np.asarray(image, np.float64)
-    if np.isnan(image).any():
-        raise ValueError("the rise of edges cannot be measured with NaN")
-    profile = ndimage.map_coordinates(image, edges.lines(), order=3, mode="nearest").mean(0)
+    profile = _mean_profile(image, edges)
     lung, tissue = (profile[side].mean() for side in (_ALONG <= -SIDE_PX, _ALONG >= SIDE_PX))
     share = (profile - lung) / (tissue - lung) if tissue > lung else np.zeros_like(profile)
     low, high = (_crossing(share, level) for level in RISE)
@@ -200,3 +219,60 @@ def _crossing(share: np.ndarray, level: float) -> float | None:
         return None
     at = below[np.abs(_ALONG[below]).argmin()]
     return float(np.interp(level, share[at : at + 2], _ALONG[at : at + 2]))
+
+
+# ---- the width of vessels ----
+
+CURVED_HU = 20.0  # a px^2, across
+LONG = 0.3  # the curvature along a vessel is at most this share of that across
+BESIDE_HU = -650.0  # what lies beside a vessel is darker
+BESIDE_EVEN_HU = 200.0
+BESIDE_PX = 5.0
+GROUND_PX = 6.0  # a blurred vessel reaches further than a sharp one
+CONTRAST_HU = 100.0  # of the smoothed slice
+FEWEST_VESSELS = 50
+LEAST_HU = 20.0  # less contrast than this has no width
+LUNG_CLOSED_PX, LUNG_RIM_PX = 6, 9
+
+
+def vessels_of(reference: np.ndarray, lung: np.ndarray, *, pixel_mm: float) -> Places | None:
+    """Where small vessels lie across lung in a normal dose; None at fewer than 50 places.
+
+    reference: (rows, columns) HU; lung: bool, the same shape. A vessel is a crest of the slice
+    smoothed by 1.5 px, at least 9 px from the lung's rim, with dark and even lung beside it, 5 to
+    8 px away: one that is 2 to 4 px wide.
+    """
+    reference = np.asarray(reference, np.float64)
+    orders = ((2, 0), (0, 2), (1, 1))
+    rows, columns, mixed = (ndimage.gaussian_filter(reference, SMOOTH_PX, o) for o in orders)
+    middle, root = (rows + columns) / 2, np.hypot((rows - columns) / 2, mixed)
+    angle = np.arctan2(2 * mixed, rows - columns) / 2 + np.pi / 2  # of the strongest curvature
+    inside = ndimage.binary_closing(lung, iterations=LUNG_CLOSED_PX)  # with the vessels in it
+    inside = ndimage.binary_erosion(ndimage.binary_fill_holes(inside), iterations=LUNG_RIM_PX)
+    sharp = root - middle
+    found = inside & (sharp > CURVED_HU) & (np.abs(middle + root) < LONG * sharp)
+    vessels = _crests(sharp, found, np.array([np.cos(angle), np.sin(angle)]), pixel_mm)
+    profiles = vessels.profiles(ndimage.gaussian_filter(reference, SMOOTH_PX), order=1)
+    beside = profiles[:, np.abs(_ALONG) >= BESIDE_PX]
+    clean = (beside.max(1) < BESIDE_HU) & (np.ptp(beside, 1) < BESIDE_EVEN_HU)
+    clean &= profiles[:, _ALONG == 0][:, 0] - beside.mean(1) > CONTRAST_HU
+    return vessels.chosen(clean, FEWEST_VESSELS)
+
+
+def width_mm(image: np.ndarray, vessels: Places) -> float | None:
+    """Full width at half maximum of an image's mean vessel, in mm: of a Gaussian 2.355 SD.
+
+    image: (rows, columns) HU, of the normal dose's shape: every output is read at the same places.
+    The profile is the mean of all and of both sides; its ground lies 6 to 8 px away. None where
+    under 20 HU of contrast are left, or the mean does not fall to a half. Raises ValueError for
+    NaN.
+    """
+    profile = _mean_profile(image, vessels)
+    half = (profile + profile[::-1])[_ALONG >= 0] / 2  # from the middle outwards
+    along = _ALONG[_ALONG >= 0]
+    height = half - half[along >= GROUND_PX].mean()
+    below = np.flatnonzero(height < height[0] / 2)
+    if height[0] < LEAST_HU or not len(below):
+        return None
+    ends = [below[0], below[0] - 1]
+    return 2 * float(np.interp(height[0] / 2, height[ends], along[ends])) * vessels.pixel_mm

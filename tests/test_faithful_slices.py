@@ -63,13 +63,16 @@ def test_the_figures_are_the_oracles(validation, kind):
         "shifted": np.roll(enlarged, 1, 0),
     }[kind]
     for ours, theirs in (
-        (pair.consistency(output), oracle.consistency(output, pair.low, pair.body)),
+        (pair.consistency(output)[:3], oracle.consistency(output, pair.low, pair.body)),
         (pair.invention(output), oracle.invention(output, pair.reference, pair.body)),
     ):
         for figure, expected in zip(ours, theirs, strict=True):
             np.testing.assert_allclose(figure, expected, rtol=1e-6, atol=1e-6)
+    # The oracle finds a shift of the truth against itself: 0.02 px here, up to 0.15 in a slice that
+    # the field of view cuts off. Ours finds none.
     _, shift = oracle.bias_and_shift(output, pair.reference, pair.body)
-    np.testing.assert_allclose(pair.shift(output), shift, atol=1e-6)
+    np.testing.assert_allclose(pair.shift(output), shift, atol=0.05)
+    assert pair.shift(pair.reference) == (0, 0)
 
 
 @needs_ct

@@ -212,34 +212,36 @@ def test_a_simulated_copy(without_room, tmp_path, kind):
 
 def test_states_and_models_with_the_earlier_ones_whole(without_room):
     """At every place of the write: TensorFlow's two files, ours, the manifest."""
-    from srgan.training import checkpoints
+    from srgan.training import checkpoints, states
     from tests.training.test_checkpoints import MANIFEST
     from tests.training.test_damage import is_equal, small, small_state
 
     folder, _ = without_room
-    states, models = {s: small_state(s) for s in (1, 2)}, {s: small(s) for s in (1, 2)}
+    small_states, models = {s: small_state(s) for s in (1, 2)}, {s: small(s) for s in (1, 2)}
 
     def save(step):
-        made = {**MANIFEST, "step": step}
+        made = {**MANIFEST, "step": step, "best": {}}
         checkpoints.save_model(folder, "srgan", step, models[step], made)
-        checkpoints.save_state(folder, step, states[step], made)
+        states.save(folder, step, small_states[step], made)
 
     save(1)
     old = content(folder)
     failed = 0
     for room in (0, 1000, 2000, 4096, 16_384):
         failed += refused(without_room, room, lambda: save(2))
-        assert old.items() <= content(folder).items()
-        path, manifest = checkpoints.newest_state(folder, pytest.fail)
+        newest = {folder / states.NEWEST: old[folder / states.NEWEST]}
+        assert old.items() <= (content(folder) | newest).items()
+        path, manifest = states.newest(folder, pytest.fail)
         restored, network = small_state(3), small(3)
-        checkpoints.restore_state(path, restored)
-        wanted = states[manifest["step"]]["generator"].get_weights()
+        states.restore(path, restored)
+        wanted = small_states[manifest["step"]]["generator"].get_weights()
         assert is_equal(restored["generator"], wanted)
-        trained = checkpoints.load(folder, pytest.fail)
+        trained = checkpoints.load(folder, log=pytest.fail)
         checkpoints._set_weights(network, folder, trained.weights["srgan"])
         assert is_equal(network, models[trained.step].get_weights())
         for name in ("step-0000002", "srgan-0000002"):
             shutil.rmtree(folder / name, ignore_errors=True)
+        (folder / states.NEWEST).write_bytes(old[folder / states.NEWEST])
     assert failed >= 3
     save(2)
 
@@ -247,7 +249,7 @@ def test_states_and_models_with_the_earlier_ones_whole(without_room):
 @pytest.fixture
 def read_only(tmp_path, small_scans, study, about):
     """A small disk with a store, a checkpoint and a report, mounted read-only."""
-    from srgan.training import checkpoints
+    from srgan.training import checkpoints, states
     from tests.training.test_checkpoints import MANIFEST
     from tests.training.test_damage import small, small_state
 
@@ -255,8 +257,9 @@ def read_only(tmp_path, small_scans, study, about):
     with small_disk(folder, 24):
         scans_store(small_scans, folder)
         (folder / "checkpoint").mkdir()
-        checkpoints.save_model(folder / "checkpoint", "srgan", 3, small(1), MANIFEST)
-        checkpoints.save_state(folder / "checkpoint", 3, small_state(1), MANIFEST)
+        made = {**MANIFEST, "best": {}}
+        checkpoints.save_model(folder / "checkpoint", "srgan", 3, small(1), made)
+        states.save(folder / "checkpoint", 3, small_state(1), made)
         report.write(folder, [(study, about)])
         subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
         yield folder
@@ -265,20 +268,20 @@ def read_only(tmp_path, small_scans, study, about):
 def test_a_read_only_disk_is_exit_code_2_and_what_it_holds_is_read(
     read_only, tmp_path, small_scans, study, about
 ):
-    from srgan.training import checkpoints
+    from srgan.training import checkpoints, states
     from tests.training.test_checkpoints import MANIFEST
     from tests.training.test_damage import small, small_state
 
     folder, old = read_only, content(read_only)
     made = scans_store(small_scans, folder)
-    assert checkpoints.newest_state(folder / "checkpoint", pytest.fail)[1]["step"] == 3
+    assert states.newest(folder / "checkpoint", pytest.fail)[1]["step"] == 3
     assert checkpoints.load(folder / "checkpoint", log=pytest.fail).step == 3
     noise = ProjectionNoise(Levels((0.1,)), 1e5, None, Scanner(views=90))
     write_scan(tmp_path / "in", "1.2.3", small_chest(0))
     arguments = f"--run simulate --input {tmp_path}/in --dose 0.25 --output {folder}/out".split()
     writes = [
         lambda: checkpoints.only_writer(folder / "checkpoint").__enter__(),
-        lambda: checkpoints.save_state(folder / "checkpoint", 4, small_state(1), MANIFEST),
+        lambda: states.save(folder / "checkpoint", 4, small_state(1), MANIFEST),
         lambda: checkpoints.save_model(folder / "checkpoint", "srgan", 4, small(1), MANIFEST),
         lambda: scans_store(small_scans, folder / "another"),
         lambda: cache.open_or_build(made, range(2), noise, 0, 1, lambda _: None),

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks import watched
 from benchmarks.fuzz import Fuzz
+from benchmarks.fuzzing import watched
 from srgan.errors import Skip, UserError
 from tests.conftest import ROOT
 

@@ -5,13 +5,14 @@ import pytest
 from scipy import ndimage
 
 from srgan import sharpness
-from srgan.hounsfield import body_mask
+from srgan.hounsfield import body_mask, lung_mask
 from srgan.scans import synthetic
 from tests.dose.phantoms import painted
 from tests.test_faithful_slices import needs_ct, slices_of
 
 PIXEL_MM = 0.7
 RISE_OF_A_GAUSSIAN = 1.6832  # 20 to 80 % of an edge, in SDs
+WIDTH_OF_A_GAUSSIAN = 2.3548
 
 
 def disc(blur_px: float, size: int = 128, radius_px: float = 24.0) -> np.ndarray:
@@ -118,6 +119,26 @@ def test_a_blur_adds_to_the_rise_of_a_chests_edges_in_squares():
 
 
 @needs_ct
+def test_blurs_and_noise_of_real_vessels_are_read_as_theory_says():
+    """Of the validation patient: every slice that shows enough of them."""
+    measured = 0
+    for hu, spacing_mm in slices_of("LIDC-IDRI-0003"):
+        reference = np.clip(hu, -1024, 3071).astype(float)
+        vessels = sharpness.vessels_of(reference, lung_mask(reference), pixel_mm=spacing_mm[0])
+        if vessels is None:
+            continue
+        measured += 1
+        own = sharpness.width_mm(reference, vessels)
+        for blur_px in (1.0, 2.0):
+            wanted = np.hypot(own, WIDTH_OF_A_GAUSSIAN * blur_px * spacing_mm[0])
+            blurred = ndimage.gaussian_filter(reference, blur_px)
+            assert sharpness.width_mm(blurred, vessels) == pytest.approx(wanted, rel=0.06)
+        noisy = reference + np.random.default_rng(0).normal(0, 60, reference.shape)
+        assert sharpness.width_mm(noisy, vessels) == pytest.approx(own, rel=0.06)
+    assert measured >= 5
+
+
+@needs_ct
 @pytest.mark.parametrize("patient", ["LIDC-IDRI-0002", "Lung_Dx-A0002"])
 def test_a_blur_and_noise_of_a_real_slice_are_read_as_theory_says(patient):
     hu, spacing_mm = slices_of(patient)[2]
@@ -154,3 +175,53 @@ def test_what_has_no_rise_or_is_no_number():
     assert sharpness.rise_mm(np.zeros((256, 256)), edges) is None
     with pytest.raises(ValueError, match="NaN"):
         sharpness.rise_mm(np.full((256, 256), np.nan), edges)
+
+
+LUNG = np.ones((200, 200), bool)
+
+
+def vessels_in_lung(sd_px: float, contrast_hu: float = 600.0) -> np.ndarray:
+    """Three rings of a Gaussian profile."""
+    distance = np.hypot(*(np.indices(LUNG.shape) - 99.7))
+    rings = [np.exp(-(((distance - radius) / sd_px) ** 2) / 2) for radius in (20, 45, 70)]
+    return -850 + contrast_hu * sum(rings)
+
+
+@pytest.mark.parametrize("blur_px", [0.0, 1.0, 2.0])
+@pytest.mark.parametrize("sd_px", [1.0, 1.5])
+def test_the_width_of_a_gaussian_vessel_is_theorys(sd_px, blur_px):
+    reference = vessels_in_lung(sd_px)
+    vessels = sharpness.vessels_of(reference, LUNG, pixel_mm=PIXEL_MM)
+    wanted = WIDTH_OF_A_GAUSSIAN * np.hypot(sd_px, blur_px) * PIXEL_MM
+    blurred = ndimage.gaussian_filter(reference, blur_px)
+    assert sharpness.width_mm(blurred, vessels) == pytest.approx(wanted, rel=0.03)
+    radius = np.hypot(*(vessels.place - 99.7))
+    assert np.abs(radius[:, None] - [20, 45, 70]).min(1).max() < 0.2
+    towards = (vessels.place - 99.7) / radius
+    assert np.abs((towards * vessels.across).sum(0)).min() > 0.99
+
+
+def test_noise_moves_neither_the_vessels_nor_their_width():
+    clean = vessels_in_lung(1.3)
+    noisy = clean + np.random.default_rng(2).normal(0, 60, clean.shape)
+    vessels = sharpness.vessels_of(noisy, LUNG, pixel_mm=PIXEL_MM)
+    wanted = WIDTH_OF_A_GAUSSIAN * 1.3 * PIXEL_MM
+    assert sharpness.width_mm(clean, vessels) == pytest.approx(wanted, rel=0.04)
+    assert sharpness.width_mm(noisy, vessels) == pytest.approx(wanted, rel=0.06)
+
+
+def test_noise_edges_and_wide_vessels_are_no_vessels():
+    noise = np.random.default_rng(3).normal(-850, 60, LUNG.shape)
+    assert sharpness.vessels_of(noise, LUNG, pixel_mm=PIXEL_MM) is None
+    edge = np.where(np.indices(LUNG.shape)[0] > 100, -850.0, -200.0)
+    assert sharpness.vessels_of(edge, LUNG, pixel_mm=PIXEL_MM) is None
+    assert sharpness.vessels_of(vessels_in_lung(4), LUNG, pixel_mm=PIXEL_MM) is None
+    assert sharpness.vessels_of(vessels_in_lung(1.3), ~LUNG, pixel_mm=PIXEL_MM) is None
+
+
+def test_an_output_that_lost_its_vessels_has_no_width():
+    vessels = sharpness.vessels_of(vessels_in_lung(1.3), LUNG, pixel_mm=PIXEL_MM)
+    assert sharpness.width_mm(np.full(LUNG.shape, -850.0), vessels) is None
+    assert sharpness.width_mm(vessels_in_lung(1.3, -100), vessels) is None  # darker than lung
+    with pytest.raises(ValueError, match="NaN"):
+        sharpness.width_mm(np.full(LUNG.shape, np.nan), vessels)

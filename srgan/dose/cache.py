@@ -21,8 +21,8 @@ from srgan.dose import projection
 from srgan.dose.degradation import ProjectionNoise
 from srgan.dose.photons import Matched, of_slices, place_of, summary, told_of
 from srgan.errors import TRY_AGAIN, UserError
-from srgan.files import clear_parts, read_bounded, sync, told, write_json
-from srgan.scans.index import DAMAGES, Store, first_changed
+from srgan.files import clear_parts, put_in_place, read_bounded, sync, told, write_json
+from srgan.scans.index import DAMAGES, NAMES, Store, first_changed
 from srgan.scans.split import sha256
 from srgan.streams import FIELDS, generator_of, slice_number
 
@@ -182,10 +182,7 @@ def _build(folder: Path, store: Store, indices, tasks, progress) -> None:
             for name in rows:
                 sync(part / name)
             write_json(part / "index.json", {"slices": slices, "sha256": sha256(_text(slices))})
-            sync(part)
-            shutil.rmtree(folder, ignore_errors=True)  # a corrupt one
-            part.rename(folder)
-            sync(folder.parent)
+            put_in_place(part, folder, NAMES)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

@@ -13,7 +13,7 @@ from srgan.dose.matching import Estimate
 from srgan.dose.photons import Matched
 from srgan.errors import Skip, UserError
 from srgan.files import sync, told
-from srgan.scans import derived, dicom, metaimage, stored, volume
+from srgan.scans import derived, dicom, planes, stored, volume
 from srgan.scans.choose import pixels_sha256
 from srgan.scans.dicom import OWN_MODEL
 from srgan.scans.scan import Skipped, Slice
@@ -96,7 +96,7 @@ def _read(job: Job, item: Slice):
         values = job.source.read(item.index)
         if not np.isfinite(values).all():
             raise UserError(f"slice {item.index + 1} of {item.path} has voxels that are no numbers")
-        return metaimage.values_to_hu(values), values
+        return planes.values_to_hu(values), values
     whole = dicom.read_whole(item.path)
     header, _, values = whole
     if values.shape != job.size or header.uid != item.uid:

@@ -6,19 +6,21 @@ from itertools import groupby
 
 from srgan.evaluation.judge import (
     BODY_PSNR,
+    BODY_SSIM,
     EDGE,
     FLAT,
     NPS_DISTANCE,
     TEXTURE,
     TISSUES_HU,
     TTF50,
+    VESSEL,
     VGG_DISTANCE,
 )
 from srgan.evaluation.tables import Column
 from srgan.hounsfield import HU_MAX, HU_MIN, Windows
 
 WIDEST = 100  # characters of a line
-BESIDE = 4  # windows of which PSNR and PSNR in the body fit side by side on the page
+BESIDE = 4  # windows of which a figure and the same in the body fit side by side on the page
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ def subjects(windows: Windows) -> tuple[Subject, ...]:
     """All of them, in the order in which they are read."""
     psnr = _by_window(windows, "psnr_db", "PSNR, dB", ".2f")
     in_body = _by_window(windows, BODY_PSNR, "PSNR in the body, dB", ".2f")
+    ssim = _by_window(windows, "ssim", "SSIM", ".4f")
+    ssim_in_body = _by_window(windows, BODY_SSIM, "SSIM in the body", ".4f")
     together = len(windows) <= BESIDE
     return (
         Subject(
@@ -46,10 +50,9 @@ def subjects(windows: Windows) -> tuple[Subject, ...]:
             ),
         ),
         *(() if together else (Subject("PSNR in the body", tuple(in_body)),)),
-        Subject(
-            "SSIM and errors against the normal dose",
-            (*_by_window(windows, "ssim", "SSIM", ".4f"), *_ERRORS),
-        ),
+        Subject("SSIM against the normal dose", (*ssim, *(ssim_in_body if together else ()))),
+        *(() if together else (Subject("SSIM in the body", tuple(ssim_in_body)),)),
+        Subject("Errors against the normal dose", _ERRORS),
         Subject(
             "Texture and noise",
             _TEXTURE,
@@ -66,6 +69,7 @@ def subjects(windows: Windows) -> tuple[Subject, ...]:
             (
                 "Edge: in how many mm the mean edge between lung and soft tissue rises from 20 to "
                 "80 %, at the same places in every output; nearest the normal dose's is best.",
+                "Vessel: full width at half maximum of the mean small vessel in lung, likewise.",
                 "TTF50: the frequency at which half of a disc's contrast is left, see the curves.",
             ),
         ),
@@ -75,8 +79,9 @@ def subjects(windows: Windows) -> tuple[Subject, ...]:
             _INVENTED,
             (
                 "chi2: the output's block means against the low dose, in expected noise; spots: "
-                "connected areas beyond 4 expected SDs (in projection noise: of all noise, and of "
-                "5 pixels or more). Invented: detail that rises with the output's own error.",
+                "connected areas beyond 4 expected SDs (in projection noise: of all noise); wide: "
+                "of 2 pixels of the low dose or more (there: 5), which chance does not give. "
+                "Invented: detail that rises with the output's own error.",
                 "sFRC counts sharpness first and does not see invented texture: shown for "
                 "comparison, never judged by. Normal dose: two copies of it that differ in noise.",
             ),
@@ -106,6 +111,7 @@ _TEXTURE = (
 )
 _SHARPNESS = (
     Column("edge", "mm", "sharpness", EDGE, "", ".2f"),
+    Column("vessel", "mm", "sharpness", VESSEL, "", ".2f"),
     Column("TTF50", "/mm", "sharpness", TTF50, "", ".3f"),
 )
 _TISSUES = tuple(
@@ -115,6 +121,7 @@ _TISSUES = tuple(
 _INVENTED = (
     Column("chi2", "1: truth", "against its input", "chi2", "", ".2f"),
     Column("spots", "a slice", "against its input", "spots", "", ".1f"),
+    Column("wide", "spots, a slice", "against its input", "wide_spots", "", ".1f"),
     Column("share", "of body", "invented", "invented_share", "", ".3f"),
     Column("energy", "HU^2", "invented", "invented_energy_hu2", "", "+.0f"),
     Column("shift", "px", "", "shift_px", "", ".2f"),

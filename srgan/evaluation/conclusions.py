@@ -1,10 +1,12 @@
 """What a study says in words and with what certainty: verdict lines, intervals and paired tests."""
 
 import textwrap
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from srgan.evaluation import methods, statistics, verdict
+from srgan.evaluation.columns import Column, figure_of, looked_for, subjects
+from srgan.evaluation.judge import TTF50
 from srgan.evaluation.statistics import Comparison, Interval
 from srgan.evaluation.study import Study
 from srgan.evaluation.verdict import Verdict
@@ -12,12 +14,7 @@ from srgan.hounsfield import WINDOWS
 
 KIND_OF = {"nearest": "enlargement", "bicubic": "enlargement", methods.NON_LOCAL_MEANS: "denoiser"}
 AGAINST = ("bicubic", "srresnet")
-# Figures with an interval: name to the path in judge.figures.
-OVER_PATIENTS = {
-    "psnr_lung_db": ("psnr_db", "lung"),
-    "ssim_lung": ("ssim", "lung"),
-    "rmse_hu": ("rmse_hu",),
-}
+TOLD = "psnr_db.lung"  # the figure whose certainty stands in the terminal
 
 
 @dataclass(frozen=True)
@@ -25,8 +22,9 @@ class Conclusions:
     """Of a study at one noise level; methods by name."""
 
     headline: str
+    kinds: dict[str, str]  # of verdict.KINDS
     verdicts: dict[str, list[Verdict]]
-    intervals: dict[str, dict[str, Interval]]  # method, figure of OVER_PATIENTS
+    intervals: dict[str, dict[str, Interval]]  # method, figure as a column's key: "psnr_db.lung"
     compared: dict[str, dict[str, dict[str, Comparison]]]  # method, other, figure
 
     def as_json(self) -> dict:
@@ -34,6 +32,7 @@ class Conclusions:
         return {
             "headline": self.headline,
             "bounds": verdict.BOUNDS,
+            "kinds": self.kinds,
             "verdicts": {m: [asdict(line) for line in of] for m, of in self.verdicts.items()},
             "interval": statistics.INTERVAL,
             "intervals": _dicts(self.intervals),
@@ -48,44 +47,48 @@ def _dicts(value):
     return asdict(value)
 
 
-def kind_of(method: str) -> str:
-    """verdict.KINDS of a method: what is not known by its name is judged as a network."""
-    return KIND_OF.get(method, "gan" if method.startswith("srgan") else "pixel")
+def kind_of(method: str, kinds: Mapping[str, str] | None = None) -> str:
+    """verdict.KINDS of a method: as given, or by its name; an unknown one is a pixel network."""
+    guess = KIND_OF.get(method, "gan" if method.startswith("srgan") else "pixel")
+    return (kinds or {}).get(method, guess)
 
 
-def _srresnet_of(method: str, methods: Collection[str]) -> str | None:
+def _srresnet_of(method: str, kind: str, methods: Collection[str]) -> str | None:
     """What a network is held against: "srgan B" against "srresnet B", without one the main one."""
-    if kind_of(method) not in verdict.NETWORKS or method.startswith("srresnet"):
+    if kind not in verdict.NETWORKS or method.startswith("srresnet"):
         return None
     own = "srresnet" + method.removeprefix("srgan")
     return own if own in methods else "srresnet"
 
 
 def of(study: Study) -> Conclusions:
-    """Verdict lines of each method, intervals over patients, and tests against AGAINST."""
+    """Verdict lines of each method, intervals over patients, and tests against AGAINST.
+
+    Intervals: of every figure of the tables that slices have. Tests: of those of which more, or
+    less, is better.
+    """
     overall, by_patient = study.overall(), study.by_patient()
-    normal_dose = study.normal_dose_overall()
+    kinds = {name: kind_of(name, study.kinds) for name in overall}
+    others = {"bicubic": overall.get("bicubic", {}), "normal_dose": study.normal_dose_overall()}
     verdicts = {}
     for name, figures in overall.items():
-        others = {"bicubic": overall.get("bicubic", {}), "normal_dose": normal_dose}
-        srresnet = overall.get(_srresnet_of(name, overall))
-        verdicts[name] = verdict.lines(figures, kind_of(name), srresnet=srresnet, **others)
-    networks = {n: v for n, v in verdicts.items() if kind_of(n) in verdict.NETWORKS}
-    values = {
-        name: {figure: _of_patients(by_patient, name, path) for figure, path in _paths()}
-        for name in overall
-    }
+        srresnet = overall.get(_srresnet_of(name, kinds[name], overall))
+        verdicts[name] = verdict.lines(figures, kinds[name], srresnet=srresnet, **others)
+    columns = [column for subject in subjects(study.windows) for column in subject.columns]
+    columns = [c for c in looked_for(columns, overall) if c.key != TTF50]
+    values = {name: {c.key: _of_patients(by_patient, name, c) for c in columns} for name in overall}
+    networks = [name for name, kind in kinds.items() if kind in verdict.NETWORKS]
     return Conclusions(
-        headline=verdict.headline(networks),
+        headline=verdict.headline({name: verdicts[name] for name in networks}),
+        kinds=kinds,
         verdicts=verdicts,
         intervals={
-            n: {f: statistics.interval(v) for f, v in of.items()} for n, of in values.items()
+            name: {key: statistics.interval(v) for key, v in of_method.items()}
+            for name, of_method in values.items()
         },
         compared={
             name: {
-                other: {
-                    f: statistics.compare(values[name][f], values[other][f]) for f, _ in _paths()
-                }
+                other: _compared(columns, values[name], values[other])
                 for other in AGAINST
                 if other in overall and other != name
             }
@@ -94,44 +97,67 @@ def of(study: Study) -> Conclusions:
     )
 
 
-def _paths():
-    return OVER_PATIENTS.items()
+def _of_patients(by_patient: dict, method: str, column: Column) -> list[float | None]:
+    return [figure_of(of_methods[method], column) for of_methods in by_patient.values()]
 
 
-def _of_patients(by_patient: dict, method: str, path: tuple[str, ...]) -> list[float | None]:
-    values = []
-    for of_methods in by_patient.values():
-        value = of_methods[method]
-        for name in path:
-            value = value[name]
-        values.append(value)
-    return values
+def _compared(columns: Sequence[Column], values: dict, others: dict) -> dict[str, Comparison]:
+    keys = [column.key for column in columns if column.better]
+    return {key: statistics.compare(values[key], others[key]) for key in keys}
+
+
+def headline(names: Sequence[str], found: Sequence[Conclusions]) -> str:
+    """Which networks fail, and of several noise levels at which; found: of each name."""
+    if len(found) == 1:
+        return found[0].headline
+    parts = []
+    for network in found[0].verdicts:
+        if found[0].kinds[network] not in verdict.NETWORKS:
+            continue
+        at: dict[str, list[str]] = {}
+        for name, of in zip(names, found, strict=True):
+            at.setdefault(verdict.outcome(of.verdicts[network]), []).append(name)
+        said = [
+            f"{outcome} at {'every level' if len(where) == len(names) else ' and '.join(where)}"
+            for outcome, where in sorted(at.items(), key=lambda of: not of[0].startswith("fails"))
+        ]
+        parts.append(f"{network} {', '.join(said)}")
+    return "; ".join(parts or ["no network was judged"]) + "."
 
 
 def text(found: Conclusions) -> str:
     """For a terminal, below a table: each network's lines, and what is certain."""
     lines = []
     for name, of_method in found.verdicts.items():
-        for line in of_method if kind_of(name) in verdict.NETWORKS else []:
+        for line in of_method if found.kinds[name] in verdict.NETWORKS else []:
             lines.append(f"{name}: {'FAILS: ' if line.fails else ''}{line.text}")
     lines += [verdict.BOUNDS, "", *_certainty(found)]
     return "\n".join(textwrap.fill(line, 100, subsequent_indent="  ") for line in lines)
 
 
 def _certainty(found: Conclusions) -> list[str]:
-    """PSNR in the lung window: mean, SD and interval; p against the others."""
+    """PSNR in the lung window: mean, SD and interval; difference from the others, and its p."""
+    told = {name: of[TOLD] for name, of in found.intervals.items() if TOLD in of}
+    whys = {each.why for each in told.values()}
     lines = [f"PSNR in the lung window ({WINDOWS['lung']}) over patients, dB"]
-    why = ""
-    for name, intervals in found.intervals.items():
-        each = intervals["psnr_lung_db"]
-        cells = "" if each.mean is None else f"mean {each.mean:.2f}"
-        cells += "" if each.sd is None else f", SD {each.sd:.2f}"
+    for name, each in told.items():
+        cells = [] if each.mean is None else [f"mean {each.mean:.2f}"]
+        cells += [] if each.sd is None else [f"SD {each.sd:.2f}"]
         if each.low is not None:
-            cells += f", 95 % interval {each.low:.2f} to {each.high:.2f}"
-        why = why or each.why
+            cells.append(f"95 % interval {each.low:.2f} to {each.high:.2f}")
+        elif len(whys) > 1:
+            cells.append(f"no interval: {each.why}")
         for other, comparisons in found.compared.get(name, {}).items():
-            p = comparisons["psnr_lung_db"].p
-            cells += "" if p is None else f", p {p:.2g} against {other}"
-        lines.append(f"{name:16}{cells}")
-    lines.append(f"no interval: {why}" if why else statistics.INTERVAL)
-    return lines
+            cells += _difference(comparisons[TOLD], other)
+        lines.append(f"{name:16}{', '.join(cells)}")
+    alone = whys.pop() if len(whys) == 1 else ""  # said once
+    lines.append(f"no interval: {alone}" if alone else statistics.INTERVAL)
+    return [*lines, f"p: {statistics.TEST}"] if any("(p " in line for line in lines) else lines
+
+
+def _difference(found: Comparison, other: str) -> list[str]:
+    mean = found.difference.mean
+    if mean is None:
+        return []
+    p = "" if found.p is None else f" (p {found.p:.2g})"
+    return [f"{mean:+.2f} against {other}{p}"]

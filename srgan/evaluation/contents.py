@@ -1,49 +1,25 @@
 """What stands on the report's page: a study's figures, plots and slices, put into `page.Page`."""
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import median
 
 from srgan import __version__
 from srgan.evaluation import conclusions, nodule_tables, shown, verdict
-from srgan.evaluation.columns import Subject, figure_at, figure_of, looked_for, subjects, written
-from srgan.evaluation.conclusions import Conclusions
+from srgan.evaluation.columns import figure_at
 from srgan.evaluation.judge import NPS
+from srgan.evaluation.level_tables import IN_LUNG, Level, certainty, tables
 from srgan.evaluation.levels import AXES, called, differing, levels_of, short
 from srgan.evaluation.methods import Method
 from srgan.evaluation.noise_power import BOX, FEWEST
 from srgan.evaluation.page import Fold, Judged, Page, Section
 from srgan.evaluation.plots import Line, Plot, box_plot, curve_plot
-from srgan.evaluation.report import About, headline, levels_told, plural
-from srgan.evaluation.statistics import Comparison, Interval
+from srgan.evaluation.report import About, levels_told, plural
 from srgan.evaluation.study import NORMAL_DOSE, Study, StudySlice
 from srgan.evaluation.tables import Cell, Column, Row, Table
 from srgan.hounsfield import WINDOWS
 from srgan.sharpness import Discs
 
 Studies = list[tuple[Study, About]]
-CERTAINTY = {  # of conclusions.OVER_PATIENTS: name, unit, form
-    "psnr_lung_db": ("PSNR, lung", "dB, ", ".2f"),
-    "ssim_lung": ("SSIM, lung", "", ".4f"),
-    "rmse_hu": ("RMSE", "HU, ", ".1f"),
-}
-IN_LUNG = f"lung window {WINDOWS['lung']}"
-INTERVALS = "In small type: the 95 % interval of the mean over patients."
-
-
-@dataclass(frozen=True)
-class Level:
-    """One noise level of a test; name: "dose 0.25", nothing where there is one alone."""
-
-    name: str
-    study: Study
-    about: About
-    found: Conclusions
-
-    @property
-    def at(self) -> str:
-        """For the end of a caption."""
-        return f", {self.name}" if self.name else ""
 
 
 def page_of(
@@ -61,14 +37,14 @@ def page_of(
     first, *others = levels
     study, about = studies[0]
     sections = [
-        Section("Figures", (*_tables(first), *(Fold(_same(e), _tables(e)) for e in others))),
+        Section("Figures", (*tables(first), *(Fold(_same(e), tables(e)) for e in others))),
         *([_against_level(studies)] if others else []),
         Section(
             "Patients",
             (
                 *_boxes(first),
-                _certainty(first),
-                *(Fold(_same(e), (_certainty(e),)) for e in others),
+                certainty(first),
+                *(Fold(_same(e), (certainty(e),)) for e in others),
             ),
         ),
         Section("Noise power and sharpness", (_noise_power(first), *_ttf(study.discs, first.at))),
@@ -78,9 +54,9 @@ def page_of(
     ]
     return Page(
         title=f"Judgement on {plural(len(study.patients()), 'held-out patient')}",
-        headline=headline(studies, [level.found for level in levels]),
+        headline=conclusions.headline(names, [level.found for level in levels]),
         judged=tuple(
-            Judged(name, tuple(lines), conclusions.kind_of(name) in verdict.NETWORKS, level.name)
+            Judged(name, tuple(lines), level.found.kinds[name] in verdict.NETWORKS, level.name)
             for level in levels
             for name, lines in level.found.verdicts.items()
         ),
@@ -88,6 +64,7 @@ def page_of(
             *(each.about.remarks()[0] for each in levels),
             *about.remarks()[1:],
             about.told_of_features(),
+            about.denoiser,
             *about.warnings(),
         ),
         sections=tuple(sections),
@@ -122,100 +99,6 @@ def _range(counts: list[int]) -> str:
 
 
 # ---- tables ----
-
-
-def _tables(level: Level) -> tuple[Table, ...]:
-    overall, normal = level.study.overall(), level.study.normal_dose_overall()
-    return tuple(
-        _table(subject, overall, normal, level) for subject in subjects(level.study.windows)
-    )
-
-
-def _table(subject: Subject, figures: dict[str, dict], normal: dict, level: Level) -> Table:
-    """The interval of a mean stands below it, where there is one."""
-    columns = tuple(
-        replace(c, group="") if c.group == subject.caption.lower() else c  # said once
-        for c in looked_for(subject.columns, figures)
-    )
-    rows = [
-        Row(name, tuple(_cell(of, c, _interval_of(level.found, name, c.key)) for c in columns))
-        for name, of in figures.items()
-    ]
-    cells = tuple(_cell(normal, column) for column in columns)
-    if any(cell.shown for cell in cells):
-        rows.append(Row(NORMAL_DOSE, cells, judged=False))
-    small = any(cell.under for row in rows for cell in row.cells)
-    notes = (*subject.notes, *([INTERVALS] if small else []))
-    return Table(subject.caption, columns, tuple(rows), notes, level=level.name)
-
-
-def _cell(figures: dict, column: Column, interval: Interval | None = None) -> Cell:
-    value = figure_of(figures, column)
-    known = value is not None and math.isfinite(value)
-    return Cell(written(value, column.form), value if known else None, _ends(interval, column.form))
-
-
-def _interval_of(found: Conclusions, method: str, key: str) -> Interval | None:
-    """Of a figure by its place in summary.json, such as "psnr_db.lung"."""
-    names = {".".join(path): name for name, path in conclusions.OVER_PATIENTS.items()}
-    return found.intervals.get(method, {}).get(names.get(key))
-
-
-def _ends(interval: Interval | None, form: str) -> str:
-    if interval is None or interval.low is None:
-        return ""
-    return f"{interval.low:{form}} to {interval.high:{form}}"
-
-
-def _certainty(level: Level) -> Table:
-    """Mean, SD and interval of the main figures, and what is gained on the others."""
-    found, rows = level.found, []
-    gains = [o for o in conclusions.AGAINST if any(o in of for of in found.compared.values())]
-    for name, intervals in found.intervals.items():
-        cells = []
-        for figure, (_, _, form) in CERTAINTY.items():
-            each = intervals.get(figure, Interval(None, None, 0))
-            shown = "".join(
-                [
-                    written(each.mean, form),
-                    *([f" \N{PLUS-MINUS SIGN} {each.sd:{form}}"] if each.sd is not None else []),
-                ]
-            )
-            cells.append(Cell(shown, each.mean, _ends(each, form)))
-        for other in gains:
-            cells += _gain(found.compared.get(name, {}).get(other, {}).get("psnr_lung_db"))
-        rows.append(Row(name, tuple(cells)))
-    columns = [
-        Column(
-            name, f"{unit}mean \N{PLUS-MINUS SIGN} SD", key=f"intervals.{figure}.mean", form=form
-        )
-        for figure, (name, unit, form) in CERTAINTY.items()
-    ]
-    for other in gains:
-        key = f"compared.{other}.psnr_lung_db"
-        group = f"PSNR gained on {other}, lung"
-        columns += [
-            Column("mean", "dB", group, f"{key}.difference.mean"),
-            Column("p", "paired", group, f"{key}.p"),
-        ]
-    why = next((i.why for of in found.intervals.values() for i in of.values() if i.why), "")
-    said = found.as_json()
-    notes = (
-        f"No interval: {why}." if why else f"In small type: {said['interval']}.",
-        f"p: {said['test']}. PSNR and SSIM: {IN_LUNG}.",
-    )
-    return Table("With what certainty", tuple(columns), tuple(rows), notes, level=level.name)
-
-
-def _gain(compared: Comparison | None) -> list[Cell]:
-    """The mean difference, and p."""
-    if compared is None:
-        return [Cell(""), Cell("")]
-    mean, p = compared.difference.mean, compared.p
-    return [
-        Cell(written(mean, "+.2f"), mean, _ends(compared.difference, "+.2f")),
-        Cell(written(p, ".2g"), p),
-    ]
 
 
 def _nodules(levels: list[Level]) -> tuple[Table | Fold, ...]:

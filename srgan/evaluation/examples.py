@@ -152,7 +152,8 @@ def figure(item: StudySlice, images: dict[str, np.ndarray], window: str, about: 
         left = GAP + i * (PANEL + GAP)
         text(left, HEAD + 20, name, 14, weight="bold")
         if i and has_contrast(normal, shown):
-            figures = (psnr_db(image, normal, window=shown), ssim(image, normal, window=shown))
+            both = {"output": image, "reference": normal, "window": shown}
+            figures = (psnr_db(**both), ssim(**both))
             said = "{:.2f} dB, SSIM {:.3f}".format(*figures)
             text(left + PANEL, HEAD + 20, said, 13, ha="right")
         for j, pixels in enumerate((image, image[part])):

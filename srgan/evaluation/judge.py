@@ -16,11 +16,12 @@ TISSUE_PIXELS = 200
 TEXTURE = "lung_texture_sd_hu"
 FLAT = "flat_sd_hu"
 NPS, NPS_DISTANCE = "nps_hu2_mm2", "nps_distance"
-EDGE = "edge_mm"
+EDGE, VESSEL = "edge_mm", "vessel_mm"
 TTF50 = "ttf50_per_mm"  # of a disc (phantom.py), not of slices
 VGG_DISTANCE = "vgg_distance"
 SFRC = "sfrc_share"
-BODY_PSNR = "psnr_body_db"  # padding is a fifth of some slices and moves bicubic by 0.6 dB
+# Padding is a fifth of some slices and moves bicubic by 0.6 dB.
+BODY_PSNR, BODY_SSIM = "psnr_body_db", "ssim_body"
 TISSUES_HU = {
     "air": (-np.inf, -900.0),
     "lung": (-1000.0, -600.0),
@@ -47,7 +48,8 @@ class Truth:
     tissues: dict[str, np.ndarray]
     pixel_mm: float
     boxes: list[tuple]  # where the noise power is taken
-    edges: sharpness.Edges | None
+    edges: sharpness.Places | None
+    vessels: sharpness.Places | None
     clean_chi2: float
 
     @classmethod
@@ -60,9 +62,12 @@ class Truth:
         pixel_mm = float(np.sqrt(np.prod(spacing_mm)))
         boxes = noise_power.soft_boxes(reference)
         edges = sharpness.edges_of(reference, body, pixel_mm=pixel_mm)
+        vessels = None
+        if lung is not None:
+            vessels = sharpness.vessels_of(reference, lung, pixel_mm=pixel_mm)
         return cls(
             reference, low_dose, sd_hu, scale, body, lung, flat, tissues, pixel_mm, boxes, edges,
-            clean_chi2,
+            vessels, clean_chi2,
         )  # fmt: skip
 
     def consistency(self, output: np.ndarray) -> faithfulness.Consistency:
@@ -75,16 +80,17 @@ class Truth:
         """Figures of an image by itself, which the normal dose has too.
 
         SD in HU of (image - its Gaussian of 2 px), in lung and in flat soft tissue; the noise power
-        by frequency; the rise of the normal dose's edges, in mm.
+        by frequency; the rise of the normal dose's edges and the width of its vessels, in mm.
         """
         masks = {TEXTURE: self.lung, FLAT: self.flat}
         textures = {
-            name: None if mask is None else metrics.texture_sd_hu(image, mask)
+            name: None if mask is None else metrics.texture_sd_hu(image, mask=mask)
             for name, mask in masks.items()
         }
         power = noise_power.power_of(image, self.boxes, self.pixel_mm)
         edge = None if self.edges is None else sharpness.rise_mm(image, self.edges)
-        return textures | {NPS: power, EDGE: edge}
+        vessel = None if self.vessels is None else sharpness.width_mm(image, self.vessels)
+        return textures | {NPS: power, EDGE: edge, VESSEL: vessel}
 
     @cached_property
     def of_reference(self) -> dict:
@@ -114,7 +120,7 @@ def scanner_noise(
     )
     hann = 0.5 + 0.5 * np.cos(np.pi * np.minimum(frequency / 0.74, 1))
     made = np.fft.irfft2(np.fft.rfft2(rng.normal(size=shape)) * np.sqrt(frequency) * hann, shape)
-    return made * (texture_sd_hu / metrics.texture_sd_hu(made, np.ones(shape, bool)))
+    return made * (texture_sd_hu / metrics.texture_sd_hu(made, mask=np.ones(shape, bool)))
 
 
 def tissue_masks(reference: np.ndarray, body: np.ndarray) -> dict[str, np.ndarray]:
@@ -136,13 +142,14 @@ def figures(output: np.ndarray, truth: Truth, windows: Windows = WINDOWS) -> dic
     """metrics.all_figures and the figures of whole slices; None where nothing can be measured.
 
     output: (rows, columns) HU. psnr_body_db by window; Truth.alone; nps_distance of its noise power
-    from the normal dose's; bias_by_tissue_hu; chi2 and spots (consistency with the low dose),
-    invented_share, invented_energy_hu2, shift_px (the larger of the two directions) and sfrc_share:
-    see srgan/faithfulness.py. Raises ValueError for NaN or where the shapes do not agree.
+    from the normal dose's; bias_by_tissue_hu; chi2, spots and wide_spots (consistency with the low
+    dose), invented_share, invented_energy_hu2, shift_px (the larger of the two directions) and
+    sfrc_share: see srgan/faithfulness.py. Raises ValueError for NaN or where the shapes do not
+    agree.
     """
     reference, body = truth.reference, truth.body
-    made = metrics.all_figures(output, reference, windows)
-    made[BODY_PSNR] = metrics.psnr_inside(output, reference, body, windows)
+    both = {"output": output, "reference": reference, "body": body}
+    made = metrics.all_figures(**both, windows=windows)
     made |= truth.alone(output)
     made[NPS_DISTANCE] = noise_power.distance(made[NPS], truth.of_reference[NPS])
     error = output.astype(np.float64) - reference
@@ -151,13 +158,13 @@ def figures(output: np.ndarray, truth: Truth, windows: Windows = WINDOWS) -> dic
         for name in TISSUES_HU
     }
     consistent = truth.consistency(output)
-    both = {"output": output, "reference": reference, "body": body}
     invented = faithfulness.invention(**both)
     shift = faithfulness.shift_px(**both)
     return made | {
         "chi2": consistent.chi2,
         "clean_chi2": truth.clean_chi2,
         "spots": None if consistent.chi2 is None else float(consistent.spots),
+        "wide_spots": None if consistent.chi2 is None else float(consistent.wide_spots),
         "invented_share": invented.share,
         "invented_energy_hu2": invented.energy_hu2,
         "shift_px": None if shift is None else float(np.abs(shift).max()),

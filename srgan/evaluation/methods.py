@@ -51,6 +51,9 @@ def network(model) -> Method:
 
 NON_LOCAL_MEANS = "nlm+bicubic"
 CLASSICAL = ("nearest", "bicubic", NON_LOCAL_MEANS)  # what learned nothing
+# Untuned: of the noise in tissue. The least RMSE of the middle slices of 12 patients lay at
+# 0.15 to 0.9 of it, mostly 0.4 to 0.8, at six levels of either noise; RMSE is flat about it.
+CUTOFF_BY_NOISE = 0.65
 CUTOFFS_HU = (2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 60.0)
 
 
@@ -70,11 +73,11 @@ def non_local_means(scale: int, cutoff_hu: float) -> Method:
     return method
 
 
-def tuned_non_local_means(scale: int, pairs: list[tuple[np.ndarray, np.ndarray]]) -> Method:
+def tuned_cutoff_hu(scale: int, pairs: list[tuple[np.ndarray, np.ndarray]]) -> float:
     """The cut-off of the least RMSE over (normal dose, low dose) pairs of validation slices."""
 
     def error(cutoff_hu: float) -> float:
         method = non_local_means(scale, cutoff_hu)
         return sum(float(np.mean((method(low) - normal) ** 2)) ** 0.5 for normal, low in pairs)
 
-    return non_local_means(scale, min(CUTOFFS_HU, key=error))
+    return min(CUTOFFS_HU, key=error)

@@ -45,7 +45,7 @@ def table(found: Found) -> Table:
             shown = written(value, column.form)
             cells.append(Cell(shown if total is None else f"{shown} of {total}", value))
         rows.append(Row(name, tuple(cells)))
-    columns = tuple(replace(column, key=f"nodules.{column.key}") for column in columns)
+    columns = tuple(replace(column, key=f"nodules/{column.key}") for column in columns)
     return Table("What became of the nodules", columns, tuple(rows), (counted(found), *NOTES))
 
 

@@ -25,7 +25,7 @@ def soft_boxes(reference: np.ndarray) -> list[tuple]:
     smooth = ndimage.gaussian_filter(np.clip(reference, -1024, 400), SMOOTH_PX)
     low, high = SOFT_TISSUE_HU
     soft = ndimage.binary_closing((smooth > low) & (smooth < high))
-    found = boxes_in(soft, BOX, STEP)
+    found = boxes_in(soft, box=BOX, step=STEP)
     return found if len(found) >= FEWEST else []
 
 
@@ -33,7 +33,7 @@ def power_of(image: np.ndarray, boxes: list[tuple], pixel_mm: float) -> Power:
     """The radial NPS of the boxes of a (rows, columns) HU slice, each less its plane."""
     if not boxes:
         return dict.fromkeys(PER_MM)
-    found = nps(image, pixel_mm, BOX, places=boxes, plane=True)
+    found = nps(image, pixel_mm=pixel_mm, box=BOX, places=boxes, plane=True)
     power = np.interp(np.array(PER_MM, float), found.frequency, found.power, np.nan, np.nan)
     return {f: None if np.isnan(p) else float(p) for f, p in zip(PER_MM, power, strict=True)}
 

@@ -13,18 +13,19 @@ from pathlib import Path
 
 from srgan.dose import photons
 from srgan.dose.degradation import Degradation
-from srgan.evaluation import conclusions, verdict
+from srgan.evaluation import conclusions
 from srgan.evaluation.columns import figure_at, looked_for, subjects, written
 from srgan.evaluation.columns import lines as table_lines
-from srgan.evaluation.conclusions import Conclusions
 from srgan.evaluation.judge import (
     BODY_PSNR,
+    BODY_SSIM,
     EDGE,
     FLAT,
     NPS,
     NPS_DISTANCE,
     TEXTURE,
     TISSUES_HU,
+    VESSEL,
     VGG_DISTANCE,
 )
 from srgan.evaluation.levels import called, short
@@ -34,7 +35,8 @@ from srgan.hounsfield import WINDOWS, Windows
 
 FORMAT = 1
 FAITHFULNESS = (
-    "chi2", "spots", "invented_share", "invented_energy_hu2", "shift_px", "sfrc_share",
+    "chi2", "spots", "wide_spots", "invented_share", "invented_energy_hu2", "shift_px",
+    "sfrc_share",
 )  # fmt: skip
 NORMAL = NORMAL_DOSE.replace(" ", "_")  # in files
 LEVELS = ("noise_lambda", "noise_sigma", "dose")  # of a degradation as JSON
@@ -51,6 +53,7 @@ class About:
     checkpoint: dict  # JSON values, as runs.compared.record
     photons: dict | None = None  # photons.summary and their source, of noise in the projections
     features: str = "none"  # whose weights the VGG distance has: imagenet, file, none
+    denoiser: str = ""  # how the classical row's cut-off was found
     files: dict = field(default_factory=dict)  # how many were found, used and skipped
 
     def remarks(self) -> list[str]:
@@ -118,31 +121,12 @@ def tables(studies: list[tuple[Study, About]]) -> str:
     """The text for a terminal: `table` of the first level, the others' noise and figures."""
     others = ["\n".join([*_noise(about), *_figures(study)]) for study, about in studies[1:]]
     found = [conclusions.of(study) for study, _ in studies]
-    heads = [headline(studies, found), *(of.headline for of in found[1:])]
+    names = called([about.degradation for _, about in studies])
+    heads = [conclusions.headline(names, found), *(of.headline for of in found[1:])]
     texts = zip(heads, [table(*studies[0]), *others], found, strict=True)
     return "\n\n".join(
         f"{textwrap.fill(head, 100)}\n{text}\n\n{conclusions.text(of)}" for head, text, of in texts
     )
-
-
-def headline(studies: list[tuple[Study, About]], found: list[Conclusions]) -> str:
-    """Which networks fail, and of several levels at which; found: of each study."""
-    if len(found) == 1:
-        return found[0].headline
-    names = called([about.degradation for _, about in studies])
-    parts = []
-    for network in found[0].verdicts:
-        if conclusions.kind_of(network) not in verdict.NETWORKS:
-            continue
-        at: dict[str, list[str]] = {}
-        for name, of in zip(names, found, strict=True):
-            at.setdefault(verdict.outcome(of.verdicts[network]), []).append(name)
-        said = [
-            f"{outcome} at {'every level' if len(where) == len(names) else ' and '.join(where)}"
-            for outcome, where in sorted(at.items(), key=lambda of: not of[0].startswith("fails"))
-        ]
-        parts.append(f"{network} {', '.join(said)}")
-    return "; ".join(parts or ["no network was judged"]) + "."
 
 
 def table(study: Study, about: About) -> str:
@@ -156,6 +140,7 @@ def table(study: Study, about: About) -> str:
         "PSNR and SSIM: clipped to the window, its range is the data range; never compare windows",
         "texture: SD of the slice less its Gaussian of 2 px",
         about.told_of_features(),
+        *filter(None, [about.denoiser]),
         *(part for text in about.warnings() for part in textwrap.wrap(text, 100)),
     ]
     return "\n".join(lines + _figures(study))
@@ -197,6 +182,7 @@ def summary(study: Study, about: About) -> dict:
         "slices_by_pseudonym": study.n_slices(),
         "methods": study.overall(),
         "patients_by_pseudonym": _without_curves(study.by_patient()),
+        "sd_by_pseudonym": _without_curves(study.sd_by_patient()),
         "patches": study.overall("patch"),
         **({"nodules": study.nodules.summary()} if study.nodules else {}),
         "conclusions": conclusions.of(study).as_json(),
@@ -237,8 +223,8 @@ def _json_value(value):
 
 # ---- metrics.csv ----
 
-_WINDOWED = ("psnr_db", "ssim", BODY_PSNR)
-_PLAIN = ("rmse_hu", "mae_hu", "bias_hu", TEXTURE, FLAT, NPS_DISTANCE, EDGE, VGG_DISTANCE)
+_WINDOWED = ("psnr_db", "ssim", BODY_PSNR, BODY_SSIM)
+_PLAIN = ("rmse_hu", "mae_hu", "bias_hu", TEXTURE, FLAT, NPS_DISTANCE, EDGE, VESSEL, VGG_DISTANCE)
 
 
 def csv_figures(windows: Windows = WINDOWS) -> dict[str, tuple[str, ...]]:

@@ -22,7 +22,7 @@ from srgan.dose.degradation import (
     expected_noise_sd_hu,
     fields_of,
 )
-from srgan.evaluation import judge
+from srgan.evaluation import judge, verdict
 from srgan.evaluation.levels import drawn, levels_of
 from srgan.evaluation.methods import Method
 from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS, Windows, body_mask
@@ -69,6 +69,7 @@ class Study:
     normal_dose: dict[tuple[str, int], dict]  # (pseudonym, number) to Truth.alone
     noise: dict[tuple[str, int], dict] = field(default_factory=dict)  # as `noise_of`
     windows: Windows = field(default_factory=lambda: WINDOWS)  # of PSNR and SSIM
+    kinds: Mapping[str, str] = field(default_factory=dict)  # of methods, as given to `run`
     discs: sharpness.Discs | None = None  # of phantom.discs_of, by method, and the normal dose
     nodules: Any = None  # nodules.Found, where nodules are annotated
 
@@ -83,13 +84,20 @@ class Study:
 
     def by_patient(self, part: str = "whole") -> dict[str, dict[str, dict]]:
         """Pseudonym to each method's figures: the mean over a patient's slices or patches."""
+        return self._over_slices(part, _mean)
+
+    def sd_by_patient(self) -> dict[str, dict[str, dict]]:
+        """The same of whole slices with the sample SD over a patient's slices."""
+        return self._over_slices("whole", _sd)
+
+    def _over_slices(self, part: str, of: Callable[[list], float | None]) -> dict:
         found: dict[str, dict[str, list]] = {}
         for row in self.rows:
             if row.part == part:
                 of_patient = found.setdefault(row.pseudonym, {m: [] for m in self.methods})
                 of_patient[row.method].append(row.figures)
         return {
-            pseudonym: {method: mean_figures(figures) for method, figures in of_methods.items()}
+            pseudonym: {method: _combined(figures, of) for method, figures in of_methods.items()}
             for pseudonym, of_methods in sorted(found.items())
         }
 
@@ -124,14 +132,26 @@ def _mean(values: list) -> float | None:
     return math.fsum(measured) / len(measured) if measured else None
 
 
-def mean_figures(figures: list[dict]) -> dict:
-    """The mean of equally nested dicts of numbers; None is left out, infinity stays infinite."""
+def _sd(values: list) -> float | None:
+    """The sample SD (n - 1) of what was measured; None below two values or if one is infinite."""
+    measured = [value for value in values if value is not None]
+    if len(measured) < 2 or not all(map(math.isfinite, measured)):
+        return None
+    return float(np.std(measured, ddof=1))
+
+
+def _combined(figures: list[dict], of: Callable[[list], float | None]) -> dict:
     return {
-        name: mean_figures([f[name] for f in figures])
+        name: _combined([f[name] for f in figures], of)
         if isinstance(first, dict)
-        else _mean([f[name] for f in figures])
+        else of([f[name] for f in figures])
         for name, first in figures[0].items()
     }
+
+
+def mean_figures(figures: list[dict]) -> dict:
+    """The mean of equally nested dicts of numbers; None is left out, infinity stays infinite."""
+    return _combined(figures, _mean)
 
 
 def crop(image: np.ndarray, scale: int) -> np.ndarray:
@@ -202,57 +222,89 @@ def truth_of(item: StudySlice, degradation: Degradation, seed: int) -> judge.Tru
     return judge.Truth.of(reference, low_dose, sd_hu, level.scale, item.spacing_mm, clean)
 
 
+def _output(name: str, method: Method, low_dose: np.ndarray, scale: int, place: str) -> np.ndarray:
+    """What a method makes of its own copy of a low dose. Raises ValueError where it is no image."""
+    found = method(low_dose.copy())
+    shape = tuple(scale * n for n in low_dose.shape)
+    if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiu":
+        what = found.dtype if isinstance(found, np.ndarray) else type(found).__name__
+        raise ValueError(f"{name!r} gave {what}, not a NumPy array of real numbers, for {place}")
+    if found.shape != shape:
+        hint = "; a method of one size needs patches=False" if "patch" in place else ""
+        raise ValueError(f"{name!r} gave {found.shape} for {place}, not {shape}{hint}")
+    if not np.isfinite(found).all():
+        raise ValueError(f"{name!r} gave NaN or infinity for {place}")
+    return found.astype(np.result_type(found, np.float32))  # always a copy
+
+
 def _rows_of(
     item: StudySlice,
-    methods: dict[str, Method],
+    methods: Mapping[str, Method],
     degradation: Degradation,
     seed: int,
     windows: Windows,
     more: Measures,
+    patches: bool,
 ) -> tuple[list[Row], dict]:
     """All rows of one slice, and the figures of its normal dose alone."""
     scale, truth = degradation.scale, truth_of(item, degradation, seed)
     reference, low_dose = truth.reference, truth.low_dose
-    rows = []
-    outputs = [method(low_dose) for method in methods.values()]
+    rows, place = [], f"slice {item.number} of {item.pseudonym}"
+    outputs = [_output(n, method, low_dose, scale, place) for n, method in methods.items()]
     with ThreadPoolExecutor(cpus()) as pool:  # NumPy and SciPy let the others run
         judged = pool.map(partial(judge.figures, truth=truth, windows=windows), outputs)
         for name, output, figures in zip(methods, outputs, judged, strict=True):
             figures |= {key: measure(output, reference) for key, measure in more.items()}
             rows.append(Row(item.pseudonym, item.number, "whole", (0, 0), name, figures))
-    for y, x in patch_corners(reference, scale, generator_of(seed, STUDY_PATCHES, item.noise_key)):
+    rng = generator_of(seed, STUDY_PATCHES, item.noise_key)
+    for y, x in patch_corners(reference, scale, rng) if patches else ():
         target = reference[y : y + PATCH, x : x + PATCH]
         part = low_dose[y // scale : (y + PATCH) // scale, x // scale : (x + PATCH) // scale]
         for name, method in methods.items():
-            figures = metrics.all_figures(method(part), target, windows)
+            output = _output(name, method, part, scale, f"a patch of {place}")
+            figures = metrics.all_figures(output=output, reference=target, windows=windows)
             corner = (int(y), int(x))
             rows.append(Row(item.pseudonym, item.number, "patch", corner, name, figures))
     return rows, truth.of_reference
 
 
 def run(
-    methods: dict[str, Method],
+    methods: Mapping[str, Method],
     slices: list[StudySlice],
     degradation: Degradation,
     seed: int,
     progress: Callable[[int, int], None] | None = None,
     windows: Windows = WINDOWS,
     more: Measures | None = None,
+    *,
+    kinds: Mapping[str, str] | None = None,
+    patches: bool = True,
 ) -> Study:
     """Low-dose every slice and judge every method on it, whole and on four 64 x 64 patches.
 
     methods: name to function, (h, w) HU to (scale*h, scale*w) HU. A patch goes through a method by
-    itself, cut from the same low dose. The reference is the normal dose clipped to [-1024, 3071].
-    progress: called with (slices done, slices). windows: of PSNR and SSIM. more: figures of whole
-    slices by name. Raises ValueError where a method gives NaN or a slice has fewer than 11 rows or
-    columns.
+    itself, 16 x 16 pixels at scale 4, cut from the same low dose: a method that takes whole slices
+    alone needs patches=False. The reference is the normal dose clipped to [-1024, 3071].
+    progress: called with (slices done, slices). windows: of PSNR and SSIM, beside hounsfield's.
+    more: figures of whole slices by name. kinds: one of verdict.KINDS by a method's name, by which
+    it is judged; without one conclusions.kind_of guesses by the name. Raises ValueError, with the
+    method's name and the slice, where an output is no NumPy array of finite real numbers of that
+    shape; and where a slice has fewer than 11 rows or columns, a window has the name of one of
+    hounsfield's and other limits, or a kind is unknown or of no method.
     """
+    windows, kinds = {**WINDOWS, **windows}, dict(kinds or {})
+    if any(windows[name] != window for name, window in WINDOWS.items()):
+        raise ValueError(f"the windows {', '.join(WINDOWS)} have their limits")
+    for name, kind in kinds.items():
+        if name not in methods or kind not in verdict.KINDS:
+            known = f"methods {', '.join(methods)}; kinds {', '.join(verdict.KINDS)}"
+            raise ValueError(f"no kind {kind!r} of {name!r} ({known})")
     rows, normal_dose, noise = [], {}, {}
     for done, item in enumerate(slices, 1):
-        of_slice, alone = _rows_of(item, methods, degradation, seed, windows, more or {})
+        of_slice, alone = _rows_of(item, methods, degradation, seed, windows, more or {}, patches)
         rows += of_slice
         normal_dose[item.pseudonym, item.number] = alone
         noise[item.pseudonym, item.number] = noise_of(item, degradation, seed)
         if progress:
             progress(done, len(slices))
-    return Study(tuple(methods), tuple(rows), normal_dose, noise, windows)
+    return Study(tuple(methods), tuple(rows), normal_dose, noise, windows, kinds)

@@ -14,11 +14,10 @@ from keras import layers, ops
 from srgan.errors import UserError
 from srgan.hounsfield import HU_MAX, HU_MIN, hu_to_network
 from srgan.networks import hdf5
-from srgan.networks.vgg_file import VggWeights
+from srgan.networks.vgg_file import MOST_BYTES, VggWeights
 
 SEEN_PX = 224  # what VGG19 was trained on
 LAYERS = {"vgg54": "block5_conv4", "vgg22": "block2_conv2"}  # after their ReLU
-MOST_BYTES = 256 << 20  # VGG19 without top: 80 MB
 IMAGENET_SCALE = 1 / 12.75  # Ledig et al. 2017, section 3.2
 
 

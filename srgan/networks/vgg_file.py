@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from srgan.errors import UserError
+from srgan.files import read_bounded
 
 NAME = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
 URL = f"https://storage.googleapis.com/tensorflow/keras-applications/vgg19/{NAME}"
 MD5 = "253f8cb515780f3b799900260a226db6"
 TIMEOUT_S = 10  # without progress
+MOST_BYTES = 256 << 20  # 80 MB are expected
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,16 @@ class VggWeights:
 
     mode: str
     path: Path | None = None
+
+    @property
+    def sha256(self) -> str | None:
+        """Of a file that was named: a run goes on with this one alone. Raises UserError."""
+        if self.mode != "file":
+            return None
+        try:
+            return hashlib.sha256(read_bounded(self.path, MOST_BYTES)).hexdigest()
+        except OSError as error:
+            raise UserError(f"--vgg-weights {self.path}: {error.strerror or error}") from error
 
 
 def keras_folder() -> Path:

@@ -53,14 +53,11 @@ def test(given: dict[str, Any]) -> int:
     chosen = unseen.held_out(every, store, settings)
     matched = photons_of(store, chosen, degradation, progress)
     slices = study_slices(store, chosen, matched)
-    judged = (
-        methods.classical(degradation.scale)
-        | denoiser(trained, store, settings, degradation)
-        | networks(every, settings)
-    )
-    with_nodules = nodules.slices_of(every, store, chosen, settings, degradation, progress)
     about = about_this(every, store, settings, degradation, matched)
-    about = dataclasses.replace(about, features=features)
+    smoother, how_tuned = denoiser(trained, store, settings, degradation, disc_of(slices, about))
+    judged = methods.classical(degradation.scale) | smoother | networks(every, settings)
+    with_nodules = nodules.slices_of(every, store, chosen, settings, degradation, progress)
+    about = dataclasses.replace(about, features=features, denoiser=how_tuned)
     studies = studies_of(judged, slices, about, settings.seed, progress, windows, more)
     studies = nodules.judged(studies, judged, with_nodules, settings.seed, progress)
     report.write(settings.report_dir, studies)
@@ -126,24 +123,49 @@ def vgg_distance(given: dict[str, Any], trained: checkpoints.Trained) -> tuple[s
 
 
 def denoiser(
-    trained: checkpoints.Trained, store: stores.Store, settings: Settings, degradation: Degradation
-) -> dict[str, methods.Method]:
-    """Non-local means, tuned at the middle noise level on three slices that were validated on.
+    trained: checkpoints.Trained,
+    store: stores.Store,
+    settings: Settings,
+    degradation: Degradation,
+    disc: dict,
+) -> tuple[dict[str, methods.Method], str]:
+    """Non-local means, and how its cut-off was found, in words.
 
-    Nothing where the data hold no such slice: never tuned on patients that are tested.
+    Tuned at the middle noise level on three slices that were validated on. Where the data hold none
+    it follows from the noise of the disc (see phantom): never tuned on patients that are tested.
     """
+    degradation, seed = degradation.middle(), settings.seed
     known = [
         i
         for i in store.with_role("validation")
         if unseen.is_seen(trained, store, store.records[i]) and fits(store.records[i], settings)
     ]
     if not known:
-        return {}
+        share = methods.CUTOFF_BY_NOISE
+        cutoff_hu = share * phantom.discs_of({}, degradation, seed=seed, **disc).noise_sd_hu
+        method = methods.non_local_means(degradation.scale, cutoff_hu)
+        how = f"{share:g} of the noise in tissue: no validation slice is in --data"
+        return _named(method, cutoff_hu, how)
     known = [known[k] for k in choose(len(known), TUNED_ON)]
     matched = photons_of(store, known, degradation, Progress())
     items = study_slices(store, known, matched)
-    pairs = [study.make_pair(item, degradation.middle(), settings.seed) for item in items]
-    return {methods.NON_LOCAL_MEANS: methods.tuned_non_local_means(degradation.scale, pairs)}
+    pairs = [study.make_pair(item, degradation, seed) for item in items]
+    cutoff_hu = methods.tuned_cutoff_hu(degradation.scale, pairs)
+    method = methods.non_local_means(degradation.scale, cutoff_hu)
+    return _named(method, cutoff_hu, f"tuned on {len(pairs)} validation slices")
+
+
+def _named(method: methods.Method, cutoff_hu: float, how: str):
+    name = methods.NON_LOCAL_MEANS
+    return {name: method}, f"{name}: non-local means with a cut-off of {cutoff_hu:.1f} HU, {how}"
+
+
+def disc_of(slices: list[study.StudySlice], about: report.About) -> dict:
+    """Pixel and photons of the phantom: the medians of the test's slices."""
+    return {
+        "pixel_mm": float(np.median([item.spacing_mm for item in slices])),
+        "photons": about.photons and about.photons["median"],
+    }
 
 
 def studies_of(
@@ -157,17 +179,13 @@ def studies_of(
 ) -> list[tuple[study.Study, report.About]]:
     """A study a noise level; to `progress` they are one job."""
     levels = about.degradation.each()
-    disc = {
-        "pixel_mm": float(np.median([item.spacing_mm for item in slices])),
-        "photons": about.photons and about.photons["median"],
-        "seed": seed,
-    }
+    disc = disc_of(slices, about)
     text = "slices" if len(levels) == 1 else f"slices at {len(levels)} noise levels"
     made = []
     for i, level in enumerate(levels):
         told_of = partial(told_in_part, progress, text, i, len(levels))
         found = study.run(judged, slices, level, seed, told_of, windows, more)
-        found = dataclasses.replace(found, discs=phantom.discs_of(judged, level, **disc))
+        found = dataclasses.replace(found, discs=phantom.discs_of(judged, level, seed=seed, **disc))
         made.append((found, dataclasses.replace(about, degradation=level)))
     return made
 

@@ -17,11 +17,11 @@ from srgan.progress import Progress, log
 from srgan.scans import store as stores
 from srgan.scans.index import known_by
 from srgan.settings import Settings
-from srgan.training import checkpoints
+from srgan.training import checkpoints, states
 from srgan.training.plan import Plan
 
 SET_ASIDE = {
-    "checkpoint_dir": ("step-*", "srresnet-*", "srgan-*"),
+    "checkpoint_dir": (states.NEWEST, "step-*", "srresnet-*", "srgan-*"),
     "train_dir": ("grid-*.png", "slice-*.png", "log.csv"),
 }
 
@@ -45,10 +45,12 @@ def _train(given: dict[str, Any], stop: stopping.Stop) -> int:
         lock.sole(settings.train_dir / ".lock-train", "--train-dir"),
     ):
         clear_parts(settings.train_dir)
-        saved = None if settings.fresh else checkpoints.newest_state(settings.checkpoint_dir, log)
+        saved = None if settings.fresh else states.newest(settings.checkpoint_dir, log)
         settings = all_settings.make(given) if saved is None else continued(given, saved[1])
         wanted = _wanted_weights(settings, saved)
         weights = None if wanted == "auto" else vgg_file.find(wanted, log)  # wrong: told at once
+        if saved is not None:
+            _check_file(weights, saved[1])
         store = open_store(settings)
         started = time.monotonic()  # the budget counts from here
         both = sides(store, settings)
@@ -60,12 +62,13 @@ def _train(given: dict[str, Any], stop: stopping.Stop) -> int:
             if _is_finished(saved[1]):
                 return _say_finished(settings, saved[1])
         weights = weights or vgg_file.find(wanted, log)
-        machine.start(settings.precision, settings.deterministic)  # TensorFlow, from here on
+        machine.start(_precision(settings, saved), settings.deterministic)  # TensorFlow, from here
         from srgan.training import begin, loop
 
         manifest = {
             "settings": all_settings.record(settings),
             "vgg_weights": weights.mode,
+            "vgg_sha256": weights.sha256,
             "data": data,
         }
         run = begin.begin(settings, weights, both, manifest, saved, started, stop)
@@ -108,9 +111,42 @@ def _wanted_weights(settings: Settings, saved: tuple[Path, dict] | None) -> str:
     if saved is None:
         return settings.vgg_weights
     mode = saved[1]["vgg_weights"]
-    if mode == "file" and settings.vgg_weights == "file":
-        raise UserError("this run began with a VGG19 file: name it again with --vgg-weights PATH")
+    if mode == "file" and settings.vgg_weights in all_settings.VGG_RECORDED:
+        raise _other_file(saved[1], settings.vgg_weights)
     return settings.vgg_weights if mode == "file" else mode
+
+
+def _precision(settings: Settings, saved: tuple[Path, dict] | None) -> str:
+    """auto: a run that goes on keeps what it has had, on another machine too.
+
+    Raises UserError where it would need a loss scale that it has not, or the reverse.
+    """
+    before = saved[1].get("precision", "auto").removeprefix("mixed_") if saved else "auto"
+    if settings.precision == "auto" or before == "auto":
+        return settings.precision if before == "auto" else before
+    if (settings.precision == "float16") != (before == "float16"):
+        raise UserError(
+            f"the run in the checkpoint has --precision {before}, not {settings.precision}: "
+            f"float16 alone has a loss scale; leave the flag out to continue, or add --fresh to "
+            f"start anew"
+        )
+    return settings.precision
+
+
+def _check_file(weights: vgg_file.VggWeights, manifest: dict) -> None:
+    """Is a VGG19 file the one that the run began with? Raises UserError."""
+    began = manifest.get("vgg_sha256") or weights.sha256
+    if weights.mode == "file" and weights.sha256 != began:
+        raise _other_file(manifest, f"{weights.path} ({weights.sha256[:12]}...)")
+
+
+def _other_file(manifest: dict, new: str) -> UserError:
+    began = (manifest.get("vgg_sha256") or "unknown")[:12]
+    now = "which is not named now" if new == "file" else f"not {new}"
+    return UserError(
+        f"the run in the checkpoint has --vgg-weights PATH of a file with SHA-256 {began}..., "
+        f"{now}: name that file to continue, or add --fresh to start anew"
+    )
 
 
 def sides(store: stores.Store, settings: Settings) -> tuple[Side, Side]:
@@ -165,26 +201,53 @@ def _say_roles(store: stores.Store, settings: Settings) -> None:
 def what_is_seen(store: stores.Store, salt: str | None = None) -> dict:
     """Salted hashes of every patient, series and slice that is trained or validated on."""
     salt = salt or secrets.token_hex(16)
-    seen = set()
-    for role in ("train", "validation"):
-        for i in store.with_role(role):
-            seen.update(known_by(store.records[i], store.patients))
+    known = _known(store, salt)
     return {
         "salt": salt,
-        "seen": sorted(checkpoints.hashed(salt, text) for text in seen),
+        "seen": sorted(set().union(*known)),
+        "patients": len(known[0]),
         "slices": {r: len(store.with_role(r)) for r in ("train", "validation", "test")},
         "synthetic": store.synthetic,
     }
 
 
+def _known(store: stores.Store, salt: str) -> tuple[set[str], set[str], set[str]]:
+    """Salted hashes of the patients, the series and the pixels of training and validation."""
+    indices = [i for role in ("train", "validation") for i in store.with_role(role)]
+    known = [known_by(store.records[i], store.patients) for i in indices]
+    kinds = zip(*known, strict=True) if known else ((), (), ())
+    return tuple({checkpoints.hashed(salt, text) for text in kind} for kind in kinds)
+
+
 def _same_scans(saved: tuple[Path, dict], store: stores.Store, settings: Settings) -> dict:
     data = saved[1]["data"]
-    if what_is_seen(store, data["salt"]) != data:
+    now = what_is_seen(store, data["salt"])
+    if any(now[part] != data.get(part) for part in ("seen", "slices", "synthetic")):
         raise UserError(
             f"the run in {settings.checkpoint_dir} was trained on other scans than --data "
-            f"{settings.data} holds now: name its scans to continue, or add --fresh to start anew"
+            f"{settings.data} holds now ({_difference(data, now, store)}): name its scans to "
+            f"continue, or add --fresh to start anew"
         )
     return data
+
+
+def _difference(data: dict, now: dict, store: stores.Store) -> str:
+    """What is new in training and validation, and what is missing; else the slices of each role."""
+    if now["seen"] == data["seen"]:
+        return "; now ".join(
+            ", ".join(f"{n} slices {role}" for role, n in of.get("slices", {}).items())
+            for of in (data, now)
+        )
+    patients, _, pixels = _known(store, data["salt"])
+    slices = sum(data.get("slices", {}).get(role, 0) for role in ("train", "validation"))
+    told = []
+    for name, here, before in (
+        ("patients", patients, data.get("patients", 0)),  # 0: an earlier version did not count
+        ("slices", pixels, slices),
+    ):
+        known = len(here & set(data["seen"]))
+        told.append(f"{name}: {len(here) - known} new, {max(before - known, 0)} missing")
+    return "; ".join(told)
 
 
 def _is_finished(manifest: dict) -> bool:

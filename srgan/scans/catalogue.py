@@ -1,22 +1,21 @@
 """What a folder holds, from headers alone: scans, and every other file with its reason."""
 
 import csv
-import io
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
+from sys import intern
 
 import numpy as np
 
 from srgan.errors import Skip, UserError, one_line, visible
-from srgan.files import read_bounded
-from srgan.scans import dicom, metaimage, series
+from srgan.scans import dicom, metaimage, planes, series, tables
 from srgan.scans.scan import MAX_ID, Catalogue, Scan, Skipped, tidy_id
+from srgan.scans.walk import files_below
 
 HEADERS = (".mhd", ".mha")
 DATA = (".raw", ".zraw")
-SYSTEM_FILES = {"thumbs.db", "desktop.ini"}
 ARCHIVES = (".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".7z", ".rar", ".zst")
 NOT_AN_IMAGE = "not DICOM or MetaImage"
 EXPECTED = (
@@ -29,16 +28,18 @@ def find(
     folder: Path,
     patients_csv: dict[str, str] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    left_out: Collection[Path] = (),
 ) -> Catalogue:
     """Catalogue a folder and all below it, reading headers only.
 
     patients_csv: series_uid to patient_id (see `read_patients_csv`). progress: called with the
-    number of files looked at and their total. Hidden files are left out; links are followed, each
-    folder once. Raises UserError where `folder` is not a folder that can be read. The files of the
-    scans and the skipped ones together are `found`, whatever the folder holds.
+    number of files looked at and their total. Hidden files and the folders `left_out` do not count;
+    links are followed, each folder once. Raises UserError where `folder` is not a folder that can
+    be read. The files of the scans and the skipped ones together are `found`, whatever it holds.
     """
     folder, patients = Path(folder), patients_csv or {}
-    files, skipped = _walk(folder)
+    _check_folder(folder)
+    files, skipped = files_below(folder, left_out)
     found = len(files) + len(skipped)
     # MetaImage headers come first: they tell whose a data file is.
     files.sort(key=lambda path: path.suffix.lower() not in HEADERS)
@@ -63,12 +64,12 @@ def find(
         if progress:
             progress(done, len(files))
     skipped += _without_header(data_files, skipped)
-    scans, left_out = series.group(slices, patients)
-    skipped += left_out
+    scans, unusable = series.group(slices, patients)
+    skipped += unusable
     uids = {scan.series_uid: scan.patient_id for scan in scans}
     scans += [_scan_of_volume(header, patients, uids) for header in volumes]
-    scans, left_out = _one_scan_a_series(scans)
-    skipped += left_out
+    scans, extra = _one_scan_a_series(scans)
+    skipped += extra
     scans.sort(key=lambda scan: (scan.series_uid, str(scan.files[0])))
     skipped.sort(key=lambda item: str(item.path))
     return Catalogue(folder, tuple(scans), tuple(skipped), found)
@@ -76,14 +77,13 @@ def find(
 
 def reader(scan: Scan) -> Callable[[int], np.ndarray]:
     """A function from an index into scan.slices to (rows, columns) int16 HU; it raises Skip."""
-    return dicom.reader(scan) if scan.kind == "dicom" else metaimage.reader(scan)
+    return dicom.reader(scan) if scan.kind == "dicom" else planes.reader(scan)
 
 
-# ---- the files below a folder ----
+# ---- one file after another ----
 
 
-def _walk(folder: Path) -> tuple[list[Path], list[Skipped]]:
-    """Regular files below `folder` in the order of their names, and what cannot be opened."""
+def _check_folder(folder: Path) -> None:
     try:
         if not folder.is_dir():
             fault = "is not a folder" if folder.exists() else "does not exist"
@@ -92,37 +92,6 @@ def _walk(folder: Path) -> tuple[list[Path], list[Skipped]]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a usable name"
         raise UserError(f"{folder} cannot be read ({reason})") from None
-    files, skipped, seen = [], [], set()
-    pending = [folder]
-    while pending:
-        here = pending.pop()
-        try:
-            status = os.stat(here)
-            if (status.st_dev, status.st_ino) in seen:
-                continue  # by a link, or a link to a folder above
-            seen.add((status.st_dev, status.st_ino))
-            with os.scandir(here) as entries:
-                names = sorted(entries, key=lambda entry: entry.name)
-        except OSError as error:
-            skipped.append(Skipped(here, "folder cannot be read", error.strerror or ""))
-            continue
-        folders = []
-        for entry in names:
-            if entry.name.startswith(".") or entry.name.lower() in SYSTEM_FILES:
-                continue
-            try:
-                if entry.is_dir():
-                    folders.append(here / entry.name)
-                elif entry.is_file():
-                    files.append(here / entry.name)
-                else:  # opening a pipe would wait for ever
-                    kind = "a broken link" if entry.is_symlink() else "a pipe, socket or device"
-                    skipped.append(Skipped(here / entry.name, "not a regular file", kind))
-            except OSError as error:
-                reason = error.strerror or ""
-                skipped.append(Skipped(here / entry.name, "cannot be read", reason))
-        pending += reversed(folders)
-    return files, skipped
 
 
 def _read_dicom(path: Path) -> dicom.Header:
@@ -197,24 +166,18 @@ def _one_scan_a_series(scans: list[Scan]) -> tuple[list[Scan], list[Skipped]]:
 
 def read_patients_csv(path: Path) -> dict[str, str]:
     """Read columns series_uid, patient_id to a dict; raises UserError where it cannot be used."""
-    try:
-        file = io.StringIO(read_bounded(path).decode("utf-8-sig"), newline="")
-        rows = list(csv.DictReader(file, strict=True))
-        names = set(rows[0]) if rows else set()
-    except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is no CSV in UTF-8"
-        raise UserError(f"--patients {path} cannot be read: {reason}") from None
-    if not {"series_uid", "patient_id"} <= names:
-        raise UserError(f"--patients {path} needs a line `series_uid,patient_id` and rows below it")
     patients: dict[str, str] = {}
-    for line, row in enumerate(rows, 2):
-        uid, patient = (tidy_id(row[name] or "") for name in ("series_uid", "patient_id"))
+    for line, cells in tables.named("--patients", path, ("series_uid", "patient_id")):
+        uid, patient = map(tidy_id, cells)
+        where = f"--patients {path}, line {line}"
         if not uid or not patient:
-            raise UserError(f"--patients {path}, row {line}: series_uid or patient_id is empty")
+            raise UserError(f"{where}: series_uid or patient_id is empty")
         if max(len(uid), len(patient)) > MAX_ID:
-            raise UserError(f"--patients {path}, row {line}: longer than {MAX_ID} characters")
-        if patients.setdefault(uid, patient) != patient:
-            raise UserError(f"--patients {path}, row {line}: series {uid} has two patients")
+            raise UserError(f"{where}: longer than {MAX_ID} characters")
+        if patients.setdefault(uid, intern(patient)) != patient:
+            raise UserError(f"{where}: series {uid} has two patients")
+    if not patients:
+        raise UserError(f"--patients {path}: the table is empty")
     return patients
 
 

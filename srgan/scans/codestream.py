@@ -7,6 +7,7 @@ walked from marker to marker first, and its size compared with the header's, bef
 import logging
 import struct
 import warnings
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +35,7 @@ START_OF_TILE = 0xFF90
 START_OF_SCAN = 0xDA
 NOT_A_FRAME = {0xC4, 0xC8, 0xCC}  # between the frame markers C0 to CF, but tables
 JPEG_LS_FRAME = 0xF7
+MAX_SEGMENTS = 1 << 16  # of a frame, fill bytes too: JPEG 2000 has no more tiles
 CUT = Skip("truncated", "the compressed pixel data end early")
 
 
@@ -94,7 +96,7 @@ def _check_jpeg(stream: bytes) -> Frame:
     if not stream.rstrip(b"\0").endswith(JPEG_END):
         raise CUT
     frame, position = None, 2
-    while True:
+    for _ in _bounded():
         mark, code = stream[position], stream[position + 1]
         if mark != 0xFF:
             raise Skip("damaged pixel data", "a JPEG marker is missing")
@@ -121,11 +123,13 @@ def _check_j2k(stream: bytes) -> tuple[bytes, Frame]:
     stream = stream[start:]
     x1, y1, x0, y0, tile_w, tile_h, tx0, ty0, n, depth = struct.unpack_from(">8LHB", stream, 8)
     frame = Frame(y1 - y0, x1 - x0, n, (depth & 0x7F) + 1, bool(depth & 0x80))
-    position = 2
+    position, steps = 2, _bounded()
     while struct.unpack_from(">H", stream, position)[0] != START_OF_TILE:
+        next(steps)
         position += 2 + max(struct.unpack_from(">H", stream, position + 2)[0], 2)
     seen = set()
     while stream[position : position + 2] != JPEG_END:
+        next(steps)
         marker, _, tile, length = struct.unpack_from(">HHHL", stream, position)
         if marker != START_OF_TILE or 0 < length < 14:
             raise Skip("damaged pixel data", "a JPEG 2000 tile-part is missing")
@@ -140,6 +144,13 @@ def _check_j2k(stream: bytes) -> tuple[bytes, Frame]:
     if len(seen) != tiles:
         raise CUT
     return stream[: position + 2], frame
+
+
+def _bounded() -> Iterator[None]:
+    """As many steps as the walk of a frame may take. Raises Skip."""
+    for _ in range(MAX_SEGMENTS):
+        yield
+    raise Skip("damaged pixel data", f"more than {MAX_SEGMENTS} segments in the compressed frame")
 
 
 def _check_rle(stream: bytes, rows: int, columns: int) -> Frame:

@@ -17,8 +17,11 @@ import numpy as np
 
 from srgan.errors import Skip
 
-TIME_LIMIT_S = 30.0  # for one frame and the start of the process, on however busy a machine
-CPU_LIMIT_S = 1.0  # of the processor, and as much for each megapixel; JPEG 2000 takes 0.25 a one
+# Of the processor for a frame, and as much for each megapixel: 1.3 s at 512 x 512, 2 s at 1024 x
+# 1024. JPEG 2000, the slowest, takes 0.05 s at 512 x 512, 3 s at 4096 x 4096 (of noise twice that).
+CPU_LIMIT_S = 1.0
+BUSY = 5  # times as long by the clock: for what waits, and where the processor cannot be limited
+START_LIMIT_S = 30.0  # by the clock for the start of the process, which no file slows down
 MEMORY_LIMIT = 768 << 20  # bytes beside Python and NumPy; JPEG 2000 of 4096 x 4096 takes 520 MiB
 REPLY = struct.Struct("<?L")  # decoded or not, bytes that follow
 MAX_MESSAGE = 200
@@ -37,7 +40,7 @@ def decode(stream: bytes, rows: int, columns: int, **options) -> np.ndarray:
         try:
             decoded, reply = _ask(json.dumps(request).encode() + b"\n" + stream, rows * columns * 2)
         except (OSError, struct.error, ValueError):
-            # Negative: a signal, its own or ours after TIME_LIMIT_S.
+            # Negative: a signal, its own or ours.
             detail = f"the decoder ended with status {stop()}"
             raise Skip("damaged pixel data", detail) from None
     if not decoded:
@@ -47,8 +50,11 @@ def decode(stream: bytes, rows: int, columns: int, **options) -> np.ndarray:
 
 def _ask(request: bytes, size: int) -> tuple[bool, bytes]:
     """Send a request and read the reply: whether it is decoded, and its bytes."""
-    worker = _running.get(os.getpid()) or _start()
-    timer = threading.Timer(TIME_LIMIT_S, worker.kill)
+    seconds = BUSY * _cpu_limit_s(size // 2)
+    worker = _running.get(os.getpid())
+    if worker is None:
+        worker, seconds = _start(), seconds + START_LIMIT_S
+    timer = threading.Timer(seconds, worker.kill)
     timer.start()
     try:
         worker.stdin.write(request)
@@ -110,7 +116,7 @@ def serve() -> None:
     while line := source.readline():
         request = json.loads(line)
         stream = source.read(request.pop("length"))
-        _limit_cpu(CPU_LIMIT_S * (1 + request["rows"] * request["columns"] / 1e6))
+        _limit_cpu(_cpu_limit_s(request["rows"] * request["columns"]))
         try:
             reply = codestream.run_decoder(stream, **request).tobytes()
             sink.write(REPLY.pack(True, len(reply)) + reply)
@@ -119,6 +125,10 @@ def serve() -> None:
             sink.write(REPLY.pack(False, len(reply)) + reply)
         _limit_cpu(0)
         sink.flush()
+
+
+def _cpu_limit_s(pixels: int) -> float:
+    return CPU_LIMIT_S * (1 + pixels / 1e6)
 
 
 def _limit_cpu(seconds: float) -> None:

@@ -1,38 +1,24 @@
-"""MetaImage (.mhd with .raw or .zraw, .mha): its header, and slices as int16 HU.
-
-SimpleITK reads the voxels, by a header that is written here from what was checked: in the scan's
-own header it could find another data file.
-"""
+"""MetaImage (.mhd with .raw or .zraw, .mha): its header; `planes` reads the slices."""
 
 import contextlib
 import math
 import os
-import tempfile
-import zlib
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
 from srgan.errors import Skip
-from srgan.files import told
-from srgan.hounsfield import AIR_HU
 from srgan.scans.dicom import OWN_MODEL
 from srgan.scans.scan import Scan, Slice
-
-sitk.ProcessObject.SetGlobalWarningDisplay(False)
 
 MAX_HEADER = 64 << 10  # bytes
 MAX_SIDE = 4096
 MAX_VOXELS = 1 << 30  # 4096 slices of 512 x 512
-MAX_INFLATED = 640 << 20  # bytes; compressed voxels are held in memory: 1280 slices of 512 x 512
+MAX_INFLATED = 640 << 20  # bytes; all slices are held in memory, as int16: 1280 of 512 x 512
 MAX_SPACING_MM = 100.0
 MAX_ORIGIN_MM = 1e5
 MAX_ANGLE = 20.0  # degrees between the slice normal and z
-MIN_SPAN = 100  # a slice whose values span less is not HU
-CHUNK = 1 << 20
 
 TYPES = {"MET_SHORT": "i2", "MET_INT": "i4", "MET_FLOAT": "f4", "MET_DOUBLE": "f8"}
 NOT_HU = {
@@ -249,126 +235,3 @@ def scan_of(header: Header, series_uid: str, patient_id: str) -> Scan:
         spacing_mm=(header.spacing_mm[1], header.spacing_mm[0]),
         files=tuple(dict.fromkeys((header.path, header.data_path))),
     )
-
-
-def reader(scan: Scan) -> Callable[[int], np.ndarray]:
-    """A function from an index into scan.slices to (rows, columns) int16 HU; it raises Skip.
-
-    Compressed data are inflated once, at the first slice, and kept as long as the function.
-    """
-    header: Header | None = None
-    volume: np.ndarray | None = None
-
-    def open_volume() -> None:
-        nonlocal header, volume
-        opened = read_header(scan.slices[0].path)
-        if opened.size != (scan.columns, scan.rows, len(scan.slices)):
-            raise Skip("changed", "the file is not the one that was catalogued")
-        volume = inflate(opened) if opened.compressed else None
-        if opened.dtype[1] == "f":
-            planes = (_plane(opened, i) for i in range(opened.size[2]))
-            _check_finite(planes if volume is None else volume)
-        header = opened
-
-    def read(index: int) -> np.ndarray:
-        if header is None:
-            open_volume()
-        at = scan.slices[index].index
-        return values_to_hu(_plane(header, at) if volume is None else volume[at])
-
-    return read
-
-
-def inflate(header: Header) -> np.ndarray:
-    """All voxels of a compressed data file, (slices, rows, columns), bounded by the header's size.
-
-    Raises Skip where the data are not zlib, end early, or inflate to another size.
-    """
-    unpack = zlib.decompressobj()
-    voxels = bytearray()
-    try:
-        with open(header.data_path, "rb") as file:
-            file.seek(header.offset)
-            while not unpack.eof:
-                chunk = unpack.unconsumed_tail or file.read(CHUNK)
-                if not chunk:
-                    raise Skip("truncated", "the compressed data end early")
-                voxels += unpack.decompress(chunk, CHUNK)
-                if len(voxels) > header.nbytes:
-                    raise Skip("damaged pixel data", "inflates to more than the header says")
-            rest = unpack.unused_data or file.read(1)
-    except zlib.error:
-        raise Skip("damaged pixel data", "the compressed data are not zlib or damaged") from None
-    except OSError as error:
-        raise Skip("cannot be read", error.strerror or type(error).__name__) from None
-    except MemoryError:
-        raise Skip("too large", "the compressed volume does not fit into memory") from None
-    if len(voxels) != header.nbytes or rest:
-        raise Skip("damaged pixel data", "the compressed data are not of the size of the header")
-    return np.frombuffer(voxels, header.dtype).reshape(header.size[::-1])
-
-
-def _check_finite(planes: Iterable[np.ndarray]) -> None:
-    """One voxel that is not a number makes the whole volume doubtful, not its slice alone."""
-    if not all(np.isfinite(plane).all() for plane in planes):
-        raise Skip("not HU", "voxels that are not numbers")
-
-
-def _plane(header: Header, index: int) -> np.ndarray:
-    """One slice of uncompressed data: (rows, columns) in the voxels' own type.
-
-    Raises UserError (files.told) where there is no room for a header: no fault of the scan.
-    """
-    columns, rows, _ = header.size
-    with contextlib.ExitStack() as stack:
-        with told("to a temporary folder (TMPDIR)"):
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="srgan-"))
-            path = _plain_header(header, Path(folder))
-        source = sitk.ImageFileReader()
-        source.SetImageIO("MetaImageIO")
-        source.SetFileName(str(path))
-        source.SetExtractIndex((0, 0, index))
-        source.SetExtractSize((columns, rows, 1))
-        try:
-            return sitk.GetArrayFromImage(source.Execute())[0]
-        except RuntimeError:  # SimpleITK's for a file that ends early or went
-            raise Skip("changed", "the data file became shorter, or cannot be read") from None
-
-
-def _plain_header(header: Header, folder: Path) -> Path:
-    """A header in `folder` that says what was checked and no more, and names the data by a link."""
-    name, data = "voxels.raw", header.data_path.resolve()
-    try:
-        (folder / name).symlink_to(data)
-    except OSError:  # Windows, where links are a right of their own
-        name = data
-    lines = {
-        "ObjectType": "Image",
-        "NDims": 3,
-        "BinaryData": True,
-        "BinaryDataByteOrderMSB": header.dtype[0] == ">",
-        "DimSize": " ".join(map(str, header.size)),
-        "HeaderSize": header.offset,
-        "ElementType": {dtype: name for name, dtype in TYPES.items()}[header.dtype[1:]],
-        "ElementDataFile": name,
-    }
-    path = folder / "plain.mhd"
-    text = "".join(f"{field} = {value}\n" for field, value in lines.items())
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-def values_to_hu(values: np.ndarray) -> np.ndarray:
-    """(rows, columns) voxels of any signed type to int16 HU, rounded once, below -1024 to -1024.
-
-    Raises Skip where they cannot be HU: not a number, none below 0, or a span under 100.
-    """
-    low, high = values.min(), values.max()
-    if not (np.isfinite(low) and np.isfinite(high)):
-        raise Skip("not HU", "voxels that are not numbers")
-    if low >= 0:
-        raise Skip("not HU", "no value below 0")
-    if float(high) - float(low) < MIN_SPAN:
-        raise Skip("not HU", f"values span less than {MIN_SPAN}")
-    whole = values if values.dtype.kind == "i" else np.rint(values)
-    return np.clip(whole, AIR_HU, np.iinfo(np.int16).max).astype(np.int16)

@@ -5,13 +5,12 @@ are kept in `nodules/` in the store's folder, which is complete or absent, and a
 store: nothing is ever trained on them.
 """
 
-import csv
 import dataclasses
 import hashlib
-import io
 import json
 import math
 import os
+import re
 import secrets
 import shutil
 from collections import Counter
@@ -21,11 +20,12 @@ from pathlib import Path
 
 from srgan import lock
 from srgan.errors import Skip
-from srgan.files import read_bounded, told, write_json
-from srgan.scans import catalogue, sources
+from srgan.files import put_in_place, read_bounded, told, write_json
+from srgan.scans import catalogue, sources, tables
 from srgan.scans.choose import Picked, pixels_sha256
 from srgan.scans.index import (
     DAMAGES,
+    NAMES,
     Store,
     append,
     array_name,
@@ -43,6 +43,7 @@ from srgan.settings import Settings
 FORMAT = 1
 TABLE = "annotations.csv"
 COLUMNS = ("coordX", "coordY", "coordZ", "diameter_mm")
+_NAMES = re.compile(rf"{NAMES.pattern}|nodules\.json")
 LEAST_MM, MOST_MM = 3.0, 100.0  # LUNA16 has nodules of 3 to 33 mm
 
 Log = Callable[[str], None]
@@ -94,30 +95,24 @@ def read(content: bytes) -> tuple[list[Annotation], Counter]:
     """
     found, left_out = {}, Counter()
     try:
-        file = io.StringIO(content.decode("utf-8-sig", errors="replace"), newline="")
-        table = csv.DictReader(file)
-        table.fieldnames = [(name or "").strip() for name in table.fieldnames or ()]
-        missing = [n for n in ("seriesuid", *COLUMNS) if n not in table.fieldnames]
-        if missing:
-            raise Skip("not LUNA16's", f"there is no column {', '.join(missing)}")
-        for row in table:
-            made = _annotation(row)
+        for _, cells in tables.rows(content, ("seriesuid", *COLUMNS), strict=False):
+            made = _annotation(*cells)
             if isinstance(made, str):
                 left_out[made] += 1
             elif found.setdefault(made, made) is not made:
                 left_out["listed twice"] += 1
-    except csv.Error:
+    except ValueError:
         raise Skip("not LUNA16's", "it is no CSV") from None
     return list(found), left_out
 
 
-def _annotation(row: dict) -> Annotation | str:
+def _annotation(uid: str, *numbers: str) -> Annotation | str:
     """A row, or why it cannot be used."""
     try:
-        x, y, z, diameter = (float(row[name] or "") for name in COLUMNS)
-    except (TypeError, ValueError):
+        x, y, z, diameter = map(float, numbers)
+    except ValueError:
         return "without numbers"
-    uid = tidy_id(row["seriesuid"] or "")
+    uid = tidy_id(uid)
     if not uid or not all(map(math.isfinite, (x, y, z, diameter))) or diameter > MOST_MM:
         return "without numbers"
     if diameter < LEAST_MM:
@@ -143,7 +138,7 @@ def open_or_build(
     if path is None:
         return None
     try:
-        content = read_bounded(path)
+        content = read_bounded(path, tables.MAX_TABLE)
         annotations, left_out = read(content)
     except Skip as skip:
         log(f"{TABLE} is not used: {skip.reason}, {skip.detail}")
@@ -236,9 +231,7 @@ def _build(folder: Path, store: Store, key: dict, scans, read_rows, progress) ->
                     progress(done, len(order), "scans with nodules")
             with told(part):
                 _finish(part, store, key, taken, (rows, left_out))
-                if folder.exists():
-                    shutil.rmtree(folder)
-                part.rename(folder)
+                put_in_place(part, folder, _NAMES)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

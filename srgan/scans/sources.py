@@ -3,7 +3,8 @@
 import errno
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from srgan import lock
 from srgan.files import read_bounded, told
 from srgan.scans import catalogue, synthetic
 from srgan.scans.scan import Catalogue
+from srgan.scans.tables import MAX_TABLE
+from srgan.scans.walk import files_below
 from srgan.settings import Settings
 
 DEFAULT = Settings().data
@@ -85,16 +88,7 @@ def _synthetic_chests(data: Path, store: Path, log: Callable, progress: Callable
 def catalogued(source: Source, patients: dict[str, str] | None, progress=None) -> Catalogue:
     """The catalogue of a source, without what is left out. Raises UserError."""
     draw = None if progress is None else lambda done, total: progress(done, total, "headers")
-    whole = catalogue.find(source.folder, patients, draw)
-
-    def counts(path: Path) -> bool:
-        return not any(path.is_relative_to(folder) for folder in source.left_out)
-
-    scans = tuple(scan for scan in whole.scans if all(map(counts, scan.files)))
-    skipped = tuple(item for item in whole.skipped if counts(item.path))
-    found = whole.found - (len(whole.skipped) - len(skipped))
-    found -= sum(len(scan.files) for scan in whole.scans) - sum(len(s.files) for s in scans)
-    return Catalogue(whole.folder, scans, skipped, found)
+    return catalogue.find(source.folder, patients, draw, source.left_out)
 
 
 def fingerprint(source: Source, settings: Settings, version: int) -> dict:
@@ -104,38 +98,19 @@ def fingerprint(source: Source, settings: Settings, version: int) -> dict:
     """
     digest = hashlib.sha256(f"{version} {source.synthetic}".encode())
     for table in (settings.split, settings.patients):
-        content = b"" if table is None else read_bounded(table)
+        content = b"" if table is None else read_bounded(table, MAX_TABLE)
         digest.update(b"%d:" % (-1 if table is None else len(content)) + content)
     n_files = n_bytes = 0
-    for name, status in sorted(_walk(source), key=lambda item: item[0]):
+    files, skipped = files_below(source.folder, source.left_out)
+    for path in sorted([*files, *(item.path for item in skipped)], key=os.fsencode):
+        try:
+            status = path.stat()
+        except OSError:  # a broken link; the catalogue tells
+            continue
+        if stat.S_ISDIR(status.st_mode):  # one that cannot be read
+            continue
+        name = os.fsencode(path.relative_to(source.folder))
         digest.update(b"%b\0%d %d\n" % (name, status.st_size, status.st_mtime_ns))
         n_files += 1
         n_bytes += status.st_size
     return {"fingerprint": digest.hexdigest()[:12], "files": n_files, "bytes": n_bytes}
-
-
-def _walk(source: Source) -> Iterator[tuple[bytes, os.stat_result]]:
-    """Every file that is not hidden: its name from the folder on, and its status."""
-    left_out = {os.path.abspath(folder) for folder in source.left_out}
-    pending, seen = [os.path.abspath(source.folder)], set()
-    start = len(pending[0]) + 1
-    while pending:
-        here = pending.pop()
-        try:
-            status = os.stat(here)
-            entries = list(os.scandir(here))
-        except OSError:  # the catalogue tells
-            continue
-        if here in left_out or (status.st_dev, status.st_ino) in seen:
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        for entry in sorted(entries, key=lambda e: e.name):
-            try:
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir():
-                    pending.append(entry.path)
-                else:
-                    yield os.fsencode(entry.path)[start:], entry.stat()
-            except OSError:
-                continue

@@ -3,15 +3,14 @@
 Everything here depends on patient ids, series UIDs and counts alone, never on file order.
 """
 
-import csv
 import hashlib
-import io
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from pathlib import Path
+from sys import intern
 
 from srgan.errors import UserError, one_line
-from srgan.files import read_bounded
+from srgan.scans import tables
 from srgan.scans.scan import MAX_ID, Scan, tidy_id
 
 ROLES = ("train", "validation", "test")
@@ -48,40 +47,27 @@ def read_split_csv(path: Path) -> dict[str, str]:
     Raises UserError: no such file, not such a table, an unknown role, a patient on two sides.
     """
     roles: dict[str, str] = {}
-    try:
-        file = io.StringIO(read_bounded(path).decode("utf-8-sig"), newline="")
-        table = csv.DictReader(file, strict=True)
-        names = [(name or "").strip() for name in table.fieldnames or ()]
-        table.fieldnames = names
-        for column in ("patient_id", "role"):
-            if column not in names:
-                raise UserError(f"--split {path}: there is no column {column}")
-        for row in table:
-            patient, role = _split_row(row, f"--split {path}, line {table.line_num}")
-            if roles.setdefault(patient, role) != role:
-                raise UserError(
-                    f"--split {path}: overlap: patient {patient} is in {roles[patient]} "
-                    f"and in {role}; one patient has one role"
-                )
-    except OSError as error:
-        raise UserError(f"--split {path}: {error.strerror or error}") from error
-    except (csv.Error, ValueError) as error:
-        raise UserError(f"--split {path}: not a CSV table in UTF-8 ({error})") from error
+    for line, cells in tables.named("--split", path, ("patient_id", "role")):
+        patient, role = _split_row(cells, f"--split {path}, line {line}")
+        if roles.setdefault(patient, role) != role:
+            raise UserError(
+                f"--split {path}: overlap: patient {patient} is in {roles[patient]} "
+                f"and in {role}; one patient has one role"
+            )
     if not roles:
         raise UserError(f"--split {path}: the table is empty")
     return roles
 
 
-def _split_row(row: dict, where: str) -> tuple[str, str]:
-    patient = tidy_id(from_table((row["patient_id"] or "").strip()))
-    role = (row["role"] or "").strip().lower()
+def _split_row(cells: list[str], where: str) -> tuple[str, str]:
+    patient, role = tidy_id(from_table(cells[0].strip())), cells[1].strip().lower()
     if not patient:
         raise UserError(f"{where}: patient_id is empty")
     if len(patient) > MAX_ID:
         raise UserError(f"{where}: patient_id is longer than {MAX_ID} characters")
     if role not in ROLES:
         raise UserError(f"{where}: role {one_line(role)!r} is none of {', '.join(ROLES)}")
-    return patient, role
+    return patient, intern(role)
 
 
 def assign_roles(scans: Iterable[Scan]) -> dict[str, str]:

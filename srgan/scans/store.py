@@ -10,7 +10,7 @@ from pathlib import Path
 
 from srgan import lock
 from srgan.errors import TRY_AGAIN, UserError
-from srgan.files import sync, told, write_whole
+from srgan.files import put_in_place, told, write_whole
 from srgan.scans import catalogue, sources
 from srgan.scans.choose import Ledger, Picked, take
 from srgan.scans.index import (
@@ -114,7 +114,7 @@ def _build(settings, source, prints, tables, folder: Path, log: Log, progress) -
         with told(part):
             _write_tables(part, patient_roles, ledger)
             write_index(part, records, prints, found.found, len(ledger.skipped), source.synthetic)
-            _put_in_place(part, folder)
+            put_in_place(part, folder, NAMES)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     for line in _remarks(ledger, patient_roles):
@@ -238,20 +238,3 @@ def _write_tables(part: Path, patient_roles: dict[str, str], ledger: Ledger) -> 
     write_table(part / "split.csv", ("patient_id", "role"), pairs)
     skipped = sorted(ledger.skipped.values(), key=lambda item: str(item.path))
     write_whole(part / "skipped.csv", lambda path: catalogue.write_skipped_csv(path, skipped))
-
-
-def _put_in_place(part: Path, folder: Path) -> None:
-    """The finished folder takes its name; of a corrupt one that has it, other files move over."""
-    sync(part)
-    old = folder.with_name(f"{folder.name}-corrupt-{secrets.token_hex(4)}")
-    if folder.exists():
-        folder.rename(old)
-    part.rename(folder)
-    if old.exists():
-        for path in old.iterdir():
-            if NAMES.fullmatch(path.name) and path.is_file():
-                path.unlink()
-            else:  # noise of the same pixels, a user's notes
-                path.rename(folder / path.name)
-        old.rmdir()
-    sync(folder.parent)

@@ -6,7 +6,6 @@ anything about patients. The anatomy is in `anatomy`, the geometry in `shapes`.
 
 import json
 import math
-import os
 import re
 import uuid
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from srgan.files import read_bounded
+from srgan.files import clear_parts, read_bounded, write_whole
 from srgan.scans import anatomy
 from srgan.scans.anatomy import Patient
 from srgan.scans.shapes import SIZE, Canvas, field
@@ -267,14 +266,9 @@ def _header(name: str, shape, spacing) -> bytes:
 
 
 def _put(path: Path, content: bytes) -> None:
-    """Write under a hidden name beside it, then rename: a file is whole or absent."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    clear_parts(path.parent)
+    write_whole(path, lambda part: part.write_bytes(content))
 
 
 def _manifest(folder: Path) -> dict:

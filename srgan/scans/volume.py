@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from srgan.errors import TRY_AGAIN, UserError
-from srgan.scans import metaimage
+from srgan.scans import metaimage, planes
 from srgan.scans.derived import changed_hu
 from srgan.scans.metaimage import Header
 
@@ -72,7 +72,9 @@ def begin(header: Header, folder: Path) -> tuple[Voxels, Voxels]:
     path = folder / f"{name_of(header)}.raw"
     target = Voxels(path, "<" + header.dtype[1:], rows, columns)
     if header.compressed:
-        path.write_bytes(metaimage.inflate(header).astype(target.dtype, copy=False))
+        with open(path, "wb") as file:
+            for plane in planes.inflate(header):
+                file.write(plane.astype(target.dtype, copy=False))
         return target, target
     with open(path, "wb") as file:
         file.truncate(header.nbytes)

@@ -16,7 +16,7 @@ from srgan.pairs import Side
 from srgan.progress import log
 from srgan.settings import Settings
 from srgan.stopping import Stop
-from srgan.training import checkpoints, loop, plan, watch
+from srgan.training import loop, plan, states, watch
 from srgan.training.steps import Trainer
 
 WARM_UP, TIMED_STEPS = 4, 12
@@ -34,8 +34,11 @@ def begin(
     """A run at step 0 with a plan, or the saved one where it stopped. Raises UserError.
 
     sides: training and validation. started: time.monotonic() where the budget of minutes began.
-    A new run is saved at once: whenever it is killed, it goes on with this plan.
+    A new run is saved at once: whenever it is killed, it goes on with this plan. Up to the first
+    step a signal ends the process where it stands; what it leaves half written goes at the next
+    start.
     """
+    stop.leaves = True
     keras.utils.set_random_seed(settings.seed % 2**32)
     degradation = Degradation.of(settings)
     manifest = {
@@ -63,11 +66,17 @@ def begin(
     run.trainer = trainer(run, weights, with_gan)
     if saved is not None:
         loop.restore(run, saved)
-        log(f"continuing at step {run.step} of {run.plan.steps}")
+        log(f"continuing at step {run.step} of {run.plan.steps}{_precisions(saved[1], manifest)}")
     else:
         run.plan = make_plan(run, with_gan, started)
         loop.save(run)
     return run
+
+
+def _precisions(old: dict, new: dict) -> str:
+    """ ", bfloat16 instead of float32", where the user changed it."""
+    before, now = (m.get("precision", "?").removeprefix("mixed_") for m in (old, new))
+    return "" if before == now else f", {now} instead of {before}"
 
 
 def label(settings: Settings, weights: VggWeights, noise: str, synthetic: bool) -> str:
@@ -166,5 +175,5 @@ def _time_event(run: loop.Run, validation, output_of) -> float:
     loop.event(run, validation, output_of)
     folder = run.settings.checkpoint_dir
     with told(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".trial-") as trial:
-        checkpoints.save_state(Path(trial), 0, run.trainer.state(), {})
+        states.save(Path(trial), 0, run.trainer.state(), loop.manifest(run))
     return time.monotonic() - began

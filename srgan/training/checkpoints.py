@@ -1,11 +1,10 @@
 """Checkpoints: folders that are complete or absent, each with a manifest of SHA-256 sums.
 
-`step-0001200/` is a state to continue from (the last three are kept). `srresnet-0001200/` and
-`srgan-0001800/` are models to judge and to use: the averaged generator at its best validation (of
-each the last two are kept). A folder or file that the program did not write is never deleted.
+`step-0001200/` is a state to continue from (see states). `srresnet-0001200/` and `srgan-0001800/`
+are models to judge and to use: the averaged generator at its best validation (of each the last two
+are kept). A folder or file that the program did not write is never deleted.
 """
 
-import errno
 import hashlib
 import io
 import os
@@ -19,26 +18,19 @@ from pathlib import Path
 
 import numpy as np
 
-from srgan import __version__, lock, settings
+from srgan import lock, settings
 from srgan.errors import UserError
-from srgan.files import told
+from srgan.files import clear_parts, told
 from srgan.networks import hdf5
 from srgan.progress import log as to_stderr
 from srgan.training import sealed
 from srgan.training.manifest import wrong_part
 
-KEEP = 3  # states
 KEEP_MODELS = 2  # of a name: the best, and the best before it
 WEIGHTS = "generator.npz"
 _OLD_WEIGHTS = "generator.weights.h5"  # read, no longer written: HDF5 crashes on a full disk
 _NAME = re.compile(r"(step|srresnet|srgan)-(\d{7,})")
 _TRIAL = re.compile(r"\.trial-\w{8}")  # a save that was timed
-_ERRNO = {
-    "ResourceExhaustedError": errno.ENOSPC,
-    "OutOfRangeError": errno.EFBIG,
-    "PermissionDeniedError": errno.EACCES,
-    "NotFoundError": errno.ENOENT,
-}  # TensorFlow's names for what the system said
 
 
 @dataclass(frozen=True)
@@ -103,16 +95,21 @@ def hashed(salt: str, text: str) -> str:
     return hashlib.sha256(f"{salt}:{text}".encode()).hexdigest()
 
 
-def _folders(folder: Path, kind: str) -> list[Path]:
-    """Complete checkpoint folders of a kind, oldest first."""
+def folders(folder: Path, *kinds: str) -> list[Path]:
+    """Complete checkpoint folders of these kinds, oldest first."""
     try:
         names = [p for p in folder.iterdir() if p.is_dir()]
     except FileNotFoundError:
         return []
     except OSError as error:
         raise UserError(f"cannot read {folder}: {error.strerror}") from error
-    found = [(int(m[2]), p) for p in names if (m := _NAME.fullmatch(p.name)) and m[1] == kind]
-    return [p for _, p in sorted(found)]
+    found = [p for p in names if (m := _NAME.fullmatch(p.name)) and m[1] in kinds]
+    return sorted(found, key=step_of)
+
+
+def step_of(path: Path) -> int:
+    """Of a checkpoint folder. Raises TypeError for another name."""
+    return int(_NAME.fullmatch(path.name)[2])
 
 
 def _read(folder: Path) -> dict:
@@ -122,21 +119,6 @@ def _read(folder: Path) -> dict:
     if wrong:
         raise sealed.Corrupt(f"{folder} is corrupt: {wrong} in manifest.json is not as it should")
     return manifest
-
-
-def save_state(folder: Path, step: int, state: dict, manifest: dict) -> None:
-    """Everything that training continues from. Raises UserError (no space, read-only)."""
-    import tensorflow as tf
-
-    def write(part: Path) -> None:
-        try:
-            tf.train.Checkpoint(**state).write(str(part / "state"))
-        except tf.errors.OpError as error:
-            number = _ERRNO.get(type(error).__name__, errno.EIO)
-            raise OSError(number, error.message.rsplit("; ", 1)[-1]) from error
-
-    sealed.write(folder / f"step-{step:07}", write, manifest)
-    _keep(folder, "step", KEEP)
 
 
 def save_model(folder: Path, name: str, step: int, model, manifest: dict) -> None:
@@ -149,57 +131,24 @@ def save_model(folder: Path, name: str, step: int, model, manifest: dict) -> Non
     np.savez(file, **arrays)
     target = folder / f"{name}-{step:07}"
     sealed.write(target, lambda part: (part / WEIGHTS).write_bytes(file.getbuffer()), manifest)
-    _keep(folder, name, KEEP_MODELS)
-
-
-def _keep(folder: Path, kind: str, count: int) -> None:
-    for old in [p for p in _folders(folder, kind) if sealed.is_ours(p)][:-count]:
+    for old in [p for p in folders(folder, name) if sealed.is_ours(p)][:-KEEP_MODELS]:
         sealed.remove(old)
 
 
-def newest_state(folder: Path, log) -> tuple[Path, dict] | None:
-    """The newest whole state and its manifest; None where there is none at all.
-
-    Corrupt ones are named and set aside, and the one before is used. Raises UserError where all
-    are corrupt, or another version wrote one.
-    """
-    found, faults = _newest(folder, "step")
-    if found is None and faults:
-        raise UserError(f"{faults[0]}; --fresh sets the run aside and starts anew")
-    for fault in faults:
-        log(f"{fault}: the one before it is used")
-    passed = _folders(folder, "step")[-len(faults) :] if faults else []
-    passed = [p.name for p in passed if sealed.is_ours(p)]
-    if passed:
-        log(f"what cannot be used now lies in {set_aside(folder, passed)}")
-    if found and found[1]["version"] != __version__:
-        log(f"{found[0]} was written by version {found[1]['version']}; this is {__version__}")
-    return found
-
-
-def _newest(folder: Path, kind: str) -> tuple[tuple[Path, dict] | None, list[sealed.Corrupt]]:
-    """The newest whole checkpoint of a kind with its manifest, and what is wrong with later ones.
+def newest_whole(
+    paths: Sequence[Path],
+) -> tuple[tuple[Path, dict] | None, dict[Path, sealed.Corrupt]]:
+    """The last whole checkpoint of these with its manifest, and what is wrong with later ones.
 
     Raises UserError where another version wrote one of those.
     """
-    faults = []
-    for path in reversed(_folders(folder, kind)):
+    faults = {}
+    for path in reversed(paths):
         try:
             return (path, _read(path)), faults
         except sealed.Corrupt as error:
-            faults.append(error)
+            faults[path] = error
     return None, faults
-
-
-def restore_state(path: Path, state: dict) -> None:
-    """Raises UserError where an object or a value of the file has no match in the other."""
-    import tensorflow as tf
-
-    try:
-        status = tf.train.Checkpoint(**state).read(str(path / "state"))
-        status.assert_consumed()
-    except (AssertionError, tf.errors.OpError, ValueError) as error:
-        raise UserError(f"{path} does not fit these networks: {error}") from error
 
 
 def restore_model(folder: Path, name: str, step: int, model) -> None:
@@ -240,10 +189,11 @@ def load(folder: Path, flag: str = "--checkpoint-dir", log=to_stderr) -> Trained
     """
     models, weights, manifests = {}, {}, []
     for name in ("srresnet", "srgan"):
-        found, faults = _newest(folder, name)
+        found, faults = newest_whole(folders(folder, name))
         if found is None and faults:
-            raise UserError(f"{faults[0]}; move it away to go without it, or train anew")
-        for fault in faults:
+            fault = next(iter(faults.values()))
+            raise UserError(f"{fault}; move it away to go without it, or train anew")
+        for fault in faults.values():
             log(f"{fault}: the one before it is used")
         if found is not None:
             models[name], manifest = found
@@ -255,17 +205,26 @@ def load(folder: Path, flag: str = "--checkpoint-dir", log=to_stderr) -> Trained
         )
     if manifests[0]["data"] != manifests[-1]["data"]:  # one's patients would count as never seen
         raise UserError(f"{folder} holds models of two trainings; keep those of one ({flag})")
-    return Trained(manifests[-1], models, weights, _warnings(folder, manifests[-1]))
+    state = _last_state(folder, manifests[-1]["data"])
+    for name, best in state["best"].items() if state else ():
+        path = folder / f"{name}-{best['step']:07}"
+        if not path.exists():
+            used = "the one before it is used" if name in models else "there is none before it"
+            log(f"{path} is missing: {used}")
+    return Trained(manifests[-1], models, weights, _warnings(state or manifests[-1]))
 
 
-def _warnings(folder: Path, manifest: dict) -> tuple[str, ...]:
-    """What the guards said; the last state knows more than a model that was kept before."""
+def _last_state(folder: Path, data: dict) -> dict | None:
+    """Of the training on these data: it knows more than a model that was kept before."""
     try:
-        found, _ = _newest(folder, "step")
+        found, _ = newest_whole(folders(folder, "step"))
     except UserError:
         found = None
-    if found is not None and found[1]["data"] == manifest["data"]:
-        manifest = found[1]
+    return found[1] if found and found[1]["data"] == data else None
+
+
+def _warnings(manifest: dict) -> tuple[str, ...]:
+    """What the guards said."""
     told = manifest.get("guard", {}).get("warnings", [])
     return tuple(f"step {warning['step']}: {warning['text']}" for warning in told)
 
@@ -277,10 +236,19 @@ def only_writer(folder: Path):
     Raises UserError (exit code 75) while a living process holds it.
     """
     with lock.sole(folder / ".lock", "--checkpoint-dir") as is_locked:
-        if is_locked:
-            for path in folder.iterdir():
+        if not is_locked:
+            to_stderr(
+                f"warning: {folder} lies where files cannot be locked: see to it yourself that no "
+                f"second training writes there"
+            )
+        else:
+            clear_parts(folder)
+            for path in sorted(folder.iterdir()):
                 if sealed.PART.fullmatch(path.name) or _TRIAL.fullmatch(path.name):
                     shutil.rmtree(path, ignore_errors=True)
+                elif sealed.KEPT.fullmatch(path.name):
+                    with told(path):
+                        sealed.bring_back(path)
         yield
 
 

@@ -19,7 +19,7 @@ from srgan.pictures import figure_to_png
 from srgan.progress import Progress, log
 from srgan.settings import Settings
 from srgan.stopping import Stop
-from srgan.training import checkpoints, guards, watch
+from srgan.training import checkpoints, guards, states, watch
 from srgan.training.plan import Plan
 from srgan.training.steps import Trainer
 
@@ -128,12 +128,13 @@ def _row(run: Run, stage: str, rate: float, figures: dict, validation) -> dict[s
 def restore(run: Run, saved: tuple[Path, dict]) -> None:
     """The run as it was when this state was saved. Raises UserError where it does not fit."""
     path, old = saved
-    checkpoints.restore_state(path, run.trainer.state())
+    states.restore(path, run.trainer.state())
     try:
         run.plan, run.step, run.best = Plan(**old["plan"]), old["step"], old["best"]
         run.guard = guards.Guard(**old["guard"])
         run.log.restore(old["log"])
         run.saved = run.step
+        states.set_later_aside(run.settings.checkpoint_dir, run.step)
     except (KeyError, TypeError) as error:
         raise UserError(
             f"{path} was written by another version ({error}): add --fresh to start anew"
@@ -141,7 +142,10 @@ def restore(run: Run, saved: tuple[Path, dict]) -> None:
 
 
 def _go_back(run: Run) -> None:
-    """To the last good state with a smaller learning rate, once. Raises UserError (diverged)."""
+    """To the last good state with a smaller learning rate, once. Raises UserError (diverged).
+
+    That is one of an event, whether or not a signal left another since: so the end is the same.
+    """
     step, seed = run.step, run.settings.seed
     what = (
         f"{guards.IN_ROW} steps in a row up to step {step} (batch {step - 1} of seed {seed}) had a "
@@ -153,7 +157,7 @@ def _go_back(run: Run) -> None:
             f"best models stay; --fresh with another --seed or --precision float32 starts anew",
             DIVERGED,
         )
-    saved = checkpoints.newest_state(run.settings.checkpoint_dir, log)
+    saved = states.newest(run.settings.checkpoint_dir, log, run.plan.is_event)
     if saved is None:
         raise UserError(f"the training diverged: {what}; no state to go back to", DIVERGED)
     warnings = run.guard.warnings
@@ -239,7 +243,7 @@ def manifest(run: Run) -> dict:
 
 def save(run: Run) -> None:
     folder, more = run.settings.checkpoint_dir, {"log": run.log.as_json()}
-    checkpoints.save_state(folder, run.step, run.trainer.state(), manifest(run) | more)
+    states.save(folder, run.step, run.trainer.state(), manifest(run) | more)
     run.saved = run.step
 
 

@@ -12,6 +12,7 @@ from srgan.training.watch import COLUMNS
 
 VGG_WEIGHTS = ("imagenet", "random", "none", "file")  # networks.vgg_file.VggWeights.mode
 MODELS = {"srresnet", "srgan"}
+POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")  # of Keras
 
 
 def wrong_part(manifest: dict) -> str | None:
@@ -26,6 +27,10 @@ def wrong_part(manifest: dict) -> str | None:
         "step": _is_count,
         "best": _is_best,
     }
+    if "precision" in manifest:
+        checks["precision"] = lambda part: part in POLICIES
+    if manifest.get("vgg_sha256") is not None:  # of a file alone
+        checks["vgg_sha256"] = lambda part: _are_texts([part])
     if "guard" in manifest:  # and log: of a state alone
         checks["guard"] = _is_guard
     if "log" in manifest:
@@ -61,6 +66,9 @@ def _is_data(data) -> bool:
         and isinstance(data.get("synthetic"), bool)
         and isinstance(data.get("seen"), list)
         and _are_texts(data["seen"])
+        and _is_count(data.get("patients", 0))
+        and isinstance(slices := data.get("slices", {}), dict)
+        and all(map(_is_count, slices.values()))
     )
 
 
@@ -109,7 +117,8 @@ def _is_log(log) -> bool:
         and all(row.keys() <= set(COLUMNS) and _are_texts(row.values()) for row in log["rows"])
         and isinstance(log.get("sums"), dict)
         and log["sums"].keys() <= set(COLUMNS)
-        and all(_is_number(value) for value in log["sums"].values())
+        and _are(float, log["sums"].values())
+        and all(map(math.isfinite, log["sums"].values()))  # however large
         and _is_count(log.get("applied"))
         and _is_count(log.get("skipped"))
     )

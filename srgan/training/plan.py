@@ -31,8 +31,11 @@ class Plan:
         return step - self.pretrain_steps, self.gan_steps
 
     def is_event(self, step: int) -> bool:
-        """Validation, grid and checkpoint: ten a stage (fewer in a tiny one), the last included."""
-        return _falls(*self._within(step), EVENTS)
+        """Validation, grid and checkpoint: ten a stage (fewer in a tiny one), the last included.
+
+        The start is one, too: a state to go back to.
+        """
+        return step == 0 or _falls(*self._within(step), EVENTS)
 
     def is_row(self, step: int) -> bool:
         """A row of log.csv; every event is one."""

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -16,7 +17,10 @@ from srgan.files import read_bounded, sync, told, write_json
 FORMAT = 1
 MANIFEST = "manifest.json"
 MOST_BYTES = 256 << 20  # of a file of weights; a generator has 3 to 6 MB
+MOST_OF_STATE = 32 << 30  # of one file: hashed in a minute
+MOST_OF_MANIFEST = 8 << 20  # 70 bytes for each slice that was trained on
 PART = re.compile(r"\.(step|srresnet|srgan)-\d{7,}\.part")
+KEPT = re.compile(r"\.(step|srresnet|srgan)-\d{7,}\.kept")  # a user's files, see _replace
 _OURS = re.compile(
     r"manifest\.json|generator\.(npz|weights\.h5)|state\.(index|data-\d{5}-of-\d{5})"
 )
@@ -44,6 +48,8 @@ def write(target: Path, fill: Callable[[Path], None], manifest: dict) -> None:
             body = {"format": FORMAT, "version": __version__, "name": target.name, **manifest}
             body["files"] = {p.name: sha256_of(p) for p in files}
             write_json(part / MANIFEST, {**body, "sha256": _digest(body)})
+            if (part / MANIFEST).stat().st_size > MOST_OF_MANIFEST:  # it would never be read again
+                raise UserError(f"{target} would have too large a manifest: take fewer scans")
             sync(part)
             _replace(part, target)
             sync(target.parent)
@@ -62,9 +68,18 @@ def _replace(part: Path, target: Path) -> None:
     kept = target.with_name(f".{target.name}.kept")
     target.rename(kept)
     part.rename(target)
+    bring_back(kept)
+
+
+def bring_back(kept: Path) -> None:
+    """A user's files to the folder that they lay in, unless a name is taken. Raises OSError."""
+    target = kept.with_name(kept.name[1:].removesuffix(".kept"))
+    target.mkdir(exist_ok=True)
     for path in kept.iterdir():
-        path.rename(target / path.name)
-    kept.rmdir()
+        if not os.path.lexists(target / path.name):
+            path.rename(target / path.name)
+    with suppress(OSError):
+        kept.rmdir()
 
 
 def read(folder: Path) -> dict:
@@ -73,7 +88,7 @@ def read(folder: Path) -> dict:
     Raises Corrupt naming the fault, UserError where another version wrote it.
     """
     try:
-        manifest = json.loads(read_bounded(folder / MANIFEST))
+        manifest = json.loads(read_bounded(folder / MANIFEST, MOST_OF_MANIFEST))
         body = {k: v for k, v in manifest.items() if k != "sha256"}
         if manifest["sha256"] != _digest(body):
             raise Corrupt(f"{folder} is corrupt: {MANIFEST} was altered")
@@ -85,8 +100,7 @@ def read(folder: Path) -> dict:
         if manifest.get("name", folder.name) != folder.name:
             raise Corrupt(f"{folder} is corrupt: it was written as {manifest['name']}")
         for name, digest in manifest["files"].items():
-            path = folder / name
-            if Path(name).name != name or not path.is_file() or sha256_of(path) != digest:
+            if Path(name).name != name or not _is_whole(folder / name, digest):
                 raise Corrupt(f"{folder} is corrupt: {name} is not what was written")
     except FileNotFoundError as error:
         raise Corrupt(f"{folder} is corrupt: {MANIFEST} is missing") from error
@@ -95,6 +109,12 @@ def read(folder: Path) -> dict:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Corrupt(f"{folder} is corrupt: {type(error).__name__}: {error}") from error
     return manifest
+
+
+def _is_whole(path: Path, digest: str) -> bool:
+    """Is it a file of a size that is worth hashing, and of that content?"""
+    most = MOST_OF_STATE if path.name.startswith("state.") else MOST_BYTES
+    return path.is_file() and path.stat().st_size <= most and sha256_of(path) == digest
 
 
 def content(folder: Path, manifest: dict, name: str) -> bytes:

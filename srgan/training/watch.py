@@ -59,7 +59,7 @@ def _psnr_db(output: np.ndarray, normal: np.ndarray) -> float:
     a, b = (
         network_to_hu(x[..., 0].astype(np.float64)).reshape(len(x), -1) for x in (output, normal)
     )
-    return float(psnr_db(a, b, window=WINDOWS["full"]))
+    return float(psnr_db(output=a, reference=b, window=WINDOWS["full"]))
 
 
 def _texture(patches: np.ndarray) -> float:
@@ -153,7 +153,9 @@ def figure_of_patches(validation: Validation, output: np.ndarray, scale: int, ti
 
 def _psnr_label(image: np.ndarray, normal: np.ndarray, window: Window) -> str:
     """Empty where the normal dose is constant in the window: a patch of air."""
-    return f"{psnr_db(image, normal, window=window):.2f} dB" if has_contrast(normal, window) else ""
+    if not has_contrast(normal, window):
+        return ""
+    return f"{psnr_db(output=image, reference=normal, window=window):.2f} dB"
 
 
 def show(axis, hu: np.ndarray, title: str = "", window: str = "lung") -> None:

@@ -109,7 +109,11 @@ def test_corrupt_noise_is_made_anew_as_it_was(built, damage):
         index.write_text(index.read_text().replace('"floored": 0', '"floored": 1'))
     else:
         path.unlink()
+    (folder_of(built) / "notes.txt").write_text("mine")
+    (folder_of(built) / "more").mkdir()
     again = built.build()
+    assert (folder_of(built) / "notes.txt").read_text() == "mine"
+    assert (folder_of(built) / "more").is_dir()
     assert sum("made anew" in line for line in built.said) == 1
     for a, b in zip(first, again, strict=True):
         np.testing.assert_array_equal(a, b.stored)

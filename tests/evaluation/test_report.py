@@ -72,6 +72,10 @@ def test_summary_has_the_promised_form(tmp_path, made, about):
     assert srgan["ssim"] == pytest.approx(dict.fromkeys(WINDOWS, 0.1425))
     assert (srgan["rmse_hu"], srgan["mae_hu"], srgan["bias_hu"]) == (14.25, 14.25, -14.25)
     assert found["patients_by_pseudonym"]["P0001"]["srgan"]["rmse_hu"] == 14.5
+    sds = found["sd_by_pseudonym"]
+    assert sds["P0001"]["srgan"]["rmse_hu"] == pytest.approx(2**-0.5)  # of 14 and 15
+    assert sds["P0001"]["srgan"]["psnr_db"]["full"] is None  # infinite
+    assert sds["P0002"]["srgan"]["rmse_hu"] is None  # one slice
     assert found["normal_dose"]["lung_texture_sd_hu"] == 25.0
     assert found["noise"]["noise_lambda"] == "1700"
     assert found["vgg_weights"] == "random"
@@ -223,17 +227,20 @@ def test_an_added_window_is_in_every_place_where_the_others_are(tmp_path, made, 
             "psnr_db": {"lung": 1.0, "fat": 7.5},
             "ssim": {"lung": 0, "fat": 0.5},
         }
-        found |= {judge.BODY_PSNR: {"lung": 2.0, "fat": 8.5}} if old.part == "whole" else {}
+        if old.part == "whole":
+            found[judge.BODY_PSNR] = {"lung": 2.0, "fat": 8.5}
+            found[judge.BODY_SSIM] = {"lung": 0, "fat": 0.25}
         rows.append(dataclasses.replace(old, figures=found))
     wider = dataclasses.replace(made, rows=tuple(rows), windows=windows)
     text = report.table(wider, about)
-    assert text.count("-250.5..50 HU") == 5  # PSNR, in the body, SSIM; PSNR and SSIM of patches
-    assert text.count("range 300.5") == 5
+    assert text.count("-250.5..50 HU") == 6  # PSNR and SSIM, whole, in the body, and of patches
+    assert text.count("range 300.5") == 6
     report.write(tmp_path, [(wider, about)])
     assert json.loads((tmp_path / "summary.json").read_text())["windows_hu"]["fat"] == [-250.5, 50]
     with open(tmp_path / "metrics.csv", newline="") as file:
         line = next(csv.DictReader(file))
-    assert [line[f"{n}_fat"] for n in ("psnr_db", "psnr_body_db", "ssim")] == ["7.5", "8.5", "0.5"]
+    figures = ("psnr_db", "psnr_body_db", "ssim", "ssim_body")
+    assert [line[f"{n}_fat"] for n in figures] == ["7.5", "8.5", "0.5", "0.25"]
 
 
 def test_many_windows_wrap_and_no_figure_is_lost():

@@ -4,13 +4,11 @@ import json
 
 import pytest
 
-from srgan.evaluation import conclusions
 from tests.evaluation import browser as browsers
 from tests.runs.test_nodules import DIAMETER_MM, write_patient
 
 PATIENTS = 32  # of whom 11 are tested: enough for intervals
 TINY = "--batch-size 2 --crop 64 --vgg-weights random --precision float32"
-PLACES = {".".join(path): name for name, path in conclusions.OVER_PATIENTS.items()}
 LIVE = """[...document.querySelectorAll(".viewer")].every((v) => v.classList.contains("live"))"""
 FIRST = "document.querySelector('.viewer')"
 
@@ -60,13 +58,13 @@ def browser(started, made):
 def test_every_number_of_the_tables_is_that_of_the_summary(browser, made):
     assert (made / "index.html").stat().st_size <= 15e6
     summary = json.loads((made / "summary.json").read_text(), parse_constant=pytest.fail)
-    checked = browsers.check_cells(browser, summary, PLACES)
+    checked = browsers.check_cells(browser, summary)
     levels, methods = 2, len(summary["methods"])
     assert checked["figures"] > 20 * levels * methods
     assert checked["intervals"] == 3 * levels * methods
     assert checked["compared"] >= 2 * 3 * levels  # mean and p, of srresnet, and of srgan twice
     assert checked["nodules"] >= 6 * levels * methods
-    assert checked["ends"] >= 2 * 6 * levels * methods  # of each interval, in both its tables
+    assert checked["below"] > 20 * levels * methods
 
 
 @pytest.mark.slow

@@ -78,6 +78,38 @@ def test_one_patient_apart_still_has_a_finite_interval():
     assert found.low < found.mean < found.high < 1
 
 
+@pytest.mark.parametrize("patients", [10, 12, 40])
+@pytest.mark.parametrize("raised", [1, 2, 5])
+def test_counts_that_are_zero_in_most_patients_have_a_finite_interval(patients, raised):
+    """Spots, say; and against a method that has none, p is that of the few that differ."""
+    values = [0.0] * (patients - raised) + [0.5 * (i + 1) for i in range(raised)]
+    found = interval(values)
+    assert found.low < found.mean < found.high < max(values) + 1
+    assert found.why == ""
+    compared = compare(values, [0.0] * patients)
+    assert compared.difference == found
+    assert compared.p is None
+    assert compared.why.startswith(f"patients that differ: {raised}")
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, -3e-17, 1e9])
+def test_a_constant_has_no_interval_and_no_p_and_says_why(value):
+    found = interval([value] * 12)
+    assert (found.mean, found.sd, found.low) == (pytest.approx(value), 0.0, None)
+    assert found.why == "equal in all 12 patients"
+    compared = compare([value] * 12, [value] * 12)
+    assert compared.difference.why == "equal in all 12 patients"
+    assert (compared.p, compared.why[:23]) == (None, "patients that differ: 0")
+
+
+def test_rounding_is_no_crash():
+    """What is equal but for the last bit has an interval of that size."""
+    values = [0.1 + 0.2] * 6 + [0.3] * 6
+    found = interval(values)
+    assert found.high - found.low < 1e-15
+    assert found.low <= found.mean <= found.high
+
+
 @pytest.mark.parametrize(
     ("values", "mean", "sd", "n", "why"),
     [

@@ -1,5 +1,7 @@
 import dataclasses
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from srgan import hounsfield, metrics
 from srgan.dose.degradation import Degradation, ProjectionNoise, degrade
 from srgan.dose.image import ImageNoise
 from srgan.dose.projection import Scanner
-from srgan.evaluation import judge, methods, study
+from srgan.evaluation import conclusions, judge, methods, study
 from srgan.settings import Levels, Settings
 from srgan.streams import STUDY_NOISE, generator_of
 
@@ -82,7 +84,9 @@ def test_bicubic_is_that_of_hounsfield_without_a_shift():
     reference, low = study.make_pair(item, degradation(), seed=5)
     made = study.run(methods.classical(4), [item], degradation(), seed=5)
     whole = next(r for r in made.rows if (r.method, r.part) == ("bicubic", "whole"))
-    expected = metrics.all_figures(hounsfield.bicubic(low, 4), reference)
+    expected = metrics.all_figures(
+        output=hounsfield.bicubic(low, 4), reference=reference, windows=hounsfield.WINDOWS
+    )
     assert {name: whole.figures[name] for name in expected} == expected
     ramp = np.tile(np.arange(64.0), (64, 1)) * 10  # a shift of one pixel would be 10 HU
     for name, method in methods.classical(4).items():
@@ -132,7 +136,9 @@ def test_patches_are_cut_from_the_same_low_dose():
         part = low[y // 4 : y // 4 + 16, x // 4 : x // 4 + 16]
         output = methods.classical(4)[found.method](part)
         target = reference[y : y + 64, x : x + 64]
-        assert found.figures == metrics.all_figures(output, target)
+        assert found.figures == metrics.all_figures(
+            output=output, reference=target, windows=hounsfield.WINDOWS
+        )
 
 
 def test_patches_lie_mostly_in_the_body():
@@ -176,3 +182,128 @@ def test_values_beyond_the_scale_are_clipped_first_and_progress_is_told():
     assert reference.min() == hounsfield.HU_MIN
     rng = generator_of(0, STUDY_NOISE, items[0].noise_key)
     np.testing.assert_array_equal(low, degrade(reference[None], degradation(), rng)[0])
+
+
+# ---- another model through the same judgement ----
+
+
+def of_one_size(low_dose):
+    if low_dose.shape != (24, 24):
+        raise AssertionError("whole slices of 96 x 96 alone")
+    return hounsfield.bicubic(low_dose, 4)
+
+
+def test_a_method_of_one_size_is_judged_on_whole_slices():
+    items = slices({"P1": 1})
+    compared = methods.classical(4) | {"mine": of_one_size}
+    made = study.run(compared, items, degradation(), 0, patches=False)
+    assert {r.part for r in made.rows} == {"whole"}
+    assert made.overall()["mine"] == made.overall()["bicubic"]
+    with_patches = study.run(methods.classical(4), items, degradation(), 0)
+    whole = tuple(r for r in with_patches.rows if r.part == "whole")
+    assert tuple(r for r in made.rows if r.method != "mine") == whole
+    with pytest.raises(AssertionError, match="alone"):
+        study.run(compared, items, degradation(), 0)
+    with pytest.raises(ValueError, match=r"'mine' gave \(96, 96\) for a patch .*patches=False"):
+        study.run({"mine": lambda low: np.zeros((96, 96))}, items, degradation(), 0)
+
+
+def test_a_method_may_change_its_input_and_reuse_its_output():
+    kept = np.empty((96, 96), np.float32)
+
+    def in_place(low_dose):
+        low_dose += 500
+        kept[:] = hounsfield.bicubic(low_dose, 4) - 500
+        return kept
+
+    def spoiling(low_dose):
+        kept[:] = 0
+        return hounsfield.bicubic(low_dose, 4)
+
+    compared = {"mine": in_place, "bicubic": spoiling}
+    made = study.run(compared, slices({"P1": 1}), degradation(), 0, patches=False).overall()
+    plain = study.run(methods.classical(4), slices({"P1": 1}), degradation(), 0).overall()
+    assert made["bicubic"] == plain["bicubic"]
+    assert made["mine"]["chi2"] == pytest.approx(plain["bicubic"]["chi2"], rel=1e-3)
+    assert made["mine"]["rmse_hu"] == pytest.approx(plain["bicubic"]["rmse_hu"], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        (lambda low: np.full((96, 96), np.inf), "NaN or infinity"),
+        (lambda low: np.full((96, 96), np.nan, np.float32), "NaN or infinity"),
+        (lambda low: np.zeros((96, 90)), r"\(96, 90\)"),
+        (lambda low: np.zeros((1, 96, 96, 1)), r"\(1, 96, 96, 1\)"),
+        (lambda low: [[0.0] * 96] * 96, "list"),
+        (lambda low: None, "NoneType"),
+        (lambda low: np.zeros((96, 96), complex), "complex128"),
+        (lambda low: np.zeros((96, 96), bool), "bool"),
+        (lambda low: np.full((96, 96), "0"), "<U1"),
+    ],
+)
+def test_an_output_that_is_no_image_is_refused_with_the_methods_name_and_slice(output, words):
+    second = methods.classical(4)["bicubic"]
+    calls = iter([second, output])
+    compared = {"mine": lambda low: next(calls)(low)}
+    with pytest.raises(ValueError, match=f"'mine' gave {words}.* slice 2 of P1"):
+        study.run(compared, slices({"P1": 2}), degradation(), 0, patches=False)
+
+
+def test_whole_numbers_and_half_precision_are_images_too():
+    made = study.run(
+        {t: lambda low, t=t: np.round(methods.classical(4)["nearest"](low)).astype(t)
+         for t in ("int16", "float16", "float32", "float64")},
+        slices({"P1": 1}), degradation(), 0,
+    )  # fmt: skip
+    found = made.overall()
+    assert found["int16"] == found["float32"]
+    assert found["float64"]["rmse_hu"] == found["float32"]["rmse_hu"]
+    assert found["float16"]["rmse_hu"] == pytest.approx(found["float32"]["rmse_hu"], rel=1e-3)
+
+
+def test_windows_stand_beside_the_named_ones():
+    fat = {"fat": hounsfield.Window(-250.0, 50.0)}
+    made = study.run(methods.classical(4), slices({"P1": 1}), degradation(), 0, windows=fat)
+    assert list(made.overall()["bicubic"]["psnr_db"]) == ["full", "lung", "mediastinum", "fat"]
+    assert "psnr_db.fat" in conclusions.of(made).intervals["bicubic"]
+    other = {"lung": hounsfield.Window(-1000.0, 0.0)}
+    with pytest.raises(ValueError, match="the windows full, lung, mediastinum have their limits"):
+        study.run(methods.classical(4), [], degradation(), 0, windows=other)
+
+
+def test_a_method_is_judged_as_the_kind_that_is_given():
+    compared = methods.classical(4) | {"esrgan": methods.classical(4)["bicubic"]}
+    items = slices({"P1": 1})
+
+    def kinds(**given):
+        found = conclusions.of(study.run(compared, items, degradation(), 0, patches=False, **given))
+        return found.kinds["esrgan"], {line.kind for line in found.verdicts["esrgan"]}
+
+    kind, lines = kinds()
+    assert kind == "pixel"
+    assert "invented share" not in lines
+    kind, lines = kinds(kinds={"esrgan": "gan"})
+    assert kind == "gan"
+    assert lines & {"invented share", "inventing"}
+    for wrong in ({"esrgan": "GAN"}, {"other": "gan"}):
+        with pytest.raises(ValueError, match=r"no kind '(GAN' of 'esrgan|gan' of 'other)'"):
+            study.run(compared, items, degradation(), 0, kinds=wrong)
+
+
+def test_the_example_of_the_documentation_runs(capsys):
+    text = (Path(__file__).parents[2] / "docs" / "figures.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(compile(code, "docs/figures.md", "exec"), {})
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert 15 < float(first) < 40
+    assert any(line.startswith("mine: FAILS") for line in lines)
+
+
+def test_the_sd_is_over_a_patients_slices():
+    values = {("P1", 1): 10.0, ("P1", 2): 20.0, ("P1", 3): 60.0, ("P2", 1): 50.0}
+    rows = [row(*key, value) for key, value in values.items()]
+    rows += [row("P3", 1, math.inf), row("P3", 2, 1.0), row("P4", 1, None), row("P4", 2, 1.0)]
+    found = study.Study(("a",), tuple(rows), {}).sd_by_patient()
+    sds = {name: of["a"]["psnr_db"]["full"] for name, of in found.items()}
+    assert sds == {"P1": pytest.approx(26.457513), "P2": None, "P3": None, "P4": None}

@@ -14,7 +14,7 @@ GOOD = {
     "lung_texture_sd_hu": 41.5,
     "flat_sd_hu": 8.0,
     "chi2": 0.46,
-    "spots": 0.0,
+    "wide_spots": 0.0,
     "invented_share": 0.10,
     "invented_energy_hu2": 33.0,
     "shift_px": 0.03,
@@ -45,12 +45,12 @@ MADE = {
     "Gaussian blur of 2 px": (
         psnr(29.3)
         | bias(bone=-27.9, lung=3.8)
-        | {"lung_texture_sd_hu": 18.2, "flat_sd_hu": 5.6, "chi2": 17.9, "spots": 243.5}
+        | {"lung_texture_sd_hu": 18.2, "flat_sd_hu": 5.6, "chi2": 17.9, "wide_spots": 109.0}
         | {"invented_share": 0.0, "invented_energy_hu2": -80.0},
         ["below its input", "below SRResNet", "bias (bone)", "smoother", "inconsistent"],
     ),
     # 113 pixels of 262,144: nothing else sees it.
-    "a blob on each slice": (psnr(35.40) | {"spots": 0.97, "chi2": 0.5}, ["inconsistent"]),
+    "a blob on each slice": (psnr(35.40) | {"wide_spots": 1.0, "chi2": 0.5}, ["inconsistent"]),
     # Its energy adds to the squared error: behind SRResNet too.
     "full-strength false texture": (
         psnr(34.1)
@@ -62,7 +62,7 @@ MADE = {
     "constant 0 HU": (
         psnr(5.64)
         | bias(**{"air": 1000.0, "lung": 860.0, "fat": 100.0, "soft tissue": -45.0, "bone": -350.0})
-        | {"lung_texture_sd_hu": 0.0, "flat_sd_hu": 0.0, "chi2": 3e4, "spots": 90.0}
+        | {"lung_texture_sd_hu": 0.0, "flat_sd_hu": 0.0, "chi2": 3e4, "wide_spots": 30.0}
         | {"invented_share": 0.0, "invented_energy_hu2": 0.0, "shift_px": math.nan},
         [
             *["below its input", "below SRResNet", *ALL_BIASED, "smoother", "inconsistent"],
@@ -71,7 +71,7 @@ MADE = {
     ),
     "shifted by 1 px": (
         psnr(30.7)
-        | {"chi2": 12.0, "spots": 155.0, "shift_px": 1.06}
+        | {"chi2": 12.0, "wide_spots": 80.0, "shift_px": 1.06}
         | {"invented_share": 0.33, "invented_energy_hu2": 182.0},
         ["below SRResNet", "inconsistent", "inventing", "shifted"],
     ),
@@ -125,9 +125,10 @@ def test_the_invented_share_is_judged_by_the_loss(kind, share, expected, fails):
         ({"flat_sd_hu": 15.0}, []),
         ({"flat_sd_hu": 15.1}, ["noisier (flat regions)"]),
         ({"flat_sd_hu": 0.1}, []),  # a denoiser's work
-        ({"chi2": 1.2, "spots": 0.75}, []),
+        ({"chi2": 1.2, "wide_spots": 0.5}, []),
         ({"chi2": 1.21}, ["inconsistent"]),
-        ({"spots": 0.76}, ["inconsistent"]),
+        ({"wide_spots": 0.51}, ["inconsistent"]),
+        ({"spots": 9.0}, []),
         ({"chi2": 2.4, "clean_chi2": 2.0}, []),
         ({"chi2": 2.41, "clean_chi2": 2.0}, ["inconsistent"]),
         ({"shift_px": 0.15}, []),
@@ -139,7 +140,7 @@ def test_each_bound_is_where_it_is_said_to_be(change, expected):
 
 
 def test_the_words_name_the_place_the_value_and_the_bound():
-    changes = bias(fat=-7.25) | {"chi2": 12.0, "spots": 155.2, "shift_px": -1.06}
+    changes = bias(fat=-7.25) | {"chi2": 12.0, "wide_spots": 155.2, "shift_px": -1.06}
     changes |= psnr(29.0) | {"lung_texture_sd_hu": 20.0}
     found = lines(GOOD | changes, "pixel", bicubic=BICUBIC, normal_dose=NORMAL)
     assert [line.text for line in found] == [
@@ -147,7 +148,7 @@ def test_the_words_name_the_place_the_value_and_the_bound():
         "fat is -7.2 HU off (bound 5)",
         "lungs have 0.41 of the normal dose's SD (20.0 of 48.9 HU; bound 0.55)",
         "inconsistent with its input, chi2 is 12.00, 1 for the truth (bound 1.2); "
-        "155.2 spots a slice (bound 0.75)",
+        "155.2 wide spots a slice (bound 0.5)",
         "shifted by 1.06 px (bound 0.15)",
     ]
 
@@ -157,7 +158,7 @@ def test_what_was_not_measured_is_not_judged_and_named():
     assert [(line.kind, line.fails) for line in nothing] == [("not judged", False)]
     assert all(f"bias ({tissue})" in nothing[0].text for tissue in verdict.TISSUES)
     partly = GOOD | {"bias_by_tissue_hu": None, "psnr_db": {"lung": None}, "chi2": math.nan}
-    found = lines(partly | {"spots": 9.0}, "pixel", bicubic=BICUBIC, normal_dose=NORMAL)
+    found = lines(partly | {"wide_spots": 9.0}, "pixel", bicubic=BICUBIC, normal_dose=NORMAL)
     assert [line.kind for line in found] == ["inconsistent", "not judged"]
     assert "chi2, PSNR in the lung window, bias (air)" in found[1].text
     no_lung = lines(GOOD | {"lung_texture_sd_hu": None}, "gan", bicubic=BICUBIC, normal_dose=NORMAL)
@@ -169,7 +170,7 @@ def test_a_normal_dose_without_noise_has_no_ratio():
 
 
 def test_what_the_networks_are_compared_to_has_its_lines_and_does_not_fail():
-    figures = GOOD | psnr(26.98) | {"chi2": 3.1, "spots": 170.0}
+    figures = GOOD | psnr(26.98) | {"chi2": 3.1, "wide_spots": 80.0}
     for kind in ("enlargement", "denoiser"):
         found = lines(figures, kind, bicubic=BICUBIC, normal_dose=NORMAL, srresnet=GOOD)
         assert [line.kind for line in found] == [

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
@@ -15,10 +16,14 @@ WRITES = ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate
 
 
 class Clock:
-    """Counts what is done to files below a folder; at the number `last` the process is killed."""
+    """Counts by kind what is done to files below a folder, and the updates of networks.
 
-    def __init__(self, folder: str, last: int | None):
-        self.folder, self.last, self.count = folder, last, 0
+    Before number `last` (of all writes, or [kind, number]) the process is killed.
+    """
+
+    def __init__(self, folder: str, last: int | list | None):
+        self.folder, self.counts = folder, Counter()
+        self.last = ["writes", last] if isinstance(last, int) else last
         sys.addaudithook(self.tick)
 
     def tick(self, event: str, arguments: tuple) -> None:
@@ -26,12 +31,34 @@ class Clock:
             return
         path = os.path.abspath(arguments[0])
         writes = event != "open" or (arguments[2] & (os.O_WRONLY | os.O_RDWR))
-        if not writes or not path.startswith(self.folder):
-            return
-        self.count += 1
-        if self.count == self.last:
-            print(f"killed before {event} {path}", file=sys.stderr, flush=True)
+        if writes and path.startswith(self.folder):
+            self.count(kind_of(path.removeprefix(self.folder)), f"{event} {path}")
+
+    def count(self, kind: str, what: str) -> None:
+        counted = [kind] if kind == "step" else [kind, "writes"]
+        self.counts.update(counted)
+        if any([name, self.counts[name]] == self.last for name in counted):
+            print(f"killed before {what} ({kind})", file=sys.stderr, flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
+
+    def count_steps(self) -> None:
+        """Each update is one that the process may be killed within: its batch is made."""
+        from srgan.training.steps import Trainer
+
+        usual = Trainer.set_rates
+
+        def set_rates(trainer, plan, step, factor=1.0):
+            self.count("step", f"the update of step {step}")
+            return usual(trainer, plan, step, factor)
+
+        Trainer.set_rates = set_rates
+
+
+def kind_of(path: str) -> str:
+    """What is written there, by the path below the folder of the run."""
+    if "grid-" in path:
+        return "grid"
+    return path.split("/")[1]  # store, checkpoint, train
 
 
 def make_small() -> None:
@@ -40,27 +67,31 @@ def make_small() -> None:
 
     fast = generator.fast
     generator.fast = lambda scale, initial: fast(scale, initial, blocks=1, maps=8)
+    paper = generator.paper
+    generator.paper = lambda scale, initial: paper(scale, initial, blocks=1, maps=8)
     discriminator.CONVOLUTIONS = ((8, 1), (8, 2), (8, 2))
     watch.PATCHES, watch.GRID = 8, 1
     plan.EVENTS, plan.ROWS = 3, 4
 
 
-def run(cwd: str, arguments: str, last: int | None, spoil: str | None) -> int:
-    """A run of main.py in the child; `spoil` names a function of spoilt.py that is called first."""
+def run(cwd: str, arguments: str, last: int | list | None, spoil: str | None) -> int:
+    """A run of main.py in the child; spoil: "NAME,NAME:STEP", functions of spoilt.py for it."""
     import main
 
     os.chdir(cwd)
     err = os.open("stderr.txt", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     os.dup2(err, 2)
     os.dup2(2, 1)
-    if spoil:
+    for each in spoil.split(",") if spoil else ():
         from tests.runs import spoilt
 
-        getattr(spoilt, spoil)()
+        name, *step = each.split(":")
+        getattr(spoilt, name)(*map(int, step))
     clock = Clock(cwd, last)
+    clock.count_steps()
     code = main.main(arguments.split())
     if code == 0:
-        print(f"writes: {clock.count}", flush=True)
+        print(f"counts: {json.dumps(clock.counts)}", flush=True)
     return code
 
 

@@ -40,6 +40,26 @@ def nan_at_the_full_rate() -> None:
     Trainer.set_rates = set_rates
 
 
+def term_in(step: int) -> None:
+    """SIGTERM while this step is made; a line says when."""
+    import os
+    import signal
+    import sys
+    import time
+
+    from srgan.training.steps import Trainer
+
+    usual = Trainer.set_rates
+
+    def set_rates(self, plan, now, factor=1.0):
+        if now == step:
+            print(f"signal at {time.monotonic()}", file=sys.stderr, flush=True)
+            os.kill(os.getpid(), signal.SIGTERM)
+        return usual(self, plan, now, factor)
+
+    Trainer.set_rates = set_rates
+
+
 def dead_discriminator() -> None:
     from srgan.networks import discriminator
     from srgan.training import steps
@@ -92,7 +112,7 @@ def _slow(where, name: str, when=lambda *arguments: True) -> None:
     def slow(*arguments):
         if when(*arguments):
             print("now it is slow", file=sys.stderr, flush=True)
-            time.sleep(60)
+            time.sleep(600)
         return usual(*arguments)
 
     setattr(where, name, slow)
@@ -109,6 +129,23 @@ def slow_compile() -> None:
     from srgan.training.steps import Trainer
 
     _slow(Trainer, "_gan")
+
+
+def slow_plan() -> None:
+    """While a step is traced to be timed, in code that loses exceptions, as a callback may."""
+    from contextlib import suppress
+
+    from srgan.training.steps import Trainer
+
+    _slow(Trainer, "_pretrain")
+    slow = Trainer._pretrain
+
+    def lost(*arguments):
+        with suppress(BaseException):
+            return slow(*arguments)
+        raise ValueError("the signal was lost")
+
+    Trainer._pretrain = lost
 
 
 def slow_steps() -> None:

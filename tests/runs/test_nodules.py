@@ -68,7 +68,7 @@ def tested(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "networks", lambda *_: {"srgan": lambda low: blank(low) * 0 - 850})
     monkeypatch.setattr(phantom, "discs_of", lambda *_, **__: None)
     monkeypatch.setattr(examples, "figure_to_png", lambda figure, path: path.write_bytes(b""))
-    monkeypatch.setattr(run, "denoiser", lambda *_: {})
+    monkeypatch.setattr(run, "denoiser", lambda *_: ({}, ""))
     return SimpleNamespace(
         run=lambda: run.test(given), report=tmp_path / "report", data=data, store=store
     )

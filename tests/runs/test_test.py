@@ -9,6 +9,7 @@ import pytest
 
 from srgan import settings as all_settings
 from srgan.dose.degradation import Degradation
+from srgan.dose.image import ImageNoise
 from srgan.dose.photons import Matched
 from srgan.errors import UserError
 from srgan.evaluation import examples, methods
@@ -137,10 +138,25 @@ def test_the_whole_run(tested, capsys):
     assert "-450..1050 HU" in out.out
     assert "no VGG distance" in out.out
     assert summary["vgg_distance_weights"] == "none"
+    assert summary["methods"]["nlm+bicubic"]["rmse_hu"] > 0
+    assert "HU, tuned on 3 validation slices" in out.out
+    assert "HU, tuned on 3 validation slices" in out.out
     assert "vgg_distance" not in summary["methods"]["bicubic"]
     page = (tested.folder / "index.html").read_text()
     assert 'data-key="psnr_body_db.bone"' in page
     assert len(list(tested.folder.glob("example-*.png"))) == 8
+
+
+def test_without_validation_slices_the_denoiser_goes_by_the_noise():
+    store = SimpleNamespace(with_role=lambda role: [])
+    noise = Degradation(ImageNoise(Levels((1700.0,)), Levels((0.005,))), 4)
+    disc = {"pixel_mm": 0.7, "photons": None}
+    made, how = run.denoiser(Trained({}), store, all_settings.make({}), noise, disc)
+    assert list(made) == [methods.NON_LOCAL_MEANS]
+    assert how == (  # 13.6 HU of noise
+        "nlm+bicubic: non-local means with a cut-off of 8.9 HU, 0.65 of the noise in tissue: no "
+        "validation slice is in --data"
+    )
 
 
 def test_named_vgg19_weights_give_a_column_and_leave_the_trainings_on_record(

@@ -14,8 +14,10 @@ import pytest
 
 from srgan import lock
 from srgan.errors import UserError
+from srgan.networks import vgg_file
 from srgan.runs import train as run
-from tests.conftest import ROOT
+from srgan.settings import make, record
+from tests.conftest import ROOT, small_chest, write_scan
 
 TINY = "--batch-size 2 --crop 64 --vgg-weights random --precision float32"
 
@@ -68,7 +70,9 @@ def test_log_has_every_loss_under_its_name_and_no_clock(trained):
 
 
 def test_no_patient_and_no_path_in_a_checkpoint(trained, small_scans):
-    for path in (trained[0] / "checkpoint").rglob("manifest.json"):
+    paths = list((trained[0] / "checkpoint").rglob("manifest.json"))
+    assert len(paths) >= 5  # three states and a model of each stage, at least
+    for path in paths:
         text = path.read_text()
         assert "1.2.3." not in text
         assert str(small_scans) not in text
@@ -104,21 +108,126 @@ def test_a_second_training_is_told_who_holds_the_folder(tmp_path, small_scans, f
     assert not list(tmp_path.rglob("*.npy"))
 
 
-def test_other_scans_are_never_continued(trained, small_scans, run_main, tmp_path):
-    from tests.conftest import small_chest, write_scan
+def test_other_scans_are_never_continued_and_it_is_said_what_differs(
+    trained, small_scans, tmp_path
+):
+    """Six patients of three slices, of whom four train and one is validated on."""
+    import shutil
+
+    def refused(**given):
+        folders = {"checkpoint_dir": trained[0] / "checkpoint", "train_dir": tmp_path / "train"}
+        with pytest.raises(UserError, match="was trained on other scans") as told:
+            run.train({**folders, "store_dir": tmp_path / "store", **given})
+        return str(told.value)
 
     for i in range(3):
-        write_scan(tmp_path, f"9.9.{i}", small_chest(50 + i))
-    done = run_main(trained[0], f"--run train --data {tmp_path}")
-    assert done.returncode == 2
-    assert "other scans" in done.stderr
+        write_scan(tmp_path / "other", f"9.9.{i}", small_chest(50 + i))
+    said = refused(data=tmp_path / "other")
+    assert "patients: 2 new, 5 missing; slices: 6 new, 15 missing" in said
+    data = shutil.copytree(small_scans, tmp_path / "more")
+    store = run.open_store(make({"data": data, "store_dir": tmp_path / "store"}))
+    uid = next(store.patients[r.pseudonym] for r in store.records if r.role == "train")
+    for path in data.rglob(f"{uid}.*"):
+        path.unlink()
+    split = tmp_path / "split.csv"
+    rows = {store.patients[r.pseudonym]: r.role for r in store.records}
+    rows = {u: role for u, role in rows.items() if u != uid}
+    split.write_text("patient_id,role\n" + "".join(f"{u},{role}\n" for u, role in rows.items()))
+    said = refused(data=data, split=split)
+    assert "patients: 0 new, 1 missing; slices: 0 new, 3 missing" in said
+    write_scan(data, "1.2.3.7", small_chest(7))
+    with open(split, "a") as file:
+        file.write("1.2.3.7,train\n")
+    assert "patients: 1 new, 1 missing; slices: 3 new, 3 missing" in refused(data=data, split=split)
+    rows |= {uid: "validation"}
+    split.write_text("patient_id,role\n" + "".join(f"{u},{role}\n" for u, role in rows.items()))
+    said = refused(data=small_scans, split=split)
+    assert "(12 slices train, 3 slices validation, 3 slices test; now 9 slices train, 6 " in said
+
+
+@pytest.mark.slow
+def test_a_precision_that_is_changed_on_resume_is_said(trained, small_scans, run_main, tmp_path):
+    import shutil
+
+    cwd = tmp_path / "run"
+    shutil.copytree(trained[0], cwd)
+    shutil.rmtree(cwd / "checkpoint" / "step-0000012")
+    done = train(run_main, cwd, small_scans, "--precision bfloat16")
+    assert done.returncode == 0, done.stderr
+    assert "continuing at step 11 of 12, bfloat16 instead of float32" in done.stderr
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "float32"])
+def test_precision_auto_keeps_what_the_run_has_had(policy, tmp_path):
+    """Whatever this machine is fast at."""
+    name, saved = policy.removeprefix("mixed_"), (tmp_path, {"precision": policy})
+    assert run._precision(make({}), saved) == name
+    assert run._precision(make({}), None) == "auto"
+    assert run._precision(make({"precision": name}), saved) == name
+
+
+@pytest.mark.parametrize(("before", "now"), [("float16", "float32"), ("bfloat16", "float16")])
+def test_a_precision_that_the_state_does_not_fit_is_refused(before, now, tmp_path):
+    saved = tmp_path, {"precision": f"mixed_{before}"}
+    with pytest.raises(UserError, match=f"--precision {before}, not {now}: .*--fresh"):
+        run._precision(make({"precision": now}), saved)
+
+
+def test_a_precision_may_change_where_the_state_fits(tmp_path):
+    saved = tmp_path, {"precision": "mixed_bfloat16"}
+    assert run._precision(make({"precision": "float32"}), saved) == "float32"
+
+
+class Reached(Exception):
+    """The run was not refused before its store is opened."""
+
+
+def resume(manifest, monkeypatch, folder, **given) -> None:
+    """Start `--run train` on a state with this manifest. Raises Reached, or UserError."""
+
+    def reached(settings):
+        raise Reached
+
+    monkeypatch.setattr(run.states, "newest", lambda *_: (folder / "step-0000001", manifest))
+    monkeypatch.setattr(run, "open_store", reached)
+    run.train({"checkpoint_dir": folder / "a", "train_dir": folder / "b", **given})
+
+
+@pytest.fixture
+def vgg_file_run(tmp_path):
+    """A VGG19 file, and what a run with it records."""
+    path = tmp_path / "mine.h5"
+    path.write_bytes(b"weights")
+    (tmp_path / "same.h5").write_bytes(b"weights")
+    (tmp_path / "other.h5").write_bytes(b"other weights")
+    weights = vgg_file.find(str(path), pytest.fail)
+    settings = make({"vgg_weights": str(path), "pretrain_steps": 1, "gan_steps": 1})
+    kept = {"vgg_weights": weights.mode, "vgg_sha256": weights.sha256}
+    return {"settings": record(settings), **kept}
+
+
+@pytest.mark.parametrize("weights", ["random", "none", "imagenet", "auto", "other.h5", None])
+def test_other_vgg_weights_than_the_file_of_the_start_are_refused(
+    vgg_file_run, tmp_path, monkeypatch, weights
+):
+    monkeypatch.chdir(tmp_path)
+    given = {} if weights is None else {"vgg_weights": weights}
+    digest = vgg_file_run["vgg_sha256"][:12]
+    now = f"not {weights}" if weights else "not named now"
+    with pytest.raises(UserError, match=f"--vgg-weights PATH .*{digest}.*{now}.*--fresh"):
+        resume(vgg_file_run, monkeypatch, tmp_path, **given)
+
+
+def test_the_vgg_file_of_the_start_may_lie_elsewhere(vgg_file_run, tmp_path, monkeypatch):
+    with pytest.raises(Reached):
+        resume(vgg_file_run, monkeypatch, tmp_path, vgg_weights=str(tmp_path / "same.h5"))
 
 
 @pytest.mark.slow
 def test_equal_runs_give_equal_logs_and_a_stopped_run_continues_to_the_same_end(
     trained, small_scans, run_main, tmp_path, monkeypatch
 ):
-    """A run cut short by losing its newest states ends with the log of one that was not."""
+    """A run that lost its newest states says so, and ends with the log of one that did not."""
     import shutil
 
     cwd = tmp_path / "run"
@@ -127,7 +236,8 @@ def test_equal_runs_give_equal_logs_and_a_stopped_run_continues_to_the_same_end(
         shutil.rmtree(path)
     done = train(run_main, cwd, small_scans)
     assert done.returncode == 0, done.stderr
-    assert "continuing at step 10" in done.stderr
+    assert "step-0000012 is missing: the one before it is used" in done.stderr
+    assert "continuing at step 10 of 12\n" in done.stderr
     assert rows_of(cwd) == rows_of(trained[0])
 
 
@@ -186,9 +296,8 @@ def test_every_form_trains(small_scans, run_main, tmp_path, more):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("stage", "steps"), [("pretrain", (1000, 0)), ("gan", (1, 1000))])
-def test_a_term_signal_saves_and_is_gone_within_a_step_and_five_seconds(
-    small_scans, tmp_path, stage, steps
-):
+def test_a_term_signal_saves_and_ends(small_scans, tmp_path, stage, steps):
+    """Of the whole program with its own networks; test_survival has how soon."""
     command = f"{ROOT}/main.py --run train --data {small_scans} {TINY}".split()
     steps = ["--pretrain-steps", str(steps[0]), "--gan-steps", str(steps[1])]
     process = subprocess.Popen([sys.executable, *command, *steps], cwd=tmp_path)
@@ -198,9 +307,7 @@ def test_a_term_signal_saves_and_is_gone_within_a_step_and_five_seconds(
             break
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
-    began = time.monotonic()
-    assert process.wait(60) == 143
-    assert time.monotonic() - began < 6  # a step of two patches takes less than one
+    assert process.wait(120) == 143
     (*_, newest) = sorted((tmp_path / "checkpoint").glob("step-*/manifest.json"))
     manifest = json.loads(newest.read_text())
     assert manifest["step"] > 10

@@ -113,6 +113,13 @@ def test_a_name_that_is_no_text(tmp_path):
     catalogue.nothing_usable_message(result).encode()
 
 
+def test_folders_that_are_left_out_do_not_count(tmp_path):
+    write(tmp_path / "a.dcm")
+    write(tmp_path / "store" / "deep" / "b.dcm")
+    found = catalogue.find(tmp_path, left_out=[tmp_path / "store"])
+    assert (found.found, [scan.files for scan in found.scans]) == (1, [(tmp_path / "a.dcm",)])
+
+
 def test_hidden_files_are_not_counted_and_links_end(tmp_path):
     write(tmp_path / "a" / "1.dcm")
     for name in (".DS_Store", "Thumbs.db", "._1.dcm"):

@@ -127,11 +127,11 @@ def test_without_preamble_and_meta_group(tmp_path, syntax):
     np.testing.assert_array_equal(dicom.read_slice(path)[1], stored_values())
 
 
-def compressed(tmp_path, syntax: str):
+def compressed(tmp_path, syntax: str, **changes):
     """A slice in a compressed syntax: path, its codestream, and the data set."""
     import gdcm
 
-    plain = write(tmp_path / "plain.dcm")
+    plain = write(tmp_path / "plain.dcm", **changes)
     if syntax == RLELossless:
         dataset = pydicom.dcmread(plain)
         dataset.compress(RLELossless)

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from srgan.errors import Skip
-from srgan.scans import metaimage
+from srgan.scans import metaimage, planes
 
 FIELDS = {
     "ObjectType": "Image",
@@ -44,7 +44,7 @@ def write(folder, data: bytes | None = None, name: str = "scan", data_file=None,
 
 def read(path) -> np.ndarray:
     header = metaimage.read_header(path)
-    reader = metaimage.reader(metaimage.scan_of(header, "1.2", "P"))
+    reader = planes.reader(metaimage.scan_of(header, "1.2", "P"))
     return np.stack([reader(i) for i in range(header.size[2])])
 
 
@@ -80,7 +80,7 @@ def test_what_simpleitk_writes_reads_back(tmp_path, kind, suffix, compressed):
 def test_only_the_slices_asked_for_are_read(tmp_path):
     path = write(tmp_path)
     scan = metaimage.scan_of(metaimage.read_header(path), "1.2", "P")
-    np.testing.assert_array_equal(metaimage.reader(scan)(2), volume()[2])
+    np.testing.assert_array_equal(planes.reader(scan)(2), volume()[2])
 
 
 def test_big_endian_header_size_crlf_and_any_order_of_bytes(tmp_path):
@@ -115,7 +115,7 @@ def test_one_voxel_that_is_no_number_makes_the_volume_doubtful(tmp_path):
     path = write(tmp_path, values.tobytes(), ElementType="MET_FLOAT")
     scan = metaimage.scan_of(metaimage.read_header(path), "1.2", "P")
     with pytest.raises(Skip, match="not HU"):
-        metaimage.reader(scan)(0)
+        planes.reader(scan)(0)
 
 
 REFUSED = [
@@ -228,10 +228,29 @@ def test_a_compressed_size_that_disagrees(tmp_path):
 
 def test_compressed_data_are_inflated_once(tmp_path):
     path = packed(tmp_path, zlib.compress(volume().tobytes()))
-    reader = metaimage.reader(metaimage.scan_of(metaimage.read_header(path), "1.2", "P"))
+    reader = planes.reader(metaimage.scan_of(metaimage.read_header(path), "1.2", "P"))
     reader(0)
     path.with_suffix(".raw").unlink()
     np.testing.assert_array_equal(reader(3), volume()[3])
+
+
+def test_what_is_wrong_with_a_volume_is_found_out_once(tmp_path, monkeypatch):
+    path = packed(tmp_path, zlib.compress(volume().tobytes())[:-4])
+    reader = planes.reader(metaimage.scan_of(metaimage.read_header(path), "1.2", "P"))
+    for _ in range(3):
+        with pytest.raises(Skip, match="truncated"):
+            reader(0)
+        monkeypatch.setattr(planes, "inflate", lambda header: pytest.fail("inflated again"))
+
+
+def test_a_slice_of_a_compressed_volume_that_is_no_hu_costs_that_slice(tmp_path):
+    values = volume()
+    values[1] = 5
+    path = packed(tmp_path, zlib.compress(values.tobytes()))
+    reader = planes.reader(metaimage.scan_of(metaimage.read_header(path), "1.2", "P"))
+    with pytest.raises(Skip, match="no value below 0"):
+        reader(1)
+    np.testing.assert_array_equal(reader(2), volume()[2])
 
 
 # ---- whatever a header holds, only Skip comes out ----

@@ -188,7 +188,9 @@ def test_they_are_read_once_and_again_where_they_are_damaged_or_others(kept, mon
         assert build().nodules == first.nodules
     path = store.folder / "nodules" / "nodules.json"
     path.write_text(path.read_text().replace('"row_px": 4', '"row_px": 5'))
+    (path.parent / "notes.txt").write_text("mine")
     assert build().nodules == first.nodules
+    assert (path.parent / "notes.txt").read_text() == "mine"
     assert "is corrupt" in lines[2]
     (array,) = (store.folder / "nodules").glob("*.npy")
     array.write_bytes(array.read_bytes()[:-2])

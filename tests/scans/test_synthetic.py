@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from srgan import files
 from srgan.hounsfield import body_mask, has_body, lung_mask
 from srgan.scans import synthetic
 
@@ -110,9 +111,19 @@ def test_interrupted_then_written_again(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         synthetic.write(tmp_path, seed=3, patients=2, slices=1, progress=stop)
     assert not synthetic.is_complete(tmp_path, 3)
+    stale = tmp_path / "subset0" / ".2.25.1.999999999.part.raw"  # of a process that is gone
+    stale.touch()
     synthetic.write(tmp_path, seed=3, patients=2, slices=1)
     assert synthetic.is_complete(tmp_path, 3)
-    assert not [p for p in tmp_path.rglob("*") if p.name.endswith(".part")]
+    assert not [p for p in tmp_path.rglob("*") if ".part" in p.name]
+
+
+def test_a_file_is_flushed_before_it_has_its_name(tmp_path, monkeypatch):
+    flushed = []
+    monkeypatch.setattr(files, "sync", lambda path: flushed.append(path.parent / path.suffix))
+    synthetic.write(tmp_path, seed=3, patients=1, slices=1)
+    here = tmp_path / "subset0"
+    assert flushed == [tmp_path / ".json", here / ".raw", here / ".mhd", tmp_path / ".json"]
 
 
 def test_another_seed_replaces_its_own_files_and_no_others(folder):

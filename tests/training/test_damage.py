@@ -14,7 +14,7 @@ import pytest
 from srgan import __version__
 from srgan.errors import BAD_INPUT, TRY_AGAIN, UserError
 from srgan.networks import generator
-from srgan.training import checkpoints, sealed
+from srgan.training import checkpoints, sealed, states
 from tests.training.test_checkpoints import MANIFEST, state
 
 DAMAGES = 100
@@ -41,17 +41,17 @@ def models():
 
 
 @pytest.fixture(scope="module")
-def states():
+def small_states():
     return {seed: small_state(seed) for seed in range(4)}
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, models, states):
+def run(tmp_path_factory, models, small_states):
     """A checkpoint folder of one run: three states, two SRResNets, two SRGANs, by step."""
     folder = tmp_path_factory.mktemp("checkpoint")
     for step in (1, 2, 3):
         made = {**MANIFEST, "step": step}
-        checkpoints.save_state(folder, step, states[step], made)
+        states.save(folder, step, small_states[step], made)
         for name in ("srresnet", "srgan"):
             checkpoints.save_model(folder, name, step, models[step], made)
     return folder
@@ -101,7 +101,7 @@ def damage(path: Path, rng: random.Random) -> str:
     return how
 
 
-def test_a_hundred_damages_are_each_detected_or_harmless(folder, models, states):
+def test_a_hundred_damages_are_each_detected_or_harmless(folder, models, small_states):
     """A damaged newest folder is named and the one before is used; never are weights wrong."""
     rng = random.Random(13)
     restored, network, hows = small_state(9), small(9), set()
@@ -115,15 +115,17 @@ def test_a_hundred_damages_are_each_detected_or_harmless(folder, models, states)
         hows.add(damage(path, rng))
         is_same = path.exists() and is_the_same(path, files[path])
         said = []
-        found, manifest = checkpoints.newest_state(folder, said.append)
+        found, manifest = states.newest(folder, said.append)
         trained = checkpoints.load(folder, log=said.append)
         for kind, where in {"step": found, **trained.models}.items():
             step = 2 if path.parent.name.startswith(kind) and not is_same else 3
             assert where.name == f"{kind}-{step:07}", path
             if kind == "step":
-                checkpoints.restore_state(where, restored)
+                states.restore(where, restored)
                 assert manifest["step"] == step
-                assert is_equal(restored["generator"], states[step]["generator"].get_weights())
+                assert is_equal(
+                    restored["generator"], small_states[step]["generator"].get_weights()
+                )
             else:
                 checkpoints._set_weights(network, where, trained.weights[kind])
                 assert is_equal(network, models[step].get_weights())
@@ -139,7 +141,7 @@ def test_a_hundred_damages_are_each_detected_or_harmless(folder, models, states)
 def test_a_folder_under_another_name_is_detected(folder):
     """Complete and whole, but of another step or of another network."""
     (folder / "step-0000003").rename(folder / "step-0000004")
-    path, _ = checkpoints.newest_state(folder, lambda _: None)
+    path, _ = states.newest(folder, lambda _: None)
     assert path.name == "step-0000002"
     shutil.rmtree(folder / "srgan-0000003")
     shutil.copytree(folder / "srresnet-0000003", folder / "srgan-0000003")
@@ -151,7 +153,7 @@ def test_where_all_are_corrupt_it_is_an_error_and_nothing_is_moved(folder):
         path.write_text("{}")
     before = sorted(folder.rglob("*"))
     with pytest.raises(UserError, match=r"step-0000003.*corrupt.*--fresh"):
-        checkpoints.newest_state(folder, print)
+        states.newest(folder, print)
     with pytest.raises(UserError, match=r"srresnet-0000003.*corrupt"):
         checkpoints.load(folder)
     assert sorted(folder.rglob("*")) == before
@@ -189,31 +191,56 @@ def rewrite(path: Path, change) -> None:
 def test_a_manifest_of_wrong_types_is_corrupt(folder, change):
     for name in ("step", "srgan"):
         rewrite(folder / f"{name}-0000003", change)
-    assert checkpoints.newest_state(folder, lambda _: None)[0].name == "step-0000002"
+    assert states.newest(folder, lambda _: None)[0].name == "step-0000002"
     assert checkpoints.load(folder).models["srgan"].name == "srgan-0000002"
 
 
 @pytest.mark.parametrize("text", ["[" * 10**6, "{" * 100, "3", "[]", "null", '"x"', "9" * 10**5])
 def test_a_manifest_that_is_no_manifest_is_corrupt(folder, text):
     (folder / "step-0000003" / "manifest.json").write_text(text)
-    assert checkpoints.newest_state(folder, lambda _: None)[0].name == "step-0000002"
+    assert states.newest(folder, lambda _: None)[0].name == "step-0000002"
 
 
 def test_a_huge_manifest_is_not_read(folder):
-    with open(folder / "step-0000003" / "manifest.json", "r+b") as file:
-        file.truncate(1 << 40)  # sparse
-    assert checkpoints.newest_state(folder, lambda _: None)[0].name == "step-0000002"
+    path = folder / "step-0000003" / "manifest.json"
+    text = path.read_bytes()
+    path.write_bytes(text + b" " * (8 << 20))  # JSON, and right
+    assert states.newest(folder, lambda _: None)[0].name == "step-0000002"
+
+
+@pytest.mark.parametrize("kind", ["step", "srgan"])
+def test_a_huge_file_is_not_hashed(folder, monkeypatch, kind):
+    monkeypatch.setattr(sealed, "MOST_OF_STATE", 1 << 30)
+    (path,) = [
+        p for p in (folder / f"{kind}-0000003").iterdir() if p.suffix not in (".json", ".index")
+    ]
+    with open(path, "r+b") as file:
+        file.truncate(2 << 40)  # sparse
+    usual, hashed = sealed.sha256_of, []
+    monkeypatch.setattr(sealed, "sha256_of", lambda p: hashed.append(p) or usual(p))
+    found, _ = states.newest(folder, lambda _: None)
+    assert found.name == ("step-0000002" if kind == "step" else "step-0000003")
+    step = checkpoints.step_of(checkpoints.load(folder, log=lambda _: None).models["srgan"])
+    assert step == (2 if kind == "srgan" else 3)
+    assert path not in hashed
+
+
+def test_a_manifest_that_would_not_be_read_is_not_written(folder, models, monkeypatch):
+    monkeypatch.setattr(sealed, "MOST_OF_MANIFEST", 100)
+    with pytest.raises(UserError, match=r"srgan-0000004 would have too large"):
+        checkpoints.save_model(folder, "srgan", 4, models[4], {**MANIFEST, "step": 4})
+    assert not (folder / "srgan-0000004").exists()
 
 
 def test_another_version_and_another_format_say_so(folder):
     said = []
     path = folder / "step-0000003"
     rewrite(path, lambda m: m.update(version="0.0.9"))
-    checkpoints.newest_state(folder, said.append)
+    states.newest(folder, said.append)
     assert said == [f"{path} was written by version 0.0.9; this is {__version__}"]
     rewrite(path, lambda m: m.update(format=7))
     with pytest.raises(UserError, match=r"version 0\.0\.9 in format 7; .* reads 1"):
-        checkpoints.newest_state(folder, said.append)
+        states.newest(folder, said.append)
 
 
 def test_models_of_two_trainings_are_not_mixed(folder):
@@ -229,7 +256,7 @@ def test_a_restore_is_complete_in_both_directions(folder):
     more = {**small_state(1), "average": small(1)}
     for other in (fewer, more, state(1)):
         with pytest.raises(UserError, match="does not fit"):
-            checkpoints.restore_state(folder / "step-0000001", other)
+            states.restore(folder / "step-0000001", other)
     with pytest.raises(UserError, match="does not hold"):
         checkpoints.restore_model(folder, "srgan", 3, generator.build("fast", 2))
 
@@ -260,7 +287,7 @@ def test_a_test_keeps_the_weights_that_a_training_replaces(folder, models):
 # ---- what is not ours ----
 
 
-def test_files_that_the_program_did_not_write_are_never_deleted(folder, models, states):
+def test_files_that_the_program_did_not_write_are_never_deleted(folder, models, small_states):
     mine = [
         folder / "notes.txt",
         folder / "step-0000001" / "notes.txt",
@@ -278,7 +305,7 @@ def test_files_that_the_program_did_not_write_are_never_deleted(folder, models, 
     (folder / "srgan-0000000").symlink_to(outside)
     for step in range(4, 8):
         made = {**MANIFEST, "step": step}
-        checkpoints.save_state(folder, step, states[1], made)
+        states.save(folder, step, small_states[1], made)
         for name in ("srresnet", "srgan"):
             checkpoints.save_model(folder, name, step, models[1], made)
     assert [p.read_text() for p in mine] == [p.name for p in mine]
@@ -287,22 +314,52 @@ def test_files_that_the_program_did_not_write_are_never_deleted(folder, models, 
     assert [s for s in range(10) if sealed.is_ours(folder / f"step-{s:07}")] == [5, 6, 7]
 
 
-def test_a_step_that_is_written_again_keeps_what_a_user_put_there(folder, states):
+def test_a_step_that_is_written_again_keeps_what_a_user_put_there(folder, small_states):
     (folder / "step-0000003" / "notes.txt").write_text("mine")
-    checkpoints.save_state(folder, 3, states[1], {**MANIFEST, "step": 3})
+    states.save(folder, 3, small_states[1], {**MANIFEST, "step": 3})
     assert (folder / "step-0000003" / "notes.txt").read_text() == "mine"
-    path, _ = checkpoints.newest_state(folder, print)
+    path, _ = states.newest(folder, print)
     assert path.name == "step-0000003"
     assert not [p for p in folder.iterdir() if p.name.startswith(".")]
+
+
+@pytest.mark.parametrize("last", [1, 2, 3])
+def test_a_replacement_that_is_killed_strands_no_file_of_a_user(
+    folder, monkeypatch, small_states, last
+):
+    """At each of its renames; the next start brings back what lay in the folder."""
+
+    class Killed(BaseException):
+        pass
+
+    for name in ("notes.txt", "more.txt"):
+        (folder / "step-0000003" / name).write_text("mine")
+    renames, usual = [], Path.rename
+
+    def rename(path, target):
+        renames.append(path)
+        if len(renames) > last:
+            raise Killed
+        return usual(path, target)
+
+    with monkeypatch.context() as killed:
+        killed.setattr(Path, "rename", rename)
+        with pytest.raises(Killed):
+            states.save(folder, 3, small_states[1], {**MANIFEST, "step": 3})
+    assert (folder / ".step-0000003.kept").exists()
+    with checkpoints.only_writer(folder):
+        assert [p.name for p in folder.iterdir() if p.name.startswith(".")] == [".lock"]
+    for name in ("notes.txt", "more.txt"):
+        assert (folder / "step-0000003" / name).read_text() == "mine"
 
 
 # ---- folders that refuse ----
 
 
-def test_a_folder_that_vanished_is_told_and_not_made_again(folder, models, states):
+def test_a_folder_that_vanished_is_told_and_not_made_again(folder, models, small_states):
     shutil.rmtree(folder)
     for save in (
-        lambda: checkpoints.save_state(folder, 4, states[1], MANIFEST),
+        lambda: states.save(folder, 4, small_states[1], MANIFEST),
         lambda: checkpoints.save_model(folder, "srgan", 4, models[1], MANIFEST),
     ):
         with pytest.raises(UserError, match="No such file") as told:
@@ -311,20 +368,20 @@ def test_a_folder_that_vanished_is_told_and_not_made_again(folder, models, state
     assert not folder.exists()
 
 
-def test_a_name_that_is_taken_is_told(folder, states):
+def test_a_name_that_is_taken_is_told(folder, small_states):
     (folder / "step-0000004").write_text("a file")
     with pytest.raises(UserError, match="something else has this name") as told:
-        checkpoints.save_state(folder, 4, states[1], MANIFEST)
+        states.save(folder, 4, small_states[1], MANIFEST)
     assert told.value.exit_code == BAD_INPUT
     assert (folder / "step-0000004").read_text() == "a file"
 
 
 @pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
-def test_a_folder_that_turns_read_only_is_told(folder, monkeypatch, states, number):
+def test_a_folder_that_turns_read_only_is_told(folder, monkeypatch, small_states, number):
     def refuse(*_, **__):
         raise OSError(number, "no")
 
     monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(UserError, match="folder that can be written") as told:
-        checkpoints.save_state(folder, 4, states[1], MANIFEST)
+        states.save(folder, 4, small_states[1], MANIFEST)
     assert told.value.exit_code == BAD_INPUT

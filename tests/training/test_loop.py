@@ -5,7 +5,7 @@ import pytest
 
 from srgan.errors import UserError
 from srgan.settings import Settings
-from srgan.training import checkpoints, loop
+from srgan.training import checkpoints, loop, states
 from srgan.training.plan import Plan
 
 VALIDATION = SimpleNamespace(bicubic_psnr_db=28.0)
@@ -57,7 +57,7 @@ def test_the_best_srgan_has_the_texture_nearest_the_normal_doses_above_a_floor(r
 
 
 def test_a_state_without_the_guards_counts_is_told_in_one_line(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoints, "restore_state", lambda *_: None)
+    monkeypatch.setattr(states, "restore", lambda *_: None)
     run.trainer.state = dict
     old = {"plan": run.plan.as_json(), "step": 3, "best": {}}
     with pytest.raises(UserError, match=r"another version.*--fresh"):

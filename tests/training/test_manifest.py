@@ -20,9 +20,13 @@ WRONG = [
     (["settings", "scale"], ...),
     (["degradation"], "image"),
     (["vgg_weights"], "/etc/passwd"),
+    (["vgg_sha256"], ["0"]),
+    (["precision"], "mixed_evil"),
     (["data", "seen", 0], 1),
     (["data", "salt"], "\ud800"),
     (["data", "synthetic"], 0),
+    (["data", "patients"], "3"),
+    (["data", "slices"], {"train": "3"}),
     (["plan", "gan_steps"], -1),
     (["plan", "pretrain_steps"], 1.5),
     (["plan", "gan_cost"], 0),
@@ -39,12 +43,17 @@ WRONG = [
     (["log", "rows", 0, "no column"], "1"),
     (["log", "rows", 0, "step"], "1\n2"),
     (["log", "sums", "no column"], 1.0),
+    (["log", "sums", "l1"], float("inf")),
+    (["log", "sums", "l1"], 10**400),
     (["log", "applied"], None),
 ]
 
 
 def test_a_good_manifest_has_no_wrong_part():
     assert manifest.wrong_part(STATE) is None
+    assert manifest.wrong_part(STATE | {"vgg_sha256": None, "precision": "float32"}) is None
+    diverging = STATE["log"] | {"sums": {"l1": 1e30}}
+    assert manifest.wrong_part(STATE | {"log": diverging}) is None
     assert manifest.wrong_part({**MANIFEST, "version": "1"}) is None
 
 

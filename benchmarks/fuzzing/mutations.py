@@ -227,6 +227,57 @@ def break_codestream(rng: Random, data: bytes) -> bytes:
     return data[:start] + rng.choice((flip, flip, fill, remove))(rng, data[start:])
 
 
+ENCAPSULATED = b"\xe0\x7f\x10\0OB\0\0\xff\xff\xff\xff"
+ITEM, END = struct.Struct("<HHL"), struct.pack("<HHL", 0xFFFE, 0xE0DD, 0)
+RUNS = [
+    b"\xff\x64\0\2",
+    b"\xff\xfe\0\2",
+    b"\xff",
+    b"\xff\x90\0\x0a\0\0\0\0\0\x0e\0\1\xff\x93",
+]  # comments, fill, tile-parts without data
+
+
+def frame(data: bytes) -> tuple[int, bytes]:
+    """Where the items of compressed pixel data begin, and the frame in them; 0 without any."""
+    start = data.find(ENCAPSULATED) + len(ENCAPSULATED)
+    if start < len(ENCAPSULATED):
+        return 0, b""
+    pieces, at = [], start
+    while at + 8 <= len(data):
+        group, element, length = ITEM.unpack_from(data, at)
+        if (group, element) != (0xFFFE, 0xE000):
+            break
+        pieces.append(data[at + 8 : at + 8 + length])
+        at += 8 + length
+    return start, b"".join(pieces[1:])
+
+
+def in_items(data: bytes, start: int, pieces: list[bytes]) -> bytes:
+    items = [ITEM.pack(0xFFFE, 0xE000, len(piece)) + piece for piece in (b"", *pieces)]
+    return b"".join([data[:start], *items, END])
+
+
+def cut_frame(rng: Random, data: bytes) -> bytes:
+    """The frame in many fragments, with zeros behind it."""
+    start, content = frame(data)
+    if not start:
+        return flip(rng, data)
+    n, size = rng.choice((50, 4000, 5000)), rng.choice((2, 100, 6000))
+    content = content.ljust(n * size, b"\0")
+    step = -(-len(content) // n)
+    pieces = [content[at : at + step] for at in range(0, len(content), step)]
+    return in_items(data, start, pieces)
+
+
+def long_walk(rng: Random, data: bytes) -> bytes:
+    """Many segments behind the first marker of the frame, or behind its first segment."""
+    start, content = frame(data)
+    if not start:
+        return flip(rng, data)
+    at, run = rng.choice((2, 51)), rng.choice(RUNS) * rng.choice((10, 100_000, 4_000_000))
+    return in_items(data, start, [content[:at] + run + content[at:]])
+
+
 DICOM = [
     *BYTES,
     *[change_length] * 2,
@@ -236,7 +287,7 @@ DICOM = [
     move_element,
     nest,
 ]
-DICOM += [break_codestream] * 5
+DICOM += [break_codestream] * 5 + [cut_frame, long_walk]
 
 
 def dicom(rng: Random, data: bytes) -> bytes:

@@ -15,7 +15,7 @@ CALLS = (
 )
 MARK = "srgan-fuzz-"
 # What a decoder's process reads when it starts: Python, libraries, this program.
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SYSTEM = [ROOT / "srgan", sys.prefix, sys.base_prefix, "/usr", "/lib", "/lib64", "/proc", "/sys"]
 SYSTEM += ["/dev/urandom", "/etc/ld.so.cache", "/etc/localtime", "/etc/ssl"]
 

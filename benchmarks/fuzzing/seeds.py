@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 
-from benchmarks.mutations import OUTSIDE
+from benchmarks.fuzzing.mutations import OUTSIDE
 from srgan import settings
 from srgan.dose.degradation import Degradation
 from srgan.settings import Settings
@@ -16,7 +16,7 @@ from srgan.training.guards import Guard
 from srgan.training.plan import Plan
 from tests.scans import made_dicom, test_dicom, test_metaimage
 
-SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
+SHARED = Path(__file__).resolve().parents[3] / "shared"
 
 
 def headers(place: Path) -> list[Path]:
@@ -34,6 +34,8 @@ def headers(place: Path) -> list[Path]:
     make(zlib.compress(volume.tobytes()), CompressedData="True")
     make(volume.astype("<f4").tobytes(), ElementType="MET_FLOAT")
     make(volume.astype("<f8").tobytes(), ElementType="MET_DOUBLE", Comment="x" * 300)
+    deep = np.linspace(-1000, 1000, 4096 * 256).astype("<f4")
+    make(deep.tobytes(), DimSize="16 16 4096", ElementType="MET_FLOAT")
     local = make(b"", CompressedData="True", data_file="LOCAL")
     local.write_bytes(local.read_bytes() + zlib.compress(volume.tobytes()))
     for path in SHARED.glob("hard/mhd-luna-header-without-raw/*.mhd"):
@@ -51,8 +53,18 @@ def headers(place: Path) -> list[Path]:
     return made
 
 
+def heavy(place: Path) -> Path:
+    """The header of a volume that is small in the file only: 128 MiB inflated."""
+    folder = place / "metaimage-heavy"
+    folder.mkdir()
+    values = np.zeros((1, 4096, 4096))
+    values[:, 0] = -1000
+    changes = {"DimSize": "4096 4096 1", "ElementType": "MET_DOUBLE", "CompressedData": "True"}
+    return test_metaimage.write(folder, zlib.compress(values.tobytes()), **changes)
+
+
 def slices(place: Path) -> list[bytes]:
-    """DICOM files: small ones in seven encodings, and real ones, about as often."""
+    """DICOM files: small ones in seven encodings, two large ones, and real ones, about as often."""
     path = place / "seed.dcm"
     made = [made_dicom.write(path).read_bytes()]
     for name in ("ImplicitVRLittleEndian", "ExplicitVRBigEndian", "DeflatedExplicitVRLittleEndian"):
@@ -63,6 +75,9 @@ def slices(place: Path) -> list[bytes]:
         order = {"implicit_vr": "Implicit" in name, "little_endian": "Big" not in name}
         pydicom.dcmwrite(path, dataset, enforce_file_format=True, **order)
         made.append(path.read_bytes())
+    large = np.repeat(made_dicom.stored_values(2, 2048), 1024, 0)
+    for syntax in (pydicom.uid.JPEG2000Lossless, pydicom.uid.JPEGLosslessSV1):
+        made.append(test_dicom.compressed(place, syntax, values=large)[0].read_bytes())
     for syntax in test_dicom.SYNTAXES:
         made.append(test_dicom.compressed(place, syntax)[0].read_bytes())
     real = [p for p in sorted(SHARED.glob("hard/*/*")) if is_slice(p)]

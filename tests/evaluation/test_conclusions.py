@@ -1,0 +1,135 @@
+"""What is concluded from figures over patients, in words and in summary.json."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from srgan.evaluation import columns, conclusions, report, statistics, study
+from srgan.hounsfield import WINDOWS
+
+NAMES = ("bicubic", "srresnet", "srgan", "mine")
+TISSUES = ("air", "lung", "fat", "soft tissue", "bone")
+
+
+def figures(value):
+    """Of one method in one patient; no spots, and a bone that was not measured."""
+    by_window = {
+        name: dict.fromkeys(WINDOWS, value)
+        for name in ("psnr_db", "psnr_body_db", "ssim", "ssim_body")
+    }
+    plain = {"rmse_hu": -value, "mae_hu": -value, "bias_hu": value, "chi2": value / 30}
+    tissues = {tissue: None if tissue == "bone" else value for tissue in TISSUES}
+    return by_window | plain | {"spots": 0.0, "bias_by_tissue_hu": tissues, "shift_px": 0.01}
+
+
+def study_of(patients, more=lambda name, patient: 0.0):
+    rows = [
+        study.Row(f"P{i:04}", 1, "whole", (0, 0), name, figures(30 + i / 7 + k + more(name, i)))
+        for i in range(patients)
+        for k, name in enumerate(NAMES)
+    ]
+    alone = {(f"P{i:04}", 1): {} for i in range(patients)}
+    return study.Study(NAMES, tuple(rows), alone, kinds={"mine": "gan"})
+
+
+def noise(name, patient):
+    return float(np.random.default_rng([NAMES.index(name), patient]).normal(0, 0.3))
+
+
+@pytest.fixture
+def found():
+    return conclusions.of(study_of(12, noise))
+
+
+def test_every_figure_of_the_tables_has_an_interval(found):
+    overall = study_of(12, noise).overall()
+    shown = [c for subject in columns.subjects(WINDOWS) for c in subject.columns]
+    shown = columns.looked_for(shown, overall)
+    assert list(found.intervals["srgan"]) == [c.key for c in shown]
+    for column in shown:
+        wanted = columns.figure_of(overall["srgan"], column)
+        assert found.intervals["srgan"][column.key].mean == pytest.approx(wanted), column.key
+    assert found.intervals["srgan"]["spots"].why == "equal in all 12 patients"
+    assert found.intervals["srgan"]["bias_by_tissue_hu.bone"].why == "measured in no patient"
+    assert found.intervals["srgan"]["bias_by_tissue_hu.lung"].low is not None
+
+
+def test_what_has_a_better_end_is_tested_patient_by_patient(found):
+    of_mine = found.compared["mine"]
+    assert list(of_mine) == ["bicubic", "srresnet"]
+    assert list(found.compared["srresnet"]) == ["bicubic"]
+    assert "bicubic" not in found.compared
+    windowed = {f"{n}.{w}" for n in ("psnr_db", "psnr_body_db", "ssim", "ssim_body")
+                for w in WINDOWS}  # fmt: skip
+    assert set(of_mine["srresnet"]) == windowed | {"rmse_hu", "mae_hu"}
+    mine, other = (
+        [30 + i / 7 + k + noise(name, i) for i in range(12)]
+        for k, name in ((3, "mine"), (1, "srresnet"))
+    )
+    compared = of_mine["srresnet"]["psnr_db.lung"]
+    assert compared.p == pytest.approx(stats.wilcoxon(mine, other).pvalue)
+    assert compared.difference.mean == pytest.approx(np.subtract(mine, other).mean())
+    assert of_mine["srresnet"]["rmse_hu"].difference.mean == pytest.approx(
+        -compared.difference.mean
+    )
+
+
+def test_the_summary_has_kinds_intervals_and_differences(found):
+    made = report._json_value(found.as_json())
+    assert made["kinds"]["mine"] == "gan"
+    interval = made["intervals"]["mine"]["ssim.lung"]
+    assert interval["low"] < interval["mean"] < interval["high"]
+    difference = made["compared"]["mine"]["bicubic"]["psnr_db.lung"]["difference"]
+    assert difference["low"] < difference["mean"] < difference["high"]
+
+
+def certainty(found):
+    lines = conclusions.text(found).splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("PSNR in the lung window"))
+    return lines[start + 1 :]
+
+
+def test_the_terminal_has_the_mean_difference_beside_p(found):
+    lines = certainty(found)
+    row = " ".join(lines[lines.index(next(x for x in lines if x.startswith("mine"))) :])
+    for other in ("bicubic", "srresnet"):
+        compared = found.compared["mine"][other]["psnr_db.lung"]
+        told = f"{compared.difference.mean:+.2f} against {other} (p {compared.p:.2g})"
+        assert told in " ".join(row.split())
+    assert lines[-2:] == [statistics.INTERVAL, f"p: {statistics.TEST}"]
+    assert not any("no interval" in line for line in lines)
+
+
+def test_a_row_without_an_interval_says_why_and_the_others_keep_theirs():
+    def perfect(name, patient):
+        return math.inf if name == "srgan" and patient == 3 else noise(name, patient)
+
+    text = " ".join(" ".join(certainty(conclusions.of(study_of(12, perfect)))).split())
+    starts = [text.index(f"{name} mean") for name in NAMES]
+    rows = [text[a:b] for a, b in pairwise([*starts, len(text)])]
+    for name, row in zip(NAMES, rows, strict=True):
+        assert ("no interval: infinite in 1 of 12 patients" in row) == (name == "srgan")
+        assert ("95 % interval 3" in row) == (name != "srgan")
+
+
+def test_few_patients_are_told_once_and_p_where_it_can_be():
+    text = "\n".join(certainty(conclusions.of(study_of(7, noise))))
+    assert text.count("no interval: patients: 7") == 1
+    assert statistics.TEST in " ".join(text.split())
+    text = "\n".join(certainty(conclusions.of(study_of(3, noise))))
+    assert text.count("no interval: patients: 3") == 1
+    assert "against bicubic" in text
+    assert "(p " not in text
+    assert "Wilcoxon" not in text
+
+
+def test_methods_are_judged_by_what_they_are():
+    kinds = {name: conclusions.kind_of(name) for name in ("nearest", "srresnet", "srgan", "mine")}
+    assert kinds == {
+        "nearest": "enlargement", "srresnet": "pixel", "srgan": "gan", "mine": "pixel"
+    }  # fmt: skip
+    assert conclusions.kind_of("mine", {"mine": "denoiser"}) == "denoiser"
+    assert conclusions.kind_of("srgan", {"mine": "denoiser"}) == "gan"
