@@ -46,7 +46,7 @@ def small_scans(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run_main():
     """Run main.py in a folder: run_main(cwd, "--run train ...") gives the finished process."""
 

@@ -106,6 +106,25 @@ def _compared(columns: Sequence[Column], values: dict, others: dict) -> dict[str
     return {key: statistics.compare(values[key], others[key]) for key in keys}
 
 
+def headline(names: Sequence[str], found: Sequence[Conclusions]) -> str:
+    """Which networks fail, and of several noise levels at which; found: of each name."""
+    if len(found) == 1:
+        return found[0].headline
+    parts = []
+    for network in found[0].verdicts:
+        if found[0].kinds[network] not in verdict.NETWORKS:
+            continue
+        at: dict[str, list[str]] = {}
+        for name, of in zip(names, found, strict=True):
+            at.setdefault(verdict.outcome(of.verdicts[network]), []).append(name)
+        said = [
+            f"{outcome} at {'every level' if len(where) == len(names) else ' and '.join(where)}"
+            for outcome, where in sorted(at.items(), key=lambda of: not of[0].startswith("fails"))
+        ]
+        parts.append(f"{network} {', '.join(said)}")
+    return "; ".join(parts or ["no network was judged"]) + "."
+
+
 def text(found: Conclusions) -> str:
     """For a terminal, below a table: each network's lines, and what is certain."""
     lines = []

@@ -1,14 +1,17 @@
 """Quality against the noise level, where a test had several: a table and a picture."""
 
+import math
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from srgan.evaluation.levels import column, differing, levels_of, short
+from srgan.evaluation.columns import written
+from srgan.evaluation.levels import AXES, column, differing, levels_of, short
 from srgan.evaluation.methods import CLASSICAL
-from srgan.evaluation.report import About
+from srgan.evaluation.plots import floats, looks
+from srgan.evaluation.report import About, counted
 from srgan.evaluation.study import Study
 from srgan.files import told
 from srgan.hounsfield import WINDOWS
@@ -20,35 +23,18 @@ WINDOW = "lung"
 FIGURES = {"psnr_db": ("PSNR", ", dB", ".2f"), "ssim": ("SSIM", "", ".4f")}  # name, unit, form
 BASELINE = "bicubic"
 PICTURES = {"dose": "dose.png", "noise_lambda": "noise.png", "noise_sigma": "noise.png"}
-AXES = {
-    "dose": "dose, fraction of the full dose",
-    "noise_lambda": "lambda, photons at full scale",
-    "noise_sigma": "sigma, fraction of 4095 HU",
-}
-STYLES = {  # apart for the colour-blind, and in grey by line and marker
-    "nearest": {"color": "#767676", "linestyle": ":", "marker": "v"},
-    "bicubic": {"color": "#e69f00", "linestyle": "--", "marker": "s"},
-    "nlm+bicubic": {"color": "#009e73", "linestyle": (0, (4, 1, 1, 1, 1, 1)), "marker": "^"},
-    "srresnet": {"color": "#0072b2", "linestyle": "-", "marker": "o"},
-    "srgan": {"color": "#d55e00", "linestyle": "-.", "marker": "D"},
-}
-# Of other methods in their order, round and round: the three numbers have no common divisor.
-COLOURS = ("#cc79a7", "#56b4e9", "#882255", "#999933", "#332288", "#000000")
-LINES = ((0, (7, 2)), (0, (3, 1.5)), (0, (8, 2, 2, 2)), (0, (5, 1, 1, 1)), (0, (12, 3)))
-MARKERS = ("P", "X", "*", "<", ">", "p", "h")
+COLOURS = (  # of plots.looks: page.css' on paper
+    "#1b2026", "#767676", "#a86c00", "#7a4fb0", "#0072b2", "#c94f00", "#00795a", "#b03a80",
+    "#4b2d00", "#ab00f0",
+)  # fmt: skip
 
 
 def styles(names: Sequence[str]) -> dict[str, dict]:
-    """A colour, a line and a marker for each method, no two alike."""
-    others = {
-        name: {
-            "color": COLOURS[i % len(COLOURS)],
-            "linestyle": LINES[i % len(LINES)],
-            "marker": MARKERS[i % len(MARKERS)],
-        }
-        for i, name in enumerate(name for name in names if name not in STYLES)
+    """A colour, a line and a marker for each method, as on the page."""
+    return {
+        name: {"color": COLOURS[i], "linestyle": dash, "marker": marker}
+        for name, (i, dash, marker) in looks(names).items()
     }
-    return {name: STYLES.get(name) or others[name] for name in names}
 
 
 def window_text() -> str:
@@ -73,8 +59,8 @@ def table(studies: Studies) -> str:
     for key, (name, unit, form) in FIGURES.items():
         lines += ["", f"{name + unit:12}" + "".join(f"{head:>{width}}" for head in heads)]
         for method in studies[0][0].methods:
-            values = (of_level[method][key][WINDOW] for of_level in overall)
-            lines.append(f"{method:12}" + "".join(f"{value:>{width}{form}}" for value in values))
+            values = (written(of_level[method][key][WINDOW], form) for of_level in overall)
+            lines.append(f"{method:12}" + "".join(f"{value:>{width}}" for value in values))
     return "\n".join(lines)
 
 
@@ -130,7 +116,7 @@ def _draw_means(axis, x: list[float], studies: list[Study], key: str) -> None:
     overall = [study.overall() for study in studies]
     style = styles(studies[0].methods)
     for method in studies[0].methods:
-        y = [of_level[method][key][WINDOW] for of_level in overall]
+        y = floats([of_level[method][key][WINDOW] for of_level in overall])
         axis.plot(x, y, label=method, linewidth=1.8, markersize=6, **style[method])
     _tidy(axis)
 
@@ -144,22 +130,27 @@ def _draw_gains(axis, x: list[float], studies: list[Study], key: str) -> None:
     patients = [study.by_patient() for study in studies]
     alpha = float(np.clip(15 / len(patients[0]), 0.1, 0.45))
     inches = axis.figure.dpi_scale_trans
-    axis.axhline(0, linewidth=1.8, **{k: STYLES[BASELINE][k] for k in ("color", "linestyle")})
+    axis.axhline(0, linewidth=1.8, **styles([BASELINE])[BASELINE] | {"marker": None})
     for i, method in enumerate(networks):
-        gains = [
-            [found[method][key][WINDOW] - found[BASELINE][key][WINDOW] for found in each.values()]
-            for each in patients
-        ]
+        gains = [_gains(of_level, method, key) for of_level in patients]
         points = [(level, g) for level, of_level in zip(x, gains, strict=True) for g in of_level]
+        if not points:
+            continue
         beside = ScaledTranslation(apart * (i - (len(networks) - 1) / 2) / 72, 0, inches)
         axis.plot(
             *zip(*points, strict=True), "o", color=style[method]["color"], markersize=4,
             alpha=alpha, markeredgewidth=0, transform=axis.transData + beside,
         )  # fmt: skip
         axis.update_datalim(points)
-        means = [sum(of_level) / len(of_level) for of_level in gains]
+        means = [math.fsum(of) / len(of) if of else math.nan for of in gains]
         axis.plot(x, means, linewidth=1.8, markersize=6, **style[method])
     _tidy(axis)
+
+
+def _gains(patients: dict[str, dict], method: str, key: str) -> list[float]:
+    """Of the patients in whom both were measured and are finite."""
+    pairs = [(of[method][key][WINDOW], of[BASELINE][key][WINDOW]) for of in patients.values()]
+    return [a - b for a, b in map(floats, pairs) if math.isfinite(a - b)]
 
 
 def _tidy(axis) -> None:
@@ -195,11 +186,10 @@ def _add_words(drawn, axes, study: Study, about: About, name: str) -> None:
         frameon=False,
         fontsize=11,
     )
-    slices = {(row.pseudonym, row.number) for row in study.rows}
     lines = [
         f"Quality against {short(name)}, {window_text()}",
         *about.remarks()[0].split("; "),
-        f"{len(slices)} slices of {len(study.patients())} patients, mean over a patient's slices, "
+        f"{counted(study)}, mean over a patient's slices, "
         f"then over patients; checkpoint of step {about.checkpoint.get('step')}",
         "; ".join([*about.remarks()[1:], "Research use only, not a medical device"]),
     ]

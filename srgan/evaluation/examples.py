@@ -66,12 +66,16 @@ def write(
     return len(written)
 
 
-def median_slices(study: Study) -> dict[str, int]:
-    """Each patient's slice of the median RMSE by the best network (or method, without one)."""
+def best_of(study: Study) -> str:
+    """The network (or method, without one) of the least RMSE."""
     overall = study.overall()
     networks = [name for name in overall if name not in CLASSICAL]
-    best = min(networks or overall, key=lambda name: overall[name]["rmse_hu"])
-    chosen = {}
+    return min(networks or overall, key=lambda name: overall[name]["rmse_hu"])
+
+
+def median_slices(study: Study) -> dict[str, int]:
+    """Each patient's slice of the median RMSE by the best network (or method, without one)."""
+    best, chosen = best_of(study), {}
     for pseudonym in study.patients():
         found = sorted(
             (row.figures["rmse_hu"], row.number)

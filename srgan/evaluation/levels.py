@@ -9,6 +9,12 @@ from srgan.dose.degradation import Degradation
 from srgan.dose.image import draw
 from srgan.settings import Levels
 
+AXES = {  # of plots against a level
+    "dose": "dose, fraction of the full dose",
+    "noise_lambda": "lambda, photons at full scale",
+    "noise_sigma": "sigma, fraction of 4095 HU",
+}
+
 
 def levels_of(degradation: Degradation) -> dict[str, Levels]:
     """The noise's levels by field name: "dose", or "noise_lambda" and "noise_sigma"."""
@@ -42,6 +48,17 @@ def tag(degradation: Degradation, names: list[str]) -> str:
     """A level for a file's name: dose0.25, or lambda1700-sigma0.005."""
     levels = levels_of(degradation)
     return "-".join(f"{short(name)}{levels[name]}" for name in names)
+
+
+def called(degradations: Sequence[Degradation]) -> list[str]:
+    """What tells each of several levels from the others: "dose 0.25"; of one alone nothing."""
+    if len(degradations) < 2:
+        return ["" for _ in degradations]
+    names = differing(degradations)
+    return [
+        ", ".join(f"{short(name)} {levels_of(each)[name]}" for name in names)
+        for each in degradations
+    ]
 
 
 def column(degradation: Degradation, names: list[str]) -> str:

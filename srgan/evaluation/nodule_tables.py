@@ -3,9 +3,12 @@
 import csv
 import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+from srgan.evaluation.columns import written
 from srgan.evaluation.nodules import LARGE_PX, Found
+from srgan.evaluation.report import plural
 from srgan.evaluation.tables import Cell, Column, Row, Table
 from srgan.files import told, write_whole
 
@@ -39,9 +42,10 @@ def table(found: Found) -> Table:
         cells = []
         for column in columns:
             value, total = figures[column.key], of.get(column.key)
-            shown = "" if value is None or total == 0 else format(value, column.form)
-            cells.append(Cell(f"{shown} of {total}" if total else shown, value))
+            shown = written(value, column.form)
+            cells.append(Cell(shown if total is None else f"{shown} of {total}", value))
         rows.append(Row(name, tuple(cells)))
+    columns = tuple(replace(column, key=f"nodules/{column.key}") for column in columns)
     return Table("What became of the nodules", columns, tuple(rows), (counted(found), *NOTES))
 
 
@@ -49,17 +53,13 @@ def counted(found: Found) -> str:
     """Which nodules these are, and which the low dose or the normal dose hardly shows."""
     of = found.summary()
     text = (
-        f"{_n(of['nodules'], 'annotated nodule')} of {_n(of['patients'], 'patient')} in "
-        f"{_n(of['slices'], 'slice')}, kept apart from those above; under {LARGE_PX:g} "
+        f"{plural(of['nodules'], 'annotated nodule')} of {plural(of['patients'], 'patient')} in "
+        f"{plural(of['slices'], 'slice')}, kept apart from those above; under {LARGE_PX:g} "
         f"pixels of the low dose across: {of['under_3_px_of_low_dose']}, under one: "
         f"{of['under_1_px_of_low_dose']}"
     )
     hidden = of["nodules"] - of["judged"]
     return f"{text}; not told from noise in the normal dose: {hidden}" if hidden else text
-
-
-def _n(count: int, word: str) -> str:
-    return f"{count} {word}{'' if count == 1 else 's'}"
 
 
 def text(found: Found) -> str:

@@ -22,10 +22,11 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 
+from srgan.evaluation import lighter
 from srgan.evaluation.markup import notes_html, text
 from srgan.evaluation.plots import Plot, with_ids
 from srgan.evaluation.tables import Table, table_html
@@ -35,29 +36,42 @@ from srgan.files import told, write_whole
 
 NOTICE = "For research, not a medical device."
 LARGEST = 15_000_000  # bytes
-LONG = 200  # letters of a headline, from which on it is set smaller
+LONG = 120  # letters of a headline, from which on it is set smaller
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A method and its verdict lines; a network fails where one of them does."""
+    """A method and its verdict lines; a network fails where one of them does.
+
+    level: of several, at which it was judged.
+    """
 
     method: str
     lines: tuple[Verdict, ...]
     network: bool = True  # others are for comparison
+    level: str = ""
 
     @property
     def fails(self) -> bool:
         return self.network and any(line.fails for line in self.lines)
 
 
-Part = Table | Plot | Viewer | str  # a str is a paragraph
+@dataclass(frozen=True)
+class Fold:
+    """What is shown when its title is clicked."""
+
+    title: str
+    parts: tuple["Part", ...]
+
+
+Part = Table | Plot | Viewer | Fold | str  # a str is a paragraph
 
 
 @dataclass(frozen=True)
 class Section:
     title: str
     parts: tuple[Part, ...]
+    left_out: tuple[str, ...] = ()  # what would have made the page too large
 
 
 @dataclass(frozen=True)
@@ -71,14 +85,36 @@ class Page:
     settings: Mapping = field(default_factory=dict)  # JSON values, nested at will
     notes: tuple[str, ...] = ()  # under the verdicts: where the bounds are from
 
+    def fails(self, level: str) -> set[str]:
+        return {judged.method for judged in self.judged if judged.fails and judged.level == level}
+
 
 def write(path: Path, page: Page) -> None:
-    """The page, complete or absent. Raises UserError (files.told), ValueError where too large."""
+    """The page, complete or absent, and made lighter until it fits. Raises UserError (files.told).
+
+    What `lighter.STEPS` take away is named above the viewers.
+    """
     content = render(page).encode()
-    if len(content) > LARGEST:
-        raise ValueError(f"a page of {len(content) / 1e6:.1f} MB; at most {LARGEST / 1e6:.0f}")
+    for step in lighter.STEPS:
+        if len(content) <= LARGEST:
+            break
+        left = tuple(_lighter(section, step) for section in page.sections)
+        if any(a.left_out != b.left_out for a, b in zip(left, page.sections, strict=True)):
+            page = replace(page, sections=left)
+            content = render(page).encode()
     with told(path):
         write_whole(path, lambda part: part.write_bytes(content))
+
+
+def _lighter(section: Section, step: lighter.Step) -> Section:
+    """The section after a step with its viewers."""
+    viewers = [part for part in section.parts if isinstance(part, Viewer)]
+    if not viewers:
+        return section
+    left, said = step(viewers)
+    others = [part for part in section.parts if not isinstance(part, Viewer)]
+    gone = section.left_out + ((said,) if said else ())
+    return replace(section, parts=(*others, *left), left_out=gone)
 
 
 def render(page: Page) -> str:
@@ -91,14 +127,12 @@ def render(page: Page) -> str:
         "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
         f"script-src 'sha256-{allowed}'; base-uri 'none'; form-action 'none'"
     )
-    fails = {judged.method for judged in page.judged if judged.fails}
-    failing_first = sorted(page.judged, key=lambda judged: not judged.fails)
     titles = ["Verdict", *(section.title for section in page.sections), "Record"]
     contents = "".join(
         f'<li><a href="#section-{i}">{text(title)}</a></li>' for i, title in enumerate(titles)
     )
     sections = "".join(
-        _section(i, section, fails) for i, section in enumerate(page.sections, start=1)
+        _section(i, section, page) for i, section in enumerate(page.sections, start=1)
     )
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -115,14 +149,14 @@ def render(page: Page) -> str:
 <header>
 <p class="notice">{NOTICE}</p>
 <h1>{text(page.title)}</h1>
-<p class="headline{" long" if len(page.headline) > LONG else ""}">{text(page.headline)}</p>
+<p class="headline{" long" if len(page.headline) > LONG else ""}">{_headline(page.headline)}</p>
 <ul class="remarks">{_items(page.remarks)}</ul>
 <nav aria-label="Contents"><ol>{contents}</ol></nav>
 </header>
 <main id="main">
 <section id="section-0" aria-labelledby="title-0">
 <h2 id="title-0">Verdict</h2>
-<div class="verdicts">{"".join(map(_judged, failing_first))}</div>
+{_verdicts(page)}
 {notes_html(page.notes)}
 </section>
 {sections}
@@ -144,6 +178,26 @@ def _items(lines: tuple[str, ...]) -> str:
     return "".join(f"<li>{text(line)}</li>" for line in lines)
 
 
+def _headline(words: str) -> str:
+    """A line a network."""
+    return " ".join(f"<span>{text(part)}</span>" for part in words.replace("; ", ";\n").split("\n"))
+
+
+def _verdicts(page: Page) -> str:
+    """Those of each level, of several folded but for the first; what fails comes first."""
+    levels = dict.fromkeys(judged.level for judged in page.judged)
+    made = []
+    for i, level in enumerate(levels):
+        of_level = [judged for judged in page.judged if judged.level == level]
+        of_level.sort(key=lambda judged: not judged.fails)
+        inside = f'<div class="verdicts">{"".join(map(_judged, of_level))}</div>'
+        failing = [judged.method for judged in of_level if judged.fails]
+        said = f"{' and '.join(failing) or 'no network'} fail{'s' * (len(failing) < 2)}"
+        title = f"At {level} {said}"
+        made.append(_fold(title, inside, i == 0) if len(levels) > 1 else inside)
+    return "".join(made)
+
+
 def _judged(judged: Judged) -> str:
     """A method's lines, the failing ones first."""
     state = "fails" if judged.fails else "passes" if judged.network else "compared"
@@ -160,22 +214,42 @@ def _judged(judged: Judged) -> str:
     )
 
 
-def _section(number: int, section: Section, fails: set[str]) -> str:
+def _section(number: int, section: Section, page: Page) -> str:
+    gone = (
+        f"<p>Left out to keep this page under {LARGEST / 1e6:.0f} MB: "
+        f"{text('; '.join(section.left_out))}.</p>"
+        if section.left_out
+        else ""
+    )
+    return (
+        f'<section id="section-{number}" aria-labelledby="title-{number}">'
+        f'<h2 id="title-{number}">{text(section.title)}</h2>{gone}'
+        f"{_parts(section.parts, str(number), page)}</section>"
+    )
+
+
+def _parts(parts: tuple[Part, ...], key: str, page: Page) -> str:
     """Neighbouring plots stand side by side where there is room."""
-    made, key = [], f"section-{number}"
-    for kind, parts in groupby(enumerate(section.parts), key=lambda part: type(part[1])):
+    made = []
+    for kind, several in groupby(enumerate(parts), key=lambda part: type(part[1])):
         if kind is Plot:
-            plots = "".join(_plot(part, f"plot-{number}-{i}") for i, part in parts)
+            plots = "".join(_plot(part, f"plot-{key}-{i}") for i, part in several)
             made.append(f'<div class="plots">{plots}</div>')
         elif kind is Table:
-            made += [table_html(part, f"table-{number}-{i}", fails) for i, part in parts]
+            made += [table_html(t, f"table-{key}-{i}", page.fails(t.level)) for i, t in several]
         elif kind is Viewer:
-            made += [viewer_html(part, f"viewer-{number}-{i}") for i, part in parts]
+            made += [viewer_html(part, f"viewer-{key}-{i}") for i, part in several]
+        elif kind is Fold:
+            made += [_fold(of.title, _parts(of.parts, f"{key}-{i}", page)) for i, of in several]
         else:
-            made += [f"<p>{text(part)}</p>" for _, part in parts]
+            made += [f"<p>{text(part)}</p>" for _, part in several]
+    return "".join(made)
+
+
+def _fold(title: str, inside: str, is_open: bool = False) -> str:
     return (
-        f'<section id="{key}" aria-labelledby="title-{number}">'
-        f'<h2 id="title-{number}">{text(section.title)}</h2>{"".join(made)}</section>'
+        f"<details{' open' if is_open else ''}><summary>{text(title)}</summary>"
+        f'<div class="folded">{inside}</div></details>'
     )
 
 

@@ -68,9 +68,9 @@ def curve_plot(
     def draw(axis) -> None:
         for line in lines:
             style = styles[line.name]
-            axis.plot(line.x, _floats(line.y), linewidth=1.9, markersize=5.5, **style)
+            axis.plot(line.x, floats(line.y), linewidth=1.9, markersize=5.5, **style)
             if len(line.low):
-                band = (_floats(line.low), _floats(line.high))
+                band = (floats(line.low), floats(line.high))
                 axis.fill_between(line.x, *band, color=style["color"], alpha=0.15, linewidth=0)
         if level is not None:
             axis.axhline(level, color=INK, linewidth=1, linestyle=":")
@@ -99,7 +99,7 @@ def box_plot(
     Whiskers reach the last value within 1.5 times the box. x: the axis' name with its unit.
     level: a dotted vertical line, such as 0 HU.
     """
-    found = {name: _floats(of_name) for name, of_name in values.items()}
+    found = {name: floats(of_name) for name, of_name in values.items()}
     found = {name: of_name[np.isfinite(of_name)] for name, of_name in found.items()}
     styles = _styles(list(found))
 
@@ -146,8 +146,11 @@ def _draw_row(axis, row: int, values: np.ndarray, color: str) -> None:
     axis.autoscale_view()
 
 
-def _styles(names: list[str]) -> dict[str, dict]:
-    """A colour, a dash and a marker each: its own for a known name, then what is left."""
+def looks(names: Sequence[str]) -> dict[str, tuple[int, str | tuple, str | None]]:
+    """The number of a colour, a dash and a marker each, no two alike.
+
+    A known name has its own; others have what is left.
+    """
     free = list(range(len(KNOWN), COLOURS))
     free += [i for i, name in enumerate(KNOWN) if name not in names]
     found = {name: (i, DASHES[i], MARKERS[i]) for i, name in enumerate(KNOWN)}
@@ -155,20 +158,24 @@ def _styles(names: list[str]) -> dict[str, dict]:
         name: tuple(of[i % len(of)] for of in (free, OTHER_DASHES, OTHER_MARKERS))
         for i, name in enumerate(name for name in names if name not in KNOWN)
     }
+    return {name: found[name] for name in names}
+
+
+def _styles(names: list[str]) -> dict[str, dict]:
     return {
         name: {"color": f"{LINE}{i}", "linestyle": dash, "marker": marker}
-        for name in names
-        for i, dash, marker in [found[name]]
+        for name, (i, dash, marker) in looks(names).items()
     }
 
 
-def _floats(values: Sequence[float | None]) -> np.ndarray:
+def floats(values: Sequence[float | None]) -> np.ndarray:
+    """NaN where there is none, and for infinity."""
     found = np.array([math.nan if v is None else v for v in values], float)
     return np.where(np.isfinite(found), found, math.nan)
 
 
 def _told_line(line: Line) -> str:
-    known = [(x, y) for x, y in zip(line.x, _floats(line.y), strict=True) if not math.isnan(y)]
+    known = [(x, y) for x, y in zip(line.x, floats(line.y), strict=True) if not math.isnan(y)]
     if not known:
         return f"{line.name}: nothing measured."
     (x0, y0), (x1, y1) = known[0], known[-1]

@@ -8,7 +8,7 @@ import math
 import tempfile
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from srgan.dose import photons
@@ -28,8 +28,8 @@ from srgan.evaluation.judge import (
     VESSEL,
     VGG_DISTANCE,
 )
-from srgan.evaluation.levels import short
-from srgan.evaluation.study import Study
+from srgan.evaluation.levels import called, short
+from srgan.evaluation.study import NORMAL_DOSE, Study
 from srgan.files import clear_parts, told, write_json, write_whole
 from srgan.hounsfield import WINDOWS, Windows
 
@@ -38,7 +38,7 @@ FAITHFULNESS = (
     "chi2", "spots", "wide_spots", "invented_share", "invented_energy_hu2", "shift_px",
     "sfrc_share",
 )  # fmt: skip
-NORMAL_DOSE = "normal_dose"
+NORMAL = NORMAL_DOSE.replace(" ", "_")  # in files
 LEVELS = ("noise_lambda", "noise_sigma", "dose")  # of a degradation as JSON
 
 
@@ -54,6 +54,7 @@ class About:
     photons: dict | None = None  # photons.summary and their source, of noise in the projections
     features: str = "none"  # whose weights the VGG distance has: imagenet, file, none
     denoiser: str = ""  # how the classical row's cut-off was found
+    files: dict = field(default_factory=dict)  # how many were found, used and skipped
 
     def remarks(self) -> list[str]:
         """Noise, VGG19 weights, and whether the scans are made."""
@@ -102,6 +103,17 @@ def levels_told(degradation: dict) -> str:
     return ", ".join(f"{short(n)} {degradation[n]}" for n in LEVELS if n in degradation)
 
 
+def plural(count: int, word: str) -> str:
+    """ "1 slice", "2 slices"."""
+    return f"{count} {word}{'' if count == 1 else 's'}"
+
+
+def counted(study: Study) -> str:
+    """ "5 slices of 2 patients"."""
+    of = study.n_slices()
+    return f"{plural(sum(of.values()), 'slice')} of {plural(len(of), 'patient')}"
+
+
 # ---- the table ----
 
 
@@ -109,22 +121,22 @@ def tables(studies: list[tuple[Study, About]]) -> str:
     """The text for a terminal: `table` of the first level, the others' noise and figures."""
     others = ["\n".join([*_noise(about), *_figures(study)]) for study, about in studies[1:]]
     found = [conclusions.of(study) for study, _ in studies]
-    texts = zip([table(*studies[0]), *others], found, strict=True)
+    names = called([about.degradation for _, about in studies])
+    heads = [conclusions.headline(names, found), *(of.headline for of in found[1:])]
+    texts = zip(heads, [table(*studies[0]), *others], found, strict=True)
     return "\n\n".join(
-        f"{textwrap.fill(of.headline, 100)}\n{text}\n\n{conclusions.text(of)}" for text, of in texts
+        f"{textwrap.fill(head, 100)}\n{text}\n\n{conclusions.text(of)}" for head, text, of in texts
     )
 
 
 def table(study: Study, about: About) -> str:
     """Whole slices, then 64 x 64 patches; noise, windows and conditions in the heading."""
-    slices = {(row.pseudonym, row.number) for row in study.rows}
     lines = [
         *_noise(about),
         *([photons.told_of(about.photons)] if about.photons else []),
         "; ".join(about.remarks()[1:]),
         *_checkpoints(about),
-        f"{len(slices)} slices of {len(study.patients())} patients; mean over a patient's slices, "
-        "then over patients",
+        f"{counted(study)}; mean over a patient's slices, then over patients",
         "PSNR and SSIM: clipped to the window, its range is the data range; never compare windows",
         "texture: SD of the slice less its Gaussian of 2 px",
         about.told_of_features(),
@@ -151,7 +163,7 @@ def _figures(study: Study) -> list[str]:
     for part, title in (("whole", "whole slices"), ("patch", "64 x 64 patches")):
         figures = study.overall(part)
         if figures:
-            normal = {"normal dose": study.normal_dose_overall()} if part == "whole" else {}
+            normal = {NORMAL_DOSE: study.normal_dose_overall()} if part == "whole" else {}
             lines += ["", title, *table_lines(looked_for(columns, figures), figures | normal)]
         if part == "whole" and study.discs:
             lines += ["", *textwrap.wrap(study.discs.remark(), 100)]
@@ -163,18 +175,18 @@ def _figures(study: Study) -> list[str]:
 
 def summary(study: Study, about: About) -> dict:
     """The content of summary.json: JSON values alone, infinity and NaN as None."""
-    slices = {(row.pseudonym, row.number) for row in study.rows}
     made = {
         "format": FORMAT,
-        "slices": len(slices),
+        "slices": sum(study.n_slices().values()),
         "patients": len(study.patients()),
+        "slices_by_pseudonym": study.n_slices(),
         "methods": study.overall(),
         "patients_by_pseudonym": _without_curves(study.by_patient()),
         "sd_by_pseudonym": _without_curves(study.sd_by_patient()),
         "patches": study.overall("patch"),
         **({"nodules": study.nodules.summary()} if study.nodules else {}),
         "conclusions": conclusions.of(study).as_json(),
-        NORMAL_DOSE: {
+        NORMAL: {
             **study.normal_dose_overall(),
             "patients_by_pseudonym": _without_curves(study.normal_dose_by_patient()),
         },
@@ -182,6 +194,7 @@ def summary(study: Study, about: About) -> dict:
         "windows_hu": {name: list(window) for name, window in study.windows.items()},
         "noise": about.degradation.as_json(),
         **({"photons": about.photons} if about.photons else {}),
+        **({"files": about.files} if about.files else {}),
         "vgg_weights": about.vgg_weights,
         "vgg_distance_weights": about.features,
         "settings": about.settings,
@@ -236,7 +249,7 @@ def _csv_lines(studies: list[Study]) -> Iterator[tuple]:
         yield (row.pseudonym, row.number, *levels, row.part, *row.corner, row.method, *values)
     for (pseudonym, number), alone in first.normal_dose.items():
         values = (written(alone.get(name), ".6g") for name in figures)
-        yield (pseudonym, number, *("" for _ in noise), "whole", 0, 0, NORMAL_DOSE, *values)
+        yield (pseudonym, number, *("" for _ in noise), "whole", 0, 0, NORMAL, *values)
 
 
 def _write_csv(path: Path, studies: list[Study]) -> None:
@@ -256,7 +269,7 @@ def write(folder: Path, studies: list[tuple[Study, About]]) -> None:
     """metrics.csv and summary.json, each complete or absent. Raises UserError (files.told).
 
     The first study fills summary.json; where there are more, at other noise levels, it has each
-    one's noise, methods and sharpness under "levels".
+    one's noise, figures and conclusions under "levels".
 
     metrics.csv has a line a level, method and slice or patch (row and column: the patch's first
     pixel in the cropped slice), with "inf" for an infinite PSNR and nothing where nothing was
@@ -264,7 +277,7 @@ def write(folder: Path, studies: list[tuple[Study, About]]) -> None:
     """
     made, *others = [summary(*each) for each in studies]
     if others:
-        names = ("noise", "methods", "sharpness")
+        names = ("noise", "methods", NORMAL, "nodules", "conclusions", "sharpness")
         made["levels"] = [{n: each[n] for n in names if n in each} for each in (made, *others)]
     with told(folder):
         write_whole(folder / "metrics.csv", lambda part: _write_csv(part, [s for s, _ in studies]))

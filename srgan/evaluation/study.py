@@ -5,6 +5,7 @@ weighs no more than one with few.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -73,7 +74,13 @@ class Study:
     nodules: Any = None  # nodules.Found, where nodules are annotated
 
     def patients(self) -> list[str]:
-        return sorted({row.pseudonym for row in self.rows})
+        return list(self.n_slices())
+
+    def n_slices(self) -> dict[str, int]:
+        """Pseudonym to its number of slices."""
+        return dict(
+            sorted(Counter(p for p, _ in {(r.pseudonym, r.number) for r in self.rows}).items())
+        )
 
     def by_patient(self, part: str = "whole") -> dict[str, dict[str, dict]]:
         """Pseudonym to each method's figures: the mean over a patient's slices or patches."""

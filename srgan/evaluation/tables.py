@@ -14,6 +14,8 @@ BETTER = {
     "one": lambda value: abs(value - 1),
 }
 
+NOTHING = '<span aria-hidden="true">\N{EN DASH}</span><span class="unseen">not measured</span>'
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -43,13 +45,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """columns: all but the first, which has the rows' names."""
+    """columns: all but the first, which has the rows' names. level: of several, whose it is."""
 
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
     first: str = "method"
+    level: str = ""
 
     def __post_init__(self):
         for row in self.rows:
@@ -83,10 +86,12 @@ def table_html(table: Table, key: str, fails: set[str]) -> str:
         + "</tr>"
         for j, row in enumerate(table.rows)
     )
+    at = f", {text(table.level)}" if table.level else ""
     notes = [*table.notes, *(["Underlined: the best of the column."] if any(best) else [])]
     return (
-        f'<div class="scroll" role="region" tabindex="0" aria-labelledby="{key}"><table>'
-        f'<caption id="{key}">{text(table.caption)}</caption><thead>{above}'
+        f'<div class="scroll" role="region" tabindex="0" aria-labelledby="{key}">'
+        f'<table data-level="{text(table.level)}"><caption id="{key}">'
+        f"<span>{text(table.caption)}{at}</span></caption><thead>{above}"
         f'<tr><th scope="col">{text(table.first)}</th>{heads}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>{notes_html(tuple(notes))}"
     )
@@ -96,7 +101,7 @@ def _cell(cell: Cell | str, column: Column, best: bool) -> str:
     """data-value is the value as summary.json has it."""
     cell = Cell(cell) if isinstance(cell, str) else cell
     known = cell.value is not None and math.isfinite(cell.value)
-    shown = text(cell.shown) or '<span aria-label="not measured">\N{EN DASH}</span>'
+    shown = text(cell.shown) or NOTHING
     if best:
         shown = f'<strong>{shown}</strong><span class="unseen"> (best)</span>'
     return (
@@ -107,15 +112,18 @@ def _cell(cell: Cell | str, column: Column, best: bool) -> str:
 
 
 def _best(table: Table, i: int) -> set[tuple[int, int]]:
-    """(row, column) of a column's best values: those shown alike are equally good."""
+    """(row, column) of a column's best values: those shown alike are equally good.
+
+    Where all are shown alike, none is best.
+    """
     rank = BETTER.get(table.columns[i].better)
     cells = {
         (j, i): cell
         for j, row in enumerate(table.rows)
         if rank and row.judged and isinstance(cell := row.cells[i], Cell)
-        if cell.value is not None and not math.isnan(cell.value)
+        if cell.shown and cell.value is not None and not math.isnan(cell.value)
     }
-    if len(cells) < 2:
+    if len({cell.shown for cell in cells.values()}) < 2:
         return set()
     best = min(cells.values(), key=lambda cell: rank(cell.value))
     return {place for place, cell in cells.items() if cell.shown == best.shown}

@@ -179,16 +179,19 @@ def lines(
     return [Verdict(name, text, fault and kind in NETWORKS) for name, text, fault in found]
 
 
+def outcome(lines: list[Verdict]) -> str:
+    """Of a network, in few words: that it fails and by what, or "breaks no bound"."""
+    faults = ", ".join(verdict.kind for verdict in lines if verdict.fails)
+    faults = faults.replace("), bias (", ", ")  # "bias (lung, bone)"
+    unjudged = any(verdict.kind == "not judged" for verdict in lines)
+    said = f"fails ({faults})" if faults else "breaks no bound"
+    return said + " as far as it was judged" * unjudged
+
+
 def headline(verdicts: dict[str, list[Verdict]]) -> str:
     """One sentence for the top: which networks fail and by what, in the order given.
 
     verdicts: each network's lines by its name.
     """
-    parts = []
-    for name, of_network in verdicts.items():
-        faults = ", ".join(verdict.kind for verdict in of_network if verdict.fails)
-        faults = faults.replace("), bias (", ", ")  # "bias (lung, bone)"
-        part = f"{name} fails ({faults})" if faults else f"{name} breaks no bound"
-        unjudged = any(verdict.kind == "not judged" for verdict in of_network)
-        parts.append(part + " as far as it was judged" * unjudged)
+    parts = [f"{name} {outcome(lines)}" for name, lines in verdicts.items()]
     return "; ".join(parts or ["no network was judged"]) + "."

@@ -17,7 +17,8 @@ import numpy as np
 
 from srgan.errors import one_line
 from srgan.evaluation.markup import text
-from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS, Window, Windows, nearest
+from srgan.evaluation.study import crop
+from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS, Window, Windows, area_mean, nearest
 
 HU_BITS, MAP_BITS = 12, 8
 SHOWN = {  # the usual presets; the first is shown at the start and in print
@@ -26,6 +27,7 @@ SHOWN = {  # the usual presets; the first is shown at the start and in print
     "bone": Window(-450.0, 1050.0),
     "full": WINDOWS["full"],
 }
+STILL = 512  # pixels at most, of a side of a still picture
 GAP = 8  # pixels between the two halves of the still picture
 ERROR = "error"  # the map that the browser makes itself
 
@@ -53,7 +55,8 @@ class Viewer:
 
     pictures: name to HU, the normal dose first; kept at 1 HU within -1024 to 3071. shown: the
     names at the start, left and right; without, the first and the last. detail: rows and columns
-    worth enlarging (examples.region). error_hu: the strongest colour of the error map, which is
+    worth enlarging (examples.region). main: the names that stay where the page would be too large;
+    without, those of the start. error_hu: the strongest colour of the error map, which is
     made in the browser, of each picture less the first. windows: presets, the first shown first.
     """
 
@@ -63,6 +66,7 @@ class Viewer:
     maps: tuple[Map, ...] = ()
     shown: tuple[str, str] | None = None
     detail: tuple[slice, slice] | None = None
+    main: tuple[str, ...] = ()
     spacing_mm: tuple[float, float] = (1.0, 1.0)  # between rows, between columns
     error_hu: float = 100.0
     windows: Windows = field(default_factory=lambda: SHOWN)
@@ -85,6 +89,11 @@ class Viewer:
     def first_shown(self) -> tuple[str, str]:
         names = list(self.pictures)
         return self.shown or (names[0], names[-1])
+
+    @property
+    def kept(self) -> set[str]:
+        """Names that stay; the first picture is what errors are against."""
+        return {next(iter(self.pictures)), *self.main, *self.first_shown}
 
 
 def _factor(shape: tuple[int, int], smaller: tuple[int, int]) -> int:
@@ -111,7 +120,7 @@ def pack(values: np.ndarray, bits: int) -> str:
     difference = (values - np.clip(left + above - corner, low, high) + half) % (2 * half) - half
     folded = (difference << 1) ^ (difference >> 31)
     planes = np.stack([folded >> 8, folded & 255]).astype(np.uint8)
-    deflate = zlib.compressobj(9, zlib.DEFLATED, 15, 9, zlib.Z_FILTERED)
+    deflate = zlib.compressobj(6, zlib.DEFLATED, 15, 9, zlib.Z_FILTERED)
     return base64.b64encode(deflate.compress(planes.tobytes()) + deflate.flush()).decode()
 
 
@@ -165,16 +174,19 @@ def _name(name: str) -> str:
 
 
 def still(viewer: Viewer) -> str:
-    """The two pictures of the start side by side in the first window, as a PNG's data URI."""
+    """The two pictures of the start side by side in the first window, as a PNG's data URI.
+
+    Means over blocks where they have more than STILL rows or columns.
+    """
     import imageio.v3 as imageio
 
     low, high = next(iter(viewer.windows.values()))
-    halves = []
+    halves, smaller = [], -(-max(viewer.shape) // STILL)
     for name in viewer.first_shown:
         hu = viewer.pictures[name]
         grey = np.clip((nearest(hu, _factor(viewer.shape, hu.shape)) - low) / (high - low), 0, 1)
-        halves.append(np.rint(255 * grey).astype(np.uint8))
-    gap = np.full((viewer.shape[0], GAP), 255, np.uint8)
+        halves.append(np.rint(255 * area_mean(crop(grey, smaller), smaller)).astype(np.uint8))
+    gap = np.full((len(halves[0]), GAP), 255, np.uint8)
     png = imageio.imwrite("<bytes>", np.hstack([halves[0], gap, halves[1]]), extension=".png")
     return "data:image/png;base64," + base64.b64encode(png).decode()
 
@@ -211,7 +223,7 @@ def viewer_html(viewer: Viewer, key: str) -> str:
 <p class="legend" hidden></p>
 <p class="values">Point at a pixel for its values.</p>
 </div>
-<img class="still" src="{still(viewer)}" width="{2 * columns + GAP}" height="{rows}" alt="\
+<img class="still" src="{still(viewer)}" alt="\
 {text(f"{viewer.title}: {before} on the left, {after} on the right, {window} window")}">
 <script type="application/json">{_data(viewer)}</script>
 </figure>"""

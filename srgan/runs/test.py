@@ -216,4 +216,5 @@ def about_this(
         settings=all_settings.record(settings),
         checkpoint=compared.record(every),
         photons={"source": source, **photons.summary(matched)} if matched else None,
+        files={"found": store.found, "used": store.used, "skipped": store.skipped},
     )

@@ -1,13 +1,14 @@
 import json
 import re
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import pytest
 
 from srgan.dose.degradation import Degradation
 from srgan.dose.image import ImageNoise
-from srgan.evaluation import conclusions, contents, methods, page, phantom, report, study
+from srgan.evaluation import conclusions, contents, curves, methods, page, phantom, report, study
 from srgan.hounsfield import WINDOWS, Window
 from srgan.scans import synthetic
 from srgan.settings import Levels
@@ -16,33 +17,127 @@ from tests.evaluation import browser as browsers
 WINDOWS_HERE = WINDOWS | {"fat": Window(-250.0, 50.0)}
 
 
-@pytest.fixture(scope="module")
-def made():
-    """Two patients of two small slices at two noise levels, and the page of it."""
-    slices = []
-    for patient in (1, 2):
-        for n, hu in enumerate(synthetic.chest(0, patient, 2)[0], 1):
-            small = hu[::2, ::2].astype(np.float32)
-            name = f"P000{patient}"
-            slices.append(
-                study.StudySlice(name, n, (1.4, 1.4), 10 * patient + n, lambda h=small: h)
-            )
-    compared = methods.classical(4)
-    compared["srresnet"] = lambda low: compared["bicubic"](low) + 7  # biased by 7 HU
+DISC = {"pixel_mm": 1.4, "photons": None, "seed": 0}
+METHODS = methods.classical(4)
+METHODS["srresnet"] = lambda low: METHODS["bicubic"](low) + 7  # biased by 7 HU
+
+
+@lru_cache
+def small_chests():
+    """Two patients of two small slices."""
+    return tuple(
+        study.StudySlice(f"P000{patient}", n, (1.4, 1.4), 10 * patient + n, lambda h=hu: h)
+        for patient in (1, 2)
+        for n, hu in enumerate(synthetic.chest(0, patient, 2)[0][:, ::2, ::2].astype("f4"), 1)
+    )
+
+
+def studies_of(slices):
+    """At two noise levels."""
     studies = []
     for level in (1700.0, 500.0):
         noise = Degradation(ImageNoise(Levels((level,)), Levels((0.005,))), 4)
         about = report.About(noise, "random", True, {"seed": 0}, {"step": 7})
-        found = study.run(compared, slices, noise, 0, windows=WINDOWS_HERE)
-        discs = phantom.discs_of(compared, noise, pixel_mm=1.4, photons=None, seed=0)
-        studies.append((replace(found, discs=discs), about))
-    return studies, contents.page_of(studies, compared, slices, 0)
+        studies.append((study.run(METHODS, slices, noise, 0, windows=WINDOWS_HERE), about))
+    return studies
+
+
+@pytest.fixture(scope="module")
+def made():
+    """The studies of four slices at two levels, and the page of it."""
+    studies = [
+        (replace(found, discs=phantom.discs_of(METHODS, about.degradation, **DISC)), about)
+        for found, about in studies_of(small_chests())
+    ]
+    return studies, contents.page_of(studies, METHODS, small_chests(), 0)
+
+
+def section(content, title):
+    return next(each for each in content.sections if each.title == title)
 
 
 def test_a_biased_network_is_named_as_failing_at_the_top(made):
     text = page.render(made[1])
     assert re.search(r"bias \([^)]*soft tissue", made[1].headline)
     assert text.index("srresnet fails") < text.index("<table")
+
+
+def test_a_network_that_fails_at_the_second_level_alone_is_named_with_it(made):
+    """Its bias is taken away at the first."""
+    (study_, about), second = made[0]
+
+    def unbiased(row):
+        fits = (row.method, row.part) == ("srresnet", "whole")
+        good = row.figures | {"bias_by_tissue_hu": {}, "chi2": 1.0, "wide_spots": 0}
+        good |= {"psnr_db": dict.fromkeys(WINDOWS_HERE, 99.0), "flat_sd_hu": None}
+        return replace(row, figures=good | {"lung_texture_sd_hu": None}) if fits else row
+
+    good = replace(study_, rows=tuple(map(unbiased, study_.rows)))
+    studies = [(good, about), second]
+    found = [conclusions.of(each) for each, _ in studies]
+    assert "fails" not in found[0].headline
+    names = ["lambda 1700", "lambda 500"]
+    said = conclusions.headline(names, found)
+    assert re.match(r"srresnet fails \(.*soft tissue.*\) at lambda 500, breaks no bound", said)
+    assert said.endswith(" at lambda 1700.")
+    assert report.tables(studies).replace("\n", " ").startswith(said)
+    assert conclusions.headline([""], found[1:]) == found[1].headline
+    assert conclusions.headline(names, found[1:] * 2).endswith(") at every level.")
+
+
+def test_each_level_has_its_verdicts_and_tables_the_first_open(made):
+    text = page.render(made[1])
+    folds = re.findall(r"<details( open)?><summary>([^<]*)", text)
+    assert folds == [
+        (" open", "At lambda 1700 srresnet fails"),
+        ("", "At lambda 500 srresnet fails"),
+        ("", "The same at lambda 500"),
+        ("", "The same at lambda 500"),
+    ]
+    tables = re.findall(r'<table data-level="(.*?)"><caption id="[^"]*"><span>([^<]*)', text)
+    assert [caption for level, caption in tables if level == "lambda 500"] == [
+        caption.replace("1700", "500") for level, caption in tables if level == "lambda 1700"
+    ]
+    assert all(caption.endswith(f", {level}") for level, caption in tables)
+    assert "The lung window is -1350..150 HU, range 1500." in text
+
+
+def test_one_level_needs_no_name(made):
+    first = made[0][0]
+    with_files = replace(first[1], files={"found": 9, "used": 6, "skipped": 3})
+    alone = contents.page_of([(first[0], with_files)], METHODS, small_chests(), 0)
+    text = page.render(alone)
+    assert "<details" not in text
+    assert "lambda 1700<" not in text
+    assert {"files found": "9", "files used": "6", "files skipped": "3"}.items() <= (
+        alone.facts.items()
+    )
+    assert (alone.facts["slices"], alone.facts["slices a patient"]) == ("4", "2")
+
+
+def test_a_slice_is_shown_once_and_one_patient_is_no_plural():
+    first = small_chests()[:1]
+    alone = contents.page_of(studies_of(first)[:1], METHODS, first, 0)
+    assert [v.title for v in section(alone, "Slices").parts] == ["The slice: P0001, slice 1"]
+    assert alone.title == "Judgement on 1 held-out patient"
+    two = small_chests()[:2]
+    titles = [v.title for v in section(contents.page_of(studies_of(two)[:1], METHODS, two, 0),
+                                       "Slices").parts]  # fmt: skip
+    assert [title.split(" by")[0] for title in titles] == ["Best and median", "Worst"]
+
+
+def test_slices_of_air_make_a_page(tmp_path):
+    air = [
+        replace(item, hu=lambda: np.full((128, 128), -1000, np.float32)) for item in small_chests()
+    ]
+    studies = studies_of(air)
+    report.write(tmp_path, studies)
+    page.write(tmp_path / "index.html", contents.page_of(studies, METHODS, air, 0))
+    assert "Infinity" not in (tmp_path / "summary.json").read_text()
+    text = (tmp_path / "index.html").read_text()
+    assert '<span class="unseen">not measured</span>' in text
+    assert re.search(r"^nearest *$", curves.table(studies), re.MULTILINE)
+    assert curves.write(tmp_path, studies, studies[0][1]) == "noise.png"
 
 
 def test_a_compared_srgan_is_held_against_the_srresnet_of_its_checkpoint(made):
@@ -94,7 +189,8 @@ def test_numbers_of_the_page_are_those_of_the_summary(made):
     wanted = summary["methods"]
     text = page.render(content)
     for name, figures in wanted.items():
-        rows = " ".join(re.findall(rf'<tr data-row="{name}">.*?</tr>', text, re.DOTALL))
+        tables = re.findall(r'<table data-level="lambda 1700">.*?</table>', text, re.DOTALL)
+        rows = " ".join(re.findall(rf'<tr data-row="{name}">.*?</tr>', "".join(tables)))
         found = dict(re.findall(r'data-key="([^"]+)" data-value="([^"]+)"', rows))
         assert float(found["psnr_db.lung"]) == figures["psnr_db"]["lung"]
         assert float(found["psnr_body_db.fat"]) == figures["psnr_body_db"]["fat"]
@@ -106,8 +202,8 @@ def test_numbers_of_the_page_are_those_of_the_summary(made):
 
 
 def test_the_noise_power_has_a_line_a_method_and_the_normal_dose(made):
-    plot = made[1].sections[1].parts[0]
-    assert plot.caption == "Noise power in soft tissue, 2 patients"
+    plot = section(made[1], "Noise power and sharpness").parts[0]
+    assert plot.caption == "Noise power in soft tissue, 2 patients, lambda 1700"
     for name in ("normal dose", "nearest", "bicubic", "srresnet"):
         assert f" {name}: " in plot.alt
 
@@ -125,43 +221,24 @@ def test_in_a_browser_every_number_is_that_of_the_summary(made, tmp_path):
     browser = browsers.Browser(program, tmp_path / "profile")
     try:
         browser.open(path)
-        cells = browser.value(
-            """[...document.querySelectorAll("tr[data-row] td[data-key]")].map((cell) => [
-            cell.closest("tr").dataset.row, cell.dataset.key, cell.dataset.value,
-            (cell.querySelector("strong") || cell.firstChild).textContent])"""
-        )
+        summary = json.loads((tmp_path / "summary.json").read_text())
+        checked = browsers.check_cells(browser, summary)
         assert browser.problems == []
         assert {url for url in browser.requests if not url.startswith("data:")} == {path.as_uri()}
     finally:
         browser.close()
-    summary = json.loads((tmp_path / "summary.json").read_text())
-    wanted = summary["methods"] | {"normal dose": summary["normal_dose"]}
-    compared = [(figure_under(wanted[row], key), *cell) for row, key, *cell in cells if key]
-    numbers = [(value, held, shown) for value, held, shown in compared if value is not None]
-    assert len(numbers) > 20 * len(summary["methods"])
-    for value, held, shown in numbers:
-        digits = len(shown.partition(".")[2])
-        assert json.loads(held) == value
-        assert float(shown.replace("\N{MINUS SIGN}", "-")) == pytest.approx(
-            value, abs=0.5001 * 10**-digits
-        )
-    assert all((held, shown) == ("null", "\N{EN DASH}") for v, held, shown in compared if v is None)
-
-
-def figure_under(figures, key):
-    """A figure of summary.json under a page's key, such as "psnr_db.lung"."""
-    for name in key.split("."):
-        figures = (figures or {}).get(name)
-    return figures
+    assert checked["figures"] > 2 * 20 * len(summary["methods"])  # two levels
+    assert checked["intervals"] == 2 * 3 * len(summary["methods"])
+    assert checked["compared"] == 2  # the gain on bicubic; too few patients for a p
 
 
 def test_the_page_has_its_levels_patients_and_three_slices(made):
     titles = [section.title for section in made[1].sections]
     assert titles == [
         "Figures",
-        "Noise power and sharpness",
-        "Quality against dose",
+        "Quality against lambda",
         "Patients",
+        "Noise power and sharpness",
         "Slices",
     ]
     viewers = made[1].sections[-1].parts
@@ -175,8 +252,9 @@ def test_the_page_has_its_levels_patients_and_three_slices(made):
 
 def test_the_page_has_the_ttf_of_each_method_with_its_contrast_and_noise(made):
     studies, content = made
-    parts = {part.caption: part for section in content.sections[:2] for part in section.parts}
-    plot, table = parts["Task transfer function of a disc"], parts["Sharpness"]
+    plot = section(content, "Noise power and sharpness").parts[1]
+    table = next(t for t in section(content, "Figures").parts if t.caption == "Sharpness")
+    assert plot.caption == "Task transfer function of a disc, lambda 1700"
     assert studies[0][0].discs.remark() in plot.notes
     for name in ("normal dose", "nearest", "bicubic", "srresnet"):
         assert f"{name}: 1 at 0" in plot.alt

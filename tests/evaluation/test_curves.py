@@ -1,4 +1,7 @@
 import dataclasses
+import math
+import re
+from pathlib import Path
 
 import imageio.v3 as imageio
 import pytest
@@ -6,7 +9,7 @@ import pytest
 from srgan.dose.degradation import Degradation, ProjectionNoise
 from srgan.dose.image import ImageNoise
 from srgan.dose.projection import Scanner
-from srgan.evaluation import curves, levels, report, study
+from srgan.evaluation import curves, levels, plots, report, study
 from srgan.settings import Levels, Settings
 
 METHODS = {"nearest": -3.0, "bicubic": 0.0, "srresnet": 4.0, "srgan": 3.0}  # dB above bicubic
@@ -37,7 +40,8 @@ def studies_of(noise, patients=2):
 
 def figures(value):
     windows = ("full", "lung", "mediastinum")
-    return {"psnr_db": dict.fromkeys(windows, value), "ssim": dict.fromkeys(windows, value / 100)}
+    ssim = None if value is None else value / 100
+    return {"psnr_db": dict.fromkeys(windows, value), "ssim": dict.fromkeys(windows, ssim)}
 
 
 def test_the_table_has_a_row_a_method_and_a_column_a_dose():
@@ -113,13 +117,35 @@ def test_lines_are_means_in_the_order_of_the_levels_and_points_are_patients():
     )
 
 
-def test_no_two_methods_look_alike():
-    names = (*curves.STYLES, *(f"{name} {letter}" for letter in "BCDEF" for name in METHODS))
-    looks = [tuple(style.values()) for style in curves.styles(names).values()]
-    assert len({*looks}) == len(names)
-    assert len({look[0] for look in looks[:9]}) == 9  # B and C have colours of their own
-    known = {name: curves.STYLES[name] for name in ("srgan", "bicubic")}
-    assert curves.styles(("srgan", "bicubic")) == known
+def test_a_method_looks_as_on_the_page():
+    css = (Path(plots.__file__).parent / "page.css").read_text()
+    paper = re.findall(r"--line-(\d): (#\w+);", css[: css.index("dark)")])
+    assert tuple(colour for _, colour in sorted(paper)) == curves.COLOURS
+    assert curves.styles(["srgan"])["srgan"]["color"] == curves.COLOURS[5]
+
+
+def without(studies, method, value):
+    """The same with figures of one method that are all None or infinite."""
+    made = []
+    for study_, about in studies:
+        rows = [
+            dataclasses.replace(row, figures=figures(value)) if row.method == method else row
+            for row in study_.rows
+        ]
+        made.append((dataclasses.replace(study_, rows=tuple(rows)), about))
+    return made
+
+
+@pytest.mark.parametrize("value", [None, math.inf])
+@pytest.mark.parametrize("method", ["srgan", "bicubic"])
+def test_what_was_not_measured_is_a_gap(tmp_path, value, method):
+    studies, about = studies_of(of_doses(0.5, 0.25))
+    studies = without(studies, method, value)
+    line = next(of for of in curves.table(studies).splitlines() if of.startswith(method))
+    assert line.split()[1:] == ([] if value is None else ["inf", "inf"])
+    assert curves.write(tmp_path, studies, about) == "dose.png"
+    gains = curves.figure(studies, about).axes[2].get_lines()
+    assert len(gains) == (1 if method == "bicubic" else 3)  # the zero line, two a network
 
 
 def test_the_picture_says_what_it_shows():

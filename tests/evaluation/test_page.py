@@ -9,15 +9,18 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from srgan.errors import BAD_INPUT, UserError
+from srgan.evaluation import lighter, plots
 from srgan.evaluation import page as pages
-from srgan.evaluation import plots
-from srgan.evaluation.page import Judged, Page, Section
+from srgan.evaluation.examples import region
+from srgan.evaluation.page import Fold, Judged, Page, Section
 from srgan.evaluation.plots import Line, box_plot, curve_plot
 from srgan.evaluation.tables import Cell, Column, Row, Table
 from srgan.evaluation.verdict import Verdict
 from srgan.evaluation.viewer import HU_BITS, Map, Viewer, pack
+from srgan.hounsfield import nearest
 
 EVIL = """</script><script>alert("x")</script> 'a' & <b> http://example.org"""
 VOID = {"meta", "img", "input", "br"}
@@ -182,9 +185,11 @@ def test_the_failing_method_is_named_first(content, read):
 
 
 def test_a_headline_of_many_faults_is_set_smaller(content):
-    assert '<p class="headline">srgan fails' in content
-    many = replace(full_page(), sections=(), headline="srgan B fails (shifted). " * 20)
-    assert '<p class="headline long">srgan B fails' in pages.render(many)
+    assert '<p class="headline"><span>srgan fails' in content
+    many = replace(full_page(), sections=(), headline="srgan B fails (shifted); " * 20)
+    told = pages.render(many)
+    assert '<p class="headline long"><span>srgan B fails' in told
+    assert told.count("<span>srgan B fails (shifted);</span>") == 20  # a line a network
 
 
 def test_cells_carry_the_values_of_the_summary(content):
@@ -303,12 +308,120 @@ def test_three_slices_of_six_methods_fit(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["index.html"]
 
 
-def test_a_page_is_whole_or_absent(tmp_path, monkeypatch):
+def whole_viewers(size, networks):
+    """Three as a test makes them, of noise alone: more than any scan has."""
+    rng = np.random.default_rng(0)
+    shape = (size, size)
+    names = [f"{name}{letter}" for letter in ("", " B", " C", " D", " E", " F")
+             for name in ("srresnet", "srgan")][:networks]  # fmt: skip
+    low = rng.normal(0, 60, (size // 4, size // 4))
+    hu = {"normal dose": rng.normal(0, 60, shape)}
+    hu |= {"low dose": low, "bicubic": nearest(low, 4)}
+    hu |= {name: rng.normal(0, 60, shape) for name in names}
+    rho, flagged = ndimage.gaussian_filter(rng.normal(0, 9, shape), 8), np.zeros(shape)
+    maps = [
+        Map(kind, name, values, "", (-1, 1))
+        for name in names
+        for kind, values in (("consistency", low / 30), ("invention", rho), ("sFRC", flagged))
+    ]
+    main = ("low dose", "bicubic", "srresnet", "srgan")
+    viewer = Viewer(
+        "", "", hu, tuple(maps), ("normal dose", "srgan"), region(hu["normal dose"], "lung"), main
+    )
+    return [replace(viewer, title=title) for title in ("Best", "Median", "Worst")]
+
+
+def written(tmp_path, viewers):
+    """Of a page of these: its bytes, what it left out, and its viewers as page.js reads them."""
+    path = tmp_path / "index.html"
+    pages.write(path, replace(full_page(), sections=(Section("Slices", tuple(viewers)),)))
+    text = path.read_text()
+    found = re.findall(r'<script type="application/json">(.*?)</script>', text)
+    said = re.search(r"<p>Left out to keep this page under \d+ MB: (.*?)\.</p>", text)
+    return path.stat().st_size, said and said[1].split("; "), list(map(json.loads, found))
+
+
+@pytest.mark.slow
+def test_slices_of_1024_pixels_fit(tmp_path):
+    size, said, viewers = written(tmp_path, whole_viewers(1024, 2))
+    assert size <= pages.LARGEST
+    assert said == ["all but a detail of Best"]
+    assert [viewer["shape"] for viewer in viewers] == [[260, 260], [1024, 1024], [1024, 1024]]
+
+
+OTHERS = ", ".join(f"{n} {letter}" for letter in "BCDEF" for n in ("srresnet", "srgan"))
+
+
+def test_what_goes_first_is_what_is_missed_least(tmp_path, monkeypatch):
+    viewers = whole_viewers(64, 12)
+    went = []
+    for _ in range(5):
+        size, said, _ = written(tmp_path, viewers)
+        went.append(said)
+        monkeypatch.setattr(pages, "LARGEST", size - 1)
+    details = [f"all but a detail of {title}" for title in ("Best", "Median", "Worst")]
+    every = [f"the maps of {OTHERS}", f"the pictures of {OTHERS}", *details]
+    assert went == [None, every[:1], every[:2], every[:3], every[:4]]
+
+
+@pytest.mark.slow
+def test_twelve_networks_fit(tmp_path):
+    size, said, viewers = written(tmp_path, whole_viewers(512, 12))
+    assert size <= pages.LARGEST
+    assert said == [f"the maps of {OTHERS}", f"the pictures of {OTHERS}"]
+    for viewer in viewers:
+        names = [picture["name"] for picture in viewer["pictures"]]
+        assert names == ["normal dose", "low dose", "bicubic", "srresnet", "srgan"]
+
+
+def test_a_detail_alone_is_what_the_whole_slice_has_there():
+    viewer = replace(small_viewer(), detail=(slice(17, 30), slice(25, 45)), title="Best")
+    (cut, whole), said = lighter._cropped([viewer, viewer])
+    assert whole is viewer
+    assert said == "all but a detail of Best"
+    assert "Rows 17 to 32, columns 25 to 48 alone." in cut.words
+    for name, hu in viewer.pictures.items():
+        factor = SIZE[0] // len(hu)
+        here = hu[16 // factor : 32 // factor, 24 // factor : 48 // factor]
+        np.testing.assert_array_equal(cut.pictures[name], here)
+    np.testing.assert_array_equal(cut.maps[0].values, viewer.maps[0].values[4:8, 6:12])
+    assert cut.shape == (16, 24)
+
+
+def test_a_page_that_nothing_makes_fit_has_no_slices(tmp_path, monkeypatch):
+    monkeypatch.setattr(pages, "LARGEST", 1000)
+    pages.write(tmp_path / "index.html", full_page())
+    text = (tmp_path / "index.html").read_text()
+    assert "canvas role" not in text
+    assert "the slices; example-*.png beside this page show one a patient.</p>" in text
+
+
+def test_a_fold_is_shut_and_has_ids_of_its_own():
+    page = full_page()
+    parts = page.sections[0].parts
+    folded = replace(page, sections=(Section("Figures", (*parts, Fold("More", parts))),))
+    text = pages.render(folded)
+    assert "<details><summary>More</summary>" in text
+    ids = re.findall(r' id="([^"]*)"', text)
+    assert len(ids) == len(set(ids))
+
+
+def test_a_column_of_equal_values_has_no_best():
+    column = Column("vanished", better="low")
+    for cells in ((Cell("0", 0), Cell("0", 0)), (Cell("", 0), Cell("", 1))):
+        rows = tuple(Row(name, (cell,)) for name, cell in zip("ab", cells, strict=True))
+        assert "best" not in pages.table_html(Table("", (column,), rows), "t", set())
+
+
+def test_what_was_not_measured_is_said_in_words():
+    told = pages.table_html(Table("", (Column("a"),), (Row("b", ("",)),)), "t", set())
+    dash = '<span aria-hidden="true">\N{EN DASH}</span><span class="unseen">not measured</span>'
+    assert dash in told
+
+
+def test_a_page_is_whole_or_absent(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write") as raised:
         pages.write(tmp_path / "file" / "index.html", full_page())
     assert raised.value.exit_code == BAD_INPUT
-    monkeypatch.setattr(pages, "LARGEST", 1000)
-    with pytest.raises(ValueError, match="MB"):
-        pages.write(tmp_path / "index.html", full_page())
     assert [p.name for p in tmp_path.iterdir()] == ["file"]

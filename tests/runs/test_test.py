@@ -259,10 +259,11 @@ def test_the_dose_is_the_middle_of_the_trainings_unless_given():
 )
 def test_the_report_says_where_the_photons_are_from(given, source):
     settings = all_settings.make({"noise": "projection", **given})
-    store = SimpleNamespace(synthetic=False)
+    store = SimpleNamespace(synthetic=False, found=9, used=6, skipped=3)
     matched, every = [Matched(4e5, 10.0), Matched(6e5, None)], {"A": Trained({})}
     about = run.about_this(every, store, settings, Degradation.of(settings), matched)
     assert about.photons == {
         "source": source, "median": 5e5, "low": 4e5, "high": 6e5, "sd_hu": 10.0,
     }  # fmt: skip
+    assert about.files == {"found": 9, "used": 6, "skipped": 3}
     assert run.about_this(every, store, settings, about.degradation, []).photons is None
