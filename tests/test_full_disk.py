@@ -20,9 +20,9 @@ from srgan.dose import cache, photons
 from srgan.dose.degradation import ProjectionNoise
 from srgan.dose.projection import Scanner
 from srgan.errors import BAD_INPUT, TRY_AGAIN, UserError
-from srgan.evaluation import page, report
 from srgan.files import told, write_whole
 from srgan.pictures import figure_to_png
+from srgan.report import page, results
 from srgan.runs.simulate import simulate
 from srgan.scans import sources, store, synthetic
 from srgan.settings import Levels, make
@@ -160,7 +160,7 @@ def test_synthetic_chests(without_room, monkeypatch):
 
 def test_a_report(without_room, study, about):
     folder, _ = without_room
-    check(without_room, lambda: report.write(folder, [(study, about)]), (0,))
+    check(without_room, lambda: results.write(folder, [(study, about)]), (0,))
     shown = page.Page("t", "h", (), (), (), {"k": "v" * 20_000})
     check(without_room, lambda: page.write(folder / "index.html", shown), (0, 4096))
 
@@ -260,7 +260,7 @@ def read_only(tmp_path, small_scans, study, about):
         made = {**MANIFEST, "best": {}}
         checkpoints.save_model(folder / "checkpoint", "srgan", 3, small(1), made)
         states.save(folder / "checkpoint", 3, small_state(1), made)
-        report.write(folder, [(study, about)])
+        results.write(folder, [(study, about)])
         subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
         yield folder
 
@@ -285,8 +285,8 @@ def test_a_read_only_disk_is_exit_code_2_and_what_it_holds_is_read(
         lambda: checkpoints.save_model(folder / "checkpoint", "srgan", 4, small(1), MANIFEST),
         lambda: scans_store(small_scans, folder / "another"),
         lambda: cache.open_or_build(made, range(2), noise, 0, 1, lambda _: None),
-        lambda: report.prepare(folder),
-        lambda: report.write(folder, [(study, about)]),
+        lambda: results.prepare(folder),
+        lambda: results.write(folder, [(study, about)]),
         lambda: page.write(folder / "index.html", page.Page("t", "h", (), (), ())),
         lambda: simulate(settings.parse(arguments)[1]),
     ]
@@ -299,7 +299,7 @@ def test_a_read_only_disk_is_exit_code_2_and_what_it_holds_is_read(
 
 def test_a_report_folder_that_vanished_is_told(tmp_path, study, about):
     with pytest.raises(UserError, match="No such file") as caught:
-        report.write(tmp_path / "gone", [(study, about)])
+        results.write(tmp_path / "gone", [(study, about)])
     assert caught.value.exit_code == TRY_AGAIN
     assert not (tmp_path / "gone").exists()
 

@@ -7,7 +7,7 @@ ROOT = Path(__file__).parent.parent
 ORDER = [
     "errors", "files", "lock", "progress", "stopping", "workers", "values", "settings", "streams",
     "hounsfield", "scans", "dose", "metrics", "sharpness", "faithfulness", "pictures", "pairs",
-    "networks", "training", "evaluation", "runs",
+    "networks", "training", "evaluation", "report", "runs",
 ]  # fmt: skip
 TENSORFLOW = {"networks", "training"}  # may import it at the top
 LATE = {

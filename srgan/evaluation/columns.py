@@ -16,11 +16,20 @@ from srgan.evaluation.judge import (
     VESSEL,
     VGG_DISTANCE,
 )
-from srgan.evaluation.tables import Column
 from srgan.hounsfield import HU_MAX, HU_MIN, Windows
 
 WIDEST = 100  # characters of a line
 BESIDE = 4  # windows of which a figure and the same in the body fit side by side on the page
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    note: str = ""  # window and data range, or unit
+    group: str = ""  # heading over neighbouring columns with the same
+    key: str = ""  # where the value stands in summary.json: "psnr_db.lung"
+    better: str = ""  # high or low: the best value is marked
+    form: str = ""  # how the value is written
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from srgan.dose.degradation import Degradation
 from srgan.evaluation import nodules
 from srgan.evaluation.methods import Method
 from srgan.evaluation.nodule_measures import Spot
-from srgan.evaluation.report import About
 from srgan.evaluation.study import Study, StudySlice
 from srgan.progress import Progress, log
+from srgan.report.results import About
 from srgan.runs.slices import fits, study_slices, told_in_part
 from srgan.runs.unseen import is_seen
 from srgan.scans import nodules as annotated

@@ -11,21 +11,11 @@ from srgan.dose import photons
 from srgan.dose.degradation import Degradation
 from srgan.dose.photons import Matched
 from srgan.errors import UserError
-from srgan.evaluation import (
-    contents,
-    curves,
-    examples,
-    judge,
-    methods,
-    nodule_tables,
-    page,
-    phantom,
-    report,
-    study,
-)
+from srgan.evaluation import judge, methods, phantom, study
 from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS, Window, Windows
 from srgan.networks import machine, vgg_file
 from srgan.progress import Progress, log
+from srgan.report import contents, curves, examples, nodule_tables, page, results
 from srgan.runs import compared, nodules, unseen
 from srgan.runs.slices import fits, photons_of, study_slices, told_in_part
 from srgan.runs.train import open_store
@@ -47,7 +37,7 @@ def test(given: dict[str, Any]) -> int:
     degradation = noise_of(settings, given)
     every = compared.load(trained, settings)
     features, more = vgg_distance(given, trained)
-    report.prepare(settings.report_dir)
+    results.prepare(settings.report_dir)
     progress = Progress()
     store = open_store(settings)
     chosen = unseen.held_out(every, store, settings)
@@ -60,13 +50,13 @@ def test(given: dict[str, Any]) -> int:
     about = dataclasses.replace(about, features=features, denoiser=how_tuned)
     studies = studies_of(judged, slices, about, settings.seed, progress, windows, more)
     studies = nodules.judged(studies, judged, with_nodules, settings.seed, progress)
-    report.write(settings.report_dir, studies)
+    results.write(settings.report_dir, studies)
     of_nodules = [each.nodules for each, _ in studies if each.nodules]
     nodule_table = nodule_tables.write(settings.report_dir, of_nodules)
     curve = curves.write(settings.report_dir, studies, about)
     told_of = partial(told_in_part, progress, "pictures", 0, 1)
     examples.write(settings.report_dir, studies, judged, slices, settings.seed, told_of)
-    print(report.tables(studies))
+    print(results.tables(studies))
     if len(studies) > 1:
         print(f"\n{curves.table(studies)}")
     if of_nodules:
@@ -160,7 +150,7 @@ def _named(method: methods.Method, cutoff_hu: float, how: str):
     return {name: method}, f"{name}: non-local means with a cut-off of {cutoff_hu:.1f} HU, {how}"
 
 
-def disc_of(slices: list[study.StudySlice], about: report.About) -> dict:
+def disc_of(slices: list[study.StudySlice], about: results.About) -> dict:
     """Pixel and photons of the phantom: the medians of the test's slices."""
     return {
         "pixel_mm": float(np.median([item.spacing_mm for item in slices])),
@@ -171,12 +161,12 @@ def disc_of(slices: list[study.StudySlice], about: report.About) -> dict:
 def studies_of(
     judged: dict[str, methods.Method],
     slices: list[study.StudySlice],
-    about: report.About,
+    about: results.About,
     seed: int,
     progress: Progress,
     windows: Windows,
     more: study.Measures | None = None,
-) -> list[tuple[study.Study, report.About]]:
+) -> list[tuple[study.Study, results.About]]:
     """A study a noise level; to `progress` they are one job."""
     levels = about.degradation.each()
     disc = disc_of(slices, about)
@@ -206,10 +196,10 @@ def about_this(
     settings: Settings,
     degradation: Degradation,
     matched: list[Matched],
-) -> report.About:
+) -> results.About:
     source = "matched" if settings.noise_hu is None else "noise_hu"
     source = source if settings.photons == "auto" else "given"
-    return report.About(
+    return results.About(
         degradation=degradation,
         vgg_weights=every[compared.MAIN].vgg_weights,
         synthetic=store.synthetic,

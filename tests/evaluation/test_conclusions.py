@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from srgan.evaluation import columns, conclusions, report, statistics, study
+from srgan.evaluation import columns, conclusions, statistics, study
 from srgan.hounsfield import WINDOWS
+from srgan.report import results
 
 NAMES = ("bicubic", "srresnet", "srgan", "mine")
 TISSUES = ("air", "lung", "fat", "soft tissue", "bone")
@@ -78,7 +79,7 @@ def test_what_has_a_better_end_is_tested_patient_by_patient(found):
 
 
 def test_the_summary_has_kinds_intervals_and_differences(found):
-    made = report._json_value(found.as_json())
+    made = results._json_value(found.as_json())
     assert made["kinds"]["mine"] == "gan"
     interval = made["intervals"]["mine"]["ssim.lung"]
     assert interval["low"] < interval["mean"] < interval["high"]

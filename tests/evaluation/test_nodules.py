@@ -10,10 +10,11 @@ from scipy import ndimage
 
 from srgan.dose.degradation import Degradation
 from srgan.dose.image import ImageNoise
-from srgan.evaluation import methods, nodule_measures, nodule_tables, nodules
+from srgan.evaluation import methods, nodule_measures, nodules
 from srgan.evaluation.nodule_measures import Spot, Where, appeared, measure, response
 from srgan.evaluation.study import StudySlice
 from srgan.hounsfield import lung_mask
+from srgan.report import nodule_tables
 from srgan.settings import Levels
 
 SPACING = (0.8, 0.6)  # rows, columns

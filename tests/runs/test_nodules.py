@@ -12,8 +12,9 @@ from scipy import ndimage
 from srgan import settings as all_settings
 from srgan.dose.degradation import Degradation
 from srgan.dose.photons import Matched
-from srgan.evaluation import examples, methods, phantom
+from srgan.evaluation import methods, phantom
 from srgan.hounsfield import lung_mask
+from srgan.report import examples
 from srgan.runs import nodules, slices
 from srgan.runs import test as run
 from srgan.scans import store as stores

@@ -12,9 +12,10 @@ from srgan.dose.degradation import Degradation
 from srgan.dose.image import ImageNoise
 from srgan.dose.photons import Matched
 from srgan.errors import UserError
-from srgan.evaluation import examples, methods
+from srgan.evaluation import methods
 from srgan.hounsfield import WINDOWS, Window
 from srgan.networks import machine, perceptual
+from srgan.report import examples
 from srgan.runs import test as run
 from srgan.runs import unseen
 from srgan.scans import store as stores

@@ -4,13 +4,13 @@ import math
 from dataclasses import dataclass, replace
 
 from srgan.evaluation import conclusions
-from srgan.evaluation.columns import Subject, figure_of, looked_for, subjects, written
+from srgan.evaluation.columns import Column, Subject, figure_of, looked_for, subjects, written
 from srgan.evaluation.conclusions import Conclusions
-from srgan.evaluation.report import About
 from srgan.evaluation.statistics import Comparison, Interval
 from srgan.evaluation.study import NORMAL_DOSE, Study
-from srgan.evaluation.tables import Cell, Column, Row, Table
 from srgan.hounsfield import WINDOWS
+from srgan.report.results import About
+from srgan.report.tables import Cell, Row, Table
 
 CERTAINTY = {  # by the key in Conclusions.intervals: name, unit, form
     "psnr_db.lung": ("PSNR, lung", "dB, ", ".2f"),

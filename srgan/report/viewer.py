@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from srgan.errors import one_line
-from srgan.evaluation.markup import text
 from srgan.evaluation.study import crop
 from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS, Window, Windows, area_mean, nearest
+from srgan.report.markup import text
 
 HU_BITS, MAP_BITS = 12, 8
 SHOWN = {  # the usual presets; the first is shown at the start and in print

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.evaluation import browser as browsers
+from tests.report import browser as browsers
 from tests.runs.test_nodules import DIAMETER_MM, write_patient
 
 PATIENTS = 32  # of whom 11 are tested: enough for intervals

@@ -10,12 +10,12 @@ import numpy as np
 from srgan.evaluation.columns import written
 from srgan.evaluation.levels import AXES, column, differing, levels_of, short
 from srgan.evaluation.methods import CLASSICAL
-from srgan.evaluation.plots import floats, looks
-from srgan.evaluation.report import About, counted
 from srgan.evaluation.study import Study
 from srgan.files import told
 from srgan.hounsfield import WINDOWS
 from srgan.pictures import figure_to_png
+from srgan.report.plots import floats, looks
+from srgan.report.results import About, counted
 
 Studies = list[tuple[Study, About]]  # a noise level each
 

@@ -6,11 +6,12 @@ import pytest
 
 from srgan.dose.degradation import Degradation
 from srgan.dose.image import ImageNoise
-from srgan.evaluation import examples, methods, report, study
+from srgan.evaluation import methods, study
+from srgan.report import examples, results
 from srgan.settings import Levels
 
 DEGRADATION = Degradation(ImageNoise(Levels((1700.0,)), Levels((0.005,))), 4)
-ABOUT = report.About(DEGRADATION, "random", True, {}, {})
+ABOUT = results.About(DEGRADATION, "random", True, {}, {})
 
 
 @pytest.fixture(scope="module")

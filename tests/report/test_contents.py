@@ -8,11 +8,12 @@ import pytest
 
 from srgan.dose.degradation import Degradation
 from srgan.dose.image import ImageNoise
-from srgan.evaluation import conclusions, contents, curves, methods, page, phantom, report, study
+from srgan.evaluation import conclusions, methods, phantom, study
 from srgan.hounsfield import WINDOWS, Window
+from srgan.report import contents, curves, page, results
 from srgan.scans import synthetic
 from srgan.settings import Levels
-from tests.evaluation import browser as browsers
+from tests.report import browser as browsers
 
 WINDOWS_HERE = WINDOWS | {"fat": Window(-250.0, 50.0)}
 
@@ -37,7 +38,7 @@ def studies_of(slices):
     studies = []
     for level in (1700.0, 500.0):
         noise = Degradation(ImageNoise(Levels((level,)), Levels((0.005,))), 4)
-        about = report.About(noise, "random", True, {"seed": 0}, {"step": 7})
+        about = results.About(noise, "random", True, {"seed": 0}, {"step": 7})
         studies.append((study.run(METHODS, slices, noise, 0, windows=WINDOWS_HERE), about))
     return studies
 
@@ -80,7 +81,7 @@ def test_a_network_that_fails_at_the_second_level_alone_is_named_with_it(made):
     said = conclusions.headline(names, found)
     assert re.match(r"srresnet fails \(.*soft tissue.*\) at lambda 500, breaks no bound", said)
     assert said.endswith(" at lambda 1700.")
-    assert report.tables(studies).replace("\n", " ").startswith(said)
+    assert results.tables(studies).replace("\n", " ").startswith(said)
     assert conclusions.headline([""], found[1:]) == found[1].headline
     assert conclusions.headline(names, found[1:] * 2).endswith(") at every level.")
 
@@ -131,7 +132,7 @@ def test_slices_of_air_make_a_page(tmp_path):
         replace(item, hu=lambda: np.full((128, 128), -1000, np.float32)) for item in small_chests()
     ]
     studies = studies_of(air)
-    report.write(tmp_path, studies)
+    results.write(tmp_path, studies)
     page.write(tmp_path / "index.html", contents.page_of(studies, METHODS, air, 0))
     assert "Infinity" not in (tmp_path / "summary.json").read_text()
     text = (tmp_path / "index.html").read_text()
@@ -180,12 +181,12 @@ def test_a_compared_checkpoint_is_told_by_its_letter(made):
     assert about.remarks()[1] == "VGG19 weights: random, B: imagenet"
     assert about.remarks()[-1] == "B trained on SYNTHETIC scans"
     line = "step 9, fast generator, content vgg54, VGG19 weights imagenet, trained in image noise "
-    assert f"B: {line}(lambda 1700)" in " ".join(report.table(study_, about).split())
+    assert f"B: {line}(lambda 1700)" in " ".join(results.table(study_, about).split())
 
 
 def test_numbers_of_the_page_are_those_of_the_summary(made):
     studies, content = made
-    summary = report.summary(*studies[0])
+    summary = results.summary(*studies[0])
     wanted = summary["methods"]
     text = page.render(content)
     for name, figures in wanted.items():
@@ -214,7 +215,7 @@ def test_in_a_browser_every_number_is_that_of_the_summary(made, tmp_path):
     if program is None:
         pytest.skip("no Chromium is installed (Debian: apt-get install chromium)")
     studies, content = made
-    report.write(tmp_path, studies)
+    results.write(tmp_path, studies)
     path = tmp_path / "index.html"
     page.write(path, content)
     assert path.stat().st_size < 15e6

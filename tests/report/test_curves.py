@@ -9,7 +9,8 @@ import pytest
 from srgan.dose.degradation import Degradation, ProjectionNoise
 from srgan.dose.image import ImageNoise
 from srgan.dose.projection import Scanner
-from srgan.evaluation import curves, levels, plots, report, study
+from srgan.evaluation import levels, study
+from srgan.report import curves, plots, results
 from srgan.settings import Levels, Settings
 
 METHODS = {"nearest": -3.0, "bicubic": 0.0, "srresnet": 4.0, "srgan": 3.0}  # dB above bicubic
@@ -25,7 +26,7 @@ def of_lambdas(*lambdas, sigma=(0.005,)):
 
 def studies_of(noise, patients=2):
     """Studies of all levels, their figures made up: patient n has n dB more; and what is said."""
-    about = report.About(Degradation(noise, 4), "random", True, {}, {"step": 70})
+    about = results.About(Degradation(noise, 4), "random", True, {}, {"step": 70})
     studies = []
     for i, level in enumerate(about.degradation.each()):
         rows = [

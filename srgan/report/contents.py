@@ -4,19 +4,20 @@ from dataclasses import replace
 from statistics import median
 
 from srgan import __version__
-from srgan.evaluation import conclusions, nodule_tables, shown, verdict
-from srgan.evaluation.columns import figure_at
+from srgan.evaluation import conclusions, verdict
+from srgan.evaluation.columns import Column, figure_at
 from srgan.evaluation.judge import NPS
-from srgan.evaluation.level_tables import IN_LUNG, Level, certainty, tables
 from srgan.evaluation.levels import AXES, called, differing, levels_of, short
 from srgan.evaluation.methods import Method
 from srgan.evaluation.noise_power import BOX, FEWEST
-from srgan.evaluation.page import Fold, Judged, Page, Section
-from srgan.evaluation.plots import Line, Plot, box_plot, curve_plot
-from srgan.evaluation.report import About, levels_told, plural
 from srgan.evaluation.study import NORMAL_DOSE, Study, StudySlice
-from srgan.evaluation.tables import Cell, Column, Row, Table
 from srgan.hounsfield import WINDOWS
+from srgan.report import nodule_tables, shown
+from srgan.report.level_tables import IN_LUNG, Level, certainty, tables
+from srgan.report.page import Fold, Judged, Page, Section
+from srgan.report.plots import Line, Plot, box_plot, curve_plot
+from srgan.report.results import About, levels_told, plural
+from srgan.report.tables import Cell, Row, Table
 from srgan.sharpness import Discs
 
 Studies = list[tuple[Study, About]]

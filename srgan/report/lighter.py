@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-from srgan.evaluation.viewer import Viewer
+from srgan.report.viewer import Viewer
 
 Step = Callable[[list[Viewer]], tuple[list[Viewer], str]]
 

@@ -3,12 +3,12 @@
 import numpy as np
 
 from srgan import faithfulness
-from srgan.evaluation.examples import best_of, region
 from srgan.evaluation.methods import CLASSICAL, Method
-from srgan.evaluation.report import About
 from srgan.evaluation.study import NORMAL_DOSE, Study, StudySlice, truth_of
-from srgan.evaluation.viewer import SHOWN, Map, Viewer
 from srgan.hounsfield import WINDOWS
+from srgan.report.examples import best_of, region
+from srgan.report.results import About
+from srgan.report.viewer import SHOWN, Map, Viewer
 
 LOW_DOSE = "low dose"
 MAIN = ("srgan", "srresnet")  # the first of these is shown at the start

@@ -7,11 +7,11 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 
-from srgan.evaluation import page as pages
-from srgan.evaluation.viewer import SHOWN, hu_steps
 from srgan.hounsfield import nearest
-from tests.evaluation import browser as browsers
-from tests.evaluation.test_page import EVIL, SIZE, full_page, small_viewer
+from srgan.report import page as pages
+from srgan.report.viewer import SHOWN, hu_steps
+from tests.report import browser as browsers
+from tests.report.test_page import EVIL, SIZE, full_page, small_viewer
 
 LIVE = """[...document.querySelectorAll(".viewer")].every((v) => v.classList.contains("live"))"""
 CANVAS = "#viewer-3-0 canvas"

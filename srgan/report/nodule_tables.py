@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from srgan.evaluation.columns import written
+from srgan.evaluation.columns import Column, written
 from srgan.evaluation.nodules import LARGE_PX, Found
-from srgan.evaluation.report import plural
-from srgan.evaluation.tables import Cell, Column, Row, Table
 from srgan.files import told, write_whole
+from srgan.report.results import plural
+from srgan.report.tables import Cell, Row, Table
 
 FILE = "nodules.csv"
 NOTES = (

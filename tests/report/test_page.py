@@ -12,15 +12,16 @@ import pytest
 from scipy import ndimage
 
 from srgan.errors import BAD_INPUT, UserError
-from srgan.evaluation import lighter, plots
-from srgan.evaluation import page as pages
-from srgan.evaluation.examples import region
-from srgan.evaluation.page import Fold, Judged, Page, Section
-from srgan.evaluation.plots import Line, box_plot, curve_plot
-from srgan.evaluation.tables import Cell, Column, Row, Table
+from srgan.evaluation.columns import Column
 from srgan.evaluation.verdict import Verdict
-from srgan.evaluation.viewer import HU_BITS, Map, Viewer, pack
 from srgan.hounsfield import nearest
+from srgan.report import lighter, plots
+from srgan.report import page as pages
+from srgan.report.examples import region
+from srgan.report.page import Fold, Judged, Page, Section
+from srgan.report.plots import Line, box_plot, curve_plot
+from srgan.report.tables import Cell, Row, Table
+from srgan.report.viewer import HU_BITS, Map, Viewer, pack
 
 EVIL = """</script><script>alert("x")</script> 'a' & <b> http://example.org"""
 VOID = {"meta", "img", "input", "br"}

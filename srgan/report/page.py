@@ -26,13 +26,13 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 
-from srgan.evaluation import lighter
-from srgan.evaluation.markup import notes_html, text
-from srgan.evaluation.plots import Plot, with_ids
-from srgan.evaluation.tables import Table, table_html
 from srgan.evaluation.verdict import Verdict
-from srgan.evaluation.viewer import Viewer, viewer_html
 from srgan.files import told, write_whole
+from srgan.report import lighter
+from srgan.report.markup import notes_html, text
+from srgan.report.plots import Plot, with_ids
+from srgan.report.tables import Table, table_html
+from srgan.report.viewer import Viewer, viewer_html
 
 NOTICE = "For research, not a medical device."
 LARGEST = 15_000_000  # bytes

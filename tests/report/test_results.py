@@ -10,8 +10,9 @@ from srgan.dose.degradation import Degradation, ProjectionNoise
 from srgan.dose.image import ImageNoise
 from srgan.dose.projection import Scanner
 from srgan.errors import BAD_INPUT, TRY_AGAIN, UserError
-from srgan.evaluation import columns, judge, report, study
+from srgan.evaluation import columns, judge, study
 from srgan.hounsfield import Window
+from srgan.report import results
 from srgan.settings import Levels, Settings
 from srgan.sharpness import Discs, Ttf
 
@@ -55,11 +56,11 @@ def made():
 def about():
     degradation = Degradation(ImageNoise(Levels((1700.0,)), Levels((0.005,))), 4)
     checkpoint = {"step": 7, "score": math.nan, "synthetic": True}
-    return report.About(degradation, "random", True, {"scale": 4}, checkpoint)
+    return results.About(degradation, "random", True, {"scale": 4}, checkpoint)
 
 
 def test_summary_has_the_promised_form(tmp_path, made, about):
-    report.write(tmp_path, [(made, about)])
+    results.write(tmp_path, [(made, about)])
     text = (tmp_path / "summary.json").read_text()
     assert not {"NaN", "Infinity"} & set(text.replace(",", " ").split())
     found = json.loads(text)
@@ -84,13 +85,13 @@ def test_summary_has_the_promised_form(tmp_path, made, about):
 
 
 def test_csv_has_a_line_a_method_and_part(tmp_path, made, about):
-    report.write(tmp_path, [(made, about)])
+    results.write(tmp_path, [(made, about)])
     with open(tmp_path / "metrics.csv", newline="") as file:
         lines = list(csv.DictReader(file))
     assert len(lines) == len(made.rows) + 3
     noise = ("noise_lambda", "noise_sigma")
     place = ("part", "row", "column", "method")
-    assert tuple(lines[0]) == ("pseudonym", "slice", *noise, *place, *report.csv_figures())
+    assert tuple(lines[0]) == ("pseudonym", "slice", *noise, *place, *results.csv_figures())
     assert {(line["noise_lambda"], line["noise_sigma"]) for line in lines[:-3]} == {
         ("1700", "0.005")
     }
@@ -103,7 +104,7 @@ def test_csv_has_a_line_a_method_and_part(tmp_path, made, about):
 
 
 def test_table_names_windows_ranges_and_conditions(made, about):
-    text = report.table(made, about)
+    text = results.table(made, about)
     for words in (
         "3 slices of 2 patients", "lambda 1700 photons", "VGG19 weights: random",
         "SYNTHETIC scans", "trained on SYNTHETIC scans", "64 x 64 patches",
@@ -132,7 +133,7 @@ def with_discs(made):
 
 
 def test_sharpness_of_the_disc_is_told_with_its_contrast_and_noise(tmp_path, with_discs, about):
-    report.write(tmp_path, [(with_discs, about)])
+    results.write(tmp_path, [(with_discs, about)])
     found = json.loads((tmp_path / "summary.json").read_text())
     stated = found["sharpness"]
     assert [stated[n] for n in ("contrast_hu", "noise_sd_hu", "slices")] == [300, 13.7, 10]
@@ -140,39 +141,39 @@ def test_sharpness_of_the_disc_is_told_with_its_contrast_and_noise(tmp_path, wit
     assert found["methods"]["srgan"]["ttf50_per_mm"] == pytest.approx(0.4)
     assert found["normal_dose"]["ttf50_per_mm"] == pytest.approx(0.5)
     assert "ttf50_per_mm" not in found["patches"]["srgan"]
-    text = report.table(with_discs, about)
+    text = results.table(with_discs, about)
     assert text.count("TTF50") == 1
     assert "a disc of 300 HU on soft tissue, mean of 10 slices with 13.7 HU of noise" in text
     assert max(map(len, text.splitlines())) <= 100
 
 
 def test_without_a_disc_there_is_no_ttf(made, about):
-    assert "sharpness" not in report.summary(made, about)
-    assert "TTF" not in report.table(made, about)
+    assert "sharpness" not in results.summary(made, about)
+    assert "TTF" not in results.table(made, about)
 
 
 def test_what_the_training_was_warned_of_is_told(made, about):
     warned = {**about.checkpoint, "warnings": ["step 40: the GAN is below its own input"]}
     about = dataclasses.replace(about, checkpoint=warned)
     line = "warned in the training, step 40: the GAN is below its own input"
-    assert line in report.table(made, about)
-    assert report.summary(made, about)["checkpoint"]["warnings"] == warned["warnings"]
+    assert line in results.table(made, about)
+    assert results.summary(made, about)["checkpoint"]["warnings"] == warned["warnings"]
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, made, about, monkeypatch):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write") as raised:
-        report.prepare(tmp_path / "file" / "report")
+        results.prepare(tmp_path / "file" / "report")
     assert raised.value.exit_code == BAD_INPUT
-    report.prepare(tmp_path / "new" / "report")
+    results.prepare(tmp_path / "new" / "report")
     assert list((tmp_path / "new" / "report").iterdir()) == []
 
     def full(path, write):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(report, "write_whole", full)
+    monkeypatch.setattr(results, "write_whole", full)
     with pytest.raises(UserError, match="No space") as raised:
-        report.write(tmp_path, [(made, about)])
+        results.write(tmp_path, [(made, about)])
     assert raised.value.exit_code == TRY_AGAIN
 
 
@@ -192,7 +193,7 @@ def levels(made, about):
 
 
 def test_several_noise_levels_stand_side_by_side(tmp_path, levels):
-    report.write(tmp_path, levels)
+    results.write(tmp_path, levels)
     found = json.loads((tmp_path / "summary.json").read_text())
     assert [level["noise"]["dose"] for level in found["levels"]] == ["0.5", "0.25"]
     assert found["levels"][0]["noise"] == found["noise"]
@@ -200,7 +201,7 @@ def test_several_noise_levels_stand_side_by_side(tmp_path, levels):
 
 
 def test_csv_holds_every_level_with_the_noise_of_each_slice(tmp_path, made, levels):
-    report.write(tmp_path, levels)
+    results.write(tmp_path, levels)
     with open(tmp_path / "metrics.csv", newline="") as file:
         lines = list(csv.DictReader(file))
     n = len(made.rows)
@@ -210,13 +211,13 @@ def test_csv_holds_every_level_with_the_noise_of_each_slice(tmp_path, made, leve
 
 
 def test_photons_are_recorded_and_told(tmp_path, levels, made, about):
-    report.write(tmp_path, levels)
+    results.write(tmp_path, levels)
     found = json.loads((tmp_path / "summary.json").read_text())
     assert found["photons"]["source"] == "matched"
     assert (found["photons"]["median"], found["photons"]["sd_hu"]) == (5e5, 11.5)
     assert found["noise"]["filter_cutoff"] > 0
-    assert "noise at full dose 11.5 HU" in report.table(*levels[0])
-    assert "photons" not in report.summary(made, about)  # noise on the slice has none of its own
+    assert "noise at full dose 11.5 HU" in results.table(*levels[0])
+    assert "photons" not in results.summary(made, about)  # noise on the slice has none of its own
 
 
 def test_an_added_window_is_in_every_place_where_the_others_are(tmp_path, made, about):
@@ -232,10 +233,10 @@ def test_an_added_window_is_in_every_place_where_the_others_are(tmp_path, made, 
             found[judge.BODY_SSIM] = {"lung": 0, "fat": 0.25}
         rows.append(dataclasses.replace(old, figures=found))
     wider = dataclasses.replace(made, rows=tuple(rows), windows=windows)
-    text = report.table(wider, about)
+    text = results.table(wider, about)
     assert text.count("-250.5..50 HU") == 6  # PSNR and SSIM, whole, in the body, and of patches
     assert text.count("range 300.5") == 6
-    report.write(tmp_path, [(wider, about)])
+    results.write(tmp_path, [(wider, about)])
     assert json.loads((tmp_path / "summary.json").read_text())["windows_hu"]["fat"] == [-250.5, 50]
     with open(tmp_path / "metrics.csv", newline="") as file:
         line = next(csv.DictReader(file))
@@ -258,8 +259,8 @@ def test_many_windows_wrap_and_no_figure_is_lost():
 
 
 def test_conditions_stand_once_and_each_levels_noise_above_its_figures(levels):
-    text = report.tables(levels)
+    text = results.tables(levels)
     assert (text.count("VGG19 weights"), text.count("\nwhole slices\n")) == (1, 2)
     assert text.index("dose 0.5 of") < text.index("dose 0.25 of") < text.rindex("whole slices\n")
     assert max(map(len, text.splitlines())) <= 100
-    assert report.table(*levels[0]) in report.tables(levels[:1])
+    assert results.table(*levels[0]) in results.tables(levels[:1])

@@ -5,7 +5,8 @@ import math
 from dataclasses import dataclass
 from itertools import groupby
 
-from srgan.evaluation.markup import notes_html, text
+from srgan.evaluation.columns import Column
+from srgan.report.markup import notes_html, text
 
 BETTER = {
     "high": lambda value: -value,
@@ -24,16 +25,6 @@ class Cell:
     shown: str
     value: float | None = None
     under: str = ""  # in small type, such as the interval
-
-
-@dataclass(frozen=True)
-class Column:
-    name: str
-    note: str = ""  # window and data range, or unit
-    group: str = ""  # heading over neighbouring columns with the same
-    key: str = ""  # where the value stands in summary.json: "psnr_db.lung"
-    better: str = ""  # of BETTER: the best value is marked
-    form: str = ""  # how the value is written
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from scipy import ndimage
 from srgan.dose.degradation import Degradation
 from srgan.evaluation.levels import differing, tag
 from srgan.evaluation.methods import CLASSICAL, Method
-from srgan.evaluation.report import About
 from srgan.evaluation.study import Study, StudySlice, level_of, make_pair
 from srgan.files import told
 from srgan.hounsfield import WINDOWS, body_mask, lung_mask
 from srgan.metrics import has_contrast, psnr_db, ssim
 from srgan.pictures import figure_to_png
+from srgan.report.results import About
 
 MOST_PATIENTS = 20  # of a larger test, evenly chosen
 SHOWN = ("lung", "mediastinum")  # windows, one picture each
