@@ -54,12 +54,12 @@ def headers(place: Path) -> list[Path]:
 
 
 def heavy(place: Path) -> Path:
-    """The header of a volume that is small in the file only: 128 MiB inflated."""
+    """The header of a volume that is small in the file only: 64 MiB inflated."""
     folder = place / "metaimage-heavy"
     folder.mkdir()
-    values = np.zeros((1, 4096, 4096))
+    values = np.zeros((1, 4096, 2048))
     values[:, 0] = -1000
-    changes = {"DimSize": "4096 4096 1", "ElementType": "MET_DOUBLE", "CompressedData": "True"}
+    changes = {"DimSize": "2048 4096 1", "ElementType": "MET_DOUBLE", "CompressedData": "True"}
     return test_metaimage.write(folder, zlib.compress(values.tobytes()), **changes)
 
 
