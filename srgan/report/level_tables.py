@@ -18,7 +18,7 @@ CERTAINTY = {  # by the key in Conclusions.intervals: name, unit, form
     "rmse_hu": ("RMSE", "HU, ", ".1f"),
 }
 IN_LUNG = f"lung window {WINDOWS['lung']}"
-INTERVALS = "In small type: the 95 % interval of the mean over patients."
+INTERVALS = "In small type, here and below: the 95 % interval of the mean over patients."
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,11 @@ class Level:
 
 def tables(level: Level) -> tuple[Table, ...]:
     overall, normal = level.study.overall(), level.study.normal_dose_overall()
-    return tuple(
+    first, *others = [
         _table(subject, overall, normal, level) for subject in subjects(level.study.windows)
-    )
+    ]
+    small = any(cell.under for row in first.rows for cell in row.cells)
+    return (replace(first, notes=(*first.notes, *([INTERVALS] if small else []))), *others)
 
 
 def _table(subject: Subject, figures: dict[str, dict], normal: dict, level: Level) -> Table:
@@ -56,9 +58,7 @@ def _table(subject: Subject, figures: dict[str, dict], normal: dict, level: Leve
     cells = tuple(_cell(normal, column) for column in columns)
     if any(cell.shown for cell in cells):
         rows.append(Row(NORMAL_DOSE, cells, judged=False))
-    small = any(cell.under for row in rows for cell in row.cells)
-    notes = (*subject.notes, *([INTERVALS] if small else []))
-    return Table(subject.caption, columns, tuple(rows), notes, level=level.name)
+    return Table(subject.caption, columns, tuple(rows), subject.notes, level=level.name)
 
 
 def _cell(figures: dict, column: Column, interval: Interval | None = None) -> Cell:

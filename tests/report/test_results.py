@@ -195,6 +195,13 @@ def levels(made, about):
 def test_several_noise_levels_stand_side_by_side(tmp_path, levels):
     results.write(tmp_path, levels)
     found = json.loads((tmp_path / "summary.json").read_text())
+    assert json.loads((tmp_path / "summary.json").read_text(), parse_constant=pytest.fail) == found
+    for level in found["levels"]:  # a PSNR is infinite
+        assert level["methods"]["srgan"]["psnr_db"]["full"] is None
+        assert level["conclusions"]["intervals"]["srgan"]["psnr_db.full"]["mean"] is None
+        assert level["conclusions"]["headline"].startswith("srresnet ")
+        assert level["normal_dose"]["lung_texture_sd_hu"] == 25.0
+    assert found["slices_by_pseudonym"] == {"P0001": 2, "P0002": 1}
     assert [level["noise"]["dose"] for level in found["levels"]] == ["0.5", "0.25"]
     assert found["levels"][0]["noise"] == found["noise"]
     assert list(found["levels"][1]["methods"]) == list(found["methods"])
