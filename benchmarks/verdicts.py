@@ -9,7 +9,7 @@ is raised, by a spoilt model or by the good one. tests/evaluation/test_spoilt_mo
 a stand-in.
 
 Twelve patients by networks that were trained without them (see docs/figures.md): as listed, but for
-"inventing" of a shift, whose share was 0.06 to 0.15 on four with smooth lungs, and "inconsistent"
+"inventing" of a shift, whose share was 0.06 and 0.10 on two with smooth lungs, and "inconsistent"
 of one good network.
 """
 
