@@ -57,9 +57,11 @@ def page_of(
         title=f"Judgement on {plural(len(study.patients()), 'held-out patient')}",
         headline=conclusions.headline(names, [level.found for level in levels]),
         judged=tuple(
-            Judged(name, tuple(lines), level.found.kinds[name] in verdict.NETWORKS, level.name)
+            Judged(name, tuple(level.found.verdicts[name]), is_network, level.name)
             for level in levels
-            for name, lines in level.found.verdicts.items()
+            for is_network in (True, False)  # who can fail comes first
+            for name, kind in level.found.kinds.items()
+            if (kind in verdict.NETWORKS) == is_network
         ),
         remarks=(
             *(each.about.remarks()[0] for each in levels),
