@@ -27,9 +27,9 @@ from srgan.runs.simulate import simulate
 from srgan.scans import sources, store, synthetic
 from srgan.settings import Levels, make
 from tests.conftest import ROOT, small_chest, write_scan
-from tests.evaluation import test_report
+from tests.report import test_results
 
-about, study = test_report.about, test_report.made  # fixtures
+about, study = test_results.about, test_results.made  # fixtures
 resource = pytest.importorskip("resource", reason="no limit of file sizes on this system")
 
 MEGABYTE = 1 << 20
