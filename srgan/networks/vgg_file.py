@@ -4,6 +4,7 @@ import hashlib
 import os
 import urllib.request
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from srgan.errors import UserError
@@ -23,7 +24,7 @@ class VggWeights:
     mode: str
     path: Path | None = None
 
-    @property
+    @cached_property
     def sha256(self) -> str | None:
         """Of a file that was named: a run goes on with this one alone. Raises UserError."""
         if self.mode != "file":
