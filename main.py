@@ -3,7 +3,8 @@
 import os
 import sys
 
-from srgan import errors, settings
+from srgan import settings
+from srgan.system import errors
 
 
 def main(arguments: list[str]) -> int:
@@ -13,11 +14,11 @@ def main(arguments: list[str]) -> int:
     try:
         run, given = settings.parse(arguments)
         if run == "train":
-            from srgan.runs.train import train as verb
+            from srgan.commands.train import train as verb
         elif run == "test":
-            from srgan.runs.test import test as verb
+            from srgan.commands.evaluate import test as verb
         else:
-            from srgan.runs.simulate import simulate as verb
+            from srgan.commands.simulate import simulate as verb
         code = verb(given)
         sys.stdout.flush()
         return code

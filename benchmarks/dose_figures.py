@@ -9,11 +9,11 @@ each, the same slices at full and at low dose, and tells of the real low - full 
 which knows the full-dose slice alone. Model noise is drawn four times a slice.
 
 SD of low - full in HU, both clipped to [-1024, 3071] as files are. soft: the flatter half of the
-soft tissue (srgan/dose/matching.py); core, rim: all soft tissue over 80 and under 40 mm from the
+soft tissue (lowdose/estimate_photons.py); core, rim: soft tissue over 80 and under 40 mm from the
 skin; air: outside the body, no padding. 4x4: SD of 4x4 means over SD, in the body. NPS in 1/mm:
 boxes inside the body, 64 pixels across (32 where none fits), half overlapping, less their mean;
 peak by a parabola through three bins; half: where it has fallen to half behind the peak; mean: of
-the frequency over the plane (srgan/metrics.py). PSNR in dB, by window. Means over the slices.
+the frequency over the plane (metrics/similarity.py). PSNR in dB, by window. Means over the slices.
 """
 
 import argparse
@@ -27,10 +27,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import numpy as np
 from scipy import ndimage
 
-from srgan import metrics
-from srgan.dose import image, matching
-from srgan.dose.projection import Scanner, low_dose, pixel_mm_of
-from srgan.errors import UserError
+from srgan.dataset import catalogue
+from srgan.formats.scan import Scan
 from srgan.hounsfield import (
     HU_MAX,
     HU_MIN,
@@ -41,9 +39,11 @@ from srgan.hounsfield import (
     hu_to_fraction,
     lung_mask,
 )
-from srgan.scans import catalogue
-from srgan.scans.scan import Scan
-from srgan.streams import FIELDS, generator_of
+from srgan.lowdose import estimate_photons, image_noise
+from srgan.lowdose.projection_noise import Scanner, low_dose, pixel_mm_of
+from srgan.metrics import similarity
+from srgan.random_streams import FIELDS, generator_of
+from srgan.system.errors import UserError
 
 REALISATIONS = 4
 CORE_MM, RIM_MM = 80, 40  # from the skin
@@ -57,9 +57,11 @@ COLUMNS = ("soft", "core", "rim", "lung", "air", "air:soft", "core:rim", "4x4")
 def regions(hu: np.ndarray, pixel_mm: float) -> dict[str, np.ndarray]:
     """Masks by name; some may be empty."""
     body = body_mask(hu)
-    flat = matching.flat_soft_tissue(hu)
-    calm = ndimage.gaussian_filter(np.clip(hu, -1024, 400).astype(np.float32), matching.SMOOTH_PX)
-    low, high = matching.SOFT_TISSUE_HU
+    flat = estimate_photons.flat_soft_tissue(hu)
+    calm = ndimage.gaussian_filter(
+        np.clip(hu, -1024, 400).astype(np.float32), estimate_photons.SMOOTH_PX
+    )
+    low, high = estimate_photons.SOFT_TISSUE_HU
     soft = body & ndimage.binary_erosion((calm > low) & (calm < high), iterations=3)
     depth = ndimage.distance_transform_edt(body) * pixel_mm
     outside = ~ndimage.binary_dilation(body, iterations=10)
@@ -103,7 +105,7 @@ class Noise:
         self.found.append(figures(low - full, masks))
         self.images.append((low - full, masks["body"]))
         self.psnr.append(
-            [metrics.psnr_db(output=low, reference=full, window=w) for w in WINDOWS.values()]
+            [similarity.psnr_db(output=low, reference=full, window=w) for w in WINDOWS.values()]
         )
 
     def mean(self) -> dict[str, float]:
@@ -117,7 +119,7 @@ class Noise:
             found = []
             for noise, body in self.images:
                 with contextlib.suppress(ValueError):  # no box fits
-                    found.append(metrics.nps(noise, pixel_mm=self.pixel_mm, box=box, mask=body))
+                    found.append(similarity.nps(noise, pixel_mm=self.pixel_mm, box=box, mask=body))
             if found:
                 power = np.mean([one.power for one in found], 0)
                 mean = found[0]._replace(power=power)
@@ -149,7 +151,7 @@ def compare(slices, spacing_mm: tuple[float, float], dose: float, scanner: Scann
     noise = {kind: Noise(pixel_mm) for kind in kinds}
     estimates = []
     for k, ((full, low), inside) in enumerate(zip(slices, masks, strict=True)):
-        estimate = matching.estimate(full, spacing_mm, scanner)
+        estimate = estimate_photons.estimate(full, spacing_mm, scanner)
         if estimate.photons is None:
             continue
         estimates.append(estimate)
@@ -164,7 +166,7 @@ def compare(slices, spacing_mm: tuple[float, float], dose: float, scanner: Scann
         x = hu_to_fraction(full[inside["soft"]].mean())
         photons = x / ((sd / HU_SPAN) ** 2 - SIGMA**2)
         for _ in range(REALISATIONS):
-            noise["image"].add(full, image.low_dose(full, photons, SIGMA, rng), inside)
+            noise["image"].add(full, image_noise.low_dose(full, photons, SIGMA, rng), inside)
     if not estimates:
         print("  no slice with enough flat soft tissue")
         return

@@ -17,13 +17,13 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import numpy as np
 from scipy import ndimage
 
-from srgan import metrics
-from srgan.dose import matching, projection
-from srgan.dose.projection import Scanner
-from srgan.dose.projector import filtered, projector
 from srgan.hounsfield import area_mean
-from tests.dose import phantoms
-from tests.dose.phantoms import SPACING, counted
+from srgan.lowdose import estimate_photons, projection_noise
+from srgan.lowdose.projection_noise import Scanner
+from srgan.lowdose.projector import filtered, projector
+from srgan.metrics import similarity
+from tests.helpers import dose_phantoms
+from tests.helpers.dose_phantoms import SPACING, counted
 
 MM = SPACING[0]
 SIGMA, QUIET = Scanner(), Scanner(electronic_noise=0.0)
@@ -36,11 +36,11 @@ def distance(pixel_mm: float = MM) -> np.ndarray:
 
 def sd_over(images, mask: np.ndarray) -> float:
     """Root mean over a mask of the variance between images."""
-    return float(np.sqrt(phantoms.spread(np.asarray(images))[mask].mean()))
+    return float(np.sqrt(dose_phantoms.spread(np.asarray(images))[mask].mean()))
 
 
 def water_without_noise(hu: np.ndarray) -> None:
-    lines = projection.attenuation(hu, MM, replace(QUIET, bowtie=0.0))[None]
+    lines = projection_noise.attenuation(hu, MM, replace(QUIET, bowtie=0.0))[None]
     back = filtered(projector(512, 360), lines, QUIET.filter_cutoff * MM)[0]
     error = back * QUIET.hu_per_line(MM) - 1000
     print(
@@ -51,7 +51,7 @@ def water_without_noise(hu: np.ndarray) -> None:
 
 def level_of_water(hu: np.ndarray, n: int, rng) -> None:
     centre = distance() < 50
-    quantum, _ = projection.unit_variance(hu, SPACING, QUIET)
+    quantum, _ = projection_noise.unit_variance(hu, SPACING, QUIET)
     for photons in (1e6, 1e5):
         images = np.array([counted(hu, MM, photons, QUIET, rng)[0] for _ in range(n)])
         formula = np.sqrt(quantum[centre].mean() / photons)
@@ -62,7 +62,7 @@ def level_of_water(hu: np.ndarray, n: int, rng) -> None:
         )
     sds = {1.0: sd_over(images, centre)}
     for dose in (0.5, 0.25, 0.1):
-        low = [projection.low_dose(x, SPACING, dose, photons, QUIET, rng) for x in images]
+        low = [projection_noise.low_dose(x, SPACING, dose, photons, QUIET, rng) for x in images]
         sds[dose] = sd_over(low, centre)
     slope = np.polyfit(np.log(list(sds)), np.log(list(sds.values())), 1)[0]
     print(f"water, {photons:g} photons, inserted: log SD on log dose has slope {slope:.3f}")
@@ -71,13 +71,13 @@ def level_of_water(hu: np.ndarray, n: int, rng) -> None:
 def geometry_of_water() -> None:
     print("water, 1e6 photons: SD that half the dose adds in the centre, HU")
     for mm, views in ((0.6, 360), (0.8, 360), (0.95, 360), (0.7, 180), (0.7, 720)):
-        scanner, hu = replace(QUIET, views=views), phantoms.water(pixel_mm=mm)
-        sd = projection.noise_sd_hu(hu, (mm, mm), 1e6, scanner, 0.5)
+        scanner, hu = replace(QUIET, views=views), dose_phantoms.water(pixel_mm=mm)
+        sd = projection_noise.noise_sd_hu(hu, (mm, mm), 1e6, scanner, 0.5)
         print(f"  {mm:g} mm, {views} views: {sd[distance(mm) < 50].mean():.1f}")
     print("water: SD at 100 mm, at 140 mm and in air at 170 mm over the centre's")
     for bowtie in (0, 0.25, 0.5, 1):
         scanner = replace(QUIET, bowtie=bowtie)
-        sd = projection.noise_sd_hu(phantoms.water(), SPACING, 1e6, scanner, 0.5)
+        sd = projection_noise.noise_sd_hu(dose_phantoms.water(), SPACING, 1e6, scanner, 0.5)
         rings = [sd[np.abs(distance() - r) < 3].mean() for r in (100, 140, 170)]
         ratios = np.array(rings) / sd[distance() < 20].mean()
         print(f"  bowtie {bowtie:g}: {ratios.round(2)}")
@@ -87,9 +87,9 @@ def texture_of_water(hu: np.ndarray, n: int, rng) -> None:
     inside = distance() < 100
     for cutoff in (0.57, 0.74, 0.86):
         scanner = replace(QUIET, filter_cutoff=cutoff)
-        made = [projection.noise_fields(hu, SPACING, 1e6, scanner, 1, rng) for _ in range(n)]
+        made = [projection_noise.noise_fields(hu, SPACING, 1e6, scanner, 1, rng) for _ in range(n)]
         fields = np.array([each.quantum for each in made])
-        found = metrics.nps(fields, pixel_mm=MM, mask=inside)
+        found = similarity.nps(fields, pixel_mm=MM, mask=inside)
         kept = sd_over(area_mean(fields, 4), inside[1::4, 1::4]) / sd_over(fields, inside)
         print(
             f"water, Hann {cutoff:g}/mm: SD {sd_over(fields, inside):.1f} HU, NPS peak "
@@ -99,8 +99,8 @@ def texture_of_water(hu: np.ndarray, n: int, rng) -> None:
 
 
 def insertion_in_thorax(n: int, rng) -> None:
-    hu, masks, photons = phantoms.thorax(), phantoms.regions(), 3e5
-    depth = projection.attenuation(hu, MM, SIGMA)
+    hu, masks, photons = dose_phantoms.thorax(), dose_phantoms.regions(), 3e5
+    depth = projection_noise.attenuation(hu, MM, SIGMA)
 
     def scans(dose: float) -> list[np.ndarray]:
         made = (counted(hu, MM, photons, SIGMA, rng, (dose,), depth)[0] for _ in range(n))
@@ -109,7 +109,7 @@ def insertion_in_thorax(n: int, rng) -> None:
     full = scans(1.0)
     for dose in (0.5, 0.25, 0.1):
         truth = scans(dose)
-        low = [projection.low_dose(x, SPACING, dose, photons, SIGMA, rng) for x in full]
+        low = [projection_noise.low_dose(x, SPACING, dose, photons, SIGMA, rng) for x in full]
         ratios = {name: sd_over(low, m) / sd_over(truth, m) for name, m in masks.items()}
         print(
             f"thorax, {photons:g} photons, dose {dose:g}: SD in the heart "
@@ -120,13 +120,13 @@ def insertion_in_thorax(n: int, rng) -> None:
 
 def matching_in_thorax(rng) -> None:
     """With smooth blobs of 12 HU in the soft tissue: anatomy that must not be taken for noise."""
-    hu = phantoms.thorax()
+    hu = dose_phantoms.thorax()
     blobs = ndimage.gaussian_filter(rng.standard_normal(hu.shape), 12)
     hu += np.where((hu > 0) & (hu < 60), 12 * blobs / blobs.std(), 0).astype(np.float32)
     for scanner in (QUIET, SIGMA):
         for photons in (3e6, 1e6, 3e5, 1e5):
             images = [np.rint(counted(hu, MM, photons, scanner, rng)[0]) for _ in range(4)]
-            found = [matching.estimate(image, SPACING, scanner) for image in images]
+            found = [estimate_photons.estimate(image, SPACING, scanner) for image in images]
             ratios = [each.photons / photons for each in found]
             print(
                 f"matching, {photons:g} photons, electronic noise {scanner.electronic_noise:g}: "
@@ -136,11 +136,11 @@ def matching_in_thorax(rng) -> None:
 
 
 def starvation(rng) -> None:
-    spacing, hu = (0.75, 0.75), phantoms.starvation()
+    spacing, hu = (0.75, 0.75), dose_phantoms.starvation()
     rows, columns = (np.mgrid[:512, :512] - 255.5) * 0.75
     between = (np.abs(columns) < 50) & (np.abs(rows) < 15)
     for dose in (0.5, 0.25, 0.1):
-        low = projection.low_dose(hu, spacing, dose, 3e5, SIGMA, rng) - hu
+        low = projection_noise.low_dose(hu, spacing, dose, 3e5, SIGMA, rng) - hu
         along, across = (ndimage.uniform_filter1d(low, 21, axis=a)[between].std() for a in (1, 0))
         print(
             f"starved, dose {dose:g}: SD between the inserts {low[between].std():.0f} HU, SD of "
@@ -148,8 +148,8 @@ def starvation(rng) -> None:
             f"{np.isfinite(low).all()}"
         )
     for lowest in (0.5, 0.25, 0.1, 0.05):
-        fields = projection.noise_fields(hu, spacing, 3e5, SIGMA, lowest, rng)
-        low = projection.insert(hu, fields, 0.5) - hu
+        fields = projection_noise.noise_fields(hu, spacing, 3e5, SIGMA, lowest, rng)
+        low = projection_noise.insert(hu, fields, 0.5) - hu
         print(
             f"starved, dose 0.5 of fields for {lowest:g} and up: SD {low[between].std():.0f} HU; "
             f"{fields.floored:.1%} of the readings at the floor"
@@ -160,7 +160,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--realisations", type=int, default=24)
     n, rng = parser.parse_args().realisations, np.random.default_rng(0)
-    hu = phantoms.water()
+    hu = dose_phantoms.water()
     water_without_noise(hu)
     level_of_water(hu, n, rng)
     geometry_of_water()

@@ -17,13 +17,14 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import numpy as np
 
-from srgan.dose import matching
-from srgan.dose.projection import Scanner, low_dose, noise_sd_hu, pixel_mm_of
-from srgan.errors import UserError
+from srgan.dataset import catalogue
 from srgan.hounsfield import WINDOWS, body_mask
-from srgan.pictures import figure_to_png
-from srgan.scans import catalogue, synthetic
-from srgan.streams import FIELDS, generator_of
+from srgan.lowdose import estimate_photons
+from srgan.lowdose.projection_noise import Scanner, low_dose, noise_sd_hu, pixel_mm_of
+from srgan.phantom import chest
+from srgan.random_streams import FIELDS, generator_of
+from srgan.system.errors import UserError
+from srgan.system.png import figure_to_png
 
 DOSES = {"full dose": 1.0, "1/2 dose": 0.5, "1/4 dose": 0.25, "1/10 dose": 0.1}
 MAPPED = 0.25  # dose of the SD map
@@ -51,7 +52,7 @@ def synthetic_slice(number: int | None):
     k = 6 if number is None else number
     if not 1 <= k <= 6:
         raise UserError(f"--slice {k}: the synthetic chest has slices 1 to 6")
-    volume, (x, y, _) = synthetic.chest(0, 1, 6)
+    volume, (x, y, _) = chest.chest(0, 1, 6)
     return volume[k - 1], (y, x), f"SYNTHETIC chest, slice {k} of 6 from the feet"
 
 
@@ -63,8 +64,8 @@ def draw(hu, spacing_mm: tuple[float, float], title: str, rows: slice, side: int
     from matplotlib.figure import Figure
 
     scanner = Scanner()
-    estimate = matching.estimate(hu, spacing_mm, scanner)
-    photons = estimate.photons or matching.DEFAULT_PHOTONS
+    estimate = estimate_photons.estimate(hu, spacing_mm, scanner)
+    photons = estimate.photons or estimate_photons.DEFAULT_PHOTONS
     if estimate.photons:
         whose = f"{photons:.2g} photons matched, estimated noise {estimate.sd_hu:.0f} HU"
     else:
@@ -74,7 +75,7 @@ def draw(hu, spacing_mm: tuple[float, float], title: str, rows: slice, side: int
         for said, dose in DOSES.items()
     }
     spread = noise_sd_hu(hu, spacing_mm, photons, scanner, MAPPED)
-    soft = matching.flat_soft_tissue(hu)
+    soft = estimate_photons.flat_soft_tissue(hu)
     last = len(windows)
     tall = round(side * len(hu[rows]) / hu.shape[1])
     wide, high = len(images) * (side + GAP) + GAP, HEAD + (last + 1) * (tall + LINE) + LINE

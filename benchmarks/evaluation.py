@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from srgan.scans import synthetic
+from srgan.phantom import chest
 
 MAIN = Path(__file__).parent.parent / "main.py"
 OF_A_PATIENT = 5  # slices
@@ -46,9 +46,9 @@ def main() -> None:
 def prepare(folder: Path, patients: int) -> list[str]:
     """Scans of so many patients to test and a few to train; the program with its settings."""
     roles = [*SEEN, *["test"] * patients]
-    synthetic.write(folder / "data", 0, len(roles), OF_A_PATIENT)
+    chest.write(folder / "data", 0, len(roles), OF_A_PATIENT)
     with open(folder / "split.csv", "w", newline="", encoding="utf-8") as file:
-        rows = ((synthetic.series_uid(0, i), role) for i, role in enumerate(roles))
+        rows = ((chest.series_uid(0, i), role) for i, role in enumerate(roles))
         csv.writer(file).writerows([("patient_id", "role"), *rows])
     given = {"data": "data", "split": "split.csv"}
     given |= {f"{name}-dir": name for name in ("store", "checkpoint")}

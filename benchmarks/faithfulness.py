@@ -14,12 +14,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import numpy as np
 
-from srgan.evaluation import methods
+from srgan.dataset import catalogue
+from srgan.evaluation import baselines
 from srgan.hounsfield import bicubic, lung_mask
-from srgan.networks import machine
-from srgan.scans import catalogue
-from srgan.training import checkpoints
-from tests.made_structure import SCALE, Pair, faithful_figures
+from srgan.models import tensorflow_setup
+from srgan.training import checkpoint_models
+from tests.helpers.made_structure import SCALE, Pair, faithful_figures
 
 FORMS = {
     "chi2": ".2f", "spots": ".1f", "share": ".3f", "energy": ".0f", "lung": "+.1f",
@@ -32,8 +32,8 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("folders", type=Path, nargs="+")
     given = parser.parse_args()
-    machine.start("float32")
-    networks = checkpoints.load(given.checkpoint).networks()
+    tensorflow_setup.start("float32")
+    networks = checkpoint_models.load(given.checkpoint).networks()
     of_all: dict[str, list[dict]] = {}
     for folder in given.folders:
         rng = np.random.default_rng(12345)
@@ -59,7 +59,7 @@ def outputs(pair: Pair, networks: dict) -> dict[str, np.ndarray]:
     found = {"normal dose": pair.reference, "bicubic": bicubic(pair.low, SCALE)}
     for name in ("srresnet", "srgan"):
         if name in networks:
-            found[name] = methods.network(networks[name])(pair.low.astype(np.float32))
+            found[name] = baselines.network(networks[name])(pair.low.astype(np.float32))
     good = found["srresnet"]
     found["shifted by 1 px"] = moved = np.roll(good, 1, 0)
     found["shifted by 0.5 px"] = (good + moved) / 2

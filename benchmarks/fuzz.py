@@ -32,14 +32,15 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import numpy as np
 
 from benchmarks.fuzzing import mutations, seeds, watched
-from srgan.errors import Skip, UserError
-from srgan.runs import train
-from srgan.scans import catalogue, isolated, one
+from srgan.commands import train
+from srgan.dataset import catalogue, single_scan
+from srgan.formats.dicom import decoder_process
 from srgan.settings import make
-from srgan.training import checkpoints, sealed, states
-from srgan.training.guards import Guard
+from srgan.system.errors import Skip, UserError
+from srgan.training import checkpoint_models, checkpoint_states, sealed
+from srgan.training.health import Guard
 from srgan.training.plan import Plan
-from srgan.training.watch import Log
+from srgan.training.validation import Log
 
 COUNTS = {"metaimage": 5000, "dicom": 5000, "manifest": 1000}
 MOST_S, MOST_BYTES, HANG_S = 2.0, 10**9, 120
@@ -63,7 +64,7 @@ def read_scans(folder: Path) -> str:
                 continue
             assert (hu.dtype, hu.shape) == (np.int16, (scan.rows, scan.columns))
             assert hu.min() >= -1024
-    for line in (catalogue.nothing_usable_message(found), one.counted(found.skipped)):
+    for line in (catalogue.nothing_usable_message(found), single_scan.counted(found.skipped)):
         assert line.isprintable()
     return reasons[0] if reasons else "used"
 
@@ -72,11 +73,11 @@ def read_checkpoint(folder: Path) -> str:
     """What a test and a resume read of it."""
     told: list[str] = []
     with contextlib.suppress(UserError):
-        trained = checkpoints.load(folder, told.append)
+        trained = checkpoint_models.load(folder, told.append)
         make({}, trained.settings)
         read = (trained.step, trained.seen, trained.vgg_weights, trained.synthetic)
         assert len(trained.hashed(f"{read}")) == 64
-    saved = states.newest(folder, told.append)
+    saved = checkpoint_states.newest(folder, told.append)
     settings = train.continued({}, saved[1])
     assert train._wanted_weights(settings, saved) in ("none", "random", "imagenet", "auto")
     train._is_finished(saved[1])
@@ -198,7 +199,7 @@ def run(fuzz: Fuzz, share: float, most_s: float) -> int:
                 name = f"{kind}:{number}"
                 tally.note(kind, name, lambda kind=kind, number=number: fuzz.read(kind, number))
         faulthandler.cancel_dump_traceback_later()
-        isolated.stop()
+        decoder_process.stop()
         watched.mark("end", fuzz.place)
     if said.text:
         tally.violations.append(f"printed: {said.text[:500]!r}")

@@ -17,9 +17,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from srgan import settings
-from srgan.networks import discriminator, generator
-from srgan.runs.train import train
-from srgan.training import plan, steps
+from srgan.commands.train import train
+from srgan.models import discriminator, generator
+from srgan.training import plan, trainer
 
 MOST_GROWTH = 0.02
 
@@ -34,7 +34,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--from-step", type=int, default=500)
     given = parser.parse_args()
-    fast, usual = generator.fast, steps.Trainer.set_rates
+    fast, usual = generator.fast, trainer.Trainer.set_rates
     generator.fast = lambda scale, initial: fast(scale, initial, blocks=1, maps=8)
     discriminator.CONVOLUTIONS = ((8, 1), (8, 2), (8, 2))
     plan.EVENTS = 50  # a stage
@@ -45,7 +45,7 @@ def main() -> int:
             taken[step - 1] = resident_mb()
         return usual(self, plan, step, factor)
 
-    steps.Trainer.set_rates = set_rates
+    trainer.Trainer.set_rates = set_rates
     first = given.from_step // 2
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)

@@ -17,15 +17,17 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import numpy as np
 from scipy import ndimage
 
-from srgan.dose.degradation import Degradation, ProjectionNoise
-from srgan.dose.image import ImageNoise
-from srgan.dose.projection import Scanner
-from srgan.evaluation import methods, nodule_measures
-from srgan.evaluation.nodule_measures import Spot, Where, appeared, is_seen, measure
+from srgan.dataset import catalogue
+from srgan.evaluation import baselines
 from srgan.evaluation.study import StudySlice, make_pair
 from srgan.hounsfield import lung_mask
-from srgan.scans import catalogue, synthetic
-from srgan.settings import Levels
+from srgan.lowdose.degradation import Degradation, ProjectionNoise
+from srgan.lowdose.image_noise import ImageNoise
+from srgan.lowdose.levels import Levels
+from srgan.lowdose.projection_noise import Scanner
+from srgan.metrics import nodule_metrics
+from srgan.metrics.nodule_metrics import Spot, Where, appeared, is_seen, measure
+from srgan.phantom import chest
 
 PHOTONS = 3e5
 IMAGE = Degradation(ImageNoise(Levels((1700.0,)), Levels((0.005,))), 4)
@@ -39,7 +41,7 @@ def projected(dose: float, scale: int) -> Degradation:
 
 def chests() -> Iterator[tuple[np.ndarray, tuple[float, float]]]:
     for patient in range(5):
-        volume, (x, y, _) = synthetic.chest(0, patient, 4)
+        volume, (x, y, _) = chest.chest(0, patient, 4)
         yield from ((hu.astype(np.float32), (y, x)) for hu in volume[1:3])
 
 
@@ -74,7 +76,7 @@ def place(hu, spacing_mm, diameter_mm: float, rng) -> Spot | None:
 
 
 def vanished(slices, rng) -> None:
-    bicubic = methods.classical(4)["bicubic"]
+    bicubic = baselines.classical(4)["bicubic"]
     print(f"{'contrast left under':36}" + "".join(f"{share:>14}" for share in SHARES))
     for name, degradation in {
         "lambda 1700": IMAGE,
@@ -126,8 +128,8 @@ def found(slices, rng) -> None:
 
 
 def false_ones(slices, rng) -> None:
-    print(f"found a slice where nothing was put in, response over {nodule_measures.BLOB_HU:g} HU")
-    enlarged = methods.classical(4)["bicubic"], methods.non_local_means(4, 20.0)
+    print(f"found a slice where nothing was put in, response over {nodule_metrics.BLOB_HU:g} HU")
+    enlarged = baselines.classical(4)["bicubic"], baselines.non_local_means(4, 20.0)
     made = {
         "half the dose": lambda hu, mm, key: pair(hu, mm, projected(0.5, 1), key)[1],
         "a quarter of the dose": lambda hu, mm, key: pair(hu, mm, projected(0.25, 1), key)[1],

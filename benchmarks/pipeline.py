@@ -15,19 +15,19 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import numpy as np
 
-from srgan import pairs
-from srgan.dose.cache import TOP, Cached
-from srgan.dose.degradation import Degradation
-from srgan.dose.projection import Scanner, noise_fields
-from srgan.networks import machine
-from srgan.scans import synthetic
+from srgan.lowdose.degradation import Degradation
+from srgan.lowdose.noise_cache import TOP, Cached
+from srgan.lowdose.projection_noise import Scanner, noise_fields
+from srgan.models import tensorflow_setup
+from srgan.phantom import chest
 from srgan.settings import Settings
+from srgan.training import batches
 
 PHOTONS = 3e5
 
 
 def cached(hu: np.ndarray, pixel: float, settings: Settings, rng: np.random.Generator) -> Cached:
-    """One realisation, stored as srgan/dose/cache.py stores it."""
+    """One realisation, stored as srgan/lowdose/noise_cache.py stores it."""
     made = noise_fields(hu, (pixel, pixel), PHOTONS, Scanner.of(settings), settings.dose.low, rng)
     fields = np.stack([made.quantum, made.electronic])
     hu_per_unit = np.abs(fields).max((1, 2)) / TOP
@@ -35,10 +35,10 @@ def cached(hu: np.ndarray, pixel: float, settings: Settings, rng: np.random.Gene
     return Cached(stored[None], hu_per_unit[None], PHOTONS, None, made.floored)
 
 
-def pairs_a_second(side: pairs.Side, settings: Settings, batches: int) -> float:
+def pairs_a_second(side: batches.Side, settings: Settings, batches: int) -> float:
     n, skipped = settings.batch_size, 20
     degradation = Degradation.of(settings)
-    data = pairs.dataset(side, n, settings.crop, degradation, 0, 0, batches + skipped)
+    data = batches.dataset(side, n, settings.crop, degradation, 0, 0, batches + skipped)
     for k, _ in enumerate(data):
         if k == skipped:
             began = time.perf_counter()
@@ -51,18 +51,18 @@ def main() -> None:
     parser.add_argument("--noise", choices=("image", "projection", "both"), default="both")
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
-    machine.start("float32")
+    tensorflow_setup.start("float32")
     rng, slices, noise = np.random.default_rng(0), [], []
     kinds = ("image", "projection") if given.noise == "both" else (given.noise,)
     for patient in range(4):
-        volume, (pixel, _, _) = synthetic.chest(0, patient, 6)
+        volume, (pixel, _, _) = chest.chest(0, patient, 6)
         slices += list(volume)
         if "projection" in kinds:
             noise += [cached(hu, pixel, Settings(), rng) for hu in volume]
     rates = {kind: [] for kind in kinds}
     for _ in range(given.rounds):
         for kind in kinds:
-            side = pairs.Side(slices, noise if kind == "projection" else None)
+            side = batches.Side(slices, noise if kind == "projection" else None)
             rates[kind].append(pairs_a_second(side, Settings(noise=kind), given.batches))
     for kind, found in rates.items():
         every = ", ".join(f"{rate:.0f}" for rate in found)

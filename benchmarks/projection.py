@@ -24,10 +24,10 @@ os.environ["MKL_NUM_THREADS"] = "1"
 import numpy as np
 from skimage.transform import iradon, radon
 
-from srgan.dose import matching
-from srgan.dose.projection import Scanner, noise_fields
-from srgan.dose.projector import projector
-from srgan.scans import synthetic
+from srgan.lowdose import estimate_photons
+from srgan.lowdose.projection_noise import Scanner, noise_fields
+from srgan.lowdose.projector import projector
+from srgan.phantom import chest
 
 PHOTONS, DOSE = 3e5, 0.1
 
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
     one_core()
-    volume, (pixel, _, _) = synthetic.chest(0, 0, 4)
+    volume, (pixel, _, _) = chest.chest(0, 0, 4)
     scanner, rng = Scanner(), np.random.default_rng(0)
     angles = np.arange(scanner.views) * 180 / scanner.views
 
@@ -56,7 +56,7 @@ def main() -> None:
         noise_fields(volume[k % 4], (pixel, pixel), PHOTONS, scanner, DOSE, rng)
 
     def matched() -> None:
-        matching.estimate(volume[1], (pixel, pixel), scanner)
+        estimate_photons.estimate(volume[1], (pixel, pixel), scanner)
 
     away = np.hypot(*(np.mgrid[:512, :512] - 255.5)) > 255  # outside its circle radon wants zeros
     water = np.where(away, 0, volume[1] / 1000 + 1).astype(np.float32)

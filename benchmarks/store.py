@@ -17,7 +17,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import numpy as np
 import SimpleITK as sitk
 
-from srgan.scans import catalogue, store, synthetic
+from srgan.dataset import build_store, catalogue
+from srgan.phantom import chest
 from srgan.settings import Settings
 
 
@@ -33,7 +34,7 @@ def links(folder: Path, target: Path, copies: int) -> Path:
 
 def volumes(target: Path, scans: int) -> Path:
     """MetaImage volumes of six different 512x512 slices each."""
-    base = synthetic.chest(0, 0, 6)[0]
+    base = chest.chest(0, 0, 6)[0]
     rng = np.random.default_rng(0)
     for scan in range(scans):
         volume = base + rng.integers(0, 5, base.shape, dtype=np.int16)
@@ -47,7 +48,7 @@ def rate(what: str, count: int, began: float) -> None:
 
 def build(data: Path, place: Path) -> int:
     settings = Settings(data=data, store_dir=place)
-    return len(store.open_or_build(settings, lambda _: None).records)
+    return len(build_store.open_or_build(settings, lambda _: None).records)
 
 
 def main() -> None:

@@ -23,14 +23,14 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import numpy as np
 from scipy import ndimage
 
-from srgan.dose.degradation import Degradation
-from srgan.dose.image import ImageNoise
-from srgan.evaluation import conclusions, judge, methods, study, verdict
+from srgan.dataset import catalogue
+from srgan.evaluation import baselines, conclusions, slice_metrics, study, verdict
 from srgan.hounsfield import lung_mask
-from srgan.networks import machine
-from srgan.scans import catalogue
-from srgan.settings import Levels
-from srgan.training import checkpoints
+from srgan.lowdose.degradation import Degradation
+from srgan.lowdose.image_noise import ImageNoise
+from srgan.lowdose.levels import Levels
+from srgan.models import tensorflow_setup
+from srgan.training import checkpoint_models
 
 NOISE = Degradation(ImageNoise(Levels((1700.0,)), Levels((0.005,))), 4)
 BAND = (0.25, 0.6)  # of Nyquist: above what a fourfold smaller low dose can hold
@@ -115,8 +115,8 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--every", type=int, default=2, help="slice of the scan")
     given = parser.parse_args()
-    machine.start("float32")
-    good = methods.network(checkpoints.load(given.checkpoint).networks()["srresnet"])
+    tensorflow_setup.start("float32")
+    good = baselines.network(checkpoint_models.load(given.checkpoint).networks()["srresnet"])
     slices = slices_of(given.folder, given.every)
     made = judged(good, slices, [study.truth_of(item, NOISE, 0) for item in slices])
     overall, wrong = made.overall(), False
@@ -141,11 +141,11 @@ def slices_of(folder: Path, every: int) -> list[study.StudySlice]:
     return [
         study.StudySlice("P1", i + 1, scan.spacing_mm, i, partial(read, i))
         for i in range(0, len(scan.slices), every)
-        if np.count_nonzero(lung_mask(read(i))) > judge.LUNG_PIXELS
+        if np.count_nonzero(lung_mask(read(i))) > slice_metrics.LUNG_PIXELS
     ]
 
 
-def judged(good: methods.Method, slices: list, truths: list[judge.Truth]) -> study.Study:
+def judged(good: baselines.Method, slices: list, truths: list[slice_metrics.Truth]) -> study.Study:
     """Bicubic, the good model under the name of "srresnet", and it spoilt.
 
     truths: what the slices' outputs are judged by, at NOISE and seed 0.
@@ -159,12 +159,14 @@ def judged(good: methods.Method, slices: list, truths: list[judge.Truth]) -> stu
 
         return method
 
-    compared = {"bicubic": methods.classical(NOISE.scale)["bicubic"]}
+    compared = {"bicubic": baselines.classical(NOISE.scale)["bicubic"]}
     compared |= {name: spoilt(spoil) for name, (spoil, *_) in SPOILT.items()}
     return study.run(compared, slices, NOISE, 0)
 
 
-def truth_behind(low_dose: np.ndarray, truths: list[judge.Truth]) -> judge.Truth | None:
+def truth_behind(
+    low_dose: np.ndarray, truths: list[slice_metrics.Truth]
+) -> slice_metrics.Truth | None:
     """Of the slice with this low dose; None for a patch of one."""
     return next((t for t in truths if np.array_equal(t.low_dose, low_dose)), None)
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from srgan import values
-from srgan.errors import UserError
-from srgan.files import read_bounded
-from srgan.values import Levels
+from srgan import flag_values as values
+from srgan.lowdose.levels import Levels
+from srgan.system.errors import UserError
+from srgan.system.files import read_bounded
 
 RUNS = ("train", "test", "simulate")
 JUDGED = ("train", "test")  # the runs that have a store and a checkpoint
@@ -96,7 +96,9 @@ class Settings:
         360, values.views, "projection noise: of the modelled scanner over 180 degrees"
     )
     bowtie: float = _setting(
-        0.25, values.bowtie, "projection noise: filter before the patient, 0 none to 1 flat water"
+        0.25,
+        values.bowtie,
+        "projection noise: filter before the patient, 0 none to 1 flat water",
     )
     filter_cutoff: float = _setting(
         0.74,

@@ -7,9 +7,9 @@ import pytest
 from scipy import ndimage
 
 from benchmarks import dose_figures
-from srgan.dose.projection import Scanner, attenuation
-from srgan.dose.projector import filtered, projector
-from tests.scans import made_dicom
+from srgan.lowdose.projection_noise import Scanner, attenuation
+from srgan.lowdose.projector import filtered, projector
+from tests.helpers import made_dicom
 
 MM, SIZE, PHOTONS, DOSE = 0.742, 512, 4e5, 0.25
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from benchmarks.fuzz import Fuzz
 from benchmarks.fuzzing import watched
-from srgan.errors import Skip, UserError
+from srgan.system.errors import Skip, UserError
 from tests.conftest import ROOT
 
 

@@ -5,19 +5,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 ORDER = [
-    "errors", "files", "lock", "progress", "stopping", "workers", "values", "settings", "streams",
-    "hounsfield", "scans", "dose", "metrics", "sharpness", "faithfulness", "pictures", "pairs",
-    "networks", "training", "evaluation", "report", "runs",
+    "system", "random_streams", "hounsfield", "formats", "phantom", "dataset", "lowdose",
+    "flag_values", "settings", "metrics", "models", "training", "evaluation", "report", "commands",
 ]  # fmt: skip
-TENSORFLOW = {"networks", "training"}  # may import it at the top
+TENSORFLOW = {"models", "training"}  # may import it at the top
 LATE = {
-    "networks/machine.py",
-    "networks/vgg_file.py",
-    "training/checkpoints.py",
+    "models/tensorflow_setup.py",
+    "models/vgg_weights.py",
+    "training/batches.py",
+    "training/checkpoint_models.py",
+    "training/checkpoint_states.py",
     "training/manifest.py",
     "training/plan.py",
     "training/sealed.py",
-    "training/states.py",
 }  # yet these may not
 
 

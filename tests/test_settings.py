@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from srgan import settings
-from srgan.errors import UserError
-from srgan.settings import Levels
+from srgan.lowdose.levels import Levels
+from srgan.system.errors import UserError
 
 ROOT = Path(__file__).parent.parent
 

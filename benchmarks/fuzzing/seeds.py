@@ -9,12 +9,14 @@ import pydicom
 
 from benchmarks.fuzzing.mutations import OUTSIDE
 from srgan import settings
-from srgan.dose.degradation import Degradation
+from srgan.lowdose.degradation import Degradation
 from srgan.settings import Settings
-from srgan.training import checkpoints, sealed
-from srgan.training.guards import Guard
+from srgan.training import checkpoint_models, sealed
+from srgan.training.health import Guard
 from srgan.training.plan import Plan
-from tests.scans import made_dicom, test_dicom, test_metaimage
+from tests.formats.dicom import test_header
+from tests.formats.metaimage import test_metaimage
+from tests.helpers import made_dicom
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 
@@ -77,9 +79,9 @@ def slices(place: Path) -> list[bytes]:
         made.append(path.read_bytes())
     large = np.repeat(made_dicom.stored_values(2, 2048), 1024, 0)
     for syntax in (pydicom.uid.JPEG2000Lossless, pydicom.uid.JPEGLosslessSV1):
-        made.append(test_dicom.compressed(place, syntax, values=large)[0].read_bytes())
-    for syntax in test_dicom.SYNTAXES:
-        made.append(test_dicom.compressed(place, syntax)[0].read_bytes())
+        made.append(test_header.compressed(place, syntax, values=large)[0].read_bytes())
+    for syntax in test_header.SYNTAXES:
+        made.append(test_header.compressed(place, syntax)[0].read_bytes())
     real = [p for p in sorted(SHARED.glob("hard/*/*")) if is_slice(p)]
     real += [min(folder.iterdir()) for folder in sorted(SHARED.glob("ct/*/"))]
     real += 8 * sorted(SHARED.glob("hard/enc-*/*"))
@@ -95,7 +97,7 @@ def checkpoint(place: Path) -> Path:
     """A checkpoint folder with a state and a model, of bytes that are no weights."""
     folder = place / "checkpoint"
     folder.mkdir()
-    seen = [checkpoints.hashed("00ff", f"patient:{i}") for i in range(5)]
+    seen = [checkpoint_models.hashed("00ff", f"patient:{i}") for i in range(5)]
     about = {
         "settings": settings.record(Settings()),
         "vgg_weights": "random",
@@ -113,6 +115,9 @@ def checkpoint(place: Path) -> Path:
             "skipped": 0,
         },
     }
-    for name, file in (("step-0000003", "state.index"), ("srresnet-0000003", checkpoints.WEIGHTS)):
+    for name, file in (
+        ("step-0000003", "state.index"),
+        ("srresnet-0000003", checkpoint_models.WEIGHTS),
+    ):
         sealed.write(folder / name, lambda part, file=file: (part / file).write_bytes(b"1"), about)
     return folder

@@ -4,15 +4,20 @@ import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from srgan.evaluation import methods, statistics, verdict
-from srgan.evaluation.columns import Column, figure_of, looked_for, subjects
-from srgan.evaluation.judge import TTF50
-from srgan.evaluation.statistics import Comparison, Interval
+from srgan.evaluation import baselines, verdict
+from srgan.evaluation.slice_metrics import TTF50
 from srgan.evaluation.study import Study
 from srgan.evaluation.verdict import Verdict
 from srgan.hounsfield import WINDOWS
+from srgan.metrics import intervals
+from srgan.metrics.intervals import Comparison, Interval
+from srgan.report.columns import Column, figure_of, looked_for, subjects
 
-KIND_OF = {"nearest": "enlargement", "bicubic": "enlargement", methods.NON_LOCAL_MEANS: "denoiser"}
+KIND_OF = {
+    "nearest": "enlargement",
+    "bicubic": "enlargement",
+    baselines.NON_LOCAL_MEANS: "denoiser",
+}
 AGAINST = ("bicubic", "srresnet")
 TOLD = "psnr_db.lung"  # the figure whose certainty stands in the terminal
 
@@ -34,9 +39,9 @@ class Conclusions:
             "bounds": verdict.BOUNDS,
             "kinds": self.kinds,
             "verdicts": {m: [asdict(line) for line in of] for m, of in self.verdicts.items()},
-            "interval": statistics.INTERVAL,
+            "interval": intervals.INTERVAL,
             "intervals": _dicts(self.intervals),
-            "test": statistics.TEST,
+            "test": intervals.TEST,
             "compared": _dicts(self.compared),
         }
 
@@ -83,7 +88,7 @@ def of(study: Study) -> Conclusions:
         kinds=kinds,
         verdicts=verdicts,
         intervals={
-            name: {key: statistics.interval(v) for key, v in of_method.items()}
+            name: {key: intervals.interval(v) for key, v in of_method.items()}
             for name, of_method in values.items()
         },
         compared={
@@ -103,7 +108,7 @@ def _of_patients(by_patient: dict, method: str, column: Column) -> list[float | 
 
 def _compared(columns: Sequence[Column], values: dict, others: dict) -> dict[str, Comparison]:
     keys = [column.key for column in columns if column.better]
-    return {key: statistics.compare(values[key], others[key]) for key in keys}
+    return {key: intervals.compare(values[key], others[key]) for key in keys}
 
 
 def headline(names: Sequence[str], found: Sequence[Conclusions]) -> str:
@@ -151,8 +156,8 @@ def _certainty(found: Conclusions) -> list[str]:
             cells += _difference(comparisons[TOLD], other)
         lines.append(f"{name:16}{', '.join(cells)}")
     alone = whys.pop() if len(whys) == 1 else ""  # said once
-    lines.append(f"no interval: {alone}" if alone else statistics.INTERVAL)
-    return [*lines, f"p: {statistics.TEST}"] if any("(p " in line for line in lines) else lines
+    lines.append(f"no interval: {alone}" if alone else intervals.INTERVAL)
+    return [*lines, f"p: {intervals.TEST}"] if any("(p " in line for line in lines) else lines
 
 
 def _difference(found: Comparison, other: str) -> list[str]:

@@ -7,8 +7,8 @@ at the same frequencies for all pixel sizes, so that they can be averaged over p
 import numpy as np
 from scipy import ndimage
 
-from srgan.dose.matching import SMOOTH_PX, SOFT_TISSUE_HU
-from srgan.metrics import boxes_in, nps
+from srgan.lowdose.estimate_photons import SMOOTH_PX, SOFT_TISSUE_HU
+from srgan.metrics.similarity import boxes_in, nps
 
 BOX = 32  # pixels; of 64 hardly one fits into a chest
 STEP = 8

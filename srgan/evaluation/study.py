@@ -14,20 +14,20 @@ from typing import Any
 
 import numpy as np
 
-from srgan import metrics, sharpness
-from srgan.dose.degradation import (
+from srgan.evaluation import slice_metrics, verdict
+from srgan.evaluation.baselines import Method
+from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS, Windows, body_mask
+from srgan.lowdose.degradation import (
     Degradation,
     clean_chi2,
     degrade,
     expected_noise_sd_hu,
     fields_of,
 )
-from srgan.evaluation import judge, verdict
-from srgan.evaluation.levels import drawn, levels_of
-from srgan.evaluation.methods import Method
-from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS, Windows, body_mask
-from srgan.streams import STUDY_LEVELS, STUDY_NOISE, STUDY_PATCHES, generator_of
-from srgan.workers import cpus
+from srgan.lowdose.level_names import drawn, levels_of
+from srgan.metrics import sharpness, similarity
+from srgan.random_streams import STUDY_LEVELS, STUDY_NOISE, STUDY_PATCHES, generator_of
+from srgan.system.processes import cpus
 
 PATCH = 64  # pixels of the normal dose
 PATCHES_A_SLICE = 4
@@ -111,7 +111,7 @@ class Study:
         return {m: f | self._ttf50(m) for m, f in found.items()} if part == "whole" else found
 
     def _ttf50(self, name: str) -> dict:
-        return {judge.TTF50: sharpness.ttf50(self.discs.ttf[name])} if self.discs else {}
+        return {slice_metrics.TTF50: sharpness.ttf50(self.discs.ttf[name])} if self.discs else {}
 
     def normal_dose_by_patient(self) -> dict[str, dict]:
         """Each patient's figures of the normal dose alone: the means of its slices."""
@@ -207,7 +207,7 @@ def patch_corners(reference: np.ndarray, scale: int, rng: np.random.Generator) -
     return np.clip(centres - PATCH // 2, 0, np.array(reference.shape) - PATCH) // scale * scale
 
 
-def truth_of(item: StudySlice, degradation: Degradation, seed: int) -> judge.Truth:
+def truth_of(item: StudySlice, degradation: Degradation, seed: int) -> slice_metrics.Truth:
     """What the outputs of a slice are judged by."""
     reference, low_dose = make_pair(item, degradation, seed)
     level = level_of(item, degradation, seed)
@@ -219,7 +219,7 @@ def truth_of(item: StudySlice, degradation: Degradation, seed: int) -> judge.Tru
         photons=item.photons,
     )
     clean = clean_chi2(level)
-    return judge.Truth.of(reference, low_dose, sd_hu, level.scale, item.spacing_mm, clean)
+    return slice_metrics.Truth.of(reference, low_dose, sd_hu, level.scale, item.spacing_mm, clean)
 
 
 def _output(name: str, method: Method, low_dose: np.ndarray, scale: int, place: str) -> np.ndarray:
@@ -252,7 +252,7 @@ def _rows_of(
     rows, place = [], f"slice {item.number} of {item.pseudonym}"
     outputs = [_output(n, method, low_dose, scale, place) for n, method in methods.items()]
     with ThreadPoolExecutor(cpus()) as pool:  # NumPy and SciPy let the others run
-        judged = pool.map(partial(judge.figures, truth=truth, windows=windows), outputs)
+        judged = pool.map(partial(slice_metrics.figures, truth=truth, windows=windows), outputs)
         for name, output, figures in zip(methods, outputs, judged, strict=True):
             figures |= {key: measure(output, reference) for key, measure in more.items()}
             rows.append(Row(item.pseudonym, item.number, "whole", (0, 0), name, figures))
@@ -262,7 +262,7 @@ def _rows_of(
         part = low_dose[y // scale : (y + PATCH) // scale, x // scale : (x + PATCH) // scale]
         for name, method in methods.items():
             output = _output(name, method, part, scale, f"a patch of {place}")
-            figures = metrics.all_figures(output=output, reference=target, windows=windows)
+            figures = similarity.all_figures(output=output, reference=target, windows=windows)
             corner = (int(y), int(x))
             rows.append(Row(item.pseudonym, item.number, "patch", corner, name, figures))
     return rows, truth.of_reference

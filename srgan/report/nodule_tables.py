@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from srgan.evaluation.columns import Column, written
-from srgan.evaluation.nodules import LARGE_PX, Found
-from srgan.files import told, write_whole
+from srgan.evaluation.nodule_study import LARGE_PX, Found
+from srgan.report.columns import Column, written
+from srgan.report.html.tables import Cell, Row, Table
 from srgan.report.results import plural
-from srgan.report.tables import Cell, Row, Table
+from srgan.system.files import told, write_whole
 
 FILE = "nodules.csv"
 NOTES = (

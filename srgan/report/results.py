@@ -11,12 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from srgan.dose import photons
-from srgan.dose.degradation import Degradation
 from srgan.evaluation import conclusions
-from srgan.evaluation.columns import figure_at, looked_for, subjects, written
-from srgan.evaluation.columns import lines as table_lines
-from srgan.evaluation.judge import (
+from srgan.evaluation.slice_metrics import (
     BODY_PSNR,
     BODY_SSIM,
     EDGE,
@@ -28,10 +24,14 @@ from srgan.evaluation.judge import (
     VESSEL,
     VGG_DISTANCE,
 )
-from srgan.evaluation.levels import called, short
 from srgan.evaluation.study import NORMAL_DOSE, Study
-from srgan.files import clear_parts, told, write_json, write_whole
 from srgan.hounsfield import WINDOWS, Windows
+from srgan.lowdose import photon_cache
+from srgan.lowdose.degradation import Degradation
+from srgan.lowdose.level_names import called, short
+from srgan.report.columns import figure_at, looked_for, subjects, written
+from srgan.report.columns import lines as table_lines
+from srgan.system.files import clear_parts, told, write_json, write_whole
 
 FORMAT = 1
 FAITHFULNESS = (
@@ -133,7 +133,7 @@ def table(study: Study, about: About) -> str:
     """Whole slices, then 64 x 64 patches; noise, windows and conditions in the heading."""
     lines = [
         *_noise(about),
-        *([photons.told_of(about.photons)] if about.photons else []),
+        *([photon_cache.told_of(about.photons)] if about.photons else []),
         "; ".join(about.remarks()[1:]),
         *_checkpoints(about),
         f"{counted(study)}; mean over a patient's slices, then over patients",

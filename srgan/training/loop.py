@@ -12,16 +12,15 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from srgan import pairs
-from srgan.dose.degradation import Degradation
-from srgan.errors import DIVERGED, UserError
-from srgan.pictures import figure_to_png
-from srgan.progress import Progress, log
+from srgan.lowdose.degradation import Degradation
 from srgan.settings import Settings
-from srgan.stopping import Stop
-from srgan.training import checkpoints, guards, states, watch
+from srgan.system.errors import DIVERGED, UserError
+from srgan.system.png import figure_to_png
+from srgan.system.progress import Progress, log
+from srgan.system.signals import Stop
+from srgan.training import batches, checkpoint_models, checkpoint_states, health, validation
 from srgan.training.plan import Plan
-from srgan.training.steps import Trainer
+from srgan.training.trainer import Trainer
 
 
 @dataclass
@@ -32,21 +31,21 @@ class Run:
     plan: Plan
     degradation: Degradation
     trainer: Trainer
-    training: pairs.Side
-    validation: pairs.Side
+    training: batches.Side
+    validation: batches.Side
     manifest: dict  # what every checkpoint says besides step and scores
     label: str  # of every picture: data, noise, weights of the content loss
-    log: watch.Log
+    log: validation.Log
     stop: Stop
     step: int = 0
     saved: int = 0  # the step of the last state on disk
     best: dict = field(default_factory=dict)  # by model: {"step", "score", figures}
-    guard: guards.Guard = field(default_factory=guards.Guard)
+    guard: health.Guard = field(default_factory=health.Guard)
     unwritten: set[str] = field(default_factory=set)  # kinds of files whose failure was told
 
     def batches(self, first: int, last: int):
         s = self.settings
-        return pairs.dataset(
+        return batches.dataset(
             self.training, s.batch_size, s.crop, self.degradation, s.seed, first, last
         )
 
@@ -74,7 +73,7 @@ def train(run: Run) -> int:
     return code
 
 
-def _advance(run: Run, validation: watch.Validation, output_of, progress) -> int | None:
+def _advance(run: Run, validation: validation.Validation, output_of, progress) -> int | None:
     """Steps up to the plan's end or a signal: the exit code. None: too many were not applied."""
     plan, guard, compiled = run.plan, run.guard, set()
     began, shown = (time.monotonic(), run.step), ""
@@ -94,14 +93,14 @@ def _advance(run: Run, validation: watch.Validation, output_of, progress) -> int
         run.step = step
         compiled.add(stage)
         run.stop.waits, run.stop.leaves = True, False
-        if guard.in_row == guards.IN_ROW:
+        if guard.in_row == health.IN_ROW:
             return None
         if plan.is_row(step):
             figures = event(run, validation, output_of) if plan.is_event(step) else {}
             means = _row(run, stage, rate, figures, validation)
             shown = f"{_status(stage, means)}, {images_a_second(run, began, step):.0f} images/s"
         if plan.is_event(step):
-            if step == plan.steps and guards.are_finite(figures):
+            if step == plan.steps and health.are_finite(figures):
                 _last_picture(run, output_of)
             if step == plan.steps or guard.is_good(figures):
                 save(run)
@@ -116,7 +115,7 @@ def _row(run: Run, stage: str, rate: float, figures: dict, validation) -> dict[s
     means = run.log.row(run.step, stage, rate, figures)
     found = run.guard.of_row(means)
     if figures:
-        found |= guards.of_event(stage, figures, validation.bicubic_psnr_db)
+        found |= health.of_event(stage, figures, validation.bicubic_psnr_db)
     run.log.warn(found)
     for kind, text in found.items():
         if line := run.guard.warn(run.step, kind, text):
@@ -128,13 +127,13 @@ def _row(run: Run, stage: str, rate: float, figures: dict, validation) -> dict[s
 def restore(run: Run, saved: tuple[Path, dict]) -> None:
     """The run as it was when this state was saved. Raises UserError where it does not fit."""
     path, old = saved
-    states.restore(path, run.trainer.state())
+    checkpoint_states.restore(path, run.trainer.state())
     try:
         run.plan, run.step, run.best = Plan(**old["plan"]), old["step"], old["best"]
-        run.guard = guards.Guard(**old["guard"])
+        run.guard = health.Guard(**old["guard"])
         run.log.restore(old["log"])
         run.saved = run.step
-        states.set_later_aside(run.settings.checkpoint_dir, run.step)
+        checkpoint_states.set_later_aside(run.settings.checkpoint_dir, run.step)
     except (KeyError, TypeError) as error:
         raise UserError(
             f"{path} was written by another version ({error}): add --fresh to start anew"
@@ -148,22 +147,22 @@ def _go_back(run: Run) -> None:
     """
     step, seed = run.step, run.settings.seed
     what = (
-        f"{guards.IN_ROW} steps in a row up to step {step} (batch {step - 1} of seed {seed}) had a "
+        f"{health.IN_ROW} steps in a row up to step {step} (batch {step - 1} of seed {seed}) had a "
         f"loss or gradient that is NaN or infinite and were not applied"
     )
     if run.guard.went_back:
         raise UserError(
-            f"the training diverged: {what}, at {guards.SMALLER:g} of the learning rate too; the "
+            f"the training diverged: {what}, at {health.SMALLER:g} of the learning rate too; the "
             f"best models stay; --fresh with another --seed or --precision float32 starts anew",
             DIVERGED,
         )
-    saved = states.newest(run.settings.checkpoint_dir, log, run.plan.is_event)
+    saved = checkpoint_states.newest(run.settings.checkpoint_dir, log, run.plan.is_event)
     if saved is None:
         raise UserError(f"the training diverged: {what}; no state to go back to", DIVERGED)
     warnings = run.guard.warnings
     restore(run, saved)
     run.guard.went_back, run.guard.warnings = 1, warnings
-    text = f"{what}: back to step {run.step} with {guards.SMALLER:g} of the learning rate"
+    text = f"{what}: back to step {run.step} with {health.SMALLER:g} of the learning rate"
     log(run.guard.warn(step, "went-back", text))
     _write(run, run.log.path, run.log.write)
 
@@ -178,12 +177,12 @@ def _status(stage: str, means: dict[str, float]) -> str:
     return f"{stage} " + " ".join(f"{name} {value:.4f}" for name, value in means.items())
 
 
-def validation_of(run: Run) -> watch.Validation:
+def validation_of(run: Run) -> validation.Validation:
     s = run.settings
-    return watch.Validation.of(run.validation, s.crop, run.degradation, s.seed)
+    return validation.Validation.of(run.validation, s.crop, run.degradation, s.seed)
 
 
-def event(run: Run, validation: watch.Validation, output_of) -> dict[str, float]:
+def event(run: Run, validation: validation.Validation, output_of) -> dict[str, float]:
     """Validate, draw a grid, and keep the model if it is the best of its stage so far.
 
     An output that is NaN or infinite somewhere has figures of NaN, no grid, and is never the best.
@@ -198,7 +197,7 @@ def event(run: Run, validation: watch.Validation, output_of) -> dict[str, float]
         f"{figures['validation_psnr_db']:.2f} dB, bicubic {validation.bicubic_psnr_db:.2f} dB\n"
         f"{run.label}"
     )
-    figure = watch.figure_of_patches(validation, output, run.settings.scale, title)
+    figure = validation.figure_of_patches(validation, output, run.settings.scale, title)
     _picture(run, run.settings.train_dir / f"grid-{run.step:07}.png", figure)
     if run.step:
         log(
@@ -224,16 +223,16 @@ def score(stage: str, figures: dict[str, float], floor_db: float) -> float:
     return -abs(figures["validation_texture"] - 1.0)
 
 
-def _keep_best(run: Run, stage: str, figures: dict, validation: watch.Validation) -> None:
+def _keep_best(run: Run, stage: str, figures: dict, validation: validation.Validation) -> None:
     name = "srresnet" if stage == "pretrain" else "srgan"
     before = run.best.get("srresnet", {}).get("validation_psnr_db", validation.bicubic_psnr_db)
     floor_db = validation.bicubic_psnr_db + 0.5 * (before - validation.bicubic_psnr_db)
     value = score(stage, figures, floor_db)
-    if not guards.are_finite(figures) or (name in run.best and value <= run.best[name]["score"]):
+    if not health.are_finite(figures) or (name in run.best and value <= run.best[name]["score"]):
         return
     run.best[name] = {"step": run.step, "score": value, **figures}
     folder, model = run.settings.checkpoint_dir, run.trainer.average
-    checkpoints.save_model(folder, name, run.step, model, manifest(run))
+    checkpoint_models.save_model(folder, name, run.step, model, manifest(run))
 
 
 def manifest(run: Run) -> dict:
@@ -243,7 +242,7 @@ def manifest(run: Run) -> dict:
 
 def save(run: Run) -> None:
     folder, more = run.settings.checkpoint_dir, {"log": run.log.as_json()}
-    states.save(folder, run.step, run.trainer.state(), manifest(run) | more)
+    checkpoint_states.save(folder, run.step, run.trainer.state(), manifest(run) | more)
     run.saved = run.step
 
 
@@ -253,8 +252,8 @@ def _start_gan(run: Run) -> None:
     if best is not None:
         folder, model = run.settings.checkpoint_dir, run.trainer.average
         try:
-            checkpoints.restore_model(folder, "srresnet", best["step"], model)
-        except checkpoints.sealed.Corrupt as error:
+            checkpoint_models.restore_model(folder, "srresnet", best["step"], model)
+        except checkpoint_models.sealed.Corrupt as error:
             log(f"{error}: the GAN begins from the last SRResNet instead of the best")
     run.trainer.begin_gan()
 
@@ -276,7 +275,7 @@ def _write(run: Run, path: Path, write: Callable[[], None]) -> None:
 def _last_picture(run: Run, output_of) -> None:
     s = run.settings
     title = f"a full validation slice after {run.plan.steps} steps\n{run.label}"
-    figure = watch.figure_of_slice(run.validation, run.degradation, s.seed, output_of, title)
+    figure = validation.figure_of_slice(run.validation, run.degradation, s.seed, output_of, title)
     _picture(run, s.train_dir / f"slice-{run.plan.steps:07}.png", figure)
 
 

@@ -6,9 +6,9 @@ Its SHA-256 finds damage. A manifest of other hands has a right one, too.
 import dataclasses
 import math
 
-from srgan.training.guards import Guard
+from srgan.training.health import Guard
 from srgan.training.plan import Plan
-from srgan.training.watch import COLUMNS
+from srgan.training.validation import COLUMNS
 
 VGG_WEIGHTS = ("imagenet", "random", "none", "file")  # networks.vgg_file.VggWeights.mode
 MODELS = {"srresnet", "srgan"}

@@ -11,8 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from srgan import __version__
-from srgan.errors import UserError
-from srgan.files import read_bounded, sync, told, write_json
+from srgan.system.errors import UserError
+from srgan.system.files import read_bounded, sync, told, write_json
 
 FORMAT = 1
 MANIFEST = "manifest.json"

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from srgan.evaluation import columns, conclusions, statistics, study
+from srgan.evaluation import conclusions, study
 from srgan.hounsfield import WINDOWS
-from srgan.report import results
+from srgan.metrics import intervals
+from srgan.report import columns, results
 
 NAMES = ("bicubic", "srresnet", "srgan", "mine")
 TISSUES = ("air", "lung", "fat", "soft tissue", "bone")
@@ -100,7 +101,7 @@ def test_the_terminal_has_the_mean_difference_beside_p(found):
         compared = found.compared["mine"][other]["psnr_db.lung"]
         told = f"{compared.difference.mean:+.2f} against {other} (p {compared.p:.2g})"
         assert told in " ".join(row.split())
-    assert lines[-2:] == [statistics.INTERVAL, f"p: {statistics.TEST}"]
+    assert lines[-2:] == [intervals.INTERVAL, f"p: {intervals.TEST}"]
     assert not any("no interval" in line for line in lines)
 
 
@@ -119,7 +120,7 @@ def test_a_row_without_an_interval_says_why_and_the_others_keep_theirs():
 def test_few_patients_are_told_once_and_p_where_it_can_be():
     text = "\n".join(certainty(conclusions.of(study_of(7, noise))))
     assert text.count("no interval: patients: 7") == 1
-    assert statistics.TEST in " ".join(text.split())
+    assert intervals.TEST in " ".join(text.split())
     text = "\n".join(certainty(conclusions.of(study_of(3, noise))))
     assert text.count("no interval: patients: 3") == 1
     assert "against bicubic" in text

@@ -11,8 +11,8 @@ import pytest
 from benchmarks import verdicts
 from srgan.evaluation import study
 from srgan.hounsfield import bicubic
-from srgan.scans import synthetic
-from tests.made_structure import stand_in
+from srgan.phantom import chest
+from tests.helpers.made_structure import stand_in
 
 CT = Path(__file__).resolve().parents[3] / "shared" / "ct"
 
@@ -20,7 +20,7 @@ CT = Path(__file__).resolve().parents[3] / "shared" / "ct"
 def synthetic_slices() -> list[study.StudySlice]:
     made = []
     for patient in range(2):
-        hu, (column_mm, row_mm, _) = synthetic.chest(0, patient)
+        hu, (column_mm, row_mm, _) = chest.chest(0, patient)
         read = partial(hu.__getitem__, len(hu) // 2)
         made.append(study.StudySlice(f"P{patient}", 1, (row_mm, column_mm), patient, read))
     return made

@@ -6,13 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from srgan import hounsfield, metrics
-from srgan.dose.degradation import Degradation, ProjectionNoise, degrade
-from srgan.dose.image import ImageNoise
-from srgan.dose.projection import Scanner
-from srgan.evaluation import conclusions, judge, methods, study
-from srgan.settings import Levels, Settings
-from srgan.streams import STUDY_NOISE, generator_of
+from srgan import hounsfield
+from srgan.evaluation import baselines, conclusions, slice_metrics, study
+from srgan.lowdose.degradation import Degradation, ProjectionNoise, degrade
+from srgan.lowdose.image_noise import ImageNoise
+from srgan.lowdose.levels import Levels
+from srgan.lowdose.projection_noise import Scanner
+from srgan.metrics import similarity
+from srgan.random_streams import STUDY_NOISE, generator_of
+from srgan.settings import Settings
 
 
 def degradation(scale=4, noise_lambda=1700.0):
@@ -61,14 +63,14 @@ def test_infinity_stays_infinite_and_what_was_not_measured_is_left_out():
 
 def test_the_texture_of_the_normal_dose_is_averaged_in_the_same_way():
     sds = {("P1", 1): 10.0, ("P1", 2): None, ("P2", 1): 20.0, ("P2", 2): 40.0}
-    texture = {key: {judge.TEXTURE: sd} for key, sd in sds.items()}
+    texture = {key: {slice_metrics.TEXTURE: sd} for key, sd in sds.items()}
     rows = [row(*key, 1.0) for key in texture]
     made = study.Study(("a",), tuple(rows), texture)
     assert made.normal_dose_by_patient() == {
-        "P1": {judge.TEXTURE: 10.0},
-        "P2": {judge.TEXTURE: 30.0},
+        "P1": {slice_metrics.TEXTURE: 10.0},
+        "P2": {slice_metrics.TEXTURE: 30.0},
     }
-    assert made.normal_dose_overall() == {judge.TEXTURE: 20.0}
+    assert made.normal_dose_overall() == {slice_metrics.TEXTURE: 20.0}
 
 
 def test_an_identical_image_is_infinitely_good():
@@ -82,14 +84,14 @@ def test_an_identical_image_is_infinitely_good():
 def test_bicubic_is_that_of_hounsfield_without_a_shift():
     item = slices({"P1": 1})[0]
     reference, low = study.make_pair(item, degradation(), seed=5)
-    made = study.run(methods.classical(4), [item], degradation(), seed=5)
+    made = study.run(baselines.classical(4), [item], degradation(), seed=5)
     whole = next(r for r in made.rows if (r.method, r.part) == ("bicubic", "whole"))
-    expected = metrics.all_figures(
+    expected = similarity.all_figures(
         output=hounsfield.bicubic(low, 4), reference=reference, windows=hounsfield.WINDOWS
     )
     assert {name: whole.figures[name] for name in expected} == expected
     ramp = np.tile(np.arange(64.0), (64, 1)) * 10  # a shift of one pixel would be 10 HU
-    for name, method in methods.classical(4).items():
+    for name, method in baselines.classical(4).items():
         enlarged = method(hounsfield.area_mean(ramp, 4))
         assert enlarged.dtype == np.float32
         assert np.mean((enlarged - ramp)[:, 8:-8]) == pytest.approx(0, abs=1e-3), name
@@ -97,22 +99,22 @@ def test_bicubic_is_that_of_hounsfield_without_a_shift():
 
 def test_a_slice_has_its_noise_whatever_else_is_tested():
     items = slices({"P1": 2, "P2": 1})
-    few = study.run(methods.classical(4), items[2:], degradation(), 3)
-    many = study.run(methods.classical(4), items, degradation(), 3)
+    few = study.run(baselines.classical(4), items[2:], degradation(), 3)
+    many = study.run(baselines.classical(4), items, degradation(), 3)
     assert few.rows == tuple(r for r in many.rows if r.pseudonym == "P2")
-    assert few.rows != study.run(methods.classical(4), items[2:], degradation(), 4).rows
+    assert few.rows != study.run(baselines.classical(4), items[2:], degradation(), 4).rows
     assert many.rows[0].figures != many.rows[10].figures  # same pixels, another key
 
 
 def test_of_a_range_a_slice_has_the_level_that_is_recorded():
     asked = Degradation(ImageNoise(Levels((500.0, 5000.0), True), Levels((0.005,))), 4)
     items = slices({"P1": 2})
-    made = study.run(methods.classical(4), items, asked, 3)
+    made = study.run(baselines.classical(4), items, asked, 3)
     levels = [made.noise["P1", n]["noise_lambda"] for n in (1, 2)]
     assert all(500 <= level <= 5000 for level in levels)
     assert levels[0] != levels[1]
     assert made.noise["P1", 1]["noise_sigma"] == 0.005
-    fixed = study.run(methods.classical(4), items[1:], degradation(4, levels[1]), 3)
+    fixed = study.run(baselines.classical(4), items[1:], degradation(4, levels[1]), 3)
     assert fixed.rows == tuple(r for r in made.rows if r.number == 2)
     assert fixed.noise == {("P1", 2): made.noise["P1", 2]}
 
@@ -126,7 +128,7 @@ def test_noise_in_the_projections_is_recorded_with_the_slices_photons():
 
 def test_patches_are_cut_from_the_same_low_dose():
     item = slices({"P1": 1})[0]
-    made = study.run(methods.classical(4), [item], degradation(), 0)
+    made = study.run(baselines.classical(4), [item], degradation(), 0)
     patches = [r for r in made.rows if r.part == "patch"]
     assert len(patches) == study.PATCHES_A_SLICE * 2
     reference, low = study.make_pair(item, degradation(), 0)
@@ -134,9 +136,9 @@ def test_patches_are_cut_from_the_same_low_dose():
         y, x = found.corner
         assert y % 4 == x % 4 == 0
         part = low[y // 4 : y // 4 + 16, x // 4 : x // 4 + 16]
-        output = methods.classical(4)[found.method](part)
+        output = baselines.classical(4)[found.method](part)
         target = reference[y : y + 64, x : x + 64]
-        assert found.figures == metrics.all_figures(
+        assert found.figures == similarity.all_figures(
             output=output, reference=target, windows=hounsfield.WINDOWS
         )
 
@@ -150,7 +152,7 @@ def test_patches_lie_mostly_in_the_body():
 
 
 def test_a_small_slice_of_an_odd_size_is_cropped_and_has_no_patches():
-    made = study.run(methods.classical(4), slices({"P1": 1}, chest(50, 47)), degradation(), 0)
+    made = study.run(baselines.classical(4), slices({"P1": 1}, chest(50, 47)), degradation(), 0)
     assert {r.part for r in made.rows} == {"whole"}
     image = np.arange(50 * 47).reshape(50, 47)
     np.testing.assert_array_equal(study.crop(image, 4), image[1:49, 1:45])
@@ -159,22 +161,22 @@ def test_a_small_slice_of_an_odd_size_is_cropped_and_has_no_patches():
 
 def test_texture_is_measured_where_there_is_lung(monkeypatch):
     noisy = np.random.default_rng(0).normal(-850, 20, (128, 128))
-    monkeypatch.setattr(judge, "lung_mask", lambda hu: np.ones(hu.shape, bool))
-    made = study.run(methods.classical(4), slices({"P1": 1}, noisy), degradation(), 0)
-    normal = made.normal_dose_overall()[judge.TEXTURE]
+    monkeypatch.setattr(slice_metrics, "lung_mask", lambda hu: np.ones(hu.shape, bool))
+    made = study.run(baselines.classical(4), slices({"P1": 1}, noisy), degradation(), 0)
+    normal = made.normal_dose_overall()[slice_metrics.TEXTURE]
     assert normal == pytest.approx(19.4, rel=0.03)
-    texture = {r.method: r.figures[judge.TEXTURE] for r in made.rows if r.part == "whole"}
+    texture = {r.method: r.figures[slice_metrics.TEXTURE] for r in made.rows if r.part == "whole"}
     assert 0 < texture["bicubic"] < texture["nearest"] < normal
     monkeypatch.undo()
-    none = study.run(methods.classical(4), slices({"P1": 1}, noisy), degradation(), 0)
-    assert none.overall()["bicubic"][judge.TEXTURE] is None
-    assert none.normal_dose_overall()[judge.TEXTURE] is None
+    none = study.run(baselines.classical(4), slices({"P1": 1}, noisy), degradation(), 0)
+    assert none.overall()["bicubic"][slice_metrics.TEXTURE] is None
+    assert none.normal_dose_overall()[slice_metrics.TEXTURE] is None
 
 
 def test_values_beyond_the_scale_are_clipped_first_and_progress_is_told():
     told = []
     items = slices({"P1": 2}, chest() - np.int16(5000))
-    made = study.run(methods.classical(4), items, degradation(), 0, lambda *a: told.append(a))
+    made = study.run(baselines.classical(4), items, degradation(), 0, lambda *a: told.append(a))
     assert told == [(1, 2), (2, 2)]
     assert made.overall()["bicubic"]["rmse_hu"] < 60
     reference, low = study.make_pair(items[0], degradation(), 0)
@@ -195,11 +197,11 @@ def of_one_size(low_dose):
 
 def test_a_method_of_one_size_is_judged_on_whole_slices():
     items = slices({"P1": 1})
-    compared = methods.classical(4) | {"mine": of_one_size}
+    compared = baselines.classical(4) | {"mine": of_one_size}
     made = study.run(compared, items, degradation(), 0, patches=False)
     assert {r.part for r in made.rows} == {"whole"}
     assert made.overall()["mine"] == made.overall()["bicubic"]
-    with_patches = study.run(methods.classical(4), items, degradation(), 0)
+    with_patches = study.run(baselines.classical(4), items, degradation(), 0)
     whole = tuple(r for r in with_patches.rows if r.part == "whole")
     assert tuple(r for r in made.rows if r.method != "mine") == whole
     with pytest.raises(AssertionError, match="alone"):
@@ -222,7 +224,7 @@ def test_a_method_may_change_its_input_and_reuse_its_output():
 
     compared = {"mine": in_place, "bicubic": spoiling}
     made = study.run(compared, slices({"P1": 1}), degradation(), 0, patches=False).overall()
-    plain = study.run(methods.classical(4), slices({"P1": 1}), degradation(), 0).overall()
+    plain = study.run(baselines.classical(4), slices({"P1": 1}), degradation(), 0).overall()
     assert made["bicubic"] == plain["bicubic"]
     assert made["mine"]["chi2"] == pytest.approx(plain["bicubic"]["chi2"], rel=1e-3)
     assert made["mine"]["rmse_hu"] == pytest.approx(plain["bicubic"]["rmse_hu"], rel=1e-3)
@@ -243,7 +245,7 @@ def test_a_method_may_change_its_input_and_reuse_its_output():
     ],
 )
 def test_an_output_that_is_no_image_is_refused_with_the_methods_name_and_slice(output, words):
-    second = methods.classical(4)["bicubic"]
+    second = baselines.classical(4)["bicubic"]
     calls = iter([second, output])
     compared = {"mine": lambda low: next(calls)(low)}
     with pytest.raises(ValueError, match=f"'mine' gave {words}.* slice 2 of P1"):
@@ -252,7 +254,7 @@ def test_an_output_that_is_no_image_is_refused_with_the_methods_name_and_slice(o
 
 def test_whole_numbers_and_half_precision_are_images_too():
     made = study.run(
-        {t: lambda low, t=t: np.round(methods.classical(4)["nearest"](low)).astype(t)
+        {t: lambda low, t=t: np.round(baselines.classical(4)["nearest"](low)).astype(t)
          for t in ("int16", "float16", "float32", "float64")},
         slices({"P1": 1}), degradation(), 0,
     )  # fmt: skip
@@ -264,16 +266,16 @@ def test_whole_numbers_and_half_precision_are_images_too():
 
 def test_windows_stand_beside_the_named_ones():
     fat = {"fat": hounsfield.Window(-250.0, 50.0)}
-    made = study.run(methods.classical(4), slices({"P1": 1}), degradation(), 0, windows=fat)
+    made = study.run(baselines.classical(4), slices({"P1": 1}), degradation(), 0, windows=fat)
     assert list(made.overall()["bicubic"]["psnr_db"]) == ["full", "lung", "mediastinum", "fat"]
     assert "psnr_db.fat" in conclusions.of(made).intervals["bicubic"]
     other = {"lung": hounsfield.Window(-1000.0, 0.0)}
     with pytest.raises(ValueError, match="the windows full, lung, mediastinum have their limits"):
-        study.run(methods.classical(4), [], degradation(), 0, windows=other)
+        study.run(baselines.classical(4), [], degradation(), 0, windows=other)
 
 
 def test_a_method_is_judged_as_the_kind_that_is_given():
-    compared = methods.classical(4) | {"esrgan": methods.classical(4)["bicubic"]}
+    compared = baselines.classical(4) | {"esrgan": baselines.classical(4)["bicubic"]}
     items = slices({"P1": 1})
 
     def kinds(**given):

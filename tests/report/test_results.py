@@ -6,15 +6,16 @@ import math
 import numpy as np
 import pytest
 
-from srgan.dose.degradation import Degradation, ProjectionNoise
-from srgan.dose.image import ImageNoise
-from srgan.dose.projection import Scanner
-from srgan.errors import BAD_INPUT, TRY_AGAIN, UserError
-from srgan.evaluation import columns, judge, study
+from srgan.evaluation import slice_metrics, study
 from srgan.hounsfield import Window
-from srgan.report import results
-from srgan.settings import Levels, Settings
-from srgan.sharpness import Discs, Ttf
+from srgan.lowdose.degradation import Degradation, ProjectionNoise
+from srgan.lowdose.image_noise import ImageNoise
+from srgan.lowdose.levels import Levels
+from srgan.lowdose.projection_noise import Scanner
+from srgan.metrics.sharpness import Discs, Ttf
+from srgan.report import columns, results
+from srgan.settings import Settings
+from srgan.system.errors import BAD_INPUT, TRY_AGAIN, UserError
 
 WINDOWS = ("full", "lung", "mediastinum")
 
@@ -29,7 +30,7 @@ def figures(value, part="whole"):
         "bias_hu": -value,
     }
     if part == "whole":
-        made |= {judge.BODY_PSNR: dict.fromkeys(WINDOWS), judge.TEXTURE: None}
+        made |= {slice_metrics.BODY_PSNR: dict.fromkeys(WINDOWS), slice_metrics.TEXTURE: None}
     return made
 
 
@@ -47,7 +48,7 @@ def made():
         for part in ("whole", "patch")
     ]
     sds = {("P0001", 1): 30.0, ("P0001", 2): None, ("P0002", 1): 20.0}
-    texture = {key: {judge.TEXTURE: sd, judge.FLAT: sd} for key, sd in sds.items()}
+    texture = {key: {slice_metrics.TEXTURE: sd, slice_metrics.FLAT: sd} for key, sd in sds.items()}
     noise = {key: {"noise_lambda": 1700.0, "noise_sigma": 0.005} for key in texture}
     return study.Study(("nearest", "bicubic", "srresnet", "srgan"), tuple(rows), texture, noise)
 
@@ -236,8 +237,8 @@ def test_an_added_window_is_in_every_place_where_the_others_are(tmp_path, made, 
             "ssim": {"lung": 0, "fat": 0.5},
         }
         if old.part == "whole":
-            found[judge.BODY_PSNR] = {"lung": 2.0, "fat": 8.5}
-            found[judge.BODY_SSIM] = {"lung": 0, "fat": 0.25}
+            found[slice_metrics.BODY_PSNR] = {"lung": 2.0, "fat": 8.5}
+            found[slice_metrics.BODY_SSIM] = {"lung": 0, "fat": 0.25}
         rows.append(dataclasses.replace(old, figures=found))
     wider = dataclasses.replace(made, rows=tuple(rows), windows=windows)
     text = results.table(wider, about)

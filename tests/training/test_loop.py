@@ -3,9 +3,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from srgan.errors import UserError
 from srgan.settings import Settings
-from srgan.training import checkpoints, loop, states
+from srgan.system.errors import UserError
+from srgan.training import checkpoint_models, checkpoint_states, loop
 from srgan.training.plan import Plan
 
 VALIDATION = SimpleNamespace(bicubic_psnr_db=28.0)
@@ -28,7 +28,9 @@ def run(tmp_path, monkeypatch):
     )
     made.kept = []
     monkeypatch.setattr(
-        checkpoints, "save_model", lambda folder, name, step, *_: made.kept.append((name, step))
+        checkpoint_models,
+        "save_model",
+        lambda folder, name, step, *_: made.kept.append((name, step)),
     )
     return made
 
@@ -57,7 +59,7 @@ def test_the_best_srgan_has_the_texture_nearest_the_normal_doses_above_a_floor(r
 
 
 def test_a_state_without_the_guards_counts_is_told_in_one_line(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(states, "restore", lambda *_: None)
+    monkeypatch.setattr(checkpoint_states, "restore", lambda *_: None)
     run.trainer.state = dict
     old = {"plan": run.plan.as_json(), "step": 3, "best": {}}
     with pytest.raises(UserError, match=r"another version.*--fresh"):

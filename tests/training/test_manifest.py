@@ -5,9 +5,9 @@ import copy
 import numpy as np
 import pytest
 
-from srgan.errors import UserError
-from srgan.training import checkpoints, manifest, sealed
-from tests.training.test_checkpoints import MANIFEST
+from srgan.system.errors import UserError
+from srgan.training import checkpoint_models, manifest, sealed
+from tests.training.test_checkpoint_models import MANIFEST
 
 STATE = {
     **MANIFEST,
@@ -81,8 +81,8 @@ def pickled(path) -> None:
 @pytest.mark.parametrize(("make", "said"), [(bomb, "larger than the file"), (pickled, "pickle")])
 def test_weights_that_are_a_bomb_or_code_are_refused(tmp_path, make, said):
     def fill(folder):
-        make(folder / checkpoints.WEIGHTS)
+        make(folder / checkpoint_models.WEIGHTS)
 
     sealed.write(tmp_path / "srresnet-0000003", fill, MANIFEST)
     with pytest.raises(UserError, match=said):
-        checkpoints.load(tmp_path).networks()
+        checkpoint_models.load(tmp_path).networks()

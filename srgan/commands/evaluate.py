@@ -1,0 +1,213 @@
+"""--run test: a checkpoint judged on patients that it has never seen."""
+
+import dataclasses
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from srgan import settings as all_settings
+from srgan.commands import compare, evaluate_nodules, held_out
+from srgan.commands.study_slices import fits, photons_of, study_slices, told_in_part
+from srgan.commands.train import open_store
+from srgan.dataset import build_store as stores
+from srgan.dataset.split import choose
+from srgan.evaluation import baselines, slice_metrics, study
+from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS, Window, Windows
+from srgan.lowdose import photon_cache
+from srgan.lowdose.degradation import Degradation
+from srgan.lowdose.photon_cache import Matched
+from srgan.models import tensorflow_setup, vgg_weights
+from srgan.report import dose_plot, example_pictures, nodule_tables, results
+from srgan.report.html import build, page
+from srgan.settings import Settings
+from srgan.system.errors import UserError
+from srgan.system.progress import Progress, log
+from srgan.training import checkpoint_models
+
+TUNED_ON = 3  # validation slices
+Checkpoints = dict[str, checkpoint_models.Trained]  # by letter, as compared.load makes them
+
+
+def test(given: dict[str, Any]) -> int:
+    """The whole of it; returns the exit code. Raises UserError."""
+    trained = checkpoint_models.load(Settings(**given).checkpoint_dir)
+    own = {name: value for name, value in given.items() if name != "vgg_weights"}
+    settings = all_settings.make(own, trained.settings)  # which keep the training's VGG19
+    windows = windows_of(settings)
+    degradation = noise_of(settings, given)
+    every = compare.load(trained, settings)
+    features, more = vgg_distance(given, trained)
+    results.prepare(settings.report_dir)
+    progress = Progress()
+    store = open_store(settings)
+    chosen = held_out.held_out(every, store, settings)
+    matched = photons_of(store, chosen, degradation, progress)
+    slices = study_slices(store, chosen, matched)
+    about = about_this(every, store, settings, degradation, matched)
+    smoother, how_tuned = denoiser(trained, store, settings, degradation, disc_of(slices, about))
+    judged = baselines.classical(degradation.scale) | smoother | networks(every, settings)
+    with_nodules = evaluate_nodules.slices_of(every, store, chosen, settings, degradation, progress)
+    about = dataclasses.replace(about, features=features, denoiser=how_tuned)
+    studies = studies_of(judged, slices, about, settings.seed, progress, windows, more)
+    studies = evaluate_nodules.judged(studies, judged, with_nodules, settings.seed, progress)
+    results.write(settings.report_dir, studies)
+    of_nodules = [each.nodules for each, _ in studies if each.nodules]
+    nodule_table = nodule_tables.write(settings.report_dir, of_nodules)
+    curve = dose_plot.write(settings.report_dir, studies, about)
+    told_of = partial(told_in_part, progress, "pictures", 0, 1)
+    example_pictures.write(settings.report_dir, studies, judged, slices, settings.seed, told_of)
+    print(results.tables(studies))
+    if len(studies) > 1:
+        print(f"\n{dose_plot.table(studies)}")
+    if of_nodules:
+        print(f"\n{nodule_tables.text(of_nodules[0])}")
+    page.write(
+        settings.report_dir / "index.html",
+        build.page_of(studies, judged, slices, settings.seed),
+    )
+    files = ["index.html", "metrics.csv", "summary.json", nodule_table, curve]
+    print(f"\n{', '.join(filter(None, files))} and example-*.png are in {settings.report_dir}")
+    return 0
+
+
+def noise_of(settings: Settings, given: dict[str, Any]) -> Degradation:
+    """The noise to test at: what was given, else the geometric middle of the training's.
+
+    A given range is drawn from, one level a slice; a list is tabulated.
+    """
+    asked = Degradation.of(settings)
+    names = (field.name for field in dataclasses.fields(asked.noise))
+    here = {name: getattr(asked.noise, name) for name in names if name in given}
+    return dataclasses.replace(asked, noise=dataclasses.replace(asked.noise.middle(), **here))
+
+
+def windows_of(settings: Settings) -> dict[str, Window]:
+    """The built-in windows, which verdicts and plots use, and those of --window.
+
+    Raises UserError where one has a name or a place in which nothing can be measured.
+    """
+    more = {name: Window(*ends) for name, ends in (settings.window or {}).items()}
+    for name, window in more.items():
+        if name in WINDOWS:
+            raise UserError(f"--window: {name} is built in ({WINDOWS[name]}); take another name")
+        if window.high <= HU_MIN or window.low >= HU_MAX:
+            raise UserError(
+                f"--window: {name} lies outside {HU_MIN:g}..{HU_MAX:g} HU, where all figures are"
+            )
+    return WINDOWS | more
+
+
+def vgg_distance(
+    given: dict[str, Any], trained: checkpoint_models.Trained
+) -> tuple[str, study.Measures]:
+    """Whose weights, as About.features, and the measure; none where no trained ones are found.
+
+    Raises UserError for weights that were named and are not there.
+    """
+    wanted = given.get("vgg_weights", "auto")
+    weights = vgg_weights.find_trained(wanted, trained.vgg_weights == "imagenet", log)
+    if weights.mode == "none":
+        return weights.mode, {}
+    tensorflow_setup.start("float32")  # before what imports TensorFlow, which is loud
+    from srgan.models import vgg
+
+    return weights.mode, {slice_metrics.VGG_DISTANCE: vgg.distance(weights)}
+
+
+def denoiser(
+    trained: checkpoint_models.Trained,
+    store: stores.Store,
+    settings: Settings,
+    degradation: Degradation,
+    disc: dict,
+) -> tuple[dict[str, baselines.Method], str]:
+    """Non-local means, and how its cut-off was found, in words.
+
+    Tuned at the middle noise level on three slices that were validated on. Where the data hold none
+    it follows from the noise of the disc (see phantom): never tuned on patients that are tested.
+    """
+    degradation, seed = degradation.middle(), settings.seed
+    known = [
+        i
+        for i in store.with_role("validation")
+        if held_out.is_seen(trained, store, store.records[i]) and fits(store.records[i], settings)
+    ]
+    if not known:
+        share = baselines.CUTOFF_BY_NOISE
+        cutoff_hu = share * disc.discs_of({}, degradation, seed=seed, **disc).noise_sd_hu
+        method = baselines.non_local_means(degradation.scale, cutoff_hu)
+        how = f"{share:g} of the noise in tissue: no validation slice is in --data"
+        return _named(method, cutoff_hu, how)
+    known = [known[k] for k in choose(len(known), TUNED_ON)]
+    matched = photons_of(store, known, degradation, Progress())
+    items = study_slices(store, known, matched)
+    pairs = [study.make_pair(item, degradation, seed) for item in items]
+    cutoff_hu = baselines.tuned_cutoff_hu(degradation.scale, pairs)
+    method = baselines.non_local_means(degradation.scale, cutoff_hu)
+    return _named(method, cutoff_hu, f"tuned on {len(pairs)} validation slices")
+
+
+def _named(method: baselines.Method, cutoff_hu: float, how: str):
+    name = baselines.NON_LOCAL_MEANS
+    return {name: method}, f"{name}: non-local means with a cut-off of {cutoff_hu:.1f} HU, {how}"
+
+
+def disc_of(slices: list[study.StudySlice], about: results.About) -> dict:
+    """Pixel and photons of the phantom: the medians of the test's slices."""
+    return {
+        "pixel_mm": float(np.median([item.spacing_mm for item in slices])),
+        "photons": about.photons and about.photons["median"],
+    }
+
+
+def studies_of(
+    judged: dict[str, baselines.Method],
+    slices: list[study.StudySlice],
+    about: results.About,
+    seed: int,
+    progress: Progress,
+    windows: Windows,
+    more: study.Measures | None = None,
+) -> list[tuple[study.Study, results.About]]:
+    """A study a noise level; to `progress` they are one job."""
+    levels = about.degradation.each()
+    disc = disc_of(slices, about)
+    text = "slices" if len(levels) == 1 else f"slices at {len(levels)} noise levels"
+    made = []
+    for i, level in enumerate(levels):
+        told_of = partial(told_in_part, progress, text, i, len(levels))
+        found = study.run(judged, slices, level, seed, told_of, windows, more)
+        found = dataclasses.replace(found, discs=disc.discs_of(judged, level, seed=seed, **disc))
+        made.append((found, dataclasses.replace(about, degradation=level)))
+    return made
+
+
+def networks(every: Checkpoints, settings: Settings) -> dict[str, baselines.Method]:
+    """The checkpoints' models as methods; --precision auto is float32 here: exact before fast."""
+    tensorflow_setup.start("float32" if settings.precision == "auto" else settings.precision)
+    return {
+        compare.row_name(letter, name): baselines.network(model)
+        for letter, trained in every.items()
+        for name, model in trained.networks().items()
+    }
+
+
+def about_this(
+    every: Checkpoints,
+    store: stores.Store,
+    settings: Settings,
+    degradation: Degradation,
+    matched: list[Matched],
+) -> results.About:
+    source = "matched" if settings.noise_hu is None else "noise_hu"
+    source = source if settings.photons == "auto" else "given"
+    return results.About(
+        degradation=degradation,
+        vgg_weights=every[compare.MAIN].vgg_weights,
+        synthetic=store.synthetic,
+        settings=all_settings.record(settings),
+        checkpoint=compare.record(every),
+        photons={"source": source, **photon_cache.summary(matched)} if matched else None,
+        files={"found": store.found, "used": store.used, "skipped": store.skipped},
+    )

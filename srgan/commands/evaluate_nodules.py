@@ -1,0 +1,71 @@
+"""--run test where nodules are annotated: their slices, judged beside the others."""
+
+import dataclasses
+from functools import partial
+
+from srgan.commands.held_out import is_seen
+from srgan.commands.study_slices import fits, study_slices, told_in_part
+from srgan.dataset import nodule_slices as annotated
+from srgan.dataset.build_store import Store
+from srgan.evaluation import nodule_study
+from srgan.evaluation.baselines import Method
+from srgan.evaluation.study import Study, StudySlice
+from srgan.lowdose import photon_cache
+from srgan.lowdose.degradation import Degradation
+from srgan.metrics.nodule_metrics import Spot
+from srgan.report.results import About
+from srgan.settings import Settings
+from srgan.system.progress import Progress, log
+from srgan.training.checkpoint_models import Trained
+
+WithNodules = tuple[StudySlice, tuple[Spot, ...]]
+
+
+def slices_of(
+    every: dict[str, Trained],
+    store: Store,
+    chosen: list[int],
+    settings: Settings,
+    degradation: Degradation,
+    progress: Progress,
+) -> list[WithNodules]:
+    """The slices through nodules of the patients whose slices are `chosen`.
+
+    Nothing without annotations.csv. A slice whose pixels a checkpoint has seen is left out.
+    """
+    patients = {store.records[i].pseudonym for i in chosen}
+    kept = annotated.open_or_build(settings, store, patients, log, progress)
+    if kept is None:
+        return []
+    usable = [
+        i
+        for i, record in enumerate(kept.store.records)
+        if fits(record, settings)
+        and not any(is_seen(trained, kept.store, record) for trained in every.values())
+    ]
+    matched = []
+    if usable and degradation.in_projections:
+        matched = photon_cache.of_slices(kept.store, usable, degradation.noise, progress)
+    spots: dict[int, list[Spot]] = {i: [] for i in usable}
+    for each in kept.nodules:
+        if each.slice in spots:
+            spot = Spot(each.number, each.row_px, each.column_px, each.diameter_mm)
+            spots[each.slice].append(spot)
+    items = study_slices(kept.store, usable, matched)
+    return [(item, tuple(spots[i])) for item, i in zip(items, usable, strict=True)]
+
+
+def judged(
+    studies: list[tuple[Study, About]],
+    methods: dict[str, Method],
+    slices: list[WithNodules],
+    seed: int,
+    progress: Progress,
+) -> list[tuple[Study, About]]:
+    """The studies, each with what became of the nodules at its noise level."""
+    made = []
+    for i, (study, about) in enumerate(studies):
+        told_of = partial(told_in_part, progress, "slices with nodules", i, len(studies))
+        found = nodule_study.run(methods, slices, about.degradation, seed, told_of)
+        made.append((dataclasses.replace(study, nodules=found), about))
+    return made

@@ -1,0 +1,56 @@
+"""Whom a test may judge: patients that no checkpoint was trained or validated on."""
+
+from srgan.commands.study_slices import fits
+from srgan.dataset.store import Record, Store, known_by
+from srgan.settings import Settings
+from srgan.system.errors import UserError
+from srgan.system.progress import log
+from srgan.training.checkpoint_models import Trained
+
+
+def held_out(every: dict[str, Trained], store: Store, settings: Settings) -> list[int]:
+    """Indices of the slices of patients that no checkpoint was trained or validated on.
+
+    One known id, series or slice is enough to leave a patient out. With --split only its test
+    patients stay. Raises UserError where none is left.
+    """
+    seen = seen_by(every, store)
+    left = [
+        i
+        for i, record in enumerate(store.records)
+        if record.pseudonym not in seen
+        and (settings.split is None or record.role == "test")
+        and fits(record, settings)
+    ]
+    if not left:
+        rest = "no other is in the role test of --split" if settings.split else "no other is there"
+        everyone = {r.pseudonym for r in store.records}
+        raise UserError(
+            f"no patient in {settings.data} is left to test on: {len(seen)} of {len(everyone)} "
+            f"were trained or validated on, and {rest}; give --data with other patients"
+        )
+    return left
+
+
+def is_seen(trained: Trained, store: Store, record: Record) -> bool:
+    """Was this slice's patient, series or picture trained or validated on?"""
+    return any(trained.hashed(name) in trained.seen for name in known_by(record, store.patients))
+
+
+def seen_by(every: dict[str, Trained], store: Store) -> set[str]:
+    """Pseudonyms of whom any of them was trained or validated on; a line says how many are.
+
+    One known id, series or slice is enough to know a patient.
+    """
+    of = {
+        letter: {r.pseudonym for r in store.records if is_seen(trained, store, r)}
+        for letter, trained in every.items()
+    }
+    seen = set().union(*of.values())
+    if seen:
+        by = ", ".join(f"{len(known)} by {letter}" for letter, known in of.items())
+        log(
+            f"{len(seen)} of {len({r.pseudonym for r in store.records})} patients were trained or "
+            f"validated on{f' ({by})' if len(of) > 1 else ''} and are left out"
+        )
+    return seen

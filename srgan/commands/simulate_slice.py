@@ -1,0 +1,133 @@
+"""One slice of a scan to its low-dose copy: what each process does, and what is said of it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import srgan
+from srgan import random_streams
+from srgan.dataset.select_slices import pixels_sha256
+from srgan.formats.dicom import header as dicom_header
+from srgan.formats.dicom import pixels as dicom_pixels
+from srgan.formats.dicom import write as dicom_write
+from srgan.formats.dicom.header import OWN_MODEL
+from srgan.formats.metaimage import pixels as metaimage_pixels
+from srgan.formats.metaimage import write as metaimage_write
+from srgan.formats.metaimage.write import Voxels
+from srgan.formats.scan import Skipped, Slice
+from srgan.lowdose import estimate_photons, projection_noise
+from srgan.lowdose.degradation import ProjectionNoise
+from srgan.lowdose.estimate_photons import Estimate
+from srgan.lowdose.photon_cache import Matched
+from srgan.system.errors import Skip, UserError
+from srgan.system.files import sync, told
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the processes need to know of all slices."""
+
+    noise: ProjectionNoise
+    spacing_mm: tuple[float, float]
+    size: tuple[int, int]  # rows, columns
+    seed: int
+    part: Path  # the folder that is written
+    shown: Path  # its name once it is whole
+    series: dicom_write.Series | None = None  # of DICOM
+    source: Voxels | None = None  # of MetaImage
+    target: Voxels | None = None
+
+    @property
+    def dose(self) -> float:
+        return self.noise.dose.low
+
+    @property
+    def pixel_mm(self) -> float:
+        return projection_noise.pixel_mm_of(self.spacing_mm)
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One slice that was written, or why not."""
+
+    skip: Skipped | None = None
+    floored: float = 0.0  # share of its readings at the photon floor
+
+
+def estimate(job: Job, item: Slice) -> Estimate | Skipped:
+    """What a slice says of its dose, or why it cannot be read."""
+    try:
+        hu, _ = _read(job, item)
+    except Skip as skip:
+        return Skipped(item.path, skip.reason, skip.detail)
+    return estimate_photons.estimate(hu, job.spacing_mm, job.noise.scanner, job.noise.noise_hu)
+
+
+def copy(job: Job, task: tuple[int, Slice, Matched]) -> Copy:
+    """One slice from file to file; task: (place in the series, slice, photons).
+
+    A MetaImage slice that is not HU (padding) stays as it is. Raises UserError where nothing can be
+    written.
+    """
+    index, item, matched = task
+    try:
+        hu, source = _read(job, item)
+        key = random_streams.slice_number(pixels_sha256(hu))
+        rng = random_streams.generator_of(job.seed, random_streams.SIMULATE, key)
+        made = projection_noise.noise_fields(
+            hu, job.spacing_mm, matched.photons, job.noise.scanner, job.dose, rng
+        )
+        change = projection_noise.insert(hu, made, job.dose) - hu
+        with told(job.shown):
+            if job.target is not None:
+                job.target.write(item.index, metaimage_write.changed_voxels(source, change))
+            else:
+                path = job.part / file_name(index)
+                dicom_write.write(path, source, change, job.series, how_slice(job, matched))
+                sync(path)
+    except Skip as skip:
+        if job.target is not None:
+            with told(job.shown):
+                job.target.write(item.index, job.source.read(item.index))
+        return Copy(Skipped(item.path, skip.reason, skip.detail))
+    return Copy(floored=made.floored)
+
+
+def _read(job: Job, item: Slice):
+    """((rows, columns) int16 HU, what it is derived from). Raises Skip."""
+    if job.source is not None:
+        values = job.source.read(item.index)
+        if not np.isfinite(values).all():
+            raise UserError(f"slice {item.index + 1} of {item.path} has voxels that are no numbers")
+        return metaimage_pixels.values_to_hu(values), values
+    whole = dicom_header.read_whole(item.path)
+    header, _, values = whole
+    if values.shape != job.size or header.uid != item.uid:
+        raise Skip("changed", "the file is not the one that was catalogued")
+    return dicom_pixels.values_to_hu(values, header.stored), whole
+
+
+def file_name(index: int) -> str:
+    return f"{index + 1:04}.dcm"
+
+
+def how(job: Job, photons_told: str) -> str:
+    """What was done, with every parameter."""
+    scanner = job.noise.scanner
+    return (
+        f"{OWN_MODEL} {srgan.__version__}: DERIVED, low dose simulated by noise in projections; "
+        f"dose {job.dose:g} of the source's; photons {photons_told}; electronic noise "
+        f"{scanner.electronic_noise:g}; cutoff {scanner.filter_cutoff:g}/mm; seed {job.seed}"
+    )
+
+
+def how_slice(job: Job, matched: Matched) -> str:
+    """`how` with what there is more room for in DICOM."""
+    scanner = job.noise.scanner
+    own = "" if matched.sd_hu is None else f"; noise of the source {matched.sd_hu:.1f} HU"
+    return (
+        f"{how(job, f'{matched.photons:.4g}')}; photons and electronic noise (counts) of a reading "
+        f"at 360 views and 0.70 mm{own}; mu of water {scanner.mu_water:g}/mm, {scanner.views} "
+        f"views, bowtie {scanner.bowtie:g}; tube current, exposure and CTDIvol are the source's"
+    )

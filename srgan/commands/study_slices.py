@@ -1,0 +1,55 @@
+"""The slices of a store as a test needs them: which fit, their photons, their numbers."""
+
+import itertools
+from functools import partial
+
+from srgan.dataset import build_store as stores
+from srgan.evaluation import study
+from srgan.lowdose import photon_cache
+from srgan.lowdose.degradation import Degradation
+from srgan.lowdose.photon_cache import Matched
+from srgan.random_streams import slice_number
+from srgan.settings import Settings
+from srgan.system.progress import Progress, log
+
+SMALLEST = 16  # pixels; SSIM needs 11, and the lowest resolution 4
+
+
+def fits(record: stores.Record, settings: Settings) -> bool:
+    """Is the slice large enough to judge, and can it be projected where that is asked for?"""
+    large = min(record.rows, record.columns) >= SMALLEST
+    return large and (settings.noise == "image" or photon_cache.has_square_pixels(record))
+
+
+def photons_of(store, chosen: list[int], degradation: Degradation, progress) -> list[Matched]:
+    """What each slice was made with, told in a line; nothing where the noise is the image's."""
+    if not degradation.in_projections:
+        return []
+    matched = photon_cache.of_slices(store, chosen, degradation.noise, progress)
+    log(photon_cache.told_of(photon_cache.summary(matched)))
+    return matched
+
+
+def study_slices(
+    store: stores.Store, chosen: list[int], matched: list[Matched]
+) -> list[study.StudySlice]:
+    """The chosen slices, numbered within each patient in the store's order.
+
+    Their pixels name their noise: a slice has the same in any folder.
+    """
+    counts, made = {}, []
+    for i, made_with in itertools.zip_longest(chosen, matched):
+        record = store.records[i]
+        number = counts[record.pseudonym] = counts.get(record.pseudonym, 0) + 1
+        key, hu = slice_number(record.pixels_sha256), partial(store.hu, i)
+        about = (record.pseudonym, number, record.spacing_mm, key, hu)
+        matched_to = (made_with.photons, made_with.sd_hu) if made_with else ()
+        made.append(study.StudySlice(*about, *matched_to))
+    return made
+
+
+def told_in_part(
+    progress: Progress, text: str, part: int, parts: int, done: int, total: int
+) -> None:
+    """done of the total of one part, of equal parts that are one job."""
+    progress(part * total + done, parts * total, text)

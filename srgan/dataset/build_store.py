@@ -1,0 +1,240 @@
+"""The chosen slices of a folder of scans, kept in a memory map: opened, or built once."""
+
+import dataclasses
+import math
+import re
+import secrets
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from srgan.dataset import catalogue, scan_source
+from srgan.dataset.select_slices import Ledger, Picked, take
+from srgan.dataset.split import (
+    assign_roles,
+    hash_order,
+    read_split_csv,
+    sha256,
+    slice_quotas,
+    table_text,
+)
+from srgan.dataset.store import (
+    DAMAGES,
+    FORMAT,
+    NAMES,
+    Record,
+    Store,
+    append,
+    array_name,
+    finish,
+    load,
+    write_index,
+    write_table,
+)
+from srgan.formats.scan import Catalogue, Scan
+from srgan.settings import Settings
+from srgan.system import locks
+from srgan.system.errors import TRY_AGAIN, UserError
+from srgan.system.files import put_in_place, told, write_whole
+
+_BUILDING = re.compile(r"\.building-([0-9a-f]{12})-[0-9a-f]{8}")
+Log = Callable[[str], None]
+Progress = Callable[[int, int, str], None]
+
+
+def open_or_build(settings: Settings, log: Log, progress: Progress | None = None) -> Store:
+    """The store of `settings.data`, built where it is not there yet or is corrupt.
+
+    Raises UserError: bad tables, nothing usable, a folder that cannot be written (exit code 2),
+    no space or files that change meanwhile (exit code 75).
+    """
+    split = read_split_csv(settings.split) if settings.split else None
+    patients = catalogue.read_patients_csv(settings.patients) if settings.patients else None
+    source = scan_source.locate(settings, log, progress)
+    prints = scan_source.fingerprint(source, settings, FORMAT)
+    if not prints["files"]:
+        catalogue.find(source.folder)  # raises where it is no folder, before one is made
+    folder = settings.store_dir / prints["fingerprint"]
+    _clear_stale(settings.store_dir, None)
+    store = _open(folder, log, progress)
+    if store is not None:
+        log(f"store: reused {folder}")
+        return store
+    waiting = f"store: another run builds {folder}: waiting for it"
+    lock_file = settings.store_dir / f".lock-{folder.name}"
+    with locks.held(lock_file, lambda: log(waiting)) as is_locked:
+        store = _open(folder, lambda _: None, progress)
+        if store is None:
+            _clear_stale(settings.store_dir, folder.name if is_locked else None)
+            _build(settings, source, prints, (split, patients), folder, log, progress)
+            store = _open(folder, log)
+    if store is None:
+        raise UserError(f"{folder} could not be read back; is the disk sound?", TRY_AGAIN)
+    return store
+
+
+def _open(folder: Path, log: Log, progress: Progress | None = None) -> Store | None:
+    if not folder.exists():
+        return None
+    try:
+        return load(folder, progress)
+    except DAMAGES as why:
+        reason = f"{type(why).__name__}: {why}" if not isinstance(why, ValueError) else why
+        log(f"store {folder} is corrupt ({reason}): rebuilt")
+        return None
+
+
+def _clear_stale(store_dir: Path, own: str | None) -> None:
+    """Remove what killed builders left: nobody holds the lock of its fingerprint."""
+    for old in store_dir.glob(".building-*"):
+        made = _BUILDING.fullmatch(old.name)
+        if made and (made[1] == own or locks.is_free(store_dir / f".lock-{made[1]}")):
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _build(settings, source, prints, tables, folder: Path, log: Log, progress) -> None:
+    """Catalogue, split, choose, decode; write beside `folder`, then rename into place."""
+    split, patients = tables
+    found = scan_source.catalogued(source, patients, progress)
+    scans = sorted(found.scans, key=hash_order)
+    ledger = Ledger({item.path: item for item in found.skipped})
+    if split is not None:
+        scans = _scans_in_split(scans, split, ledger, log)
+    part = settings.store_dir / f".building-{folder.name}-{secrets.token_hex(4)}"
+    try:
+        with told(part):
+            part.mkdir()
+        records, patient_roles = _fill(part, scans, split, ledger, progress)
+        if scan_source.fingerprint(source, settings, FORMAT) != prints:
+            raise UserError(
+                f"the files in {source.folder} changed while they were read: try again", TRY_AGAIN
+            )
+        if not records:
+            raise UserError(_nothing_usable(settings.store_dir, found, ledger))
+        with told(part):
+            _write_tables(part, patient_roles, ledger)
+            write_index(part, records, prints, found.found, len(ledger.skipped), source.synthetic)
+            put_in_place(part, folder, NAMES)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    for line in _remarks(ledger, patient_roles):
+        log(line)
+    log(f"store: {len(records)} slices of {len(patient_roles)} patients in {folder}")
+
+
+def _scans_in_split(scans: list[Scan], split: dict, ledger: Ledger, log: Log) -> list[Scan]:
+    absent = set(split) - {scan.patient_id for scan in scans}
+    if absent:
+        log(f"--split: {len(absent)} of {len(split)} patients are not in the data")
+    for scan in scans:
+        if scan.patient_id not in split:
+            ledger.skip_files(scan.files, "patient is not in --split")
+    return [scan for scan in scans if scan.patient_id in split]
+
+
+def _nothing_usable(store_dir: Path, found: Catalogue, ledger: Ledger) -> str:
+    skipped = tuple(sorted(ledger.skipped.values(), key=lambda item: str(item.path)))
+    message = catalogue.nothing_usable_message(Catalogue(found.folder, (), skipped, found.found))
+    path = store_dir / "skipped.csv"
+    try:
+        catalogue.write_skipped_csv(path, skipped)
+    except OSError:  # the message stands without it
+        return message
+    return f"reasons by file in {path}; {message}"
+
+
+def _fill(
+    part: Path, scans: list[Scan], split: dict | None, ledger: Ledger, progress: Progress | None
+) -> tuple[list[Record], dict[str, str]]:
+    """Write the arrays; returns the records in their order and patient_id -> role."""
+    while True:
+        roles = split if split is not None else assign_roles(scans)
+        quotas = slice_quotas(scans, roles)
+        taken: list[tuple[Picked, str, int]] = []
+        rows: dict[str, int] = {}
+        for picked in take(scans, roles, quotas, catalogue.reader, ledger):
+            name = array_name(*picked.hu.shape)
+            rows[name] = rows.get(name, -1) + 1
+            with told(part / name):
+                append(part / name, picked.hu)
+            taken.append((dataclasses.replace(picked, hu=None), name, rows[name]))
+            if progress:
+                progress(len(taken), sum(quotas), "slices")
+        alive = {picked.scan.patient_id for picked, _, _ in taken}
+        left = [scan for scan in scans if scan.patient_id in alive]
+        here = {roles[patient] for patient in alive}
+        if split is not None or set(assign_roles(left).values()) == here:
+            break
+        # A role lost its only patient, whose slices cannot be read: divide the rest anew.
+        scans = left
+        ledger.start_again()
+        for name in rows:
+            (part / name).unlink()
+    for name in rows:
+        with told(part / name):
+            finish(part / name)
+    return _records(taken, roles), {p: roles[p] for p in sorted(alive, key=sha256)}
+
+
+def _records(taken: list[tuple[Picked, str, int]], roles: dict[str, str]) -> list[Record]:
+    """In the order of patients' and series' hashes and of the positions."""
+    taken = sorted(taken, key=lambda item: (hash_order(item[0].scan), item[0].position))
+    names = _pseudonyms({picked.scan.patient_id for picked, _, _ in taken})
+    return [
+        record_of(picked, names[picked.scan.patient_id], roles[picked.scan.patient_id], array, row)
+        for picked, array, row in taken
+    ]
+
+
+def record_of(picked: Picked, pseudonym: str, role: str, array: str, row: int) -> Record:
+    """What the index keeps of a slice that lies in row `row` of the file `array`."""
+    scan = picked.scan
+    return Record(
+        pseudonym=pseudonym,
+        series_hash=sha256(scan.series_uid),
+        z_mm=_finite(scan.slices[picked.position].z_mm),
+        spacing_mm=tuple(map(float, scan.spacing_mm)),
+        kvp=_finite(scan.kvp),
+        tube_current_ma=_finite(scan.tube_current_ma),
+        kernel=scan.kernel,
+        role=role,
+        rows=scan.rows,
+        columns=scan.columns,
+        array=array,
+        row=row,
+        pixels_sha256=picked.sha256,
+    )
+
+
+def _pseudonyms(patients) -> dict[str, str]:
+    """patient_id -> P0001 and so on, in hash order."""
+    return {p: f"P{i:04}" for i, p in enumerate(sorted(patients, key=sha256), 1)}
+
+
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def _remarks(ledger: Ledger, patient_roles: dict[str, str]) -> list[str]:
+    """What the user is told of a built store beside the counts."""
+    lines = []
+    if ledger.n_shared:
+        names = _pseudonyms(patient_roles)
+        pairs = ["/".join(sorted(names.get(p, "?") for p in pair)) for pair in ledger.shared]
+        lines.append(
+            f"warning: {ledger.n_shared} slices have the pixels of another patient's slice and are "
+            f"left out ({', '.join(sorted(pairs)[:5])}): one person under two ids?"
+        )
+    if ledger.n_bare:
+        lines.append(f"{ledger.n_bare} slices show little body and have no better neighbour: used")
+    return lines
+
+
+def _write_tables(part: Path, patient_roles: dict[str, str], ledger: Ledger) -> None:
+    names = _pseudonyms(patient_roles)
+    pairs = [(names[p], table_text(p)) for p in patient_roles]
+    write_table(part / "patients.csv", ("pseudonym", "patient_id"), pairs)
+    pairs = [(table_text(p), role) for p, role in patient_roles.items()]
+    write_table(part / "split.csv", ("patient_id", "role"), pairs)
+    skipped = sorted(ledger.skipped.values(), key=lambda item: str(item.path))
+    write_whole(part / "skipped.csv", lambda path: catalogue.write_skipped_csv(path, skipped))

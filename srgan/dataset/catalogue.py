@@ -1,0 +1,214 @@
+"""What a folder holds, from headers alone: scans, and every other file with its reason."""
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
+from sys import intern
+
+import numpy as np
+
+from srgan.dataset.list_files import files_below
+from srgan.formats import csv_tables
+from srgan.formats.dicom import header as dicom_header
+from srgan.formats.dicom import series
+from srgan.formats.metaimage import header as metaimage_header
+from srgan.formats.metaimage import pixels as metaimage_pixels
+from srgan.formats.scan import MAX_ID, Catalogue, Scan, Skipped, tidy_id
+from srgan.system.errors import Skip, UserError, one_line, visible
+
+HEADERS = (".mhd", ".mha")
+DATA = (".raw", ".zraw")
+ARCHIVES = (".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".7z", ".rar", ".zst")
+NOT_AN_IMAGE = "not DICOM or MetaImage"
+EXPECTED = (
+    "expected: axial CT as DICOM in any tree of folders, or as MetaImage "
+    "(SERIESUID.mhd with its .raw or .zraw, as LUNA16 has it)"
+)
+
+
+def find(
+    folder: Path,
+    patients_csv: dict[str, str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    left_out: Collection[Path] = (),
+) -> Catalogue:
+    """Catalogue a folder and all below it, reading headers only.
+
+    patients_csv: series_uid to patient_id (see `read_patients_csv`). progress: called with the
+    number of files looked at and their total. Hidden files and the folders `left_out` do not count;
+    links are followed, each folder once. Raises UserError where `folder` is not a folder that can
+    be read. The files of the scans and the skipped ones together are `found`, whatever it holds.
+    """
+    folder, patients = Path(folder), patients_csv or {}
+    _check_folder(folder)
+    files, skipped = files_below(folder, left_out)
+    found = len(files) + len(skipped)
+    # MetaImage headers come first: they tell whose a data file is.
+    files.sort(key=lambda path: path.suffix.lower() not in HEADERS)
+    volumes: list[metaimage_header.Header] = []
+    slices: list[dicom_header.Header] = []
+    claimed: dict[Path, Path] = {}
+    could_be_data = {path for path in files if path.suffix.lower() not in HEADERS}
+    data_files = []
+    for done, path in enumerate(files, 1):
+        if path in claimed:
+            pass
+        elif path.suffix.lower() in DATA:
+            data_files.append(path)
+        else:
+            try:
+                if path.suffix.lower() in HEADERS:
+                    volumes.append(
+                        _claim(metaimage_header.read_header(path), claimed, could_be_data)
+                    )
+                else:
+                    slices.append(_read_dicom(path))
+            except Skip as skip:
+                skipped.append(Skipped(path, skip.reason, skip.detail))
+        if progress:
+            progress(done, len(files))
+    skipped += _without_header(data_files, skipped)
+    scans, unusable = series.group(slices, patients)
+    skipped += unusable
+    uids = {scan.series_uid: scan.patient_id for scan in scans}
+    scans += [_scan_of_volume(header, patients, uids) for header in volumes]
+    scans, extra = _one_scan_a_series(scans)
+    skipped += extra
+    scans.sort(key=lambda scan: (scan.series_uid, str(scan.files[0])))
+    skipped.sort(key=lambda item: str(item.path))
+    return Catalogue(folder, tuple(scans), tuple(skipped), found)
+
+
+def reader(scan: Scan) -> Callable[[int], np.ndarray]:
+    """A function from an index into scan.slices to (rows, columns) int16 HU; it raises Skip."""
+    return dicom_header.reader(scan) if scan.kind == "dicom" else metaimage_pixels.reader(scan)
+
+
+# ---- one file after another ----
+
+
+def _check_folder(folder: Path) -> None:
+    try:
+        if not folder.is_dir():
+            fault = "is not a folder" if folder.exists() else "does not exist"
+            raise UserError(f"{folder} {fault}: give the folder that holds the scans")
+        os.listdir(folder)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a usable name"
+        raise UserError(f"{folder} cannot be read ({reason})") from None
+
+
+def _read_dicom(path: Path) -> dicom_header.Header:
+    """The DICOM header, or a Skip that knows an archive."""
+    try:
+        return dicom_header.read_header(path)
+    except Skip as skip:
+        if skip.reason == NOT_AN_IMAGE and path.name.lower().endswith(ARCHIVES):
+            raise Skip("archive", "unpack it") from None
+        raise
+
+
+# ---- MetaImage among the rest ----
+
+
+def _claim(
+    header: metaimage_header.Header, claimed: dict[Path, Path], could_be_data: set[Path]
+) -> metaimage_header.Header:
+    """Note whose a data file is; refuse a hidden one, and a second header of the same data."""
+    if header.data_path in claimed:
+        detail = f"{claimed[header.data_path].name} has the same data file"
+        raise Skip("duplicate header", detail)
+    if header.data_path != header.path:
+        if header.data_path not in could_be_data:
+            raise Skip("data file is missing", "what it names is hidden or another header")
+        claimed[header.data_path] = header.path
+    return header
+
+
+def _without_header(data_files: list[Path], skipped: Iterable[Skipped]) -> list[Skipped]:
+    """Data files that no usable header names, with the reason of the header of that name."""
+    reasons = {s.path.with_suffix(""): s.reason for s in skipped if s.path.suffix.lower() == ".mhd"}
+    left_out = []
+    for path in data_files:
+        reason = reasons.get(path.with_suffix(""))
+        if reason:
+            left_out.append(Skipped(path, "its header is skipped", reason))
+        else:
+            left_out.append(Skipped(path, f"a {path.suffix.lower()} without a header"))
+    return left_out
+
+
+def _scan_of_volume(
+    header: metaimage_header.Header, patients: dict[str, str], uids: dict[str, str]
+) -> Scan:
+    """A volume's patient: the table's, else that of the DICOM series with its UID, else the UID."""
+    uid = tidy_id(header.path.stem) or "_"
+    return metaimage_header.scan_of(header, uid, patients.get(uid) or uids.get(uid) or uid)
+
+
+def _one_scan_a_series(scans: list[Scan]) -> tuple[list[Scan], list[Skipped]]:
+    """Of a series that lies there as DICOM and as MetaImage (or in two copies), the fuller one."""
+    kept: dict[str, Scan] = {}
+    extra, skipped = [], []
+    # Most slices first, DICOM before MetaImage, then by name.
+    order = sorted(scans, key=lambda s: (-len(s.slices), s.kind != "dicom", str(s.files[0])))
+    for scan in order:
+        same = kept.setdefault(scan.series_uid, scan)
+        if same is scan:
+            continue
+        if scan.kind == same.kind == "dicom":  # one series UID, two patients
+            extra.append(scan)
+            continue
+        kind = "a DICOM series" if same.kind == "dicom" else "a MetaImage volume"
+        detail = one_line(f"{same.files[0].name} has {len(same.slices)} slices")
+        skipped += [Skipped(path, f"same scan as {kind}", detail) for path in scan.files]
+    return [*kept.values(), *extra], skipped
+
+
+# ---- tables and messages ----
+
+
+def read_patients_csv(path: Path) -> dict[str, str]:
+    """Read columns series_uid, patient_id to a dict; raises UserError where it cannot be used."""
+    patients: dict[str, str] = {}
+    for line, cells in csv_tables.named("--patients", path, ("series_uid", "patient_id")):
+        uid, patient = map(tidy_id, cells)
+        where = f"--patients {path}, line {line}"
+        if not uid or not patient:
+            raise UserError(f"{where}: series_uid or patient_id is empty")
+        if max(len(uid), len(patient)) > MAX_ID:
+            raise UserError(f"{where}: longer than {MAX_ID} characters")
+        if patients.setdefault(uid, intern(patient)) != patient:
+            raise UserError(f"{where}: series {uid} has two patients")
+    if not patients:
+        raise UserError(f"--patients {path}: the table is empty")
+    return patients
+
+
+def nothing_usable_message(catalogue: Catalogue) -> str:
+    """One line for a folder without a usable scan: where, what was found, what is expected."""
+    if not catalogue.found:
+        return one_line(f"{catalogue.folder} holds no files; {EXPECTED}", 2000)
+    counts = Counter(item.reason for item in catalogue.skipped)
+    reasons = ", ".join(f"{n} {reason}" for reason, n in counts.most_common())
+    hint = "; unpack archives first" if counts["archive"] else ""
+    files = "1 file" if catalogue.found == 1 else f"{catalogue.found} files"
+    text = f"no usable CT scan among {files} in {catalogue.folder}: {reasons}{hint}; {EXPECTED}"
+    return one_line(text, 2000)
+
+
+def write_skipped_csv(path: Path, skipped: Iterable[Skipped]) -> None:
+    """Write path, reason, detail; no cell can be taken for a formula, no name breaks a row."""
+    with open(path, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+        table = csv.writer(file)
+        table.writerow(("path", "reason", "detail"))
+        for item in skipped:
+            table.writerow(map(harmless, (item.path, item.reason, item.detail)))
+
+
+def harmless(value: object) -> str:
+    """Text for a cell: on one line, and with ' before what a spreadsheet would run."""
+    text = visible(value)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\\")) else text

@@ -1,0 +1,50 @@
+"""The files below a folder that count: for the catalogue, and for the fingerprint of a store."""
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+from srgan.formats.scan import Skipped
+
+SYSTEM_FILES = {"thumbs.db", "desktop.ini"}
+
+
+def files_below(folder: Path, left_out: Collection[Path] = ()) -> tuple[list[Path], list[Skipped]]:
+    """Regular files in the order of their names, and what cannot be opened.
+
+    Hidden and system files and the folders `left_out` do not count; links are followed, each folder
+    once.
+    """
+    files, skipped, seen = [], [], set()
+    outside, pending = {os.path.abspath(each) for each in left_out}, [folder]
+    while pending:
+        here = pending.pop()
+        if os.path.abspath(here) in outside:
+            continue
+        try:
+            status = os.stat(here)
+            if (status.st_dev, status.st_ino) in seen:
+                continue  # by a link, or a link to a folder above
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(here) as entries:
+                names = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            skipped.append(Skipped(here, "folder cannot be read", error.strerror or ""))
+            continue
+        folders = []
+        for entry in names:
+            if entry.name.startswith(".") or entry.name.lower() in SYSTEM_FILES:
+                continue
+            try:
+                if entry.is_dir():
+                    folders.append(here / entry.name)
+                elif entry.is_file():
+                    files.append(here / entry.name)
+                else:  # opening a pipe would wait for ever
+                    kind = "a broken link" if entry.is_symlink() else "a pipe, socket or device"
+                    skipped.append(Skipped(here / entry.name, "not a regular file", kind))
+            except OSError as error:
+                reason = error.strerror or ""
+                skipped.append(Skipped(here / entry.name, "cannot be read", reason))
+        pending += reversed(folders)
+    return files, skipped

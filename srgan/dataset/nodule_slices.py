@@ -1,0 +1,299 @@
+"""LUNA16's nodules: the slices of test patients through them, in a small store of their own.
+
+annotations.csv has the columns seriesuid, coordX, coordY, coordZ and diameter_mm, in mm. The slices
+are kept in `nodules/` in the store's folder, which is complete or absent, and are in no other
+store: nothing is ever trained on them.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import re
+import secrets
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from srgan.dataset import catalogue, scan_source
+from srgan.dataset.build_store import record_of
+from srgan.dataset.coordinates import locate
+from srgan.dataset.select_slices import Picked, pixels_sha256
+from srgan.dataset.split import hash_order, sha256, table_text
+from srgan.dataset.store import (
+    DAMAGES,
+    NAMES,
+    Store,
+    append,
+    array_name,
+    finish,
+    load,
+    write_index,
+    write_table,
+)
+from srgan.formats import csv_tables
+from srgan.formats.scan import Scan, tidy_id
+from srgan.settings import Settings
+from srgan.system import locks
+from srgan.system.errors import Skip
+from srgan.system.files import put_in_place, read_bounded, told, write_json
+
+FORMAT = 1
+TABLE = "annotations.csv"
+COLUMNS = ("coordX", "coordY", "coordZ", "diameter_mm")
+_NAMES = re.compile(rf"{NAMES.pattern}|nodules\.json")
+LEAST_MM, MOST_MM = 3.0, 100.0  # LUNA16 has nodules of 3 to 33 mm
+
+Log = Callable[[str], None]
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One row of annotations.csv."""
+
+    series_uid: str
+    point_mm: tuple[float, float, float]
+    diameter_mm: float
+
+
+@dataclass(frozen=True)
+class Nodule:
+    """A nodule in a slice of `Kept.store`; pixel centres have whole coordinates."""
+
+    slice: int  # index into the store's records
+    number: int  # within the patient, from 1
+    row_px: float
+    column_px: float
+    diameter_mm: float
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The slices through nodules of test patients, and where the nodules lie in them."""
+
+    store: Store
+    nodules: tuple[Nodule, ...]
+
+
+def find(source: scan_source.Source) -> Path | None:
+    """annotations.csv in the folder of scans or in a folder right below it; None without one."""
+    try:
+        below = sorted(p for p in source.folder.iterdir() if not p.name.startswith("."))
+    except OSError:
+        return None
+    folders = [source.folder, *(p for p in below if p not in source.left_out)]
+    return next((f / TABLE for f in folders if os.path.isfile(f / TABLE)), None)
+
+
+def read(content: bytes) -> tuple[list[Annotation], Counter]:
+    """The rows of the table that can be used, each once, and how many cannot, by reason.
+
+    Raises Skip where it is another table.
+    """
+    found, left_out = {}, Counter()
+    try:
+        for _, cells in csv_tables.rows(content, ("seriesuid", *COLUMNS), strict=False):
+            made = _annotation(*cells)
+            if isinstance(made, str):
+                left_out[made] += 1
+            elif found.setdefault(made, made) is not made:
+                left_out["listed twice"] += 1
+    except ValueError:
+        raise Skip("not LUNA16's", "it is no CSV") from None
+    return list(found), left_out
+
+
+def _annotation(uid: str, *numbers: str) -> Annotation | str:
+    """A row, or why it cannot be used."""
+    try:
+        x, y, z, diameter = map(float, numbers)
+    except ValueError:
+        return "without numbers"
+    uid = tidy_id(uid)
+    if not uid or not all(map(math.isfinite, (x, y, z, diameter))) or diameter > MOST_MM:
+        return "without numbers"
+    if diameter < LEAST_MM:
+        return f"under {LEAST_MM:g} mm"
+    return Annotation(uid, (x, y, z), diameter)
+
+
+def open_or_build(
+    settings: Settings,
+    store: Store,
+    patients: Iterable[str],
+    log: Log,
+    progress: Progress | None = None,
+) -> Kept | None:
+    """The nodules of the patients with these pseudonyms; None where there is no annotations.csv.
+
+    The slices are read once, and again where the table or the patients are other ones or the
+    folder is damaged. One line says what is judged and what is left out. Raises UserError where
+    the store's folder cannot be written.
+    """
+    source = scan_source.locate(settings, lambda text: None)
+    path = find(source)
+    if path is None:
+        return None
+    try:
+        content = read_bounded(path, csv_tables.MAX_TABLE)
+        annotations, left_out = read(content)
+    except Skip as skip:
+        log(f"{TABLE} is not used: {skip.reason}, {skip.detail}")
+        return None
+    except OSError as error:
+        log(f"{TABLE} is not used: {error.strerror or type(error).__name__}")
+        return None
+    key = {
+        "annotations": hashlib.sha256(content).hexdigest(),
+        "patients": sorted(set(patients)),
+    }
+    folder = store.folder / "nodules"
+    kept = _open(folder, key, log)
+    if kept is None:
+        # The builder's lock and name: what a killed one left is removed by the next build.
+        with locks.held(store.folder.parent / f".lock-{store.folder.name}"):
+            kept = _open(folder, key, lambda text: None)
+            if kept is None:
+                table = catalogue.read_patients_csv(settings.patients) if settings.patients else {}
+                scans = scan_source.catalogued(source, table, progress).scans
+                _build(folder, store, key, scans, (annotations, left_out), progress)
+                kept = _open(folder, key, log)
+    if kept is not None:
+        log(_told(folder))
+    return kept
+
+
+def _open(folder: Path, key: dict, log: Log) -> Kept | None:
+    """What is kept under this key; None where nothing, something else or a damaged folder is."""
+    if not folder.exists():
+        return None
+    try:
+        said = _content(folder)
+        if said["key"] != key:
+            return None
+        store = load(folder)
+        found = tuple(Nodule(**each) for each in said["nodules"])
+        if not all(0 <= nodule.slice < len(store.records) for nodule in found):
+            raise ValueError("nodules.json names a slice that is not there")
+        return Kept(store, found)
+    except DAMAGES as why:
+        log(f"{folder} is corrupt ({type(why).__name__}): read again")
+        return None
+
+
+def _content(folder: Path) -> dict:
+    """nodules.json. Raises ValueError where it was changed, or what a damaged file leads to."""
+    said = json.loads((folder / "nodules.json").read_text(encoding="utf-8"))
+    checksum = said.pop("sha256")
+    if said["format"] != FORMAT or checksum != sha256(json.dumps(said)):
+        raise ValueError("nodules.json was changed")
+    return said
+
+
+def _told(folder: Path) -> str:
+    """The counts in a line."""
+    said = _content(folder)
+    left_out = ", ".join(f"{n} {reason}" for reason, n in said["left_out"].items() if n)
+    text = f"nodules: {len(said['nodules'])} of {said['rows']} rows of {TABLE} are judged"
+    return f"{text}; left out: {left_out}" if left_out else text
+
+
+# ---- building ----
+
+
+def _build(folder: Path, store: Store, key: dict, scans, read_rows, progress) -> None:
+    """Find and read the slices; written beside the store, then renamed into it."""
+    annotations, left_out = read_rows
+    rows = len(annotations) + sum(left_out.values())
+    owners = {(store.patients[r.pseudonym], r.series_hash): r.pseudonym for r in store.records}
+    known = {s.series_uid: s for s in scans if (s.patient_id, sha256(s.series_uid)) in owners}
+    wanted: dict[str, list[Annotation]] = {}
+    for annotation in annotations:
+        scan = known.get(annotation.series_uid)
+        if scan is None:
+            left_out["of scans that are not here"] += 1
+        elif owners[scan.patient_id, sha256(scan.series_uid)] not in key["patients"]:
+            left_out["of patients that are not tested"] += 1
+        else:
+            wanted.setdefault(annotation.series_uid, []).append(annotation)
+    part = store.folder.parent / f".building-{store.folder.name}-{secrets.token_hex(4)}"
+    try:
+        with told(part):
+            part.mkdir()
+            taken = []
+            order = sorted((known[uid] for uid in wanted), key=hash_order)
+            for done, scan in enumerate(order, 1):
+                taken += _of_scan(part, scan, wanted[scan.series_uid], left_out)
+                if progress:
+                    progress(done, len(order), "scans with nodules")
+            with told(part):
+                _finish(part, store, key, taken, (rows, left_out))
+                put_in_place(part, folder, _NAMES)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _of_scan(part: Path, scan: Scan, annotations, left_out: Counter) -> list[tuple]:
+    """(slice, place, diameter in mm) of each nodule, by place; the slices' pixels are written."""
+    try:
+        read_slice = catalogue.reader(scan)
+        places = [(locate(scan, each.point_mm), each.diameter_mm) for each in annotations]
+    except Skip:
+        left_out["in slices that cannot be read"] += len(annotations)
+        return []
+    # A sphere's slice: further off than its radius the nodule is not on it.
+    here = [(p, mm) for p, mm in places if p is not None and abs(p.off_mm) <= mm / 2]
+    left_out["outside their scan's slices"] += len(places) - len(here)
+    here.sort(key=lambda item: (item[0].position, item[0].row_px, item[0].column_px))
+    found, slices = [], {}
+    for place, diameter_mm in here:
+        try:
+            if place.position not in slices:
+                hu = read_slice(place.position)
+                if hu.shape != (scan.rows, scan.columns):
+                    raise Skip("size differs from the header")
+                with told(part):
+                    append(part / array_name(*hu.shape), hu)
+                picked = Picked(scan, place.position, hu, pixels_sha256(hu))
+                slices[place.position] = dataclasses.replace(picked, hu=None)
+        except Skip:
+            left_out["in slices that cannot be read"] += 1
+            continue
+        found.append((slices[place.position], place, diameter_mm))
+    return found
+
+
+def _finish(part: Path, store: Store, key: dict, taken: list[tuple], counts) -> None:
+    """The index, and nodules.json: nodules numbered within each patient."""
+    names = {patient: pseudonym for pseudonym, patient in store.patients.items()}
+    at, records, numbers, found = {}, [], Counter(), []
+    in_file = Counter()
+    for picked, place, diameter_mm in taken:
+        pseudonym = names[picked.scan.patient_id]
+        slice_key = (picked.scan.series_uid, picked.position)
+        if slice_key not in at:
+            array = array_name(picked.scan.rows, picked.scan.columns)
+            records.append(record_of(picked, pseudonym, "test", array, in_file[array]))
+            in_file[array] += 1
+            at[slice_key] = len(at)
+        numbers[pseudonym] += 1
+        place_px = (place.row_px, place.column_px)
+        found.append(Nodule(at[slice_key], numbers[pseudonym], *place_px, diameter_mm))
+    for array in in_file:
+        finish(part / array)
+    pairs = [(r, table_text(store.patients[r])) for r in sorted({r.pseudonym for r in records})]
+    write_table(part / "patients.csv", ("pseudonym", "patient_id"), pairs)
+    write_index(part, records, key, len(records), 0, store.synthetic)
+    rows, left_out = counts
+    said = {
+        "format": FORMAT,
+        "key": key,
+        "rows": rows,
+        "left_out": dict(left_out),
+        "nodules": [dataclasses.asdict(nodule) for nodule in found],
+    }
+    write_json(part / "nodules.json", {**said, "sha256": sha256(json.dumps(said))})

@@ -1,0 +1,117 @@
+"""Where the scans come from: the user's folder, or synthetic chests where there is none yet."""
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from srgan.dataset import catalogue
+from srgan.dataset.list_files import files_below
+from srgan.formats.csv_tables import MAX_TABLE
+from srgan.formats.scan import Catalogue
+from srgan.phantom import chest
+from srgan.settings import Settings
+from srgan.system import locks
+from srgan.system.files import read_bounded, told
+
+DEFAULT = Settings().data
+SYNTHETIC = "synthetic"  # the folder's name, in data/ or in the store's folder
+SEED = 0  # of the chests; --seed does not change what lies on the disk
+READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A folder of scans; what lies in the `left_out` folders below it does not count."""
+
+    folder: Path
+    left_out: tuple[Path, ...] = ()
+    synthetic: bool = False
+
+
+def locate(settings: Settings, log: Callable, progress: Callable | None = None) -> Source:
+    """The folder to catalogue. Makes synthetic chests where the default one is empty.
+
+    Raises UserError where they cannot be written.
+    """
+    data, store = settings.data, settings.store_dir
+    if data == DEFAULT and _is_empty(data):
+        log(
+            f"{data} holds no scans: synthetic chests are used. For real CT unpack LUNA16 there: "
+            "Zenodo records 3723295 and 4121926, see data/README.md"
+        )
+        return Source(_synthetic_chests(data, store, log, progress), synthetic=True)
+    left_out = []
+    if (data / SYNTHETIC / chest.MANIFEST).is_file():
+        left_out.append(data / SYNTHETIC)
+    if store.resolve().is_relative_to(data.resolve()):
+        left_out.append(data / store.resolve().relative_to(data.resolve()))
+    return Source(data, tuple(left_out), (data / chest.MANIFEST).is_file())
+
+
+def _is_empty(data: Path) -> bool:
+    """Nothing there but README.md, hidden files and data/synthetic; a missing folder is empty."""
+    try:
+        names = os.listdir(data)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return all(name.startswith(".") or name in ("README.md", SYNTHETIC) for name in names)
+
+
+def _synthetic_chests(data: Path, store: Path, log: Callable, progress: Callable | None) -> Path:
+    """The folder of the chests, written where needed: in data/, or beside the store."""
+    places = (data / SYNTHETIC, store / SYNTHETIC)
+    for folder in places:
+        if chest.is_complete(folder, SEED):
+            return folder
+    waiting = f"another run is writing {SYNTHETIC} chests: waiting for it"
+    with locks.held(store / ".lock-synthetic", lambda: log(waiting)):
+        for folder in places:
+            if chest.is_complete(folder, SEED):
+                return folder
+        try:
+            chest.write(places[0], SEED, progress=progress)
+            return places[0]
+        except OSError as error:
+            if error.errno not in READ_ONLY:
+                with told(places[0]):
+                    raise
+        with told(places[1]):
+            chest.write(places[1], SEED, progress=progress)
+        return places[1]
+
+
+def catalogued(source: Source, patients: dict[str, str] | None, progress=None) -> Catalogue:
+    """The catalogue of a source, without what is left out. Raises UserError."""
+    draw = None if progress is None else lambda done, total: progress(done, total, "headers")
+    return catalogue.find(source.folder, patients, draw, source.left_out)
+
+
+def fingerprint(source: Source, settings: Settings, version: int) -> dict:
+    """What tells two stores apart, from names, sizes and times alone; no file of scans is opened.
+
+    {"fingerprint": 12 hexadecimal digits, "files": n, "bytes": n}, with the content of the tables.
+    """
+    digest = hashlib.sha256(f"{version} {source.synthetic}".encode())
+    for table in (settings.split, settings.patients):
+        content = b"" if table is None else read_bounded(table, MAX_TABLE)
+        digest.update(b"%d:" % (-1 if table is None else len(content)) + content)
+    n_files = n_bytes = 0
+    files, skipped = files_below(source.folder, source.left_out)
+    for path in sorted([*files, *(item.path for item in skipped)], key=os.fsencode):
+        try:
+            status = path.stat()
+        except OSError:  # a broken link; the catalogue tells
+            continue
+        if stat.S_ISDIR(status.st_mode):  # one that cannot be read
+            continue
+        name = os.fsencode(path.relative_to(source.folder))
+        digest.update(b"%b\0%d %d\n" % (name, status.st_size, status.st_mtime_ns))
+        n_files += 1
+        n_bytes += status.st_size
+    return {"fingerprint": digest.hexdigest()[:12], "files": n_files, "bytes": n_bytes}

@@ -1,0 +1,84 @@
+"""One scan from a path: a folder, a MetaImage header, or a single DICOM file."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from srgan.dataset import catalogue
+from srgan.dataset.catalogue import nothing_usable_message
+from srgan.formats.dicom import header as dicom_header
+from srgan.formats.dicom import series
+from srgan.formats.metaimage import header as metaimage_header
+from srgan.formats.scan import Scan, Skipped
+from srgan.system.errors import Skip, UserError
+
+OWN = "output of this program"
+
+
+class _Anybody(dict):
+    """A table of patients that has one for each series: whose scan it is does not matter here."""
+
+    def __bool__(self):
+        return True
+
+    def get(self, series_uid, default=None):
+        return "anybody"
+
+
+def find(
+    path: Path, progress: Callable[[int, int], None] | None = None
+) -> tuple[Scan, tuple[Skipped, ...]]:
+    """The one scan at `path`, and the files below it that are left out.
+
+    A single DICOM file is a scan of one slice. Raises UserError where there is none, or more.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            return _in_folder(path, progress)
+        if not path.is_file():
+            fault = "is neither a file nor a folder" if path.exists() else "does not exist"
+            raise UserError(f"--input {path} {fault}")
+    except (OSError, ValueError) as error:
+        fault = getattr(error, "strerror", None) or "not a usable name"
+        raise UserError(f"--input {path} cannot be read ({fault})") from None
+    try:
+        if path.suffix.lower() in catalogue.HEADERS:
+            return metaimage_header.scan_of(
+                metaimage_header.read_header(path), path.stem, "anybody"
+            ), ()
+        scans, _ = series.group([dicom_header.read_header(path)], _Anybody())
+        return scans[0], ()
+    except Skip as skip:
+        hint = ": give the scan it was made from" if skip.reason == OWN else ""
+        if path.suffix.lower() in catalogue.DATA:
+            hint = ": give its header, the .mhd"
+        raise UserError(f"--input {path}: {reason(skip)}{hint}") from None
+
+
+def _in_folder(folder: Path, progress) -> tuple[Scan, tuple[Skipped, ...]]:
+    found = catalogue.find(folder, _Anybody(), progress)
+    if not found.scans:
+        if any(item.reason == OWN for item in found.skipped):
+            raise UserError(f"--input {folder} is {OWN}: give the scan it was made from")
+        raise UserError(f"--input: {nothing_usable_message(found)}")
+    if len(found.scans) > 1:
+        first = found.scans[0]
+        place = first.files[0].parent if first.kind == "dicom" else first.files[0]
+        raise UserError(
+            f"--input {folder} holds {len(found.scans)} series: give one of them, in a folder of "
+            f"its own or by its header; the first lies in {place}"
+        )
+    return found.scans[0], found.skipped
+
+
+def reason(skip: Skip | Skipped) -> str:
+    return f"{skip.reason} ({skip.detail})" if skip.detail else skip.reason
+
+
+def counted(skipped: Sequence[Skipped]) -> str:
+    """How many files are left out, and why: `3 files are left out: 2 localizer, 1 truncated`."""
+    counts = Counter(item.reason for item in skipped)
+    reasons = ", ".join(f"{n} {reason}" for reason, n in counts.most_common())
+    files = "1 file is" if len(skipped) == 1 else f"{len(skipped)} files are"
+    return f"{files} left out: {reasons}"

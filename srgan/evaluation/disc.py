@@ -1,0 +1,66 @@
+"""A disc put through a test's whole chain: how sharp each method's output is, in frequencies."""
+
+import numpy as np
+
+from srgan.evaluation.baselines import Method
+from srgan.evaluation.study import NORMAL_DOSE, StudySlice, make_pair
+from srgan.hounsfield import AIR_HU
+from srgan.lowdose.degradation import Degradation
+from srgan.metrics import sharpness
+from srgan.metrics.sharpness import Discs
+
+SLICES = 10  # noise lifts the TTF of fewer
+SIZE, PART = 512, 256  # pixels of the slice, and of its middle that is enlarged
+TISSUE_HU, CONTRAST_HU = 40.0, 300.0
+RADIUS_PX = 40.0  # at least 10 mm
+CENTRE_PX = ((SIZE - 1) / 2 + 0.3, (SIZE - 1) / 2 - 0.2)  # the low dose's pixels cut it anyhow
+BODY_MM = 150.0
+SOFT_KERNEL_PER_MM = 0.74  # Hann's cutoff that fits the noise of real scans (B30f)
+
+
+def disc(pixel_mm: float) -> np.ndarray:
+    """(512, 512) float32 HU: 300 HU on soft tissue, in air, as sharp as a soft kernel leaves it."""
+    rows, columns = np.mgrid[:SIZE, :SIZE]
+
+    def inside(radius_px: float) -> np.ndarray:
+        distance = np.hypot(rows - CENTRE_PX[0], columns - CENTRE_PX[1])
+        return np.clip(radius_px - distance + 0.5, 0, 1)
+
+    body_px = min(BODY_MM / pixel_mm, 0.45 * SIZE)
+    hu = AIR_HU + (TISSUE_HU - AIR_HU) * inside(body_px) + CONTRAST_HU * inside(RADIUS_PX)
+    across, down = np.fft.rfftfreq(SIZE, pixel_mm), np.fft.fftfreq(SIZE, pixel_mm)
+    share = np.minimum(np.hypot(across, down[:, None]) / SOFT_KERNEL_PER_MM, 1)
+    kernel = 0.5 + 0.5 * np.cos(np.pi * share)
+    return np.fft.irfft2(np.fft.rfft2(hu) * kernel, (SIZE, SIZE)).astype(np.float32)
+
+
+def discs_of(
+    methods: dict[str, Method],
+    degradation: Degradation,
+    *,
+    pixel_mm: float,
+    photons: float | None,
+    seed: int,
+) -> Discs:
+    """The TTF of each method, and of the normal dose: the mean of ten low-dosed slices of a disc.
+
+    The noise is that of the test's slices, at the middle of a range. The phantom has none of its
+    own. photons: at full dose, for noise in the projections alone.
+    """
+    hu, scale, level = disc(pixel_mm), degradation.scale, degradation.middle()
+    start = (SIZE - PART) // 2
+    low_part, part = (slice(start // n, (start + PART) // n) for n in (scale, 1))
+    lows = []
+    for k in range(SLICES):
+        item = StudySlice("", k, (pixel_mm, pixel_mm), k, lambda: hu, photons)
+        reference, low_dose = make_pair(item, level, seed)
+        lows.append(low_dose[low_part, low_part])
+    images = {NORMAL_DOSE: reference[part, part]}
+    images |= {n: np.mean([method(low) for low in lows], 0) for n, method in methods.items()}
+    centre_px = tuple(at - start for at in CENTRE_PX)
+    ttf = {
+        name: sharpness.ttf(image, pixel_mm=pixel_mm, centre_px=centre_px, radius_px=RADIUS_PX)
+        for name, image in images.items()
+    }
+    noise_sd_hu = float(np.sqrt(np.var(lows, 0, ddof=1, dtype=np.float64).mean()))
+    return Discs(ttf, CONTRAST_HU, noise_sd_hu, SLICES, pixel_mm)

@@ -1,0 +1,53 @@
+"""Tables of others: their rows one at a time, in bounded memory."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from srgan.system.errors import Skip, UserError
+from srgan.system.files import read_bounded
+
+MAX_TABLE = 8 << 20  # bytes: 100,000 rows of a series UID and a patient
+MAX_ROWS = 200_000
+
+
+def named(option: str, path: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+    """`rows` of a table that the command line names.
+
+    Raises UserError: no such file, not such a table, too large.
+    """
+    try:
+        yield from rows(read_bounded(path, MAX_TABLE), columns)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise UserError(f"{option} {path} cannot be read: {reason}") from None
+    except Skip as skip:
+        raise UserError(f"{option} {path}: {skip.detail}") from None
+    except ValueError as error:
+        raise UserError(f"{option} {path}: not a CSV table in UTF-8 ({error})") from None
+
+
+def rows(
+    content: bytes, columns: Sequence[str], strict: bool = True
+) -> Iterator[tuple[int, list[str]]]:
+    """(line, cells of `columns`) of each row that is not empty; what a row lacks is "".
+
+    Raises Skip where a column is missing or there are too many rows, and ValueError where it is no
+    CSV in UTF-8; what of this can be passed over is not an error unless `strict`.
+    """
+    errors = "strict" if strict else "replace"
+    text = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", errors, newline="")
+    table = csv.reader(text, strict=strict)
+    try:
+        names = [name.strip() for name in next(table, [])]
+        missing = [name for name in columns if name not in names]
+        if missing:
+            raise Skip("another table", f"there is no column {', '.join(missing)}")
+        places = [names.index(name) for name in columns]
+        for n, row in enumerate(filter(None, table)):
+            if n == MAX_ROWS:
+                raise Skip("too large", f"more than {MAX_ROWS} rows")
+            yield table.line_num, [row[p] if p < len(row) else "" for p in places]
+    except csv.Error as error:
+        raise ValueError(str(error)) from None

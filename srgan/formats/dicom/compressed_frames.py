@@ -1,0 +1,198 @@
+"""One compressed frame of a DICOM file: is it whole, and what stored values does it hold.
+
+Decoders return a picture for a frame that is cut off, with its lower part grey. So a frame is
+walked from marker to marker first, and its size compared with the header's, before it is decoded.
+"""
+
+import logging
+import struct
+import warnings
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from pydicom.encaps import encapsulate
+from pydicom.pixels import get_decoder
+from pydicom.uid import UID
+
+from srgan.formats.dicom import decoder_process
+from srgan.system.errors import Skip
+
+JPEG = {
+    "1.2.840.10008.1.2.4.50",  # baseline
+    "1.2.840.10008.1.2.4.51",  # extended
+    "1.2.840.10008.1.2.4.57",  # lossless, any predictor
+    "1.2.840.10008.1.2.4.70",  # lossless, first predictor
+}
+JPEG_LS = {"1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"}
+JPEG_2000 = {"1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91"}
+RLE = "1.2.840.10008.1.2.5"
+COMPRESSED = JPEG | JPEG_LS | JPEG_2000 | {RLE}
+
+JPEG_END = b"\xff\xd9"
+J2K_START = b"\xff\x4f\xff\x51"
+START_OF_TILE = 0xFF90
+START_OF_SCAN = 0xDA
+NOT_A_FRAME = {0xC4, 0xC8, 0xCC}  # between the frame markers C0 to CF, but tables
+JPEG_LS_FRAME = 0xF7
+MAX_SEGMENTS = 1 << 16  # of a frame, fill bytes too: JPEG 2000 has no more tiles
+CUT = Skip("truncated", "the compressed pixel data end early")
+
+
+class Frame(NamedTuple):
+    """What a codestream says of itself."""
+
+    rows: int
+    columns: int
+    components: int
+    precision: int
+    signed: bool
+
+
+def decode(
+    stream: bytes, syntax: str, rows: int, columns: int, bits_stored: int, signed: bool
+) -> np.ndarray:
+    """Decode one frame to stored values: (rows, columns) uint16, two's complement where signed.
+
+    Bits above `bits_stored` are not to be relied on. Raises Skip where the frame is cut, damaged,
+    of another size than the header says, or where no decoder for `syntax` is there.
+    """
+    if syntax not in COMPRESSED:
+        raise Skip("transfer syntax is not read", f"{UID(syntax).name} ({syntax})")
+    if not stream:
+        raise Skip("no pixel data", "the compressed pixel data are empty")
+    try:
+        if syntax in JPEG_2000:
+            stream, frame = _check_j2k(stream)
+        elif syntax != RLE:
+            frame = _check_jpeg(stream)
+        else:
+            frame = _check_rle(stream, rows, columns)
+    except (struct.error, IndexError):
+        raise CUT from None
+    _check_frame(frame, rows, columns, bits_stored, signed)
+    options = {"syntax": syntax, "bits_stored": bits_stored, "signed": signed}
+    return decoder_process.decode(stream, rows=rows, columns=columns, **options)
+
+
+def _check_frame(frame: Frame, rows: int, columns: int, bits_stored: int, signed: bool) -> None:
+    if (frame.rows, frame.columns) != (rows, columns):
+        found = f"{frame.rows} x {frame.columns}, the header says {rows} x {columns}"
+        raise Skip("damaged pixel data", f"the compressed frame is {found}")
+    if frame.components != 1:
+        raise Skip("more than one sample per pixel", f"{frame.components} components")
+    if frame.precision <= 8 or frame.precision > 16:
+        raise Skip("cannot hold HU", f"the compressed frame has {frame.precision} bits")
+    if signed and not frame.signed and frame.precision < bits_stored:
+        # Where the sign lies is then anyone's guess.
+        detail = f"{frame.precision} bits in the frame, BitsStored {bits_stored}, signed"
+        raise Skip("damaged pixel data", detail)
+
+
+def _check_jpeg(stream: bytes) -> Frame:
+    """Walk a JPEG or JPEG-LS stream from SOI over its frame header to SOS; it must end in EOI."""
+    if stream[:2] != b"\xff\xd8":
+        raise Skip("damaged pixel data", "the compressed frame does not begin as JPEG")
+    if not stream.rstrip(b"\0").endswith(JPEG_END):
+        raise CUT
+    frame, position = None, 2
+    for _ in _bounded():
+        mark, code = stream[position], stream[position + 1]
+        if mark != 0xFF:
+            raise Skip("damaged pixel data", "a JPEG marker is missing")
+        if code == 0xFF:  # fill byte
+            position += 1
+            continue
+        (length,) = struct.unpack_from(">H", stream, position + 2)
+        if code == JPEG_LS_FRAME or (0xC0 <= code <= 0xCF and code not in NOT_A_FRAME):
+            precision, rows, columns, n = struct.unpack_from(">BHHB", stream, position + 4)
+            frame = Frame(rows, columns, n, precision, False)
+        position += 2 + max(length, 2)
+        if code == START_OF_SCAN:
+            break
+    if frame is None:
+        raise Skip("damaged pixel data", "JPEG without a frame header")
+    return frame
+
+
+def _check_j2k(stream: bytes) -> tuple[bytes, Frame]:
+    """The bare JPEG 2000 codestream (a JP2 wrapper taken off), every tile-part of it there."""
+    start = stream.find(J2K_START, 0, 1024)
+    if start < 0:
+        raise Skip("damaged pixel data", "the compressed frame does not begin as JPEG 2000")
+    stream = stream[start:]
+    x1, y1, x0, y0, tile_w, tile_h, tx0, ty0, n, depth = struct.unpack_from(">8LHB", stream, 8)
+    frame = Frame(y1 - y0, x1 - x0, n, (depth & 0x7F) + 1, bool(depth & 0x80))
+    position, steps = 2, _bounded()
+    while struct.unpack_from(">H", stream, position)[0] != START_OF_TILE:
+        next(steps)
+        position += 2 + max(struct.unpack_from(">H", stream, position + 2)[0], 2)
+    seen = set()
+    while stream[position : position + 2] != JPEG_END:
+        next(steps)
+        marker, _, tile, length = struct.unpack_from(">HHHL", stream, position)
+        if marker != START_OF_TILE or 0 < length < 14:
+            raise Skip("damaged pixel data", "a JPEG 2000 tile-part is missing")
+        seen.add(tile)
+        # Length 0: the last tile-part, up to the end of the codestream.
+        position = position + length if length else len(stream.rstrip(b"\0")) - 2
+        if position + 2 > len(stream) or (
+            not length and stream[position : position + 2] != JPEG_END
+        ):
+            raise CUT
+    tiles = -(-(x1 - tx0) // max(tile_w, 1)) * -(-(y1 - ty0) // max(tile_h, 1))
+    if len(seen) != tiles:
+        raise CUT
+    return stream[: position + 2], frame
+
+
+def _bounded() -> Iterator[None]:
+    """As many steps as the walk of a frame may take. Raises Skip."""
+    for _ in range(MAX_SEGMENTS):
+        yield
+    raise Skip("damaged pixel data", f"more than {MAX_SEGMENTS} segments in the compressed frame")
+
+
+def _check_rle(stream: bytes, rows: int, columns: int) -> Frame:
+    """RLE has no size of its own: two byte planes, each long enough once decoded (PS3.5 G)."""
+    n, *offsets = struct.unpack_from("<16L", stream, 0)
+    if n != 2 or not 64 <= offsets[0] < offsets[1] < len(stream):
+        raise Skip("damaged pixel data", "the RLE header does not name two byte planes")
+    return Frame(rows, columns, 1, 16, True)
+
+
+def run_decoder(
+    stream: bytes, syntax: str, rows: int, columns: int, bits_stored: int, signed: bool
+) -> np.ndarray:
+    """Call pydicom's decoder of a frame that was checked: (rows, columns) uint16.
+
+    The one place where a decoder of others is called; whatever it raises becomes a Skip.
+    """
+    options = {
+        "transfer_syntax_uid": UID(syntax),
+        "rows": rows,
+        "columns": columns,
+        "samples_per_pixel": 1,
+        "photometric_interpretation": "MONOCHROME2",
+        "bits_allocated": 16,
+        "bits_stored": bits_stored,
+        "pixel_representation": int(signed),
+        "number_of_frames": 1,
+        "pixel_keyword": "PixelData",
+    }
+    logger = logging.getLogger("pydicom")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)  # it logs each failure with a traceback
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            decoder = get_decoder(UID(syntax))
+            array, _ = decoder.as_array(encapsulate([stream]), index=0, raw=True, **options)
+    except Exception as error:
+        name = UID(syntax).name
+        raise Skip("damaged pixel data", f"{name}: {type(error).__name__}") from None
+    finally:
+        logger.setLevel(level)
+    if array.shape != (rows, columns) or array.dtype.itemsize != 2:
+        raise Skip("damaged pixel data", f"decoded to {array.shape} of {array.dtype}")
+    return array.view(np.uint16)

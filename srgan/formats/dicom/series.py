@@ -1,0 +1,82 @@
+"""Slices to series: one scan a series and patient, in order, and what is left out by name."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+import numpy as np
+
+from srgan.formats.dicom.header import Header
+from srgan.formats.scan import Scan, Skipped, Slice
+from srgan.system.errors import one_line
+
+SAME_POSITION_MM = 0.01
+
+
+def group(
+    headers: Iterable[Header], patients: dict[str, str] | None = None
+) -> tuple[list[Scan], list[Skipped]]:
+    """Headers to scans: one a series and patient, slices sorted along the normal.
+
+    patients: series_uid to patient_id, for files without a PatientID. What is left out (no patient,
+    another size than the series, a position or an instance twice) comes back as Skipped.
+    """
+    skipped, series, first = [], {}, {}
+    for header in sorted(headers, key=lambda h: str(h.path)):
+        patient = header.patient_id or (patients or {}).get(header.series_uid, "")
+        if not patient:
+            detail = f"name the patient of series {header.series_uid} with --patients"
+            skipped.append(Skipped(header.path, "no PatientID", detail))
+        elif header.uid and header.uid in first:
+            detail = f"same SOPInstanceUID as {first[header.uid].name}"
+            skipped.append(Skipped(header.path, "duplicate instance", one_line(detail)))
+        else:
+            first[header.uid] = header.path
+            series.setdefault((header.series_uid, patient), []).append(header)
+    scans = []
+    for (series_uid, patient), members in series.items():
+        scan, left_out = _scan(series_uid, patient, members)
+        scans.append(scan)
+        skipped += left_out
+    return scans, skipped
+
+
+def _scan(series_uid: str, patient: str, members: list[Header]) -> tuple[Scan, list[Skipped]]:
+    """One series: slices of its commonest size and spacing, one at each position."""
+    skipped = []
+    sizes = Counter((h.rows, h.columns, h.spacing_mm) for h in members)
+    size = max(sizes, key=lambda s: (sizes[s], s))
+    kept: list[Header] = []
+    for header in sorted(members, key=lambda h: (h.z_mm, h.instance, str(h.path))):
+        if (header.rows, header.columns, header.spacing_mm) != size:
+            detail = f"{header.rows} x {header.columns}, the series has {size[0]} x {size[1]}"
+            skipped.append(Skipped(header.path, "size differs from its series", detail))
+        elif kept and header.z_mm - kept[-1].z_mm < SAME_POSITION_MM:
+            detail = f"same position as {kept[-1].path.name}"
+            skipped.append(Skipped(header.path, "duplicate position", one_line(detail)))
+        else:
+            kept.append(header)
+    currents = [h.tube_current_ma for h in kept if h.tube_current_ma is not None]
+    scan = Scan(
+        kind="dicom",
+        series_uid=series_uid,
+        patient_id=patient,
+        slices=tuple(Slice(h.path, 0, h.z_mm, h.uid) for h in kept),
+        rows=size[0],
+        columns=size[1],
+        spacing_mm=size[2],
+        files=tuple(h.path for h in kept),
+        gaps=count_gaps([h.z_mm for h in kept]),
+        kvp=kept[0].kvp,
+        tube_current_ma=float(np.median(currents)) if currents else None,
+        kernel=kept[0].kernel,
+    )
+    return scan, skipped
+
+
+def count_gaps(z_mm: list[float]) -> int:
+    """Positions missing between sorted z, from the commonest step (the smaller of equals)."""
+    steps = np.round(np.diff(z_mm), 2)
+    if len(steps) == 0:
+        return 0
+    values, counts = np.unique(steps, return_counts=True)
+    return int(np.sum(np.maximum(np.rint(steps / values[np.argmax(counts)]) - 1, 0)))

@@ -1,0 +1,223 @@
+"""A derived copy of a DICOM slice: other pixels, new identity, and what was done to it.
+
+DICOM PS3.3, CT Image Storage. Study, patient, frame of reference and acquisition stay those of the
+source; series and instance are new. What no longer holds, private elements and what cannot be
+written again are left out.
+"""
+
+import warnings
+from dataclasses import dataclass
+from datetime import datetime
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from pydicom import dcmwrite
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_data_element
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.valuerep import VR
+
+import srgan
+from srgan.formats.dicom.header import CT_IMAGE_STORAGE, OWN_MODEL, Header
+from srgan.formats.dicom.parse import text
+from srgan.formats.dicom.pixels import Stored, is_padding, values_to_words
+from srgan.hounsfield import HU_MAX, HU_MIN
+from srgan.system.errors import Skip
+
+SOURCE_IMAGE = ("121322", "Source image for image processing operation")
+MODIFYING_EQUIPMENT = ("109103", "Modifying Equipment")
+OUTSIDE_HU = -1400.0  # below the noise of air: what scanners fill the corners with, from -1500 down
+MAX_DESCRIPTION = 1024  # characters of ST
+NEW_SERIES = 1000  # is added to the source's SeriesNumber
+KNOWN_VR = {vr.value for vr in VR if len(vr.value) == 2}
+IN_WORDS = {"OB", "OD", "OF", "OL", "OV", "OW", "UN"}  # pydicom does not turn their byte order
+STALE = {
+    0x00080014,  # InstanceCreatorUID
+    0x00081195,  # TransactionUID
+    0x00280106, 0x00280107, 0x00280108, 0x00280109,  # smallest and largest pixel value
+    0x00280110, 0x00280111,  # smallest and largest pixel value in plane
+    0x00283010,  # VOILUTSequence
+    0x00287FE0,  # PixelDataProviderURL
+    0x00880130, 0x00880140,  # storage media file set
+    0x00880200,  # IconImageSequence
+    0x04000500,  # EncryptedAttributesSequence
+    0x4FFE0001,  # MACParametersSequence
+    0xFFFAFFFA,  # DigitalSignaturesSequence
+}  # fmt: skip
+STALE_GROUPS = {*range(0x5000, 0x5100), *range(0x6000, 0x6100)}  # curves, overlays
+
+
+@dataclass(frozen=True)
+class Series:
+    """What the slices of one derived series have in common."""
+
+    uid: str
+    made: datetime
+    description: str  # 64 ASCII characters at most
+
+    @classmethod
+    def new(cls, description: str) -> "Series":
+        return cls(str(generate_uid(prefix=None)), datetime.now(), description)
+
+
+def changed_hu(hu: np.ndarray, change: np.ndarray, kept: np.ndarray | None = None) -> np.ndarray:
+    """HU with a change added: float64, clipped to [-1024, 3071], or as far as the source goes.
+
+    hu, change: (rows, columns). A pixel goes below -1024 as far as it was, any goes above 3071 as
+    far as the slice did (metal). The mask `kept` and what lies outside the field of view stay.
+    """
+    hu = hu.astype(np.float64)
+    changed = np.clip(hu + change, np.minimum(HU_MIN, hu), max(HU_MAX, hu.max()))
+    outside = hu < OUTSIDE_HU
+    return np.where(outside if kept is None else outside | kept, hu, changed)
+
+
+def changed_values(values: np.ndarray, stored: Stored, change_hu: np.ndarray) -> np.ndarray:
+    """Stored values with a change in HU: int32, rounded, in the range of BitsStored.
+
+    Padding stays as it is, and so does everything where the change is zero.
+    """
+    hu = values * stored.slope + stored.intercept
+    hu = changed_hu(hu, change_hu, is_padding(values, stored))
+    lowest = -(1 << stored.bits_stored - 1) if stored.signed else 0
+    highest = lowest + (1 << stored.bits_stored) - 1
+    back = np.rint((hu - stored.intercept) / stored.slope)
+    return np.clip(back, lowest, highest).astype(np.int32)
+
+
+def write(
+    path: Path,
+    source: tuple[Header, Dataset, np.ndarray],
+    change_hu: np.ndarray,
+    series: Series,
+    how: str,
+) -> None:
+    """Write the derived slice, uncompressed, Explicit VR Little Endian.
+
+    source: as `dicom.read_whole` gives it, of which the data set is changed; change_hu: (rows,
+    columns); how: what was done, with its parameters. Raises Skip where the header cannot be
+    written again, and OSError.
+    """
+    header, dataset, values = source
+    words = values_to_words(changed_values(values, header.stored, change_hu), header.stored)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            keep_writable(dataset)
+            _identify(dataset, header, series)
+            _explain(dataset, header, series, how)
+            dataset.add_new("PixelData", "OW", words.tobytes())
+            dataset.file_meta = _meta(dataset)
+            file = BytesIO()  # pydicom takes the number from an OSError
+            dcmwrite(file, dataset, enforce_file_format=True)
+        except Exception as error:
+            raise Skip("header cannot be copied", type(error).__name__) from None
+    path.write_bytes(file.getvalue())
+
+
+# ---- what is left of the source's header ----
+
+
+def keep_writable(dataset: Dataset) -> None:
+    """Take out what is stale, private, or cannot be written as Explicit VR Little Endian.
+
+    Elements of an explicit little-endian source go from file to file as they are, valid or not.
+    """
+    for tag in list(dataset.keys()):
+        stale = tag in STALE or tag.group in STALE_GROUPS or tag.group < 8 or tag.element == 0
+        if stale or tag.is_private or not _is_writable(dataset, tag):
+            del dataset[tag]
+
+
+def _is_writable(dataset: Dataset, tag) -> bool:
+    implicit, little = dataset.original_encoding
+    try:
+        item = dataset.get_item(tag)
+        if item.VR == VR.SQ or implicit or not little:
+            item = dataset[tag]
+        if item.VR == VR.SQ:
+            for part in item.value:
+                keep_writable(part)
+        if item.VR not in KNOWN_VR or (not little and item.VR in IN_WORDS):
+            return False
+        trial = DicomBytesIO()
+        trial.is_implicit_VR, trial.is_little_endian = False, True
+        write_data_element(trial, item, dataset.get("SpecificCharacterSet"))
+    except Exception:
+        return False
+    return True
+
+
+# ---- what is new ----
+
+
+def _identify(dataset: Dataset, header: Header, series: Series) -> None:
+    """New instance and series, today's dates of both; DERIVED\\SECONDARY."""
+    date, time = series.made.strftime("%Y%m%d"), series.made.strftime("%H%M%S")
+    for name in ("InstanceCreation", "Content", "Series"):
+        dataset.add_new(f"{name}Date", "DA", date)
+        dataset.add_new(f"{name}Time", "TM", time)
+    words = text(dataset, "ImageType").split("\\")
+    kind = words[2].strip() if len(words) > 2 and words[2].strip() else "AXIAL"
+    dataset.add_new("ImageType", "CS", ["DERIVED", "SECONDARY", kind])
+    dataset.add_new("SOPClassUID", "UI", CT_IMAGE_STORAGE)
+    dataset.add_new("SOPInstanceUID", "UI", generate_uid(prefix=None))
+    dataset.add_new("SeriesInstanceUID", "UI", series.uid)
+    dataset.add_new("SeriesDescription", "LO", series.description)
+    dataset.add_new("SeriesNumber", "IS", NEW_SERIES + _series_number(dataset))
+
+
+def _series_number(dataset: Dataset) -> int:
+    try:
+        given = int(dataset.SeriesNumber)
+    except Exception:  # missing, empty or no number
+        return 0
+    return given if 0 <= given < 10**8 else 0
+
+
+def _explain(dataset: Dataset, header: Header, series: Series, how: str) -> None:
+    """What this slice was made from, by what, and how."""
+    before = _text_of(dataset, "DerivationDescription")
+    told = f"{how}; the source: {before}" if before else how
+    dataset.add_new("DerivationDescription", "ST", told[:MAX_DESCRIPTION])
+    image = Dataset()
+    image.ReferencedSOPClassUID = CT_IMAGE_STORAGE
+    image.add_new("ReferencedSOPInstanceUID", "UI", header.uid)
+    image.PurposeOfReferenceCodeSequence = [_code(*SOURCE_IMAGE)]
+    if header.uid:
+        dataset.SourceImageSequence = [image]
+    elif "SourceImageSequence" in dataset:  # of the source's own source
+        del dataset.SourceImageSequence
+    device = Dataset()
+    device.PurposeOfReferenceCodeSequence = [_code(*MODIFYING_EQUIPMENT)]
+    device.Manufacturer = OWN_MODEL
+    device.ManufacturerModelName = OWN_MODEL
+    device.SoftwareVersions = srgan.__version__
+    device.ContributionDateTime = series.made.strftime("%Y%m%d%H%M%S")
+    device.ContributionDescription = how[:MAX_DESCRIPTION]
+    earlier = dataset.get("ContributingEquipmentSequence") or []
+    dataset.ContributingEquipmentSequence = [*earlier, device]
+
+
+def _text_of(dataset: Dataset, name: str) -> str:
+    """An element's ASCII characters, on one line."""
+    try:
+        return " ".join(str(dataset.get(name) or "").encode("ascii", "ignore").decode().split())
+    except Exception:
+        return ""
+
+
+def _code(value: str, meaning: str) -> Dataset:
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, "DCM", meaning
+    return code
+
+
+def _meta(dataset: Dataset) -> FileMetaDataset:
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = CT_IMAGE_STORAGE
+    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return meta

@@ -1,0 +1,60 @@
+"""What travels between the rooms: a scan, its slices, and the files that are not used."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from srgan.system.errors import visible
+
+MAX_ID = 1024  # characters of a patient's id or a series UID; DICOM allows 64
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Where one axial slice lies: a DICOM file, or slice `index` of a MetaImage volume."""
+
+    path: Path
+    index: int = 0
+    z_mm: float | None = None  # along the slice normal; None where the header has no position
+    uid: str = ""  # SOPInstanceUID; empty for MetaImage
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One series of axial CT slices of one size, in order along the slice normal."""
+
+    kind: str  # "dicom" or "metaimage"
+    series_uid: str
+    patient_id: str  # stripped, never empty
+    slices: tuple[Slice, ...]
+    rows: int
+    columns: int
+    spacing_mm: tuple[float, float]  # between rows, between columns
+    files: tuple[Path, ...]  # every file of the scan (header and data file of a MetaImage)
+    gaps: int = 0  # missing positions, from the commonest step between slices
+    kvp: float | None = None
+    tube_current_ma: float | None = None
+    kernel: str = ""
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that is not used, with a reason in the field's words."""
+
+    path: Path
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What a folder holds, from headers alone. files found = files of scans + skipped files."""
+
+    folder: Path
+    scans: tuple[Scan, ...]
+    skipped: tuple[Skipped, ...]
+    found: int
+
+
+def tidy_id(text: str) -> str:
+    """An id as it is compared, kept and shown: stripped, control characters as escapes."""
+    return visible(text.strip(" \0\t\r\n"))

@@ -1,0 +1,254 @@
+"""Noise of a store's slices, made once by several processes and kept beside them.
+
+`store/<fingerprint>/noise-<key>/` holds for every slice its quantum and electronic fields at full
+dose as int16 with a scale; pairs scales them to the dose drawn. The photon floor is part of the
+fields, so the lowest dose wanted is part of the key.
+"""
+
+import hashlib
+import json
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from srgan.dataset.split import sha256
+from srgan.dataset.store import DAMAGES, NAMES, Store, first_changed
+from srgan.lowdose import projection_noise
+from srgan.lowdose.degradation import ProjectionNoise
+from srgan.lowdose.photon_cache import Matched, of_slices, place_of, summary, told_of
+from srgan.random_streams import FIELDS, generator_of, slice_number
+from srgan.system import locks, processes
+from srgan.system.errors import TRY_AGAIN, UserError
+from srgan.system.files import clear_parts, put_in_place, read_bounded, sync, told, write_json
+
+FORMAT = 1
+TOP = 32767  # of int16
+SPARE = 1.02  # of the space: index, and blocks that are not full
+FLOORED_WARNING = 0.01
+_PART = re.compile(r"\.(noise-[0-9a-f]{12})-[0-9a-f]{8}")
+Log = Callable[[str], None]
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What another process needs to make the noise of one slice."""
+
+    path: Path  # of the store's array
+    row: int
+    spacing_mm: tuple[float, float]
+    photons: float
+    noise: ProjectionNoise
+    seed: int
+    realisations: int
+    pixels_sha256: str
+
+
+@dataclass(frozen=True)
+class Cached:
+    """The noise of one slice at full dose: `stored` times `hu_per_unit` in HU."""
+
+    stored: np.ndarray  # (realisations, 2, rows, columns) int16: quantum, electronic; mapped
+    hu_per_unit: np.ndarray  # (realisations, 2) float32
+    photons: float
+    sd_hu: float | None
+    floored: float  # share of the readings at the photon floor
+
+    def fields(self, realisation: int = 0) -> np.ndarray:
+        """(2, rows, columns) float32 HU."""
+        return self.stored[realisation] * self.hu_per_unit[realisation][:, None, None]
+
+
+def open_or_build(
+    store: Store,
+    indices: Sequence[int],
+    noise: ProjectionNoise,
+    seed: int,
+    realisations: int,
+    log: Log,
+    progress: Progress | None = None,
+) -> list[Cached]:
+    """The noise of each slice, made where it is not there yet or is corrupt.
+
+    The space it takes is told first. Raises UserError: no room for it, a folder that cannot be
+    written, a process lost.
+    """
+    matched = of_slices(store, indices, noise, progress)
+    slices = [
+        (store.records[i].pixels_sha256, m.photons) for i, m in zip(indices, matched, strict=True)
+    ]
+    key = {
+        "format": FORMAT,
+        "scanner": asdict(noise.scanner),
+        "lowest_dose": noise.dose.low,
+        "seed": seed,
+        "realisations": realisations,
+        "slices": slices,
+    }
+    name = sha256(json.dumps(key, sort_keys=True))[:12]
+    folder = store.folder / f"noise-{name}"
+    _clear_stale(store.folder)
+    made = _open(folder, store, indices, matched, log, progress)
+    if made is None:
+        waiting = f"noise: another run makes {folder}: waiting for it"
+        lock_file = store.folder / f".lock-noise-{name}"
+        with locks.held(lock_file, lambda: log(waiting)):
+            made = _open(folder, store, indices, matched, lambda _: None)
+            if made is None:
+                tasks = [
+                    Task(*place_of(store, i), photons, noise, seed, realisations, digest)
+                    for i, (digest, photons) in zip(indices, slices, strict=True)
+                ]
+                _check_space(store, indices, realisations, folder, log)
+                _build(folder, store, indices, tasks, progress)
+                made = _open(folder, store, indices, matched, log)
+        if made is None:
+            raise UserError(f"{folder} could not be read back; is the disk sound?", TRY_AGAIN)
+    else:
+        log(f"noise: reused {folder}")
+    _tell(made, matched, log)
+    return made
+
+
+def _tell(made: list[Cached], matched: list[Matched], log: Log) -> None:
+    log(told_of(summary(matched)))
+    floored = float(np.mean([cached.floored for cached in made]))
+    if floored > FLOORED_WARNING:
+        log(
+            f"warning: {floored:.1%} of the readings are at the photon floor and have less noise "
+            f"than a scanner's there: too few photons for the lowest dose"
+        )
+
+
+def _bytes_of(store: Store, indices: Sequence[int], realisations: int) -> int:
+    sizes = [store.records[i].rows * store.records[i].columns for i in indices]
+    return 4 * realisations * sum(sizes)
+
+
+def _check_space(store, indices, realisations: int, folder: Path, log: Log) -> None:
+    """Say what will be used, and refuse where it is not there."""
+    need = _bytes_of(store, indices, realisations)
+    free = shutil.disk_usage(store.folder).free
+    sizes = f"{need / 1e9:.2f} GB, {free / 1e9:.1f} GB are free"
+    if need * SPARE > free:
+        raise UserError(
+            f"the noise of {len(indices)} slices needs {sizes} in {store.folder}: make room there, "
+            f"or name another --store-dir",
+            TRY_AGAIN,
+        )
+    log(f"noise of {len(indices)} slices: {sizes}; it will be kept in {folder}")
+
+
+def _clear_stale(folder: Path) -> None:
+    """Remove what killed runs left half made: nobody holds the lock of its key."""
+    clear_parts(folder)
+    for old in folder.glob(".noise-*"):
+        made = _PART.fullmatch(old.name)
+        if made and locks.is_free(folder / f".lock-{made[1]}"):
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _build(folder: Path, store: Store, indices, tasks, progress) -> None:
+    """Write beside `folder`, then rename into place."""
+    part = store.folder / f".{folder.name}-{secrets.token_hex(4)}"
+    realisations = tasks[0].realisations
+    slices, rows = {}, {}
+    try:
+        with told(part):
+            part.mkdir()
+            for name in sorted({store.records[i].array for i in indices}):
+                n = sum(store.records[i].array == name for i in indices)
+                _begin(part / name, (n, realisations, 2, *store.arrays[name].shape[1:]))
+        results = zip(indices, processes.in_order(_make, tasks), strict=True)
+        for done, (i, (stored, hu_per_unit, floored)) in enumerate(results, 1):
+            record = store.records[i]
+            with told(part / record.array), open(part / record.array, "ab") as file:
+                file.write(stored)
+            row = rows[record.array] = rows.get(record.array, -1) + 1
+            slices[record.pixels_sha256] = {
+                "row": row,
+                "hu_per_unit": hu_per_unit.tolist(),
+                "floored": floored,
+                "sha256": hashlib.sha256(stored).hexdigest(),
+            }
+            if progress:
+                progress(done, len(indices), "slices' noise fields")
+        with told(part):
+            for name in rows:
+                sync(part / name)
+            write_json(part / "index.json", {"slices": slices, "sha256": sha256(_text(slices))})
+            put_in_place(part, folder, NAMES)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _text(slices: dict) -> str:
+    return json.dumps(slices, sort_keys=True, allow_nan=False)
+
+
+def _begin(path: Path, shape: tuple[int, ...]) -> None:
+    """A .npy file of which only the header is written yet."""
+    with open(path, "wb") as file:
+        header = {"descr": "<i2", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+
+
+def _make(task: Task) -> tuple[np.ndarray, np.ndarray, float]:
+    """One slice's realisations: int16 (realisations, 2, rows, columns), scales, share floored."""
+    hu = np.load(task.path, mmap_mode="r", allow_pickle=False)[task.row]
+    stored = np.empty((task.realisations, 2, *hu.shape), "<i2")
+    hu_per_unit = np.empty((task.realisations, 2), np.float32)
+    scanner, lowest = task.noise.scanner, task.noise.dose.low
+    for r in range(task.realisations):
+        rng = generator_of(task.seed, FIELDS, slice_number(task.pixels_sha256), r)
+        made = projection_noise.noise_fields(
+            hu, task.spacing_mm, task.photons, scanner, lowest, rng
+        )
+        for j, field in enumerate((made.quantum, made.electronic)):
+            hu_per_unit[r, j] = max(float(np.abs(field).max()), 1e-9) / TOP
+            stored[r, j] = np.rint(field / hu_per_unit[r, j])
+    return stored, hu_per_unit, made.floored
+
+
+def _open(folder: Path, store: Store, indices, matched, log: Log, progress=None):
+    """A list of Cached, or None where there is no such folder or it is corrupt, which is told."""
+    if not folder.exists():
+        return None
+    try:
+        return _load(folder, store, indices, matched, progress)
+    except DAMAGES as why:
+        log(f"noise in {folder} is corrupt ({type(why).__name__}: {why}): made anew")
+        return None
+
+
+def _load(folder: Path, store: Store, indices, matched, progress) -> list[Cached]:
+    """Raises ValueError, or what a damaged index leads to.
+
+    The index is checked by its sum, the noise of every slice by its own (see first_changed).
+    """
+    index = json.loads(read_bounded(folder / "index.json"))
+    if sha256(_text(index["slices"])) != index["sha256"]:
+        raise ValueError("index.json was changed")
+    names = {store.records[i].array for i in indices}
+    arrays = {n: np.load(folder / n, mmap_mode="r", allow_pickle=False) for n in names}
+    made, digests = [], []
+    for i, m in zip(indices, matched, strict=True):
+        record = store.records[i]
+        kept = index["slices"][record.pixels_sha256]
+        stored = arrays[record.array][kept["row"]]
+        scales = np.array(kept["hu_per_unit"], np.float32)
+        if stored.shape[1:] != (2, record.rows, record.columns) or len(scales) != len(stored):
+            raise ValueError(f"{record.array} is not what the index says")
+        if stored.dtype != np.dtype("<i2"):
+            raise ValueError(f"{record.array} holds {stored.dtype}")
+        made.append(Cached(stored, scales, m.photons, m.sd_hu, kept["floored"]))
+        digests.append(kept["sha256"])
+    n_bytes = sum(cached.stored.nbytes for cached in made)
+    if first_changed(lambda i: made[i].stored, digests, n_bytes, progress) is not None:
+        raise ValueError("the arrays hold other noise")
+    return made

@@ -1,0 +1,141 @@
+"""The photons of a store's slices: given, or matched along each series and kept in the store."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from srgan.dataset.split import sha256
+from srgan.dataset.store import DAMAGES, Record, Store
+from srgan.lowdose import estimate_photons
+from srgan.lowdose.degradation import ProjectionNoise
+from srgan.lowdose.estimate_photons import Estimate
+from srgan.lowdose.projection_noise import pixel_mm_of
+from srgan.system import processes
+from srgan.system.files import read_bounded, told, write_json
+
+FORMAT = 1
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Matched:
+    """The photons that a slice is taken to have been made with."""
+
+    photons: float  # of a reading at 360 views and 0.70 mm
+    sd_hu: float | None  # estimated noise in soft tissue at full dose; None where not estimated
+
+
+def has_square_pixels(record: Record) -> bool:
+    """Can the slice be projected? Rows and columns are equally far apart, within 1 %."""
+    try:
+        return pixel_mm_of(record.spacing_mm) > 0
+    except ValueError:
+        return False
+
+
+def of_slices(
+    store: Store, indices: Sequence[int], noise: ProjectionNoise, progress: Progress | None = None
+) -> list[Matched]:
+    """The photons of each slice: those given, or a running median of its series' estimates.
+
+    Estimates are made once, by several processes, and kept in the store's folder. Raises UserError
+    where they cannot be written or a process is lost.
+    """
+    if noise.photons is not None:
+        return [Matched(noise.photons, None)] * len(indices)
+    estimates = _estimates(store, indices, noise, progress)
+    photons = {}
+    for members in _series(store, indices):
+        default = estimate_photons.DEFAULT_PHOTONS
+        if noise.noise_hu is not None:
+            pixel_mm = pixel_mm_of(store.records[members[0]].spacing_mm)
+            default = estimate_photons.of_water(noise.noise_hu, noise.scanner, pixel_mm)
+        z_mm = [store.records[i].z_mm for i in members]
+        of_series = estimate_photons.along_series([estimates[i] for i in members], default, z_mm)
+        photons.update(zip(members, of_series, strict=True))
+    return [Matched(photons[i], estimates[i].sd_hu) for i in indices]
+
+
+def _series(store: Store, indices: Sequence[int]) -> list[list[int]]:
+    """The indices of each series, in the order of its slices."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for i in sorted(indices):
+        record = store.records[i]
+        found.setdefault((record.pseudonym, record.series_hash), []).append(i)
+    return list(found.values())
+
+
+def _estimates(store, indices, noise: ProjectionNoise, progress) -> dict[int, Estimate]:
+    model = {**asdict(noise.scanner), "noise_hu": noise.noise_hu}
+    path = store.folder / f"photons-{sha256(json.dumps(model))[:12]}.json"
+    known = _read(path)
+    missing = [i for i in indices if store.records[i].pixels_sha256 not in known]
+    tasks = [(*place_of(store, i), noise.scanner, noise.noise_hu) for i in missing]
+    results = zip(missing, processes.in_order(_estimate, tasks), strict=True)
+    for done, (i, made) in enumerate(results, 1):
+        known[store.records[i].pixels_sha256] = made
+        if progress:
+            progress(done, len(missing), "slices' noise")
+    if missing:
+        slices = {name: [made.photons, made.sd_hu] for name, made in known.items()}
+        with told(path):
+            made = {"format": FORMAT, "model": model, "slices": slices, "sha256": _sum(slices)}
+            write_json(path, made)
+    return {i: known[store.records[i].pixels_sha256] for i in indices}
+
+
+def _read(path: Path) -> dict[str, Estimate]:
+    """What is kept; nothing where there is no file or it is damaged."""
+    try:
+        kept = json.loads(read_bounded(path))
+        numbers = (int, float, type(None))
+        if (kept["format"], kept["sha256"]) != (FORMAT, _sum(kept["slices"])) or not all(
+            len(pair) == 2 and isinstance(pair[0], numbers) and isinstance(pair[1], numbers)
+            for pair in kept["slices"].values()
+        ):
+            return {}
+        return {name: Estimate(*pair) for name, pair in kept["slices"].items()}
+    except DAMAGES:
+        return {}
+
+
+def _sum(slices: dict) -> str:
+    return sha256(json.dumps(slices, sort_keys=True))
+
+
+def place_of(store: Store, i: int) -> tuple[Path, int, tuple[float, float]]:
+    """Where another process finds slice i: (array, row), and its spacing in mm."""
+    record = store.records[i]
+    return store.folder / record.array, record.row, record.spacing_mm
+
+
+def _estimate(task) -> Estimate:
+    path, row, spacing_mm, scanner, noise_hu = task
+    return estimate_photons.estimate(
+        np.load(path, mmap_mode="r", allow_pickle=False)[row], spacing_mm, scanner, noise_hu
+    )
+
+
+def summary(matched: Sequence) -> dict:
+    """Median and range of the photons, and the median of the estimated noise; JSON values.
+
+    matched: whatever has `photons` and `sd_hu`.
+    """
+    photons = [m.photons for m in matched]
+    noise = [m.sd_hu for m in matched if m.sd_hu is not None]
+    return {
+        "median": float(np.median(photons)),
+        "low": min(photons),
+        "high": max(photons),
+        "sd_hu": float(np.median(noise)) if noise else None,
+    }
+
+
+def told_of(found: dict) -> str:
+    """A `summary` in a line."""
+    text = f"photons a reading: median {found['median']:.2g} ({found['low']:.2g} to "
+    text += f"{found['high']:.2g})"
+    return text if found["sd_hu"] is None else f"{text}, noise at full dose {found['sd_hu']:.1f} HU"

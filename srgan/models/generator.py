@@ -1,0 +1,83 @@
+"""The generators: low dose in, normal dose out, one channel in [-1, 1], any size.
+
+`fast` is the default: no batch normalisation, and a correction added to the aligned bicubic
+enlargement, so that it starts at bicubic instead of learning the identity first. `paper` is the
+form of Ledig et al. 2017 (figure 4). Both enlarge by sub-pixel stages of x2 (Shi et al. 2016).
+"""
+
+import keras
+from keras import initializers, layers
+
+from srgan.models.layers import AlignedBicubic, FusedBatchNorm, SubPixel
+
+STAGES = {1: 0, 2: 1, 4: 2}  # x2 enlargements by scale
+INPUT_GAIN = 4.0  # tissue spans a small part of [-1, 1]
+CORRECTION = 0.1  # and the correction to bicubic a smaller one
+
+
+def build(form: str, scale: int, seed: int = 0) -> keras.Model:
+    """(batch, h, w, 1) to (batch, scale*h, scale*w, 1), float32 at both ends.
+
+    The weights drawn depend on `seed` alone.
+    """
+    return {"fast": fast, "paper": paper}[form](scale, initial_weights(seed))
+
+
+def initial_weights(seed: int):
+    """A maker of initializers, each with a seed of its own."""
+    seeds = iter(range(1000 * seed, 1000 * seed + 1000))
+    return lambda gain=2.0: initializers.VarianceScaling(
+        gain, "fan_in", "truncated_normal", seed=next(seeds)
+    )
+
+
+def fast(scale: int, initial, blocks: int = 8, maps: int = 64) -> keras.Model:
+    """Residual blocks without batch normalisation at low resolution, after Lim et al. 2017."""
+
+    def conv(x, maps, name, gain=2.0, activation=None):
+        kernel = initial(gain) if gain else "zeros"
+        return layers.Conv2D(
+            maps, 3, padding="same", activation=activation, kernel_initializer=kernel, name=name
+        )(x)
+
+    low = keras.Input((None, None, 1), name="low_dose")
+    x = head = conv(low * INPUT_GAIN, maps, "head")
+    for i in range(blocks):
+        y = conv(x, maps, f"block{i}_conv1", activation="relu")
+        x = x + conv(y, maps, f"block{i}_conv2", gain=0.02)
+    x = head + conv(x, maps, "tail")
+    for i in range(STAGES[scale] - 1):
+        x = SubPixel(name=f"up{i}")(conv(x, 4 * maps, f"up{i}_conv"))
+        x = layers.LeakyReLU(0.1, name=f"up{i}_activation")(x)  # a dead tail cannot recover
+    x = conv(x, 4 if scale > 1 else 1, "correction", gain=0)
+    base = low
+    if scale > 1:
+        x = SubPixel(name="up_last")(x)
+        base = AlignedBicubic(scale, dtype="float32", name="aligned_bicubic")(low)
+    x = layers.Rescaling(CORRECTION, dtype="float32", name="scaled_correction")(x)
+    return keras.Model(low, layers.Add(dtype="float32", name="normal_dose")([base, x]), name="fast")
+
+
+def paper(scale: int, initial, blocks: int = 16, maps: int = 64) -> keras.Model:
+    """SRResNet of Ledig et al. 2017, figure 4, with tanh as the common implementations have."""
+
+    def conv(x, maps, size, name):
+        return layers.Conv2D(maps, size, padding="same", kernel_initializer=initial(), name=name)(x)
+
+    def prelu(x, name):
+        return layers.PReLU(
+            alpha_initializer=initializers.Constant(0.25), shared_axes=[1, 2], name=name
+        )(x)
+
+    low = keras.Input((None, None, 1), name="low_dose")
+    x = head = prelu(conv(low, maps, 9, "head"), "head_prelu")
+    for i in range(blocks):
+        y = FusedBatchNorm(name=f"block{i}_norm1")(conv(x, maps, 3, f"block{i}_conv1"))
+        y = conv(prelu(y, f"block{i}_prelu"), maps, 3, f"block{i}_conv2")
+        x = x + FusedBatchNorm(name=f"block{i}_norm2")(y)
+    x = head + FusedBatchNorm(name="tail_norm")(conv(x, maps, 3, "tail"))
+    for i in range(STAGES[scale]):
+        x = SubPixel(name=f"up{i}")(conv(x, 4 * maps, 3, f"up{i}_conv"))
+        x = prelu(x, f"up{i}_prelu")
+    x = layers.Activation("tanh", dtype="float32", name="normal_dose")(conv(x, 1, 9, "out"))
+    return keras.Model(low, x, name="paper")

@@ -1,0 +1,116 @@
+"""Writing files so that they are complete or absent, with a full disk told in one line."""
+
+import errno
+import json
+import os
+import re
+import secrets
+import stat
+from collections.abc import Callable
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from srgan.system.errors import BAD_INPUT, TRY_AGAIN, UserError
+
+_REMEDY = {
+    errno.ENOSPC: "make room there and start again",
+    errno.EDQUOT: "make room there and start again",
+    errno.EFBIG: "raise the limit of file sizes (ulimit -f) and start again",
+    errno.EIO: "look after the disk and start again",
+    errno.ENOENT: "is the folder still there?",
+    errno.ESTALE: "is the folder still there?",
+    None: "is there room?",  # a library that does not pass on what the system said
+}  # all of these pass; with others (a read-only folder) the input must change
+_PART = re.compile(r"\..+\.(\d{1,9})\.part(\.\w+)?")
+
+
+@contextmanager
+def told(path: Path | str):
+    """Turn an OSError of writing to `path` into a UserError with the promised exit code."""
+    try:
+        yield
+    except OSError as error:
+        later = error.errno in _REMEDY
+        remedy = _REMEDY[error.errno] if later else "name a folder that can be written"
+        raise UserError(
+            f"cannot write {path}: {error.strerror or error}: {remedy}",
+            TRY_AGAIN if later else BAD_INPUT,
+        ) from error
+
+
+def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """`write` a temporary file beside `path`, flush it to the disk, rename it into place."""
+    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        write(part)
+        sync(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def put_in_place(part: Path, folder: Path, ours: re.Pattern) -> None:
+    """The finished folder `part` takes the name `folder`, flushed to the disk.
+
+    Of another folder that has the name, the files named as `ours` go; all else moves over, or stays
+    beside it where it cannot. Raises OSError.
+    """
+    sync(part)
+    old = folder.with_name(f"{folder.name}-old-{secrets.token_hex(4)}")
+    if folder.exists():
+        folder.rename(old)
+    part.rename(folder)
+    if old.exists():
+        for path in old.iterdir():
+            if ours.fullmatch(path.name) and path.is_file():
+                path.unlink()
+            elif not (folder / path.name).exists():  # noise of a store's pixels, a user's notes
+                path.rename(folder / path.name)
+        with suppress(OSError):
+            old.rmdir()
+    sync(folder.parent)
+
+
+def clear_parts(folder: Path) -> None:
+    """Remove the temporary files of `write_whole` whose process is gone."""
+    with suppress(OSError):
+        for path in folder.iterdir():
+            made = _PART.fullmatch(path.name)
+            if made and not _lives(int(made[1])):
+                path.unlink()
+
+
+def _lives(pid: int) -> bool:
+    """True also where that cannot be asked (Windows ends the process that is asked for)."""
+    try:
+        return os.name == "nt" or os.kill(pid, 0) is None
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+
+
+def write_json(path: Path, value: dict) -> None:
+    """Strict JSON: NaN and infinity are refused with a ValueError."""
+    text = json.dumps(value, indent=1, allow_nan=False) + "\n"
+    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def read_bounded(path: Path, limit: int = 64 << 20) -> bytes:
+    """All of a regular file of at most `limit` bytes; raises OSError for any other."""
+    waits_not = getattr(os, "O_NONBLOCK", 0)  # for somebody to write into a pipe
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | waits_not)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # a device may never end
+            raise OSError(errno.EINVAL, "not a regular file")
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EINVAL, f"larger than {limit >> 20} MiB")
+    return data
+
+
+def sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

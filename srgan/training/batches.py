@@ -1,0 +1,114 @@
+"""Pairs of patches for training: batch k is a pure function of (seed, k).
+
+Crop, flip and turn, noise at full resolution, clip, area mean, and only then the networks' range.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from srgan.hounsfield import HU_MAX, HU_MIN, hu_to_network
+from srgan.lowdose.degradation import Degradation, degrade
+from srgan.lowdose.noise_cache import Cached
+from srgan.random_streams import TRAIN, generator_of
+
+INSIDE_HU = -930.0  # the noise of air stays below it, lung above
+INSIDE_SHARE = 0.5
+TRIES = 8
+
+
+@dataclass(frozen=True)
+class Side:
+    """The slices of the training or the validation patients, and their noise.
+
+    slices: (rows, columns) int16 HU each. noise: one of each slice where the dose model works in
+    the projections, else None.
+    """
+
+    slices: Sequence[np.ndarray]
+    noise: Sequence[Cached] | None = None
+
+
+def patch_of(hu: np.ndarray, size: int, rng: np.random.Generator) -> Callable:
+    """A random (size, size) patch of a slice, mostly inside the body, flipped and turned.
+
+    Returned as the function that cuts it, from the slice and from whatever lies on its pixels.
+    """
+    for _ in range(TRIES):
+        row = rng.integers(hu.shape[0] - size + 1)
+        column = rng.integers(hu.shape[1] - size + 1)
+        place = (slice(row, row + size), slice(column, column + size))
+        if np.count_nonzero(hu[place] > INSIDE_HU) >= INSIDE_SHARE * size**2:
+            break
+    turns, flipped = rng.integers(4), rng.integers(2)
+
+    def cut(image: np.ndarray) -> np.ndarray:
+        patch = np.rot90(image[place], turns)
+        return patch[:, ::-1] if flipped else patch
+
+    return cut
+
+
+def batch(
+    side: Side,
+    n: int,
+    crop: int,
+    degradation: Degradation,
+    seed: int,
+    k: int,
+    stream: int = TRAIN,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Batch k: (low dose, normal dose), float32 in the networks' range.
+
+    Every slice of the side is at least crop x crop. Shapes (n, crop/scale, crop/scale, 1) and
+    (n, crop, crop, 1).
+    """
+    rng = generator_of(seed, stream, k)
+    normal = np.empty((n, crop, crop), np.float32)
+    fields = np.empty((2, n, crop, crop), np.float32) if side.noise is not None else None
+    for i in range(n):
+        number = rng.integers(len(side.slices))
+        hu = side.slices[number]
+        cut = patch_of(hu, crop, rng)
+        normal[i] = cut(hu)
+        if fields is not None:
+            noise = side.noise[number]
+            which = rng.integers(len(noise.stored))
+            signs = 2 * rng.integers(2, size=2) - 1  # noise has no sign: four fields for one
+            for j in range(2):
+                stored = cut(noise.stored[which, j])
+                np.multiply(stored, noise.hu_per_unit[which, j] * signs[j], out=fields[j, i])
+    np.clip(normal, HU_MIN, HU_MAX, out=normal)
+    low = degrade(normal, degradation, rng, fields)
+    return tuple(hu_to_network(x)[..., None].astype(np.float32) for x in (low, normal))
+
+
+def dataset(
+    side: Side,
+    n: int,
+    crop: int,
+    degradation: Degradation,
+    seed: int,
+    first: int,
+    last: int,
+):
+    """Batches first <= k < last in order as a tf.data.Dataset with static shapes."""
+    import tensorflow as tf
+
+    def make(k):
+        return batch(side, n, crop, degradation, seed, int(k))
+
+    def load(k):
+        low, normal = tf.numpy_function(make, [k], (tf.float32, tf.float32), stateful=False)
+        small = crop // degradation.scale
+        return tf.ensure_shape(low, (n, small, small, 1)), tf.ensure_shape(
+            normal, (n, crop, crop, 1)
+        )
+
+    options = tf.data.Options()
+    options.deterministic = True
+    options.autotune.enabled = False
+    options.threading.private_threadpool_size = 2
+    batches = tf.data.Dataset.range(first, last).map(load, num_parallel_calls=2)
+    return batches.with_options(options).prefetch(8)

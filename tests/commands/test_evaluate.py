@@ -1,0 +1,273 @@
+"""--run test with a checkpoint that is made up; tests/runs/test_train.py trains a real one."""
+
+import dataclasses
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from srgan import settings as all_settings
+from srgan.commands import evaluate as run
+from srgan.commands import held_out
+from srgan.dataset import build_store as stores
+from srgan.evaluation import baselines
+from srgan.hounsfield import WINDOWS, Window
+from srgan.lowdose.degradation import Degradation
+from srgan.lowdose.image_noise import ImageNoise
+from srgan.lowdose.levels import Levels
+from srgan.lowdose.photon_cache import Matched
+from srgan.models import tensorflow_setup, vgg
+from srgan.report import example_pictures
+from srgan.settings import Settings
+from srgan.system.errors import UserError
+from srgan.training import checkpoint_models
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """What checkpoints.load gives, without a network."""
+
+    settings: dict
+    seen: frozenset = frozenset()
+    degradation_json: dict = dataclasses.field(default_factory=dict)
+    vgg_weights: str = "random"
+    step: int = 12
+    synthetic: bool = False
+    sha256: dict = dataclasses.field(default_factory=dict)
+    warnings: tuple = ()
+
+    def hashed(self, text):
+        return checkpoint_models.hashed("salt", text)
+
+    def after(self, *names):
+        """The same, having seen these."""
+        return dataclasses.replace(self, seen=frozenset(map(self.hashed, names)))
+
+
+def record(pseudonym, series, pixels, role="train", size=64):
+    return SimpleNamespace(
+        pseudonym=pseudonym, series_hash=series, pixels_sha256=pixels, role=role, rows=size,
+        columns=size,
+    )  # fmt: skip
+
+
+STORE = SimpleNamespace(
+    patients={"P0001": "Ann", "P0002": "Bob", "P0003": "Cid"},
+    records=(
+        record("P0001", "s1", "x1"),
+        record("P0001", "s2", "x2", size=8),
+        record("P0002", "s3", "x3", "test"),
+        record("P0003", "s4", "x4", "validation"),
+        record("P0003", "s4", "x5", "validation"),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("seen", "left"),
+    [
+        ((), [0, 2, 3, 4]),
+        (("patient:Ann",), [2, 3, 4]),
+        (("series:s2",), [2, 3, 4]),  # the series of a slice that is too small itself
+        (("pixels:x5",), [0, 2]),  # one known slice: the whole patient
+        (("patient:Ann", "series:s4"), [2]),
+        (("patient:x5", "P0001", "s1"), [0, 2, 3, 4]),
+    ],
+)
+def test_a_patient_with_anything_known_is_left_out(seen, left, capsys):
+    settings = all_settings.make({})
+    trained = Trained({}).after(*seen)
+    assert held_out.held_out({"A": trained}, STORE, settings) == left
+    said = capsys.readouterr().err
+    assert ("of 3 patients were trained or validated on" in said) == (len(left) < 4)
+
+
+def test_with_a_split_only_its_test_patients_stay():
+    settings = all_settings.make({"split": Path("split.csv")})
+    assert held_out.held_out({"A": Trained({})}, STORE, settings) == [2]
+    with pytest.raises(UserError, match="--data with other patients"):
+        held_out.held_out({"A": Trained({}).after("patient:Bob")}, STORE, settings)
+
+
+def test_noise_is_the_middle_of_the_trainings_unless_given():
+    recorded = {"noise_lambda": Levels((400.0, 1600.0), True), "noise_sigma": Levels((0.01,))}
+
+    def noise(given):
+        return run.noise_of(all_settings.make(given, recorded), given).noise
+
+    assert noise({}).noise_lambda == Levels((800.0,))
+    assert noise({}).noise_sigma == Levels((0.01,))
+    asked = noise({"noise_lambda": Levels((1000.0, 2000.0), True)})
+    assert asked.noise_lambda == Levels((1000.0, 2000.0), True)
+    assert asked.noise_sigma == Levels((0.01,))
+
+
+@pytest.fixture
+def tested(small_scans, tmp_path, monkeypatch):
+    """Runs it on six tiny patients, two of whom were trained on; bicubic plays the SRResNet."""
+    folders = {name: tmp_path / name.removesuffix("_dir") for name in ("store_dir", "report_dir")}
+    given = {"data": small_scans, **folders}
+    settings = all_settings.make(given)
+    store = stores.open_or_build(settings, lambda text: None)
+    known = ["patient:" + store.patients[name] for name in ("P0001", "P0004")]
+    trained = Trained({"scale": 4, "seed": 3}).after(*known)
+    monkeypatch.setattr(checkpoint_models, "load", lambda folder: trained)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    network = baselines.classical(4)["bicubic"]
+    monkeypatch.setattr(run, "networks", lambda *_: {"srresnet": network})
+    return SimpleNamespace(
+        run=lambda **more: run.test(given | more), folder=tmp_path / "report", store=store
+    )
+
+
+def test_the_whole_run(tested, capsys):
+    assert tested.run(window={"bone": (-450.0, 1050.0)}) == 0
+    out = capsys.readouterr()
+    assert "srresnet" in out.out
+    assert "2 of 6 patients were trained or validated on and are left out" in out.err
+    summary = json.loads((tested.folder / "summary.json").read_text())
+    assert list(summary["patients_by_pseudonym"]) == ["P0002", "P0003", "P0005", "P0006"]
+    assert summary["methods"]["srresnet"] == summary["methods"]["bicubic"]
+    assert summary["settings"]["seed"] == 3
+    assert "odules" not in out.out + out.err + (tested.folder / "index.html").read_text()
+    assert "nodules" not in summary
+    assert not list(tested.folder.parent.rglob("*nodules*"))
+    assert summary["sharpness"]["ttf50_per_mm"]["bicubic"] > 0
+    assert summary["windows_hu"]["bone"] == [-450, 1050]
+    assert summary["methods"]["bicubic"]["psnr_body_db"]["bone"] > 10
+    assert summary["patches"]["bicubic"]["ssim"]["bone"] > 0
+    assert "-450..1050 HU" in out.out
+    assert "no VGG distance" in out.out
+    assert summary["vgg_distance_weights"] == "none"
+    assert summary["methods"]["nlm+bicubic"]["rmse_hu"] > 0
+    assert "HU, tuned on 3 validation slices" in out.out
+    assert "HU, tuned on 3 validation slices" in out.out
+    assert "vgg_distance" not in summary["methods"]["bicubic"]
+    page = (tested.folder / "index.html").read_text()
+    assert 'data-key="psnr_body_db.bone"' in page
+    assert len(list(tested.folder.glob("example-*.png"))) == 8
+
+
+def test_without_validation_slices_the_denoiser_goes_by_the_noise():
+    store = SimpleNamespace(with_role=lambda role: [])
+    noise = Degradation(ImageNoise(Levels((1700.0,)), Levels((0.005,))), 4)
+    disc = {"pixel_mm": 0.7, "photons": None}
+    made, how = run.denoiser(Trained({}), store, all_settings.make({}), noise, disc)
+    assert list(made) == [baselines.NON_LOCAL_MEANS]
+    assert how == (  # 13.6 HU of noise
+        "nlm+bicubic: non-local means with a cut-off of 8.9 HU, 0.65 of the noise in tissue: no "
+        "validation slice is in --data"
+    )
+
+
+def test_named_vgg19_weights_give_a_column_and_leave_the_trainings_on_record(
+    tested, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "mine.h5").write_bytes(b"")
+    monkeypatch.setattr(example_pictures, "MOST_PATIENTS", 1)
+    monkeypatch.setattr(tensorflow_setup, "start", lambda precision: precision)
+    monkeypatch.setattr(held_out, "held_out", lambda *_: [tested.store.with_role("test")[0]])
+    monkeypatch.setattr(vgg, "distance", lambda weights: lambda output, reference: 0.125)
+    tested.run(vgg_weights=str(tmp_path / "mine.h5"))
+    assert "VGG distance: mean squared difference of VGG19's conv5_4" in capsys.readouterr().out
+    text = (tested.folder / "summary.json").read_text()
+    summary = json.loads(text)
+    assert (summary["vgg_distance_weights"], summary["vgg_weights"]) == ("file", "random")
+    assert summary["settings"]["vgg_weights"] == "auto"
+    assert summary["methods"]["bicubic"]["vgg_distance"] == 0.125
+    assert "vgg_distance" not in summary["patches"]["bicubic"]
+    assert (
+        'data-key="vgg_distance" data-value="0.125"' in (tested.folder / "index.html").read_text()
+    )
+    assert "vgg_distance" in (tested.folder / "metrics.csv").read_text().splitlines()[0]
+    assert "mine" not in text
+
+
+def test_several_levels_are_one_job_and_end_in_a_table_and_a_picture(tested, monkeypatch, capsys):
+    told = []
+    monkeypatch.setattr(example_pictures, "MOST_PATIENTS", 1)
+    monkeypatch.setattr(run, "Progress", lambda: lambda *a: told.append(a))
+    monkeypatch.setattr(
+        example_pictures, "figure_to_png", lambda figure, path: path.write_bytes(b"")
+    )
+    tested.run(noise_lambda=Levels((1700.0, 500.0)))
+    out = capsys.readouterr().out
+    assert "quality against lambda: lung window -1350..150 HU (range 1500)" in out
+    assert "metrics.csv, summary.json, noise.png and example-*.png" in out
+    summary = json.loads((tested.folder / "summary.json").read_text())
+    assert [level["noise"]["noise_lambda"] for level in summary["levels"]] == ["1700", "500"]
+    of_disc = [level["sharpness"]["noise_sd_hu"] for level in summary["levels"]]
+    assert of_disc == pytest.approx([13.5, 23.8], rel=0.03)  # soft tissue's, by formula
+    n = 2 * summary["slices"]
+    jobs = [job for job in told if job[2] == "slices at 2 noise levels"]
+    assert jobs == [(i, n, "slices at 2 noise levels") for i in range(1, n + 1)]
+    assert (tested.folder / "noise.png").exists()
+    tested.run()
+    assert not (tested.folder / "noise.png").exists()
+    assert "quality against" not in capsys.readouterr().out
+
+
+def test_no_patient_and_no_path_is_in_the_report_and_it_repeats(tested, small_scans, monkeypatch):
+    monkeypatch.setattr(example_pictures, "MOST_PATIENTS", 1)
+    tested.run()
+    texts = [(tested.folder / name).read_text() for name in ("summary.json", "metrics.csv")]
+    for secret in (*tested.store.patients.values(), str(small_scans), str(tested.folder)):
+        for path in tested.folder.rglob("*.*"):
+            assert secret.encode() not in path.name.encode() + path.read_bytes(), path
+    tested.run()
+    assert len(list(tested.folder.glob("example-*.png"))) == 2
+    assert texts == [(tested.folder / n).read_text() for n in ("summary.json", "metrics.csv")]
+
+
+def test_a_report_folder_that_cannot_be_is_found_before_the_work(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(checkpoint_models, "load", lambda folder: Trained({}))
+    monkeypatch.setattr(stores, "open_or_build", lambda *_: pytest.fail("it read the scans"))
+    with pytest.raises(UserError, match="cannot write"):
+        run.test({"report_dir": tmp_path / "file" / "report"})
+
+
+def test_windows_are_added_to_the_built_in_ones_and_may_not_take_their_names():
+    found = run.windows_of(Settings(window={"bone": (-450.0, 1050.0)}))
+    assert list(found) == ["full", "lung", "mediastinum", "bone"]
+    assert found["bone"] == Window(-450.0, 1050.0)
+    assert run.windows_of(Settings()) == WINDOWS
+    with pytest.raises(UserError, match=r"lung is built in \(-1350..150 HU, range 1500\)"):
+        run.windows_of(Settings(window={"lung": (-1000.0, 0.0)}))
+    for beyond in ((-2000.0, -1024.0), (3071.0, 4000.0)):
+        with pytest.raises(UserError, match=r"lies outside -1024\.\.3071 HU"):
+            run.windows_of(Settings(window={"metal": beyond}))
+
+
+def test_without_a_checkpoint(tmp_path):
+    with pytest.raises(UserError, match="no trained model"):
+        run.test({"checkpoint_dir": tmp_path})
+
+
+def test_the_dose_is_the_middle_of_the_trainings_unless_given():
+    recorded = {"noise": "projection", "dose": Levels((0.1, 0.4), True), "photons": 1e5}
+
+    def noise(given):
+        return run.noise_of(all_settings.make(given, recorded), given).noise
+
+    assert noise({}).dose == Levels((0.2,))
+    listed = noise({"dose": Levels((0.5, 0.25)), "photons": 2e5})
+    assert [str(each.dose) for each in listed.each()] == ["0.5", "0.25"]
+    assert listed.photons == 2e5
+
+
+@pytest.mark.parametrize(
+    ("given", "source"),
+    [({}, "matched"), ({"photons": 5e5}, "given"), ({"noise_hu": 12.0}, "noise_hu")],
+)
+def test_the_report_says_where_the_photons_are_from(given, source):
+    settings = all_settings.make({"noise": "projection", **given})
+    store = SimpleNamespace(synthetic=False, found=9, used=6, skipped=3)
+    matched, every = [Matched(4e5, 10.0), Matched(6e5, None)], {"A": Trained({})}
+    about = run.about_this(every, store, settings, Degradation.of(settings), matched)
+    assert about.photons == {
+        "source": source, "median": 5e5, "low": 4e5, "high": 6e5, "sd_hu": 10.0,
+    }  # fmt: skip
+    assert about.files == {"found": 9, "used": 6, "skipped": 3}
+    assert run.about_this(every, store, settings, about.degradation, []).photons is None

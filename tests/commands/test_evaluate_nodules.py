@@ -1,0 +1,146 @@
+"""--run test with an annotations.csv: a nodule of known size in a synthetic chest."""
+
+import csv
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from scipy import ndimage
+
+from srgan import settings as all_settings
+from srgan.commands import evaluate as run
+from srgan.commands import evaluate_nodules, study_slices
+from srgan.dataset import build_store as stores
+from srgan.dataset.select_slices import pixels_sha256
+from srgan.evaluation import baselines, disc
+from srgan.hounsfield import lung_mask
+from srgan.lowdose.degradation import Degradation
+from srgan.lowdose.photon_cache import Matched
+from srgan.phantom import chest
+from srgan.report import example_pictures
+from srgan.training import checkpoint_models
+
+DIAMETER_MM, HU = 16.0, 30.0
+SPACING = (1.4, 1.4, 40.0)
+
+
+def write_patient(folder, uid, patient):
+    """A slice of a chest of 256 x 256, flipped as some of LUNA16 are, with a nodule in lung.
+
+    Returns the nodule's place in mm.
+    """
+    volume = chest.chest(0, patient, 3)[0][1:2, ::2, ::2].copy()
+    inside = ndimage.distance_transform_edt(lung_mask(volume[0]))
+    row, column = np.unravel_index(inside.argmax(), inside.shape)
+    far = SPACING[0] * np.hypot(*np.ogrid[-row : 256 - row, -column : 256 - column])
+    share = np.clip(0.5 - (far - DIAMETER_MM / 2) / SPACING[0], 0, 1)
+    volume[0] = np.rint(volume[0] + share * (HU - volume[0]))
+    image = sitk.GetImageFromArray(volume)
+    image.SetSpacing(SPACING)
+    image.SetOrigin((170.0, 150.0, -310.0))
+    image.SetDirection((-1, 0, 0, 0, -1, 0, 0, 0, 1))
+    sitk.WriteImage(image, str(folder / f"{uid}.mhd"))
+    return image.TransformIndexToPhysicalPoint((int(column), int(row), 0))
+
+
+@pytest.fixture
+def tested(tmp_path, monkeypatch):
+    """Three patients with a nodule each; one of them was trained on, one validated on."""
+    data = tmp_path / "data"
+    data.mkdir()
+    points = {f"1.2.3.{k}": write_patient(data, f"1.2.3.{k}", k) for k in range(3)}
+    lines = [f"{uid},{x},{y},{z},{DIAMETER_MM}" for uid, (x, y, z) in points.items()]
+    head = "seriesuid,coordX,coordY,coordZ,diameter_mm"
+    (data / "annotations.csv").write_text("\r\n".join([head, *lines, "7.7,1,2,3,5"]))
+    given = {"data": data, "store_dir": tmp_path / "store", "report_dir": tmp_path / "report"}
+    store = stores.open_or_build(all_settings.make(given), lambda text: None)
+    salted = {
+        checkpoint_models.hashed("salt", f"patient:{store.patients[p]}") for p in ("P0001", "P0002")
+    }
+    trained = SimpleNamespace(
+        settings={"scale": 4}, seen=salted, degradation_json={}, vgg_weights="random", step=1,
+        synthetic=False, sha256={}, warnings=[],
+        hashed=lambda text: checkpoint_models.hashed("salt", text),
+    )  # fmt: skip
+    monkeypatch.setattr(checkpoint_models, "load", lambda folder: trained)
+    blank = baselines.classical(4)["bicubic"]
+    monkeypatch.setattr(run, "networks", lambda *_: {"srgan": lambda low: blank(low) * 0 - 850})
+    monkeypatch.setattr(disc, "discs_of", lambda *_, **__: None)
+    monkeypatch.setattr(
+        example_pictures, "figure_to_png", lambda figure, path: path.write_bytes(b"")
+    )
+    monkeypatch.setattr(run, "denoiser", lambda *_: ({}, ""))
+    return SimpleNamespace(
+        run=lambda: run.test(given), report=tmp_path / "report", data=data, store=store
+    )
+
+
+def test_the_nodule_of_the_tested_patient_is_judged(tested, capsys):
+    assert tested.run() == 0
+    said = capsys.readouterr()
+    assert "nodules: 1 of 4 rows of annotations.csv are judged" in said.err
+    assert "2 of patients that are not tested" in said.err
+    assert "1 annotated nodule of 1 patient in 1 slice," in said.out
+    with open(tested.report / "nodules.csv", newline="") as file:
+        rows = {row["method"]: row for row in csv.DictReader(file)}
+    normal = rows["bicubic"]
+    assert (normal["pseudonym"], normal["nodule"]) == ("P0003", "1")
+    assert float(normal["normal_dose_contrast_hu"]) == pytest.approx(30 + 850, abs=60)
+    assert float(normal["normal_dose_diameter_mm"]) == pytest.approx(DIAMETER_MM, abs=1)
+    assert float(normal["contrast_ratio"]) == pytest.approx(1, abs=0.1)
+    assert (normal["vanished"], rows["srgan"]["vanished"]) == ("0", "1")
+    summary = json.loads((tested.report / "summary.json").read_text())["nodules"]
+    assert summary["methods"]["srgan"]["vanished"] == 1
+    assert "What became of the nodules" in (tested.report / "index.html").read_text()
+    for name in ("nodules.csv", "summary.json", "index.html"):
+        text = (tested.report / name).read_text()
+        assert "1.2.3." not in text
+        assert str(tested.data) not in text
+
+
+def test_slices_with_nodules_have_their_photons_and_none_that_a_checkpoint_saw(
+    small_scans, tmp_path, capsys
+):
+    data = tmp_path / "data"
+    data.mkdir()
+    for each in small_scans.iterdir():
+        (data / each.name).symlink_to(each)
+    given = {"data": data, "store_dir": tmp_path / "store", "noise": "projection", "photons": 4e5}
+    settings = all_settings.make(given)
+    store = stores.open_or_build(settings, lambda text: None)
+    rows = [f"{store.patients['P0002']},{x},30,{z},6" for x, z in ((20, 0), (40, 0), (20, 5))]
+    (data / "annotations.csv").write_text(
+        "\n".join(["seriesuid,coordX,coordY,coordZ,diameter_mm", *rows])
+    )
+    store = stores.open_or_build(settings, lambda text: None)
+    chosen = [i for i, record in enumerate(store.records) if record.pseudonym == "P0002"]
+    last = pixels_sha256(store.hu(chosen[-1]))
+
+    def checkpoint(*seen):
+        return SimpleNamespace(seen={*seen}, hashed=lambda text: text)
+
+    def found(*every):
+        letters = dict(zip("AB", every, strict=False))
+        degradation = Degradation.of(settings)
+        return evaluate_nodules.slices_of(letters, store, chosen, settings, degradation, None)
+
+    made = found(checkpoint())
+    assert [(item.pseudonym, item.number, item.photons) for item, _ in made] == [
+        ("P0002", 1, 4e5), ("P0002", 2, 4e5)
+    ]  # fmt: skip
+    assert [[spot.number for spot in spots] for _, spots in made] == [[1, 2], [3]]
+    assert [spots[0].number for _, spots in found(checkpoint(), checkpoint(f"pixels:{last}"))] == [
+        1
+    ]
+    capsys.readouterr()
+
+
+def test_a_slice_of_the_study_has_the_photons_and_the_noise_that_it_was_matched_to():
+    record = SimpleNamespace(pseudonym="P1", spacing_mm=(1.0, 1.0), pixels_sha256="0" * 64)
+    store = SimpleNamespace(records=[record], hu=lambda i: None)
+    (item,) = study_slices.study_slices(store, [0], [Matched(2e5, 17.0)])
+    assert (item.photons, item.sd_hu) == (2e5, 17.0)
+    (item,) = study_slices.study_slices(store, [0], [])
+    assert (item.photons, item.sd_hu) == (None, None)

@@ -1,0 +1,344 @@
+"""The program as a user runs it, on six tiny patients."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+
+from srgan.commands import train as run
+from srgan.models import vgg_weights
+from srgan.settings import make, record
+from srgan.system import locks
+from srgan.system.errors import UserError
+from tests.conftest import ROOT, small_chest, write_scan
+
+TINY = "--batch-size 2 --crop 64 --vgg-weights random --precision float32"
+
+
+def train(run_main, cwd, data, more=""):
+    return run_main(cwd, f"--run train --data {data} {TINY} {more}")
+
+
+def rows_of(folder):
+    with open(folder / "train" / "log.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def trained(small_scans, tmp_path_factory):
+    """One small run of both stages, made once."""
+    cwd = tmp_path_factory.mktemp("run")
+    steps = "--pretrain-steps 10 --gan-steps 2"
+    command = f"{ROOT}/main.py --run train --data {small_scans} {TINY} {steps}".split()
+    done = subprocess.run([sys.executable, *command], cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return cwd, done
+
+
+def test_a_run_leaves_grids_log_states_and_models(trained):
+    cwd, done = trained
+    assert "found 12, used 12, skipped 0" in done.stdout
+    grids = sorted((cwd / "train").glob("grid-*.png"))
+    assert len(grids) == 13  # the start, ten of pre-training, two of the GAN
+    picture = imageio.imread(grids[-1])
+    assert picture.shape[2] == 3
+    assert picture.std() > 20
+    assert len(list((cwd / "train").glob("slice-*.png"))) == 1
+    kept = sorted(p.name.split("-")[0] for p in (cwd / "checkpoint").glob("*-*"))
+    assert kept.count("step") == 3
+    assert set(kept) == {"srgan", "srresnet", "step"}
+    assert not list((cwd / "train").glob("*.part*"))
+
+
+def test_log_has_every_loss_under_its_name_and_no_clock(trained):
+    rows = rows_of(trained[0])
+    assert [int(r["step"]) for r in rows] == list(range(1, 13))
+    assert {r["stage"] for r in rows} == {"pretrain", "gan"}
+    for row in rows:
+        names = ["l1", "learning_rate", "validation_psnr_db"]
+        if row["stage"] == "gan":
+            names += ["content", "adversarial", "discriminator", "real_logit", "fake_logit"]
+        assert all(np.isfinite(float(row[name])) for name in names)
+    assert not {"time", "seconds", "date"} & set(rows[0])
+
+
+def test_no_patient_and_no_path_in_a_checkpoint(trained, small_scans):
+    paths = list((trained[0] / "checkpoint").rglob("manifest.json"))
+    assert len(paths) >= 5  # three states and a model of each stage, at least
+    for path in paths:
+        text = path.read_text()
+        assert "1.2.3." not in text
+        assert str(small_scans) not in text
+        manifest = json.loads(text)
+        assert manifest["degradation"]["noise_lambda"] == "500:5000"
+        assert manifest["vgg_weights"] == "random"
+
+
+def test_a_finished_run_says_so_and_changes_are_refused(trained, small_scans, run_main):
+    cwd, _ = trained
+    again = train(run_main, cwd, small_scans)
+    assert again.returncode == 0
+    assert "finished" in again.stdout
+    other = train(run_main, cwd, small_scans, "--scale 2 --generator paper")
+    assert other.returncode == 2
+    last = other.stderr.splitlines()[-1]
+    assert "--scale 4, not 2; --generator fast, not paper: leave these flags out" in last
+    assert "--fresh" in last
+
+
+@pytest.mark.parametrize("flag", ["--checkpoint-dir", "--train-dir"])
+def test_a_second_training_is_told_who_holds_the_folder(tmp_path, small_scans, flag):
+    """In one process: flock tells two openings of a file apart."""
+    name = {"--checkpoint-dir": ".lock", "--train-dir": ".lock-train"}[flag]
+    given = {"data": small_scans, "pretrain_steps": 1, "gan_steps": 0}
+    given |= {"checkpoint_dir": tmp_path / "a", "train_dir": tmp_path / "b"}
+    folder = given[flag[2:].replace("-", "_")]
+    with (
+        locks.sole(folder / name, flag),
+        pytest.raises(UserError, match=rf"held by another run \(process {os.getpid()} on .*{flag}"),
+    ):
+        run.train(given)
+    assert not list(tmp_path.rglob("*.npy"))
+
+
+def test_other_scans_are_never_continued_and_it_is_said_what_differs(
+    trained, small_scans, tmp_path
+):
+    """Six patients of three slices, of whom four train and one is validated on."""
+    import shutil
+
+    def refused(**given):
+        folders = {"checkpoint_dir": trained[0] / "checkpoint", "train_dir": tmp_path / "train"}
+        with pytest.raises(UserError, match="was trained on other scans") as told:
+            run.train({**folders, "store_dir": tmp_path / "store", **given})
+        return str(told.value)
+
+    for i in range(3):
+        write_scan(tmp_path / "other", f"9.9.{i}", small_chest(50 + i))
+    said = refused(data=tmp_path / "other")
+    assert "patients: 2 new, 5 missing; slices: 6 new, 15 missing" in said
+    data = shutil.copytree(small_scans, tmp_path / "more")
+    store = run.open_store(make({"data": data, "store_dir": tmp_path / "store"}))
+    uid = next(store.patients[r.pseudonym] for r in store.records if r.role == "train")
+    for path in data.rglob(f"{uid}.*"):
+        path.unlink()
+    split = tmp_path / "split.csv"
+    rows = {store.patients[r.pseudonym]: r.role for r in store.records}
+    rows = {u: role for u, role in rows.items() if u != uid}
+    split.write_text("patient_id,role\n" + "".join(f"{u},{role}\n" for u, role in rows.items()))
+    said = refused(data=data, split=split)
+    assert "patients: 0 new, 1 missing; slices: 0 new, 3 missing" in said
+    write_scan(data, "1.2.3.7", small_chest(7))
+    with open(split, "a") as file:
+        file.write("1.2.3.7,train\n")
+    assert "patients: 1 new, 1 missing; slices: 3 new, 3 missing" in refused(data=data, split=split)
+    rows |= {uid: "validation"}
+    split.write_text("patient_id,role\n" + "".join(f"{u},{role}\n" for u, role in rows.items()))
+    said = refused(data=small_scans, split=split)
+    assert "(12 slices train, 3 slices validation, 3 slices test; now 9 slices train, 6 " in said
+
+
+@pytest.mark.slow
+def test_a_precision_that_is_changed_on_resume_is_said(trained, small_scans, run_main, tmp_path):
+    import shutil
+
+    cwd = tmp_path / "run"
+    shutil.copytree(trained[0], cwd)
+    shutil.rmtree(cwd / "checkpoint" / "step-0000012")
+    done = train(run_main, cwd, small_scans, "--precision bfloat16")
+    assert done.returncode == 0, done.stderr
+    assert "continuing at step 11 of 12, bfloat16 instead of float32" in done.stderr
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "float32"])
+def test_precision_auto_keeps_what_the_run_has_had(policy, tmp_path):
+    """Whatever this machine is fast at."""
+    name, saved = policy.removeprefix("mixed_"), (tmp_path, {"precision": policy})
+    assert run._precision(make({}), saved) == name
+    assert run._precision(make({}), None) == "auto"
+    assert run._precision(make({"precision": name}), saved) == name
+
+
+@pytest.mark.parametrize(("before", "now"), [("float16", "float32"), ("bfloat16", "float16")])
+def test_a_precision_that_the_state_does_not_fit_is_refused(before, now, tmp_path):
+    saved = tmp_path, {"precision": f"mixed_{before}"}
+    with pytest.raises(UserError, match=f"--precision {before}, not {now}: .*--fresh"):
+        run._precision(make({"precision": now}), saved)
+
+
+def test_a_precision_may_change_where_the_state_fits(tmp_path):
+    saved = tmp_path, {"precision": "mixed_bfloat16"}
+    assert run._precision(make({"precision": "float32"}), saved) == "float32"
+
+
+class Reached(Exception):
+    """The run was not refused before its store is opened."""
+
+
+def resume(manifest, monkeypatch, folder, **given) -> None:
+    """Start `--run train` on a state with this manifest. Raises Reached, or UserError."""
+
+    def reached(settings):
+        raise Reached
+
+    monkeypatch.setattr(run.states, "newest", lambda *_: (folder / "step-0000001", manifest))
+    monkeypatch.setattr(run, "open_store", reached)
+    run.train({"checkpoint_dir": folder / "a", "train_dir": folder / "b", **given})
+
+
+@pytest.fixture
+def vgg_file_run(tmp_path):
+    """A VGG19 file, and what a run with it records."""
+    path = tmp_path / "mine.h5"
+    path.write_bytes(b"weights")
+    (tmp_path / "same.h5").write_bytes(b"weights")
+    (tmp_path / "other.h5").write_bytes(b"other weights")
+    weights = vgg_weights.find(str(path), pytest.fail)
+    settings = make({"vgg_weights": str(path), "pretrain_steps": 1, "gan_steps": 1})
+    kept = {"vgg_weights": weights.mode, "vgg_sha256": weights.sha256}
+    return {"settings": record(settings), **kept}
+
+
+@pytest.mark.parametrize("weights", ["random", "none", "imagenet", "auto", "other.h5", None])
+def test_other_vgg_weights_than_the_file_of_the_start_are_refused(
+    vgg_file_run, tmp_path, monkeypatch, weights
+):
+    monkeypatch.chdir(tmp_path)
+    given = {} if weights is None else {"vgg_weights": weights}
+    digest = vgg_file_run["vgg_sha256"][:12]
+    now = f"not {weights}" if weights else "not named now"
+    with pytest.raises(UserError, match=f"--vgg-weights PATH .*{digest}.*{now}.*--fresh"):
+        resume(vgg_file_run, monkeypatch, tmp_path, **given)
+
+
+def test_the_vgg_file_of_the_start_may_lie_elsewhere(vgg_file_run, tmp_path, monkeypatch):
+    with pytest.raises(Reached):
+        resume(vgg_file_run, monkeypatch, tmp_path, vgg_weights=str(tmp_path / "same.h5"))
+
+
+@pytest.mark.slow
+def test_equal_runs_give_equal_logs_and_a_stopped_run_continues_to_the_same_end(
+    trained, small_scans, run_main, tmp_path, monkeypatch
+):
+    """A run that lost its newest states says so, and ends with the log of one that did not."""
+    import shutil
+
+    cwd = tmp_path / "run"
+    shutil.copytree(trained[0], cwd)
+    for path in sorted((cwd / "checkpoint").glob("step-*"))[1:]:
+        shutil.rmtree(path)
+    done = train(run_main, cwd, small_scans)
+    assert done.returncode == 0, done.stderr
+    assert "step-0000012 is missing: the one before it is used" in done.stderr
+    assert "continuing at step 10 of 12\n" in done.stderr
+    assert rows_of(cwd) == rows_of(trained[0])
+
+
+def test_fresh_sets_the_old_run_aside(trained, small_scans, run_main, tmp_path):
+    import shutil
+
+    cwd = tmp_path / "run"
+    shutil.copytree(trained[0], cwd)
+    done = train(run_main, cwd, small_scans, "--fresh --pretrain-steps 1 --gan-steps 0")
+    assert done.returncode == 0, done.stderr
+    assert len(list((cwd / "checkpoint" / "aside-001").glob("step-*"))) == 3
+    assert (cwd / "train" / "aside-001" / "log.csv").exists()
+    assert [r["step"] for r in rows_of(cwd)] == ["1"]
+
+
+def test_no_steps_is_catalogue_and_store_without_tensorflow(small_scans, run_main, tmp_path):
+    done = train(run_main, tmp_path, small_scans, "--pretrain-steps 0 --gan-steps 0")
+    assert done.returncode == 0
+    assert done.stdout.strip() == "found 12, used 12, skipped 0"
+    assert "oneDNN" not in done.stderr
+    assert not (tmp_path / "checkpoint").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "--data no-such-folder",
+        "--data empty",
+        "--data notes",
+        "--split no-such.csv",
+        "--vgg-weights no-such.h5",
+    ],
+)
+def test_what_a_user_can_get_wrong_is_one_line_and_exit_code_2(run_main, tmp_path, arguments):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "notes.txt").write_text("no scan")
+    done = run_main(tmp_path, f"--run train {arguments} --pretrain-steps 1 --gan-steps 1")
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("main.py: ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "more", ["--scale 2", "--scale 1", "--generator paper", "--content-loss pixel",
+             "--vgg-weights none", "--gan-share 0 --train-minutes 0.05", "--content-loss vgg22",
+             "--precision float16", "--precision bfloat16"]
+)  # fmt: skip
+def test_every_form_trains(small_scans, run_main, tmp_path, more):
+    steps = "" if "minutes" in more else "--pretrain-steps 2 --gan-steps 1"
+    done = train(run_main, tmp_path, small_scans, f"{steps} {more}")
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / "checkpoint").glob("srresnet-*"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("stage", "steps"), [("pretrain", (1000, 0)), ("gan", (1, 1000))])
+def test_a_term_signal_saves_and_ends(small_scans, tmp_path, stage, steps):
+    """Of the whole program with its own networks; test_survival has how soon."""
+    command = f"{ROOT}/main.py --run train --data {small_scans} {TINY}".split()
+    steps = ["--pretrain-steps", str(steps[0]), "--gan-steps", str(steps[1])]
+    process = subprocess.Popen([sys.executable, *command, *steps], cwd=tmp_path)
+    log = tmp_path / "train" / "log.csv"
+    for _ in range(1200):
+        if log.exists() and log.read_text().count(f",{stage},") >= 2:  # ten steps each
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(120) == 143
+    (*_, newest) = sorted((tmp_path / "checkpoint").glob("step-*/manifest.json"))
+    manifest = json.loads(newest.read_text())
+    assert manifest["step"] > 10
+    assert manifest["step"] >= int(rows_of(tmp_path)[-1]["step"])
+
+
+def test_a_run_in_projection_noise_and_its_test_at_two_doses(small_scans, run_main, tmp_path):
+    noise = "--noise projection --views 90"
+    done = train(run_main, tmp_path, small_scans, f"{noise} --pretrain-steps 2 --gan-steps 0")
+    assert done.returncode == 0, done.stderr
+    assert "photons a reading: median" in done.stderr
+    manifests = sorted((tmp_path / "checkpoint").glob("srresnet-*/manifest.json"))
+    manifest = json.loads(manifests[-1].read_text())
+    assert manifest["degradation"]["dose"] == "0.1:0.5"
+    assert manifest["degradation"]["views"] == 90
+    assert manifest["photons"]["median"] > 1e4
+    done = run_main(tmp_path, f"--run test --data {small_scans} --dose 0.5,0.1 --seed 1")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((tmp_path / "report" / "summary.json").read_text())
+    assert [level["noise"]["dose"] for level in summary["levels"]] == ["0.5", "0.1"]
+    better, worse = (level["methods"]["bicubic"]["psnr_db"]["full"] for level in summary["levels"])
+    assert better > worse
+
+
+def test_no_patient_and_no_path_is_in_what_training_leaves(trained, small_scans):
+    cwd, done = trained
+    uids = [path.stem for path in small_scans.rglob("*.mhd")]
+    paths = [path for name in ("train", "checkpoint") for path in (cwd / name).rglob("*")]
+    assert len(paths) > 20
+    for path in paths:
+        content = path.name.encode() + (path.read_bytes() if path.is_file() else b"")
+        for secret in (*uids, str(small_scans), str(cwd), "subset0"):
+            assert secret.encode() not in content, path
+    assert not any(uid in done.stdout + done.stderr for uid in uids)

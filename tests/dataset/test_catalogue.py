@@ -1,0 +1,293 @@
+"""What is found in a folder, and that every file of it is used or skipped with a reason."""
+
+import csv
+import gzip
+import os
+import sys
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from srgan.dataset import catalogue
+from srgan.formats.scan import Catalogue, Skipped
+from srgan.system.errors import UserError
+from tests.helpers.made_dicom import SERIES, stored_values, write
+
+
+def find(folder, *args) -> Catalogue:
+    """`catalogue.find`, and used + skipped = found with no file in two places."""
+    result = catalogue.find(folder, *args)
+    files = [path for scan in result.scans for path in scan.files]
+    files += [item.path for item in result.skipped]
+    assert len(files) == len(set(files)) == result.found
+    assert all(item.reason for item in result.skipped)
+    return result
+
+
+def reasons(result: Catalogue) -> dict[str, str]:
+    return {item.path.name: item.reason for item in result.skipped}
+
+
+def volume(n: int = 3) -> np.ndarray:
+    return np.stack([stored_values()] * n)
+
+
+def write_volume(path, n: int = 3, compressed: bool = False) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sitk.WriteImage(sitk.GetImageFromArray(volume(n)), str(path), compressed)
+
+
+def test_a_mixed_tree(tmp_path):
+    write(tmp_path / "P1" / "study" / "1.dcm", z=0)
+    write(tmp_path / "P1" / "study" / "2", z=1)
+    write(tmp_path / "P2" / "3.IMA", z=0, SeriesInstanceUID="1.2.9", PatientID="P2")
+    write_volume(tmp_path / "subset0" / "1.3.6.1.mhd")
+    write_volume(tmp_path / "subset1" / "1.3.6.2.mhd", compressed=True)
+    (tmp_path / "README.md").write_text("text")
+    (tmp_path / "annotations.csv").write_text("a,b\n")
+    (tmp_path / "lonely.raw").write_bytes(b"1234")
+    (tmp_path / "more.zip").write_bytes(b"PK\3\4")
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(b"x"))
+    seen = []
+    result = find(tmp_path, None, lambda *state: seen.append(state))
+    assert {(s.kind, s.patient_id, len(s.slices)) for s in result.scans} == {
+        ("dicom", "P1", 2),
+        ("dicom", "P2", 1),
+        ("metaimage", "1.3.6.1", 3),
+        ("metaimage", "1.3.6.2", 3),
+    }
+    assert reasons(result) == {
+        "README.md": "not DICOM or MetaImage",
+        "annotations.csv": "not DICOM or MetaImage",
+        "lonely.raw": "a .raw without a header",
+        "more.zip": "archive",
+        "a.tar.gz": "archive",
+    }
+    assert seen[-1] == (12, 12)
+    for scan in result.scans:
+        read = catalogue.reader(scan)
+        for index in range(len(scan.slices)):
+            np.testing.assert_array_equal(read(index), stored_values())
+
+
+def test_the_order_of_files_does_not_matter(tmp_path):
+    for name, z in (("b", 2), ("a", 1), ("c", 0)):
+        write(tmp_path / name / "1.dcm", z=z)
+    first = find(tmp_path)
+    (tmp_path / "a").rename(tmp_path / "z")
+    assert [s.z_mm for s in find(tmp_path).scans[0].slices] == [0, 1, 2]
+    assert [s.z_mm for s in first.scans[0].slices] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "name", ["two\nlines.dcm", "a b .dcm", "患者 Ä.dcm", "-rf", "=1+1.dcm", "%s.dcm", "a" * 250]
+)
+def test_odd_file_names(tmp_path, name):
+    write(tmp_path / name)
+    (scan,) = find(tmp_path).scans
+    np.testing.assert_array_equal(catalogue.reader(scan)(0), stored_values())
+
+
+@pytest.mark.parametrize("name", ["-a", "a b", "患者", "two\nlines", "=1"])
+def test_odd_names_of_volumes(tmp_path, name):
+    write_volume(tmp_path / "v.mha")
+    (tmp_path / "v.mha").rename(tmp_path / f"{name}.mha")
+    (scan,) = find(tmp_path).scans
+    np.testing.assert_array_equal(catalogue.reader(scan)(1), stored_values())
+    assert "\n" not in scan.series_uid
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes are Linux's")
+def test_a_name_that_is_no_text(tmp_path):
+    write(tmp_path / os.fsdecode(b"\xff\xfe.dcm"))
+    (tmp_path / os.fsdecode(b"\xff.txt")).write_text("text")
+    result = find(tmp_path)
+    np.testing.assert_array_equal(catalogue.reader(result.scans[0])(0), stored_values())
+    catalogue.write_skipped_csv(tmp_path / "skipped.csv", result.skipped)
+    write_volume(tmp_path / "v" / "v.mha")
+    (tmp_path / "v" / "v.mha").rename(tmp_path / "v" / os.fsdecode(b"\xff.mha"))
+    (scan,) = find(tmp_path / "v").scans
+    assert scan.patient_id == r"\udcff"
+    np.testing.assert_array_equal(catalogue.reader(scan)(0), stored_values())
+    catalogue.nothing_usable_message(result).encode()
+
+
+def test_folders_that_are_left_out_do_not_count(tmp_path):
+    write(tmp_path / "a.dcm")
+    write(tmp_path / "store" / "deep" / "b.dcm")
+    found = catalogue.find(tmp_path, left_out=[tmp_path / "store"])
+    assert (found.found, [scan.files for scan in found.scans]) == (1, [(tmp_path / "a.dcm",)])
+
+
+def test_hidden_files_are_not_counted_and_links_end(tmp_path):
+    write(tmp_path / "a" / "1.dcm")
+    for name in (".DS_Store", "Thumbs.db", "._1.dcm"):
+        (tmp_path / "a" / name).write_bytes(b"1")
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / ".hidden" / "x.dcm").write_bytes(b"1")
+    (tmp_path / "a" / "up").symlink_to(tmp_path)
+    (tmp_path / "again").symlink_to(tmp_path / "a")
+    (tmp_path / "broken").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "pipe.dcm")
+    result = find(tmp_path)
+    assert len(result.scans) == 1
+    assert reasons(result) == {"broken": "not a regular file", "pipe.dcm": "not a regular file"}
+
+
+def test_patients_of_dicom_without_patient_id(tmp_path):
+    write(tmp_path / "1.dcm", PatientID="  ")
+    result = find(tmp_path)
+    assert reasons(result) == {"1.dcm": "no PatientID"}
+    assert "--patients" in result.skipped[0].detail
+    assert find(tmp_path, {SERIES: "P9"}).scans[0].patient_id == "P9"
+
+
+def test_a_patient_in_the_header_is_not_overruled(tmp_path):
+    write(tmp_path / "1.dcm")
+    assert find(tmp_path, {SERIES: "P9"}).scans[0].patient_id == "P1"
+
+
+def test_a_volume_and_the_dicom_series_of_its_uid_are_one_scan(tmp_path):
+    for z in range(3):
+        write(tmp_path / "dicom" / f"{z}.dcm", z=z)
+    write_volume(tmp_path / f"{SERIES}.mhd", 3)
+    result = find(tmp_path)
+    assert [scan.kind for scan in result.scans] == ["dicom"]
+    assert set(reasons(result).values()) == {"same scan as a DICOM series"}
+    (tmp_path / "dicom" / "0.dcm").unlink()
+    (scan,) = find(tmp_path).scans
+    assert (scan.kind, scan.patient_id) == ("metaimage", "P1")
+    assert find(tmp_path, {SERIES: "P7"}).scans[0].patient_id == "P7"
+
+
+def test_two_copies_of_a_volume_and_two_headers_of_one_data_file(tmp_path):
+    write_volume(tmp_path / "a" / "1.2.mhd")
+    write_volume(tmp_path / "b" / "1.2.mhd")
+    copy = (tmp_path / "a" / "1.2.mhd").read_text()
+    (tmp_path / "a" / "1.3.mhd").write_text(copy)
+    result = find(tmp_path)
+    assert len(result.scans) == 1
+    assert reasons(result)["1.3.mhd"] == "duplicate header"
+    assert reasons(result)["1.2.raw"] == "same scan as a MetaImage volume"
+
+
+def test_a_header_as_data_file_and_a_hidden_one(tmp_path):
+    write_volume(tmp_path / "1.2.mhd")
+    text = (tmp_path / "1.2.mhd").read_text()
+    (tmp_path / ".h.raw").write_bytes((tmp_path / "1.2.raw").read_bytes())
+    (tmp_path / "h.mhd").write_text(text.replace("1.2.raw", ".h.raw"))
+    header = text.replace("1.2.raw", "z.mhd")
+    (tmp_path / "y.mhd").write_text(header)
+    (tmp_path / "z.mhd").write_text((text + "#" * 3000)[: 16 * 24 * 3 * 2])
+    result = find(tmp_path)
+    assert len(result.scans) == 1
+    assert set(reasons(result)) == {"h.mhd", "y.mhd", "z.mhd"}
+
+
+def test_data_files_of_a_skipped_header(tmp_path):
+    write_volume(tmp_path / "1.2.mhd")
+    with open(tmp_path / "1.2.raw", "ab") as file:
+        file.write(b"x")
+    assert reasons(find(tmp_path)) == {
+        "1.2.mhd": "damaged pixel data",
+        "1.2.raw": "its header is skipped",
+    }
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root reads everything")
+def test_what_must_not_be_read(tmp_path):
+    write(tmp_path / "a" / "1.dcm")
+    write(tmp_path / "b" / "1.dcm")
+    (tmp_path / "a").chmod(0)
+    (tmp_path / "b" / "1.dcm").chmod(0)
+    assert reasons(find(tmp_path)) == {"a": "folder cannot be read", "1.dcm": "cannot be read"}
+    with pytest.raises(UserError):
+        catalogue.find(tmp_path / "a")
+    (tmp_path / "a").chmod(0o700)
+
+
+def test_a_folder_that_vanishes_below_is_skipped(tmp_path, monkeypatch):
+    write(tmp_path / "a" / "1.dcm")
+    scandir = os.scandir
+
+    def gone(path):
+        if str(path).endswith("a"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", gone)
+    assert reasons(find(tmp_path)) == {"a": "folder cannot be read"}
+
+
+@pytest.mark.parametrize("name", ["nowhere", "file.txt", "a\0b"])
+def test_what_is_no_folder_is_an_error_of_one_line(tmp_path, name):
+    (tmp_path / "file.txt").write_text("text")
+    with pytest.raises(UserError) as caught:
+        catalogue.find(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_message_of_a_folder_without_a_scan(tmp_path):
+    assert "holds no files" in catalogue.nothing_usable_message(find(tmp_path))
+    (tmp_path / "LIDC\n.zip").write_bytes(b"PK")
+    write(tmp_path / "mr.dcm", Modality="MR")
+    message = catalogue.nothing_usable_message(find(tmp_path))
+    for part in (tmp_path.name, "2 files", "1 archive", "1 not CT", "unpack", "expected", ".mhd"):
+        assert part in message
+    assert "\n" not in message
+
+
+# ---- tables ----
+
+
+def test_patients_csv(tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_text("\ufeffother,patient_id,series_uid\nx, P1 ,1.2\ny,P2,1.3\n", "utf-8")
+    assert catalogue.read_patients_csv(path) == {"1.2": "P1", "1.3": "P2"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "series_uid,patient_id\n",
+        "uid,patient\n1,2\n",
+        "series_uid,patient_id\n1.2\n",
+        "series_uid,patient_id\n,P1\n",
+        "series_uid,patient_id\n1.2,P1\n1.2,P2\n",
+        'series_uid,patient_id\n"1.2,P1\n',
+        "\0",
+    ],
+)
+def test_a_patients_csv_that_cannot_be_used(tmp_path, text):
+    path = tmp_path / "p.csv"
+    path.write_text(text)
+    with pytest.raises(UserError, match="--patients"):
+        catalogue.read_patients_csv(path)
+
+
+def test_a_patients_csv_that_cannot_be_read(tmp_path):
+    for path in (tmp_path, tmp_path / "none.csv"):
+        with pytest.raises(UserError, match="--patients"):
+            catalogue.read_patients_csv(path)
+    (tmp_path / "p.csv").write_bytes(b"series_uid,patient_id\n\xff\xfe,\xff\n")
+    with pytest.raises(UserError, match="UTF-8"):
+        catalogue.read_patients_csv(tmp_path / "p.csv")
+
+
+def test_skipped_csv_is_harmless_and_complete(tmp_path):
+    names = ["=1+1", "-rf", "+a", "@b", "two\nlines", "\tc", 'plain, "quoted"', "患者", "\x1b[2J"]
+    skipped = [Skipped(name, "a reason", "=cmd()") for name in names]
+    path = tmp_path / "skipped.csv"
+    catalogue.write_skipped_csv(path, skipped)
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ["path", "reason", "detail"]
+    assert len(rows) == 1 + len(names)
+    assert len(path.read_text("utf-8").splitlines()) == len(rows)
+    for row in rows[1:]:
+        assert row[0][0] not in "=+-@\t\r\n\\"
+        assert row[2] == "'=cmd()"
+        assert all(c.isprintable() for c in row[0])
+    assert rows[7][0] == 'plain, "quoted"'

@@ -1,0 +1,176 @@
+import random
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from srgan.dataset.split import (
+    assign_roles,
+    choose,
+    from_table,
+    hash_order,
+    read_split_csv,
+    slice_quotas,
+    table_text,
+)
+from srgan.formats.scan import Scan, Slice
+from srgan.system.errors import UserError
+
+
+def scan(patient: str, n: int, series: str = "") -> Scan:
+    path = Path(f"{series or patient}.mhd")
+    slices = tuple(Slice(path, i) for i in range(n))
+    return Scan("metaimage", series or patient, patient, slices, 64, 64, (1.0, 1.0), (path,))
+
+
+def sums(scans, roles) -> dict[str, int]:
+    """Slices by side."""
+    total = {"train": 0, "held out": 0}
+    for s, quota in zip(scans, slice_quotas(scans, roles), strict=True):
+        total["train" if roles[s.patient_id] == "train" else "held out"] += quota
+    return total
+
+
+def luna16(seed: int = 0, scans_a_patient: int = 1) -> list[Scan]:
+    rng = random.Random(seed)
+    return [
+        scan(f"patient {i // scans_a_patient}", rng.randint(8, 60), f"1.2.{i}") for i in range(888)
+    ]
+
+
+@pytest.mark.parametrize("scans_a_patient", [1, 2, 3])
+def test_888_scans_give_exactly_3335_and_2000(scans_a_patient):
+    scans = luna16(scans_a_patient=scans_a_patient)
+    roles = assign_roles(scans)
+    assert sums(scans, roles) == {"train": 3335, "held out": 2000}
+    held = [s for s in scans if roles[s.patient_id] != "train"]
+    if scans_a_patient == 1:
+        assert len(held) == 333
+        by_scan = sorted(slice_quotas(scans, roles))
+        assert by_scan == [6] * 881 + [7] * 7
+    of_validation = sum(
+        q
+        for s, q in zip(scans, slice_quotas(scans, roles), strict=True)
+        if roles[s.patient_id] == "validation"
+    )
+    assert 180 <= of_validation <= 200
+
+
+def test_nothing_depends_on_file_order():
+    scans = luna16()
+    roles, quotas = assign_roles(scans), slice_quotas(scans, assign_roles(scans))
+    by_uid = {s.series_uid: q for s, q in zip(scans, quotas, strict=True)}
+    for seed in range(3):
+        mixed = random.Random(seed).sample(scans, len(scans))
+        assert assign_roles(mixed) == roles
+        again = slice_quotas(mixed, roles)
+        assert {s.series_uid: q for s, q in zip(mixed, again, strict=True)} == by_uid
+
+
+def test_short_scans_are_made_up_for_by_the_next():
+    scans = [scan(f"p{i}", 2 if i % 5 == 0 else 40) for i in range(888)]
+    roles = assign_roles(scans)
+    assert sums(scans, roles) == {"train": 3335, "held out": 2000}
+    assert max(slice_quotas(scans, roles)) <= 9
+
+
+def test_a_later_patient_moves_only_patients_at_the_cut():
+    scans = luna16()
+    before, after = assign_roles(scans), assign_roles([*scans, scan("one more", 100)])
+    moved = [p for p in before if (before[p] == "train") != (after[p] == "train")]
+    assert len(moved) <= 1
+
+
+def test_fewer_slices_than_wanted_are_all_used():
+    scans = [scan(f"p{i}", 5 + i) for i in range(12)]
+    assert slice_quotas(scans, assign_roles(scans)) == [len(s.slices) for s in scans]
+
+
+def test_a_split_of_halves_gives_halves():
+    scans = [scan(f"p{i}", 100) for i in range(100)]
+    roles = {f"p{i}": "train" if i % 2 else "test" for i in range(100)}
+    total = sums(scans, roles)
+    assert sum(total.values()) == 5335
+    assert abs(total["train"] - total["held out"]) <= 1
+
+
+def test_one_side_short_the_other_gives():
+    scans = [scan("a", 6000), scan("b", 10)]
+    assert slice_quotas(scans, {"a": "train", "b": "test"}) == [5325, 10]
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.integers(1, 900), min_size=1, max_size=3), min_size=1, max_size=10))
+def test_small_numbers(patients):
+    scans = [
+        scan(f"p{i}", n, f"p{i} s{k}")
+        for i, sizes in enumerate(patients)
+        for k, n in enumerate(sizes)
+    ]
+    roles = assign_roles(scans)
+    assert set(roles) == {s.patient_id for s in scans}
+    expected = {"train", "validation", "test"} if len(patients) >= 3 else {"train"}
+    assert set(roles.values()) == expected
+    quotas = slice_quotas(scans, roles)
+    assert all(0 <= q <= len(s.slices) for q, s in zip(quotas, scans, strict=True))
+    assert sum(quotas) == min(5335, sum(len(s.slices) for s in scans))
+
+
+@settings(deadline=None)
+@given(st.integers(1, 900), st.integers(0, 900))
+def test_choose_is_even(n, quota):
+    positions = choose(n, quota)
+    assert len(positions) == len(set(positions)) == min(n, quota)
+    assert all(0 <= p < n for p in positions)
+    steps = {b - a for a, b in pairwise(positions)}
+    assert not steps or max(steps) - min(steps) <= 1
+
+
+def test_hash_order_groups_patients():
+    scans = sorted((scan(f"p{i % 3}", 4, f"s{i}") for i in range(9)), key=hash_order)
+    assert len({s.patient_id for s in scans[:3]}) == 1
+
+
+@settings(deadline=None)
+@given(st.text(max_size=6))
+def test_ids_survive_a_table(text):
+    shown = table_text(text)
+    assert shown[:1] not in ("=", "+", "-", "@")
+    assert from_table(shown) == text
+
+
+def test_read_split_csv(tmp_path):
+    path = tmp_path / "split.csv"
+    path.write_text("\ufeffrole, patient_id\ntrain, a \nTest,b\ntest,'=1+1\n", encoding="utf-8")
+    assert read_split_csv(path) == {"a": "train", "b": "test", "=1+1": "test"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("patient,role\na,train\n", "no column patient_id"),
+        ("patient_id\na\n", "no column role"),
+        ("", "no column patient_id"),
+        ("patient_id,role\n", "empty"),
+        ("patient_id,role\na,training\n", "training"),
+        ("patient_id,role\na\n", "role '' is none of"),
+        ("patient_id,role\n,train\n", "patient_id is empty"),
+        ("patient_id,role\na,train\na,test\n", "overlap"),
+        ('patient_id,role\n"a,train\n', "not a CSV table"),
+        (b"patient_id,role\n\xff\xfe,train\n", "not a CSV table"),
+    ],
+)
+def test_a_bad_split_is_one_clear_line(tmp_path, text, said):
+    path = tmp_path / "split.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UserError, match=said) as caught:
+        read_split_csv(path)
+    assert caught.value.exit_code == 2
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_split(tmp_path):
+    with pytest.raises(UserError, match="No such file"):
+        read_split_csv(tmp_path / "none.csv")

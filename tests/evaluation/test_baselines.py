@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+
+from srgan import hounsfield
+from srgan.evaluation import baselines
+from srgan.system.errors import UserError
+
+
+def enlarging(multiply=1.0):
+    """A generator that repeats its input, in half precision at its end."""
+    import keras
+
+    inputs = keras.Input((None, None, 1))
+    x = keras.layers.UpSampling2D(4)(inputs)
+    return keras.Model(inputs, keras.layers.Rescaling(multiply, dtype="float16")(x))
+
+
+def test_classical_are_those_of_hounsfield():
+    image = np.random.default_rng(0).normal(0, 100, (8, 12)).astype(np.float32)
+    for name, method in baselines.classical(2).items():
+        expected = getattr(hounsfield, name)(image, 2)
+        assert expected.shape == (16, 24)
+        np.testing.assert_array_equal(method(image), expected)
+
+
+def test_a_network_takes_and_gives_hu_of_any_size():
+    method = baselines.network(enlarging())
+    for shape in ((16, 16), (8, 20)):
+        image = np.random.default_rng(1).uniform(-1024, 3071, shape).astype(np.float32)
+        output = method(image)
+        assert output.dtype == np.float32
+        assert np.abs(output - hounsfield.nearest(image, 4)).max() < 2  # half precision
+
+
+def test_a_networks_output_is_clipped_and_must_be_finite():
+    image = np.array([[-1024.0, 3071.0]], np.float32)
+    output = baselines.network(enlarging(3.0))(image)
+    assert (output.min(), output.max()) == (hounsfield.HU_MIN, hounsfield.HU_MAX)
+    with pytest.raises(UserError, match="diverged"):
+        baselines.network(enlarging(np.nan))(image)

@@ -1,0 +1,125 @@
+"""main.py started many times: TensorFlow is imported once, and each run is a fork of that.
+
+Lines of JSON on stdin, one run each; the answers on stdout. Networks are a small form of the real
+ones, with fewer patches to validate on and fewer events; everything else is the program itself.
+"""
+
+import json
+import os
+import signal
+import sys
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+WRITES = ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate")
+
+
+class Clock:
+    """Counts by kind what is done to files below a folder, and the updates of networks.
+
+    Before number `last` (of all writes, or [kind, number]) the process is killed.
+    """
+
+    def __init__(self, folder: str, last: int | list | None):
+        self.folder, self.counts = folder, Counter()
+        self.last = ["writes", last] if isinstance(last, int) else last
+        sys.addaudithook(self.tick)
+
+    def tick(self, event: str, arguments: tuple) -> None:
+        if event not in WRITES or not isinstance(arguments[0], str | os.PathLike):
+            return
+        path = os.path.abspath(arguments[0])
+        writes = event != "open" or (arguments[2] & (os.O_WRONLY | os.O_RDWR))
+        if writes and path.startswith(self.folder):
+            self.count(kind_of(path.removeprefix(self.folder)), f"{event} {path}")
+
+    def count(self, kind: str, what: str) -> None:
+        counted = [kind] if kind == "step" else [kind, "writes"]
+        self.counts.update(counted)
+        if any([name, self.counts[name]] == self.last for name in counted):
+            print(f"killed before {what} ({kind})", file=sys.stderr, flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def count_steps(self) -> None:
+        """Each update is one that the process may be killed within: its batch is made."""
+        from srgan.training.trainer import Trainer
+
+        usual = Trainer.set_rates
+
+        def set_rates(trainer, plan, step, factor=1.0):
+            self.count("step", f"the update of step {step}")
+            return usual(trainer, plan, step, factor)
+
+        Trainer.set_rates = set_rates
+
+
+def kind_of(path: str) -> str:
+    """What is written there, by the path below the folder of the run."""
+    if "grid-" in path:
+        return "grid"
+    return path.split("/")[1]  # store, checkpoint, train
+
+
+def make_small() -> None:
+    from srgan.models import discriminator, generator
+    from srgan.training import plan, validation
+
+    fast = generator.fast
+    generator.fast = lambda scale, initial: fast(scale, initial, blocks=1, maps=8)
+    paper = generator.paper
+    generator.paper = lambda scale, initial: paper(scale, initial, blocks=1, maps=8)
+    discriminator.CONVOLUTIONS = ((8, 1), (8, 2), (8, 2))
+    validation.PATCHES, validation.GRID = 8, 1
+    plan.EVENTS, plan.ROWS = 3, 4
+
+
+def run(cwd: str, arguments: str, last: int | list | None, spoil: str | None) -> int:
+    """A run of main.py in the child; spoil: "NAME,NAME:STEP", functions of spoilt.py for it."""
+    import main
+
+    os.chdir(cwd)
+    err = os.open("stderr.txt", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    os.dup2(err, 2)
+    os.dup2(2, 1)
+    for each in spoil.split(",") if spoil else ():
+        from tests.helpers import spoilt
+
+        name, *step = each.split(":")
+        getattr(spoilt, name)(*map(int, step))
+    clock = Clock(cwd, last)
+    clock.count_steps()
+    code = main.main(arguments.split())
+    if code == 0:
+        print(f"counts: {json.dumps(clock.counts)}", flush=True)
+    return code
+
+
+def serve() -> None:
+    sys.path.insert(0, str(ROOT))
+    import matplotlib.backends.backend_agg  # noqa: F401
+    import scipy.ndimage  # noqa: F401
+    import tensorflow  # noqa: F401
+
+    from srgan.training import setup  # noqa: F401
+
+    make_small()
+    print(json.dumps("ready"), flush=True)
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            code = 99
+            try:
+                code = run(**json.loads(line))
+            except BaseException:
+                import traceback
+
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        print(child, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+if __name__ == "__main__":
+    serve()

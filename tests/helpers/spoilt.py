@@ -1,0 +1,155 @@
+"""Ways to spoil a training from within, for forked.py: each is called before the program starts."""
+
+import numpy as np
+
+
+def _nan_in(batches) -> None:
+    from srgan import random_streams
+    from srgan.training import batches
+
+    whole = batches.batch
+
+    def batch(side, n, crop, degradation, seed, k, stream=random_streams.TRAIN):
+        low, normal = whole(side, n, crop, degradation, seed, k, stream)
+        if stream == random_streams.TRAIN and k in batches:
+            low[0, 0, 0] = np.nan
+        return low, normal
+
+    batches.batch = batch
+
+
+def a_few_nan_batches() -> None:
+    _nan_in((7, 8, 9, 33))
+
+
+def nan_batches_for_good() -> None:
+    _nan_in(range(7, 1000))
+
+
+def nan_at_the_full_rate() -> None:
+    """From step 14 on the weights become NaN, as long as the learning rate is not lowered."""
+    from srgan.training.trainer import Trainer
+
+    usual = Trainer.set_rates
+
+    def set_rates(self, plan, step, factor=1.0):
+        rate = usual(self, plan, step, factor)
+        if factor == 1.0 and step >= 14:
+            self.generator_optimizer.learning_rate = np.nan
+        return rate
+
+    Trainer.set_rates = set_rates
+
+
+def term_in(step: int) -> None:
+    """SIGTERM while this step is made; a line says when."""
+    import os
+    import signal
+    import sys
+    import time
+
+    from srgan.training.trainer import Trainer
+
+    usual = Trainer.set_rates
+
+    def set_rates(self, plan, now, factor=1.0):
+        if now == step:
+            print(f"signal at {time.monotonic()}", file=sys.stderr, flush=True)
+            os.kill(os.getpid(), signal.SIGTERM)
+        return usual(self, plan, now, factor)
+
+    Trainer.set_rates = set_rates
+
+
+def dead_discriminator() -> None:
+    from srgan.models import discriminator
+    from srgan.training import trainer
+
+    usual = discriminator.build
+
+    def build(crop, seed=0):
+        model = usual(crop, seed)
+        model.get_layer("logit").kernel.assign(np.zeros(model.get_layer("logit").kernel.shape))
+        return model
+
+    discriminator.build, trainer.DISCRIMINATOR_RATE = build, 0.0
+
+
+def constant_generator() -> None:
+    import keras
+
+    from srgan.models import generator
+
+    usual = generator.fast
+
+    def fast(scale, initial):
+        model = usual(scale, initial)
+        flat = keras.layers.Rescaling(0.0, -0.5, dtype="float32")(model.output)
+        return keras.Model(model.input, flat)
+
+    generator.fast = fast
+
+
+def unwritable_pictures_and_log() -> None:
+    import errno
+
+    from srgan.system import files
+    from srgan.training import loop, validation
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    loop.figure_to_png = full
+    validation.write_whole = full
+    assert files.write_whole is not full
+
+
+def _slow(where, name: str, when=lambda *arguments: True) -> None:
+    import sys
+    import time
+
+    usual = getattr(where, name)
+
+    def slow(*arguments):
+        if when(*arguments):
+            print("now it is slow", file=sys.stderr, flush=True)
+            time.sleep(600)
+        return usual(*arguments)
+
+    setattr(where, name, slow)
+
+
+def slow_store() -> None:
+    from srgan.dataset import build_store
+
+    _slow(build_store, "open_or_build")
+
+
+def slow_compile() -> None:
+    """A stage's step is traced when it is called for the first time: here that of the GAN."""
+    from srgan.training.trainer import Trainer
+
+    _slow(Trainer, "_gan")
+
+
+def slow_plan() -> None:
+    """While a step is traced to be timed, in code that loses exceptions, as a callback may."""
+    from contextlib import suppress
+
+    from srgan.training.trainer import Trainer
+
+    _slow(Trainer, "_pretrain")
+    slow = Trainer._pretrain
+
+    def lost(*arguments):
+        with suppress(BaseException):
+            return slow(*arguments)
+        raise ValueError("the signal was lost")
+
+    Trainer._pretrain = lost
+
+
+def slow_steps() -> None:
+    from srgan.training.trainer import Trainer
+
+    _slow(Trainer, "set_rates", lambda trainer, plan, step, factor: step == 13)

@@ -1,0 +1,137 @@
+"""Whose dose: photons and noise found from a slice, along a series, and for a wanted noise."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from srgan.lowdose import estimate_photons, projection_noise
+from srgan.lowdose.estimate_photons import (
+    DEFAULT_PHOTONS,
+    Estimate,
+    along_series,
+    estimate,
+    of_water,
+)
+from srgan.lowdose.projection_noise import Scanner
+from tests.helpers import dose_phantoms
+from tests.helpers.dose_phantoms import SPACING, counted, ellipse
+
+
+@pytest.fixture(scope="module")
+def chest():
+    """The thorax with 12 HU of smooth anatomy, and its attenuation."""
+    hu = dose_phantoms.with_anatomy(dose_phantoms.thorax(), np.random.default_rng(0))
+    return hu, projection_noise.attenuation(hu, 0.7, Scanner())
+
+
+def full_dose_noise(hu, photons, scanner, mask, realisations=8, pixel_mm=0.7) -> float:
+    """SD in a mask of the modelled noise at full dose."""
+    made = []
+    for seed in range(realisations):
+        rng = np.random.default_rng(seed)
+        fields = projection_noise.noise_fields(hu, (pixel_mm, pixel_mm), photons, scanner, 1, rng)
+        made.append((fields.quantum + fields.electronic)[mask])
+    return float(np.sqrt(np.mean(np.square(made))))
+
+
+@pytest.mark.parametrize("sigma", [0.0, 10.0])
+@pytest.mark.parametrize("photons", [2e6, 1e6, 3e5, 1e5, 3e4])
+def test_noise_of_5_to_40_hu_is_found_within_10_percent_and_photons_within_15(
+    chest, photons, sigma
+):
+    """Slices counted photon by photon; their noise is known from the difference of two."""
+    (hu, depth), scanner = chest, Scanner(electronic_noise=sigma)
+    rng = np.random.default_rng(1)
+    one, other = (counted(hu, 0.7, photons, scanner, rng, depth=depth)[0] for _ in range(2))
+    known = (one - other)[estimate_photons.flat_soft_tissue(one)].std() / np.sqrt(2)
+    assert 4.5 < known < 50
+    found = estimate(one, SPACING, scanner)
+    assert abs(found.sd_hu / known - 1) < 0.10
+    assert abs(found.photons / photons - 1) < 0.15
+
+
+def test_fine_anatomy_beside_flat_tissue_is_not_taken_for_noise(chest):
+    """Vessels at both sides, 30 HU: without the choice of the flatter half 0.64 of the photons."""
+    hu, rng = chest[0], np.random.default_rng(4)
+    vessels = ndimage.gaussian_filter(rng.standard_normal(hu.shape), 2)
+    sides = (ellipse(512, 0.7, 60, 115, -110) + ellipse(512, 0.7, 60, 115, 110)) * (hu > -200)
+    scan = counted(hu + 30 / vessels.std() * vessels * sides, 0.7, 1e6, Scanner(), rng)[0]
+    assert abs(estimate(scan, SPACING, Scanner()).photons / 1e6 - 1) < 0.15
+
+
+def test_an_estimate_does_not_depend_on_dtype_or_on_what_lies_outside_the_range(chest):
+    hu, depth = chest
+    scan = counted(hu, 0.7, 3e5, Scanner(), np.random.default_rng(2), depth=depth)[0]
+    found = estimate(scan, SPACING, Scanner())
+    whole = estimate(np.rint(scan).astype(np.int16), SPACING, Scanner())
+    assert whole.photons == pytest.approx(found.photons, rel=0.01)
+    padded = scan.copy()
+    padded[:, :10] = -3000  # 7 mm of air
+    assert estimate(padded, SPACING, Scanner()).photons == pytest.approx(found.photons, rel=0.01)
+
+
+def test_noise_hu_gives_the_photons_with_that_noise_in_soft_tissue(chest):
+    hu, _ = chest
+    for wanted, scanner in ((15.0, Scanner()), (40.0, Scanner(electronic_noise=30.0))):
+        found = estimate(hu, SPACING, scanner, noise_hu=wanted)
+        assert found.sd_hu == pytest.approx(wanted, rel=1e-4)
+        mask = estimate_photons.flat_soft_tissue(hu)
+        assert full_dose_noise(hu, found.photons, scanner, mask) == pytest.approx(wanted, rel=0.03)
+
+
+@pytest.mark.parametrize(("pixel_mm", "size"), [(0.7, 448), (0.95, 320)])
+def test_photons_of_water_give_that_noise_in_its_centre(pixel_mm, size):
+    photons = of_water(20.0, Scanner(), pixel_mm, size)
+    water, centre = dose_phantoms.water(size, pixel_mm), ellipse(size, pixel_mm, 20, 20) == 1
+    found = full_dose_noise(water, photons, Scanner(), centre, 12, pixel_mm)
+    assert found == pytest.approx(20.0, rel=0.03)
+
+
+def test_nothing_is_estimated_without_flat_soft_tissue_or_without_noise():
+    nothing = Estimate(None, None)
+    lung = dose_phantoms.painted(128, 2.8, [(-850, 150, 110)])
+    small = dose_phantoms.painted(128, 2.8, [(40, 40, 40)])
+    for hu in (lung, small, np.full((128, 128), -3000, np.int16), np.full((128, 128), 3071.0)):
+        assert estimate(hu, (2.8, 2.8), Scanner()) == nothing
+        assert estimate(hu, (2.8, 2.8), Scanner(), noise_hu=20.0) == nothing
+    assert estimate(np.full((128, 128), 40.0), (2.8, 2.8), Scanner()) == nothing
+
+
+def test_a_slice_that_is_not_square_is_estimated_as_the_square_around_it():
+    hu = dose_phantoms.thorax(192, 1.87)
+    rng = np.random.default_rng(3)
+    scan = np.maximum(counted(hu, 1.87, 1e5, Scanner(), rng)[0], -1000)
+    rows = slice(30, 165)  # soft tissue lies inside; the air left out is clean
+    scan[: rows.start] = scan[rows.stop - 3 :] = -1000
+    whole, part = (estimate(x, (1.87, 1.87), Scanner()) for x in (scan, scan[rows]))
+    assert part.photons == pytest.approx(whole.photons, rel=0.05)
+
+
+def test_along_a_series_one_wrong_estimate_is_outvoted():
+    photons = [1e5 * 1.01**i for i in range(20)]
+    photons[7] = 4e5
+    found = along_series([Estimate(p, 10.0) for p in photons])
+    for i in range(4, 16):
+        assert found[i] == pytest.approx(1e5 * 1.01**i, rel=0.02)
+
+
+def test_slices_over_15_mm_away_have_no_say():
+    estimates = [Estimate(p, 10.0) for p in (1e5, 2e5, 3e5, 4e5, 5e5)]
+    assert along_series(estimates, z_mm=[0, 20, 40, 60, 80]) == [1e5, 2e5, 3e5, 4e5, 5e5]
+    assert along_series(estimates, z_mm=[0, 10, 20, 30, 40]) == [1.5e5, 2e5, 3e5, 4e5, 4.5e5]
+    assert along_series(estimates) == [3e5] * 5
+
+
+def test_slices_without_an_estimate_take_their_neighbours_then_the_series_then_the_default():
+    none = Estimate(None, None)
+    known = Estimate(2e5, 10.0), Estimate(4e5, 10.0)
+    assert along_series([known[0], none, known[1]]) == [3e5] * 3
+    assert along_series([*known, none], z_mm=[0, 5, 100]) == [3e5] * 3
+    assert along_series([none] * 3) == [DEFAULT_PHOTONS] * 3
+    assert along_series([none] * 3, default=5e4) == [5e4] * 3
+    assert along_series([]) == []
+
+
+def test_along_a_series_photons_stay_within_what_is_believed():
+    assert along_series([Estimate(10.0, 900.0)] * 3) == [1e4] * 3
+    assert along_series([Estimate(1e12, 0.01)] * 3) == [1e7] * 3

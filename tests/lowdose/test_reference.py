@@ -1,0 +1,72 @@
+"""The prototype in ../shared/reference gives the same numbers; skipped where it is not there."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from srgan.lowdose import estimate_photons, projection_noise
+from srgan.lowdose.projection_noise import Scanner
+from srgan.lowdose.projector import filtered, hann, projector, ramp, variance_map
+from tests.helpers import dose_phantoms
+
+PATH = Path(__file__).resolve().parents[3] / "shared" / "reference" / "low_dose.py"
+pytestmark = pytest.mark.skipif(not PATH.is_file(), reason="../shared/reference is not there")
+SIZE, PIXEL_MM = 256, 1.4
+CUTOFF = 2 * PIXEL_MM * 0.74  # the prototype counts in units of Nyquist
+
+
+@pytest.fixture(scope="module")
+def reference():
+    spec = importlib.util.spec_from_file_location("reference_low_dose", PATH)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def thorax():
+    return dose_phantoms.thorax(SIZE, PIXEL_MM)
+
+
+def test_line_integrals_are_the_prototype_s(reference, thorax):
+    theirs = reference.gridder(SIZE)
+    lines = reference.line_integrals(thorax, PIXEL_MM, theirs)
+    lines = lines + reference.bowtie(theirs, PIXEL_MM, strength=0.25)
+    ours = projection_noise.attenuation(thorax, PIXEL_MM, Scanner())
+    np.testing.assert_allclose(ours, lines, atol=1e-4)
+
+
+def test_filtered_backprojection_is_the_prototype_s(reference, thorax):
+    theirs, ours = reference.gridder(SIZE), projector(SIZE, 360)
+    lines = reference.line_integrals(thorax, PIXEL_MM, theirs)
+    wanted = theirs.fbp(lines, "hann", CUTOFF)
+    np.testing.assert_allclose(
+        filtered(ours, lines[None], CUTOFF / 2)[0], wanted, atol=1e-4 * wanted.max()
+    )
+
+
+def test_variance_is_the_prototype_s(reference, thorax):
+    theirs, ours = reference.gridder(SIZE), projector(SIZE, 360)
+    variance = np.exp(reference.line_integrals(thorax, PIXEL_MM, theirs))
+    wanted = reference.variance_map(theirs, variance, theirs.ramp * theirs.window("hann", CUTOFF))
+    found = variance_map(ours, variance[None], ramp(ours) * hann(ours, CUTOFF / 2))
+    np.testing.assert_allclose(found[0], wanted, rtol=1e-3)
+
+
+def test_matched_photons_are_the_prototype_s_within_its_own_noise(reference):
+    """It looks at drawn unit noise where we have a closed form."""
+    rng, theirs = np.random.default_rng(0), reference.gridder(512)
+    hu = dose_phantoms.with_anatomy(dose_phantoms.thorax(), rng)
+    scan = dose_phantoms.counted(hu, 0.7, 3e5, Scanner(), rng)[0]
+    lines = reference.line_integrals(scan, 0.7, theirs)
+    bowtie = reference.bowtie(theirs, 0.7, strength=0.25)
+    drawn = [
+        reference.match_n0(scan, lines, 0.7, theirs, 10, rng, "hann", 2 * 0.7 * 0.74, bowtie)
+        for _ in range(8)
+    ]
+    photons, sd_hu = np.mean(drawn, 0)
+    found = estimate_photons.estimate(scan, dose_phantoms.SPACING, Scanner())
+    assert found.photons == pytest.approx(photons, rel=0.03)
+    assert found.sd_hu == pytest.approx(sd_hu, rel=0.015)

@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+
+from srgan.hounsfield import bicubic
+from srgan.models import discriminator, generator
+from srgan.models.layers import AlignedBicubic, FusedBatchNorm, SubPixel
+
+
+@pytest.mark.parametrize("form", ["fast", "paper"])
+@pytest.mark.parametrize("scale", [1, 2, 4])
+def test_any_size_comes_out_scaled_in_float32(form, scale):
+    model = generator.build(form, scale)
+    low = np.random.default_rng(0).uniform(-1, 1, (2, 12, 20, 1)).astype(np.float32)
+    output = np.asarray(model(low))
+    assert output.shape == (2, 12 * scale, 20 * scale, 1)
+    assert output.dtype == np.float32
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4])
+def test_fast_form_starts_as_aligned_bicubic(scale):
+    low = np.random.default_rng(0).uniform(-1, 1, (1, 16, 11, 1)).astype(np.float32)
+    output = np.asarray(generator.build("fast", scale)(low))[..., 0]
+    wanted = bicubic(low[..., 0], scale) if scale > 1 else low[..., 0]
+    assert np.abs(output - wanted).max() < 1e-6
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_bicubic_layer_equals_ours_up_to_the_edges(scale):
+    low = np.random.default_rng(1).normal(size=(2, 7, 9, 1)).astype(np.float32)
+    ours = bicubic(low[..., 0], scale)
+    assert np.abs(np.asarray(AlignedBicubic(scale)(low))[..., 0] - ours).max() < 2e-6
+
+
+def test_bicubic_layer_takes_sizes_known_only_at_run_time():
+    import tensorflow as tf
+
+    layer = AlignedBicubic(4)
+    call = tf.function(
+        lambda x: layer(x), input_signature=[tf.TensorSpec((None, None, None, 1), tf.float32)]
+    )
+    assert call(tf.zeros((1, 5, 8, 1))).shape == (1, 20, 32, 1)
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+def test_sub_pixel_equals_depth_to_space(factor):
+    import tensorflow as tf
+
+    x = np.random.default_rng(0).normal(size=(2, 3, 5, 3 * factor**2)).astype(np.float32)
+    ours = np.asarray(SubPixel(factor)(x))
+    theirs = tf.nn.depth_to_space(x, factor).numpy()
+    assert np.array_equal(ours, theirs)
+
+
+def test_fused_batch_norm_equals_keras():
+    import keras
+
+    x = np.random.default_rng(0).normal(3, 2, (4, 6, 6, 8)).astype(np.float32)
+    ours, theirs = FusedBatchNorm(), keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-3)
+    for training in (True, True, False):
+        a, b = (np.asarray(layer(x, training=training)) for layer in (ours, theirs))
+        assert np.abs(a - b).max() < 0.02 if training is False else np.abs(a - b).max() < 1e-4
+
+
+def test_paper_form_has_the_papers_parts():
+    model = generator.build("paper", 4)
+    names = [layer.name for layer in model.layers]
+    assert sum(n.endswith("_conv1") for n in names) == 16
+    assert model.get_layer("head").kernel_size == (9, 9)
+    assert model.get_layer("out").kernel_size == (9, 9)
+    output = np.asarray(model(np.full((1, 16, 16, 1), 50.0, np.float32)))
+    assert np.abs(output).max() <= 1.0
+
+
+def test_weights_depend_on_the_seed_alone():
+    a, b, c = (generator.build("fast", 4, seed).get_weights() for seed in (1, 1, 2))
+    assert all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+    assert not np.array_equal(a[0], c[0])
+
+
+def test_discriminator_gives_one_float32_logit():
+    model = discriminator.build(32)
+    assert sum(layer.name.startswith("conv") for layer in model.layers) == 8
+    logits = np.asarray(model(np.zeros((3, 32, 32, 1), np.float32)))
+    assert logits.shape == (3, 1)
+    assert logits.dtype == np.float32

@@ -1,0 +1,267 @@
+import json
+import re
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+import pytest
+
+from srgan.evaluation import baselines, conclusions, disc, study
+from srgan.hounsfield import WINDOWS, Window
+from srgan.lowdose.degradation import Degradation
+from srgan.lowdose.image_noise import ImageNoise
+from srgan.lowdose.levels import Levels
+from srgan.phantom import chest
+from srgan.report import dose_plot, results
+from srgan.report.html import build, page
+from tests.helpers import browser as browsers
+
+WINDOWS_HERE = WINDOWS | {"fat": Window(-250.0, 50.0)}
+
+
+DISC = {"pixel_mm": 1.4, "photons": None, "seed": 0}
+METHODS = baselines.classical(4)
+METHODS["srresnet"] = lambda low: METHODS["bicubic"](low) + 7  # biased by 7 HU
+
+
+@lru_cache
+def small_chests():
+    """Two patients of two small slices."""
+    return tuple(
+        study.StudySlice(f"P000{patient}", n, (1.4, 1.4), 10 * patient + n, lambda h=hu: h)
+        for patient in (1, 2)
+        for n, hu in enumerate(chest.chest(0, patient, 2)[0][:, ::2, ::2].astype("f4"), 1)
+    )
+
+
+def studies_of(slices):
+    """At two noise levels."""
+    studies = []
+    for level in (1700.0, 500.0):
+        noise = Degradation(ImageNoise(Levels((level,)), Levels((0.005,))), 4)
+        about = results.About(noise, "random", True, {"seed": 0}, {"step": 7})
+        studies.append((study.run(METHODS, slices, noise, 0, windows=WINDOWS_HERE), about))
+    return studies
+
+
+@pytest.fixture(scope="module")
+def made():
+    """The studies of four slices at two levels, and the page of it."""
+    studies = [
+        (replace(found, discs=disc.discs_of(METHODS, about.degradation, **DISC)), about)
+        for found, about in studies_of(small_chests())
+    ]
+    return studies, build.page_of(studies, METHODS, small_chests(), 0)
+
+
+def section(content, title):
+    return next(each for each in content.sections if each.title == title)
+
+
+def test_a_biased_network_is_named_as_failing_at_the_top(made):
+    text = page.render(made[1])
+    assert re.search(r"bias \([^)]*soft tissue", made[1].headline)
+    assert text.index("srresnet fails") < text.index("<table")
+
+
+def test_a_network_that_fails_at_the_second_level_alone_is_named_with_it(made):
+    """Its bias is taken away at the first."""
+    (study_, about), second = made[0]
+
+    def unbiased(row):
+        fits = (row.method, row.part) == ("srresnet", "whole")
+        good = row.figures | {"bias_by_tissue_hu": {}, "chi2": 1.0, "wide_spots": 0}
+        good |= {"psnr_db": dict.fromkeys(WINDOWS_HERE, 99.0), "flat_sd_hu": None}
+        return replace(row, figures=good | {"lung_texture_sd_hu": None}) if fits else row
+
+    good = replace(study_, rows=tuple(map(unbiased, study_.rows)))
+    studies = [(good, about), second]
+    found = [conclusions.of(each) for each, _ in studies]
+    assert "fails" not in found[0].headline
+    names = ["lambda 1700", "lambda 500"]
+    said = conclusions.headline(names, found)
+    assert re.match(r"srresnet fails \(.*soft tissue.*\) at lambda 500, breaks no bound", said)
+    assert said.endswith(" at lambda 1700.")
+    assert results.tables(studies).replace("\n", " ").startswith(said)
+    assert conclusions.headline([""], found[1:]) == found[1].headline
+    assert conclusions.headline(names, found[1:] * 2).endswith(") at every level.")
+
+
+def test_each_level_has_its_verdicts_and_tables_the_first_open(made):
+    text = page.render(made[1])
+    folds = re.findall(r"<details( open)?><summary>([^<]*)", text)
+    assert folds == [
+        (" open", "At lambda 1700 srresnet fails"),
+        ("", "At lambda 500 srresnet fails"),
+        ("", "The same at lambda 500"),
+        ("", "The same at lambda 500"),
+    ]
+    tables = re.findall(r'<table data-level="(.*?)"><caption id="[^"]*"><span>([^<]*)', text)
+    assert [caption for level, caption in tables if level == "lambda 500"] == [
+        caption.replace("1700", "500") for level, caption in tables if level == "lambda 1700"
+    ]
+    assert all(caption.endswith(f", {level}") for level, caption in tables)
+    assert "The lung window is -1350..150 HU, range 1500." in text
+
+
+def test_one_level_needs_no_name(made):
+    first = made[0][0]
+    with_files = replace(first[1], files={"found": 9, "used": 6, "skipped": 3})
+    alone = build.page_of([(first[0], with_files)], METHODS, small_chests(), 0)
+    text = page.render(alone)
+    assert "<details" not in text
+    assert "lambda 1700<" not in text
+    assert {"files found": "9", "files used": "6", "files skipped": "3"}.items() <= (
+        alone.facts.items()
+    )
+    assert (alone.facts["slices"], alone.facts["slices a patient"]) == ("4", "2")
+
+
+def test_a_slice_is_shown_once_and_one_patient_is_no_plural():
+    first = small_chests()[:1]
+    alone = build.page_of(studies_of(first)[:1], METHODS, first, 0)
+    assert [v.title for v in section(alone, "Slices").parts] == ["The slice: P0001, slice 1"]
+    assert alone.title == "Judgement on 1 held-out patient"
+    two = small_chests()[:2]
+    titles = [v.title for v in section(build.page_of(studies_of(two)[:1], METHODS, two, 0),
+                                       "Slices").parts]  # fmt: skip
+    assert [title.split(" by")[0] for title in titles] == ["Best and median", "Worst"]
+
+
+def test_slices_of_air_make_a_page(tmp_path):
+    air = [
+        replace(item, hu=lambda: np.full((128, 128), -1000, np.float32)) for item in small_chests()
+    ]
+    studies = studies_of(air)
+    results.write(tmp_path, studies)
+    page.write(tmp_path / "index.html", build.page_of(studies, METHODS, air, 0))
+    assert "Infinity" not in (tmp_path / "summary.json").read_text()
+    text = (tmp_path / "index.html").read_text()
+    assert '<span class="unseen">not measured</span>' in text
+    assert re.search(r"^nearest *$", dose_plot.table(studies), re.MULTILINE)
+    assert dose_plot.write(tmp_path, studies, studies[0][1]) == "noise.png"
+
+
+def test_a_compared_srgan_is_held_against_the_srresnet_of_its_checkpoint(made):
+    study_, _ = made[0][0]
+    names = {"bicubic": 0.0, "srresnet": 3.0, "srgan": 2.0, "srresnet B": 1.5, "srgan B": 1.4}
+    names |= {"srgan C": 1.4}
+
+    def figures(row, more):
+        psnr = {window: value + more for window, value in row.figures["psnr_db"].items()}
+        return {**row.figures, "psnr_db": psnr}
+
+    rows = [
+        replace(row, method=name, figures=figures(row, more))
+        for row in study_.rows
+        if (row.method, row.part) == ("bicubic", "whole")
+        for name, more in names.items()
+    ]
+    found = conclusions.of(replace(study_, methods=tuple(names), rows=tuple(rows), discs=None))
+    behind = [
+        name
+        for name, lines in found.verdicts.items()
+        if any(line.kind == "below SRResNet" for line in lines)
+    ]
+    assert behind == ["srgan", "srgan C"]  # C has no SRResNet of its own
+    assert list(found.compared["srgan B"]) == ["bicubic", "srresnet"]
+
+
+def test_a_compared_checkpoint_is_told_by_its_letter(made):
+    study_, about = made[0][0]
+    said = {
+        "step": 7,
+        "generator": "fast",
+        "content_loss": "vgg54",
+        "vgg_weights": "random",
+        "degradation": {"model": "image", "noise_lambda": "1700"},
+        "synthetic": False,
+    }
+    other = said | {"step": 9, "vgg_weights": "imagenet", "synthetic": True}
+    about = replace(about, checkpoint=said | {"compared": {"B": other}})
+    assert about.remarks()[1] == "VGG19 weights: random, B: imagenet"
+    assert about.remarks()[-1] == "B trained on SYNTHETIC scans"
+    line = "step 9, fast generator, content vgg54, VGG19 weights imagenet, trained in image noise "
+    assert f"B: {line}(lambda 1700)" in " ".join(results.table(study_, about).split())
+
+
+def test_numbers_of_the_page_are_those_of_the_summary(made):
+    studies, content = made
+    summary = results.summary(*studies[0])
+    wanted = summary["methods"]
+    text = page.render(content)
+    for name, figures in wanted.items():
+        tables = re.findall(r'<table data-level="lambda 1700">.*?</table>', text, re.DOTALL)
+        rows = " ".join(re.findall(rf'<tr data-row="{name}">.*?</tr>', "".join(tables)))
+        found = dict(re.findall(r'data-key="([^"]+)" data-value="([^"]+)"', rows))
+        assert float(found["psnr_db.lung"]) == figures["psnr_db"]["lung"]
+        assert float(found["psnr_body_db.fat"]) == figures["psnr_body_db"]["fat"]
+        assert float(found["rmse_hu"]) == figures["rmse_hu"]
+        assert float(found["nps_distance"]) == figures["nps_distance"]
+        assert figures["nps_hu2_mm2"]["0.200"] > 0
+    assert summary["normal_dose"]["nps_hu2_mm2"]["0.200"] > 0
+    assert "nps_hu2_mm2" not in summary["patients_by_pseudonym"]["P0001"]["bicubic"]
+
+
+def test_the_noise_power_has_a_line_a_method_and_the_normal_dose(made):
+    plot = section(made[1], "Noise power and sharpness").parts[0]
+    assert plot.caption == "Noise power in soft tissue, 2 patients, lambda 1700"
+    for name in ("normal dose", "nearest", "bicubic", "srresnet"):
+        assert f" {name}: " in plot.alt
+
+
+def test_in_a_browser_every_number_is_that_of_the_summary(made, tmp_path):
+    """As it is shown, to the last digit, and as a program reads it; nothing else is asked for."""
+    program = browsers.installed()
+    if program is None:
+        pytest.skip("no Chromium is installed (Debian: apt-get install chromium)")
+    studies, content = made
+    results.write(tmp_path, studies)
+    path = tmp_path / "index.html"
+    page.write(path, content)
+    assert path.stat().st_size < 15e6
+    browser = browsers.Browser(program, tmp_path / "profile")
+    try:
+        browser.open(path)
+        summary = json.loads((tmp_path / "summary.json").read_text())
+        checked = browsers.check_cells(browser, summary)
+        assert browser.problems == []
+        assert {url for url in browser.requests if not url.startswith("data:")} == {path.as_uri()}
+    finally:
+        browser.close()
+    assert checked["figures"] > 2 * 20 * len(summary["methods"])  # two levels
+    assert checked["intervals"] == 2 * 3 * len(summary["methods"])
+    assert checked["compared"] == 2  # the gain on bicubic; too few patients for a p
+
+
+def test_the_page_has_its_levels_patients_and_three_slices(made):
+    titles = [section.title for section in made[1].sections]
+    assert titles == [
+        "Figures",
+        "Quality against lambda",
+        "Patients",
+        "Noise power and sharpness",
+        "Slices",
+    ]
+    viewers = made[1].sections[-1].parts
+    assert [viewer.title.split()[0] for viewer in viewers] == ["Best", "Median", "Worst"]
+    for viewer in viewers:
+        assert list(viewer.pictures)[:2] == ["normal dose", "low dose"]
+        assert {each.name for each in viewer.maps} == {"consistency", "invention", "sFRC"}
+        assert list(viewer.windows) == ["lung", "mediastinum", "bone", "full", "fat"]
+    assert "SYNTHETIC scans" in made[1].remarks
+
+
+def test_the_page_has_the_ttf_of_each_method_with_its_contrast_and_noise(made):
+    studies, content = made
+    plot = section(content, "Noise power and sharpness").parts[1]
+    table = next(t for t in section(content, "Figures").parts if t.caption == "Sharpness")
+    assert plot.caption == "Task transfer function of a disc, lambda 1700"
+    assert studies[0][0].discs.remark() in plot.notes
+    for name in ("normal dose", "nearest", "bicubic", "srresnet"):
+        assert f"{name}: 1 at 0" in plot.alt
+    assert [row.name for row in table.rows][-1] == "normal dose"
+    cells = {row.name: [cell.value for cell in row.cells] for row in table.rows}
+    wanted = studies[0][0].overall()["bicubic"]
+    assert cells["bicubic"] == [wanted[n] for n in ("edge_mm", "vessel_mm", "ttf50_per_mm")]
+    assert cells["bicubic"][-1] < cells["normal dose"][-1]

@@ -1,0 +1,164 @@
+import dataclasses
+import math
+import re
+from pathlib import Path
+
+import imageio.v3 as imageio
+import pytest
+
+from srgan.evaluation import study
+from srgan.lowdose import level_names
+from srgan.lowdose.degradation import Degradation, ProjectionNoise
+from srgan.lowdose.image_noise import ImageNoise
+from srgan.lowdose.levels import Levels
+from srgan.lowdose.projection_noise import Scanner
+from srgan.report import dose_plot, results
+from srgan.report.html import plots
+from srgan.settings import Settings
+
+METHODS = {"nearest": -3.0, "bicubic": 0.0, "srresnet": 4.0, "srgan": 3.0}  # dB above bicubic
+
+
+def of_doses(*doses):
+    return ProjectionNoise(Levels(doses), None, None, Scanner.of(Settings()))
+
+
+def of_lambdas(*lambdas, sigma=(0.005,)):
+    return ImageNoise(Levels(lambdas), Levels(sigma))
+
+
+def studies_of(noise, patients=2):
+    """Studies of all levels, their figures made up: patient n has n dB more; and what is said."""
+    about = results.About(Degradation(noise, 4), "random", True, {}, {"step": 70})
+    studies = []
+    for i, level in enumerate(about.degradation.each()):
+        rows = [
+            study.Row(f"P{n:04}", 1, "whole", (0, 0), method, figures(30.0 - i + n + more))
+            for n in range(1, patients + 1)
+            for method, more in METHODS.items()
+        ]
+        made = study.Study(tuple(METHODS), tuple(rows), {})
+        studies.append((made, dataclasses.replace(about, degradation=level)))
+    return studies, about
+
+
+def figures(value):
+    windows = ("full", "lung", "mediastinum")
+    ssim = None if value is None else value / 100
+    return {"psnr_db": dict.fromkeys(windows, value), "ssim": dict.fromkeys(windows, ssim)}
+
+
+def test_the_table_has_a_row_a_method_and_a_column_a_dose():
+    lines = dose_plot.table(studies_of(of_doses(0.5, 0.25, 0.1))[0]).splitlines()
+    assert lines[0].startswith("quality against dose: lung window -1350..150 HU (range 1500)")
+    assert [line.split() for line in lines[2:7]] == [
+        ["PSNR,", "dB", "0.5", "0.25", "0.1"],
+        ["nearest", "28.50", "27.50", "26.50"],
+        ["bicubic", "31.50", "30.50", "29.50"],
+        ["srresnet", "35.50", "34.50", "33.50"],
+        ["srgan", "34.50", "33.50", "32.50"],
+    ]
+    assert lines[8].split() == ["SSIM", "0.5", "0.25", "0.1"]
+    assert lines[9].split() == ["nearest", "0.2850", "0.2750", "0.2650"]
+    assert len({len(line) for line in lines[2:7]}) == 1
+
+
+def test_a_level_is_called_by_what_differs():
+    both = of_lambdas(1700.0, 500.0, sigma=(0.0, 0.01))
+    heads = dose_plot.table(studies_of(both)[0]).splitlines()[2].split()
+    assert heads == ["PSNR,", "dB", "1700/0", "1700/0.01", "500/0", "500/0.01"]
+    degradations = [about.degradation for _, about in studies_of(of_lambdas(1700.0, 500.0))[0]]
+    assert level_names.differing(degradations) == ["noise_lambda"]
+    assert level_names.differing(degradations[:1]) == ["noise_lambda", "noise_sigma"]
+    assert level_names.tag(degradations[1], ["noise_lambda"]) == "lambda500"
+    assert (
+        level_names.tag(degradations[1], ["noise_lambda", "noise_sigma"]) == "lambda500-sigma0.005"
+    )
+
+
+@pytest.mark.parametrize(
+    ("noise", "name"),
+    [
+        (of_doses(0.5, 0.25), "dose.png"),
+        (of_lambdas(1700.0, 500.0), "noise.png"),
+        (of_lambdas(1700.0, sigma=(0.0, 0.01)), "noise.png"),
+        (of_doses(0.5), None),
+        (of_lambdas(1700.0, 500.0, sigma=(0.0, 0.01)), None),  # two axes
+    ],
+)
+def test_a_picture_of_several_levels_and_none_of_an_older_report(
+    tmp_path, monkeypatch, noise, name
+):
+    monkeypatch.setattr(dose_plot, "figure_to_png", lambda figure, path: path.write_bytes(b""))
+    for old in ("dose.png", "noise.png", "example-P0001-lung.png"):
+        (tmp_path / old).write_bytes(b"old")
+    assert dose_plot.write(tmp_path, *studies_of(noise)) == name
+    left = {path.name for path in tmp_path.iterdir()} - {"example-P0001-lung.png"}
+    assert left == ({name} if name else set())
+
+
+def test_the_picture_is_drawn_within_its_borders(tmp_path):
+    assert dose_plot.write(tmp_path, *studies_of(of_doses(0.5, 0.25, 0.1))) == "dose.png"
+    picture = imageio.imread(tmp_path / "dose.png")
+    assert picture.shape == (924, 1210, 3)
+    edges = (picture[:4], picture[-4:], picture[:, :4], picture[:, -4:])
+    assert all((edge == 255).all() for edge in edges)  # nothing is clipped
+
+
+def test_lines_are_means_in_the_order_of_the_levels_and_points_are_patients():
+    drawn = dose_plot.figure(*studies_of(of_doses(0.1, 0.5, 0.25), patients=3))
+    above, _, below, _ = drawn.axes
+    assert above.get_xscale() == "log"
+    assert list(above.get_xticks()) == [0.1, 0.25, 0.5]
+    lines = {line.get_label(): line for line in above.get_lines()}
+    assert list(lines) == list(METHODS)
+    assert list(lines["srgan"].get_xdata()) == [0.1, 0.25, 0.5]
+    assert list(lines["srgan"].get_ydata()) == [35.0, 33.0, 34.0]
+    gains = [line.get_ydata() for line in below.get_lines()]
+    assert [list(found) for found in gains] == [[0, 0], [4] * 9, [4] * 3, [3] * 9, [3] * 3]
+    low, high = below.get_ylim()
+    assert low < 0 < 4 < high
+    assert dose_plot.figure(*studies_of(of_lambdas(1.0, sigma=(0.0, 0.1)))).axes[
+        0
+    ].get_xscale() == ("linear")
+
+
+def test_a_method_looks_as_on_the_page():
+    css = (Path(plots.__file__).parent / "page.css").read_text()
+    paper = re.findall(r"--line-(\d): (#\w+);", css[: css.index("dark)")])
+    assert tuple(colour for _, colour in sorted(paper)) == dose_plot.COLOURS
+    assert dose_plot.styles(["srgan"])["srgan"]["color"] == dose_plot.COLOURS[5]
+
+
+def without(studies, method, value):
+    """The same with figures of one method that are all None or infinite."""
+    made = []
+    for study_, about in studies:
+        rows = [
+            dataclasses.replace(row, figures=figures(value)) if row.method == method else row
+            for row in study_.rows
+        ]
+        made.append((dataclasses.replace(study_, rows=tuple(rows)), about))
+    return made
+
+
+@pytest.mark.parametrize("value", [None, math.inf])
+@pytest.mark.parametrize("method", ["srgan", "bicubic"])
+def test_what_was_not_measured_is_a_gap(tmp_path, value, method):
+    studies, about = studies_of(of_doses(0.5, 0.25))
+    studies = without(studies, method, value)
+    line = next(of for of in dose_plot.table(studies).splitlines() if of.startswith(method))
+    assert line.split()[1:] == ([] if value is None else ["inf", "inf"])
+    assert dose_plot.write(tmp_path, studies, about) == "dose.png"
+    gains = dose_plot.figure(studies, about).axes[2].get_lines()
+    assert len(gains) == (1 if method == "bicubic" else 3)  # the zero line, two a network
+
+
+def test_the_picture_says_what_it_shows():
+    said = dose_plot.figure(*studies_of(of_doses(0.5, 0.25))).get_suptitle().replace("\n", " ")
+    for words in (
+        "lung window -1350..150 HU (range 1500)", "projection noise: dose 0.5,0.25",
+        "2 slices of 2 patients", "checkpoint of step 70", "VGG19 weights: random",
+        "SYNTHETIC scans", "Research use only, not a medical device",
+    ):  # fmt: skip
+        assert words in said

@@ -1,0 +1,129 @@
+import dataclasses
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+
+from srgan.evaluation import baselines, study
+from srgan.lowdose.degradation import Degradation
+from srgan.lowdose.image_noise import ImageNoise
+from srgan.lowdose.levels import Levels
+from srgan.report import example_pictures, results
+
+DEGRADATION = Degradation(ImageNoise(Levels((1700.0,)), Levels((0.005,))), 4)
+ABOUT = results.About(DEGRADATION, "random", True, {}, {})
+
+
+@pytest.fixture(scope="module")
+def slices():
+    y, x = np.mgrid[-1:1:96j, -1:1:96j]
+    hu = np.where((x / 0.95) ** 2 + (y / 0.8) ** 2 < 1, 40.0, -1024.0)
+    for side in (-1, 1):
+        hu[((x + side * 0.45) / 0.33) ** 2 + (y / 0.6) ** 2 < 1] = -850
+    hu[40:44, 20:30] = 0  # a vessel in one lung
+    return [
+        study.StudySlice(name, n, (0.9, 0.7), n, lambda: hu)
+        for name in ("P0001", "P0002")
+        for n in (1, 2, 3)
+    ]
+
+
+def test_a_picture_a_patient_and_window_and_none_of_an_older_report(tmp_path, slices):
+    compared = baselines.classical(4)
+    made = study.run(compared, slices, DEGRADATION, 0)
+    for old in ("P0009-lung", "P0012-mediastinum-dose0.25", "P0009-lung-lambda500-sigma1e-05"):
+        (tmp_path / f"example-{old}.png").write_bytes(b"")
+    mine = [f"example-{name}.png" for name in ("P0009-lung mine", "P0009", "mine")]
+    for name in mine:
+        (tmp_path / name).write_bytes(b"")
+    assert example_pictures.write(tmp_path, [(made, ABOUT)], compared, slices, 0) == 4
+    names = [f"example-P000{p}-{w}.png" for p in (1, 2) for w in ("lung", "mediastinum")]
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(names + mine)
+    picture = imageio.imread(tmp_path / names[0])
+    assert (
+        picture.shape[1]
+        == 3 * (example_pictures.PANEL + example_pictures.GAP) + example_pictures.GAP
+    )
+    assert picture.shape[0] > 2 * example_pictures.PANEL * 0.9 / 0.7  # true proportions
+    assert picture.std() > 20
+
+
+def test_each_of_several_levels_has_its_pictures_of_the_same_slice(tmp_path, slices, monkeypatch):
+    compared, shown, told = baselines.classical(4), [], []
+    of_levels = [
+        dataclasses.replace(ABOUT, degradation=level)
+        for level in Degradation(ImageNoise(Levels((1700.0, 500.0)), Levels((0.005,))), 4).each()
+    ]
+    studies = [(study.run(compared, slices, each.degradation, 0), each) for each in of_levels]
+    monkeypatch.setattr(
+        example_pictures, "figure", lambda item, images, *_: shown.append((item, images))
+    )
+    monkeypatch.setattr(
+        example_pictures, "figure_to_png", lambda figure, path: path.write_bytes(b"")
+    )
+    example_pictures.write(tmp_path, studies, compared, slices, 0, lambda *a: told.append(a))
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        f"example-P000{p}-{w}-lambda{level}.png"
+        for p in (1, 2)
+        for w in ("lung", "mediastinum")
+        for level in (1700, 500)
+    ]
+    assert told[-1] == (4, 4)
+    (first, at_1700), _, (second, at_500), _ = shown[:4]
+    assert first is second
+    assert np.array_equal(at_1700["normal dose"], at_500["normal dose"])
+    assert not np.array_equal(at_1700["bicubic"], at_500["bicubic"])
+
+
+def test_of_a_range_a_picture_names_the_level_that_was_drawn(tmp_path, slices, monkeypatch):
+    asked = Degradation(ImageNoise(Levels((500.0, 5000.0), True), Levels((0.005,))), 4)
+    about, compared, said = (
+        dataclasses.replace(ABOUT, degradation=asked),
+        baselines.classical(4),
+        [],
+    )
+    made = study.run(compared, slices[:1], asked, 0)
+    monkeypatch.setattr(
+        example_pictures, "figure", lambda *args: said.append(args[-1].remarks()[0])
+    )
+    monkeypatch.setattr(
+        example_pictures, "figure_to_png", lambda figure, path: path.write_bytes(b"")
+    )
+    example_pictures.write(tmp_path, [(made, about)], compared, slices, 0)
+    assert f"lambda {made.noise['P0001', 1]['noise_lambda']:g} photons" in said[0]
+
+
+def test_the_slice_is_the_median_of_the_best_network():
+    def row(number, method, rmse):
+        return study.Row("P0001", number, "whole", (0, 0), method, {"rmse_hu": rmse})
+
+    errors = {"bicubic": (1, 2, 3), "srresnet": (9, 4, 5), "srgan": (9, 9, 8)}
+    rows = [row(n, name, rmse) for name, of in errors.items() for n, rmse in enumerate(of, 1)]
+    made = study.Study(tuple(errors), tuple(rows), {})
+    assert example_pictures.median_slices(made) == {"P0001": 3}  # of 4, 5, 9 by the srresnet
+
+
+def test_pictures_show_the_low_dose_that_was_judged(slices):
+    made = study.run(baselines.classical(4), slices[:1], DEGRADATION, 5)
+    images = example_pictures.outputs(slices[0], baselines.classical(4), DEGRADATION, 5)
+    assert list(images) == ["normal dose", "low dose 24x24", "bicubic"]
+    error = np.sqrt(np.mean((images["bicubic"] - images["normal dose"]) ** 2))
+    judged = next(r for r in made.rows if (r.part, r.method) == ("whole", "bicubic"))
+    assert judged.figures["rmse_hu"] == pytest.approx(error, rel=1e-3)
+
+
+@pytest.mark.parametrize("window", example_pictures.SHOWN)
+def test_the_region_lies_in_the_slice(slices, window):
+    normal = slices[0].hu().astype(np.float32)
+    for image in (normal, np.zeros_like(normal), np.full((50, 70), -1024, np.float32)):
+        rows, columns = example_pictures.region(image, window)
+        assert rows.stop - rows.start == image.shape[0] // 4
+        assert columns.stop - columns.start == image.shape[1] // 4
+        assert 0 <= rows.start < rows.stop <= image.shape[0]
+        assert 0 <= columns.start < columns.stop <= image.shape[1]
+
+
+def test_the_middle_of_the_body_is_shown_in_the_mediastinum(slices):
+    rows, columns = example_pictures.region(slices[0].hu().astype(np.float32), "mediastinum")
+    assert (rows.start + rows.stop) / 2 == pytest.approx(48, abs=2)
+    assert (columns.start + columns.stop) / 2 == pytest.approx(48, abs=2)

@@ -1,0 +1,365 @@
+"""Each kind of write where there is no room: one line, exit code 75, nothing left, old files whole.
+
+Without room: a limit of file sizes (RLIMIT_FSIZE), and a small tmpfs where mounting is allowed.
+"""
+
+import contextlib
+import dataclasses
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from srgan import settings
+from srgan.commands.simulate import simulate
+from srgan.dataset import build_store, scan_source
+from srgan.lowdose import noise_cache, photon_cache
+from srgan.lowdose.degradation import ProjectionNoise
+from srgan.lowdose.levels import Levels
+from srgan.lowdose.projection_noise import Scanner
+from srgan.phantom import chest
+from srgan.report import results
+from srgan.report.html import page
+from srgan.settings import make
+from srgan.system import processes
+from srgan.system.errors import BAD_INPUT, TRY_AGAIN, UserError
+from srgan.system.files import told, write_whole
+from srgan.system.png import figure_to_png
+from tests.conftest import ROOT, small_chest, write_scan
+from tests.report import test_results
+
+about, study = test_results.about, test_results.made  # fixtures
+resource = pytest.importorskip("resource", reason="no limit of file sizes on this system")
+
+MEGABYTE = 1 << 20
+
+
+@contextlib.contextmanager
+def limited(folder: Path, room: int):
+    """No file may grow beyond `room` bytes."""
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+
+
+@contextlib.contextmanager
+def full(folder: Path, room: int):
+    """The folder's disk has `room` bytes left."""
+    filler = folder / "filler"
+    stat = os.statvfs(folder)
+    filler.write_bytes(bytes(max(0, stat.f_bavail * stat.f_frsize - room)))
+    try:
+        yield
+    finally:
+        filler.unlink()
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, megabytes: int):
+    """A tmpfs of its own at `folder`; skips where mounting is not allowed."""
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
+    if not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("mounting a small tmpfs is not allowed here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.fixture(params=["limit", "disk"])
+def without_room(request, tmp_path):
+    """(a folder, how to take its room)."""
+    folder = tmp_path / "disk"
+    if request.param == "limit":
+        folder.mkdir()
+        yield folder, limited
+    else:
+        with small_disk(folder, 24):
+            yield folder, full
+
+
+@pytest.fixture(autouse=True)
+def one_process(monkeypatch):
+    monkeypatch.setattr(processes, "cpus", lambda: 1)
+
+
+def content(folder: Path) -> dict[Path, bytes]:
+    """Every file but empty locks."""
+    files = [p for p in folder.rglob("*") if p.is_file() and p.name != "filler"]
+    return {p: p.read_bytes() for p in files if not p.name.startswith(".lock")}
+
+
+def refused(without_room, room: int, write) -> bool:
+    """Whether `write` failed, which is then told as promised."""
+    folder, take = without_room
+    try:
+        with take(folder, room):
+            write()
+    except UserError as told:
+        error = told
+    else:
+        return False
+    assert error.exit_code == TRY_AGAIN
+    assert re.search("File too large|No space left|GB (are )?free", str(error))
+    assert not list(folder.rglob("*.part*"))
+    return True
+
+
+def check(without_room, write, rooms) -> None:
+    """`write` is refused in all of the rooms, with what was there before whole; then it works."""
+    folder, _ = without_room
+    old = content(folder)
+    for room in rooms:
+        assert refused(without_room, room, write), room
+        assert content(folder) == old, room
+    write()
+    assert content(folder) != old
+
+
+def scans_store(data: Path, folder: Path) -> build_store.Store:
+    return build_store.open_or_build(
+        make({"data": data, "store_dir": folder / "store"}), lambda _: None
+    )
+
+
+def test_a_store(without_room, small_scans):
+    folder, _ = without_room
+    check(without_room, lambda: scans_store(small_scans, folder), (0, 4096, 20_000))
+
+
+def test_noise_and_photons_of_a_store(without_room, small_scans):
+    folder, _ = without_room
+    made = scans_store(small_scans, folder)
+    noise = ProjectionNoise(Levels((0.1,)), 1e5, None, Scanner(views=90))
+    check(
+        without_room,
+        lambda: noise_cache.open_or_build(made, range(2), noise, 0, 1, lambda _: None),
+        (4096, 50_000),
+    )
+    estimated = dataclasses.replace(noise, photons=None)
+    check(without_room, lambda: photon_cache.of_slices(made, range(2), estimated), (0,))
+
+
+def test_synthetic_chests(without_room, monkeypatch):
+    folder, _ = without_room
+    monkeypatch.chdir(folder)  # data/ lies here
+    hu = np.zeros((1, 512, 512), np.int16)
+    monkeypatch.setattr(chest, "chest", lambda seed, i, slices: (hu, (0.7, 0.7, 2.5)))
+    monkeypatch.setattr(chest.write, "__defaults__", (0, 2, 1, None))
+
+    def locate():
+        scan_source.locate(make({}), lambda _: None)
+
+    assert refused(without_room, 100_000, locate)
+    locate()
+    assert chest.is_complete(Path("data") / "synthetic", 0)
+
+
+def test_a_report(without_room, study, about):
+    folder, _ = without_room
+    check(without_room, lambda: results.write(folder, [(study, about)]), (0,))
+    shown = page.Page("t", "h", (), (), (), {"k": "v" * 20_000})
+    check(without_room, lambda: page.write(folder / "index.html", shown), (0, 4096))
+
+
+def test_a_picture_and_a_log_are_for_the_caller_to_tell(without_room):
+    """figure_to_png and write_whole raise OSError with what the system said."""
+    from matplotlib.figure import Figure
+
+    folder, _ = without_room
+
+    def write(path, write):
+        with told(path):
+            write()
+
+    figure = Figure((4, 4))
+    figure.subplots().imshow(np.random.default_rng(0).random((300, 300)), interpolation="nearest")
+    path = folder / "grid.png"
+    check(without_room, lambda: write(path, lambda: figure_to_png(figure, path)), (0, 4096))
+    path = folder / "log.csv"
+    rows = "1,pretrain\n" * 2000
+    check(
+        without_room,
+        lambda: write(path, lambda: write_whole(path, lambda p: p.write_text(rows))),
+        (0, 4096),
+    )
+
+
+@pytest.mark.parametrize("kind", ["dicom", "metaimage"])
+def test_a_simulated_copy(without_room, tmp_path, kind):
+    from tests.commands.test_simulate import write_series
+
+    folder, take = without_room
+    if kind == "dicom":
+        write_series(tmp_path / "in", small_chest(0))
+    else:
+        write_scan(tmp_path / "in", "1.2.3", small_chest(0))
+    arguments = f"--input {tmp_path}/in --dose 0.25 --photons 1e5 --views 90 --output {folder}/out"
+
+    def write():
+        simulate(settings.parse(["--run", "simulate", *arguments.split()])[1])
+
+    # 55,296 bytes of voxels fit into the last room, and nothing more
+    for room in (10_000,) if take is limited else (10_000, 57_344):
+        assert refused(without_room, room, write), room
+        assert not list(folder.iterdir())
+    write()
+    assert (folder / "out" / "simulated.json").exists()
+
+
+def test_states_and_models_with_the_earlier_ones_whole(without_room):
+    """At every place of the write: TensorFlow's two files, ours, the manifest."""
+    from srgan.training import checkpoint_models, checkpoint_states
+    from tests.training.test_checkpoint_models import MANIFEST
+    from tests.training.test_damage import is_equal, small, small_state
+
+    folder, _ = without_room
+    small_states, models = {s: small_state(s) for s in (1, 2)}, {s: small(s) for s in (1, 2)}
+
+    def save(step):
+        made = {**MANIFEST, "step": step, "best": {}}
+        checkpoint_models.save_model(folder, "srgan", step, models[step], made)
+        checkpoint_states.save(folder, step, small_states[step], made)
+
+    save(1)
+    old = content(folder)
+    failed = 0
+    for room in (0, 1000, 2000, 4096, 16_384):
+        failed += refused(without_room, room, lambda: save(2))
+        newest = {folder / checkpoint_states.NEWEST: old[folder / checkpoint_states.NEWEST]}
+        assert old.items() <= (content(folder) | newest).items()
+        path, manifest = checkpoint_states.newest(folder, pytest.fail)
+        restored, network = small_state(3), small(3)
+        checkpoint_states.restore(path, restored)
+        wanted = small_states[manifest["step"]]["generator"].get_weights()
+        assert is_equal(restored["generator"], wanted)
+        trained = checkpoint_models.load(folder, log=pytest.fail)
+        checkpoint_models._set_weights(network, folder, trained.weights["srgan"])
+        assert is_equal(network, models[trained.step].get_weights())
+        for name in ("step-0000002", "srgan-0000002"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        (folder / checkpoint_states.NEWEST).write_bytes(old[folder / checkpoint_states.NEWEST])
+    assert failed >= 3
+    save(2)
+
+
+@pytest.fixture
+def read_only(tmp_path, small_scans, study, about):
+    """A small disk with a store, a checkpoint and a report, mounted read-only."""
+    from srgan.training import checkpoint_models, checkpoint_states
+    from tests.training.test_checkpoint_models import MANIFEST
+    from tests.training.test_damage import small, small_state
+
+    folder = tmp_path / "disk"
+    with small_disk(folder, 24):
+        scans_store(small_scans, folder)
+        (folder / "checkpoint").mkdir()
+        made = {**MANIFEST, "best": {}}
+        checkpoint_models.save_model(folder / "checkpoint", "srgan", 3, small(1), made)
+        checkpoint_states.save(folder / "checkpoint", 3, small_state(1), made)
+        results.write(folder, [(study, about)])
+        subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+        yield folder
+
+
+def test_a_read_only_disk_is_exit_code_2_and_what_it_holds_is_read(
+    read_only, tmp_path, small_scans, study, about
+):
+    from srgan.training import checkpoint_models, checkpoint_states
+    from tests.training.test_checkpoint_models import MANIFEST
+    from tests.training.test_damage import small, small_state
+
+    folder, old = read_only, content(read_only)
+    made = scans_store(small_scans, folder)
+    assert checkpoint_states.newest(folder / "checkpoint", pytest.fail)[1]["step"] == 3
+    assert checkpoint_models.load(folder / "checkpoint", log=pytest.fail).step == 3
+    noise = ProjectionNoise(Levels((0.1,)), 1e5, None, Scanner(views=90))
+    write_scan(tmp_path / "in", "1.2.3", small_chest(0))
+    arguments = f"--run simulate --input {tmp_path}/in --dose 0.25 --output {folder}/out".split()
+    writes = [
+        lambda: checkpoint_models.only_writer(folder / "checkpoint").__enter__(),
+        lambda: checkpoint_states.save(folder / "checkpoint", 4, small_state(1), MANIFEST),
+        lambda: checkpoint_models.save_model(folder / "checkpoint", "srgan", 4, small(1), MANIFEST),
+        lambda: scans_store(small_scans, folder / "another"),
+        lambda: noise_cache.open_or_build(made, range(2), noise, 0, 1, lambda _: None),
+        lambda: results.prepare(folder),
+        lambda: results.write(folder, [(study, about)]),
+        lambda: page.write(folder / "index.html", page.Page("t", "h", (), (), ())),
+        lambda: simulate(settings.parse(arguments)[1]),
+    ]
+    for write in writes:
+        with pytest.raises(UserError, match=r"cannot write .*Read-only file system") as caught:
+            write()
+        assert caught.value.exit_code == BAD_INPUT
+    assert content(folder) == old
+
+
+def test_a_report_folder_that_vanished_is_told(tmp_path, study, about):
+    with pytest.raises(UserError, match="No such file") as caught:
+        results.write(tmp_path / "gone", [(study, about)])
+    assert caught.value.exit_code == TRY_AGAIN
+    assert not (tmp_path / "gone").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_messages_that_cannot_be_written():
+    """stdout on a full disk is a line and exit code 75; messages on stderr end nothing."""
+    command = [sys.executable, f"{ROOT}/main.py", "--run", "simulate", "--noise-hu", "20"]
+    with open("/dev/full", "w") as full_disk:
+        done = subprocess.run(command, stdout=full_disk, stderr=subprocess.PIPE, text=True)
+        assert (done.returncode, done.stderr.count("\n")) == (TRY_AGAIN, 1), done.stderr
+        assert "No space left" in done.stderr
+        code = "from srgan.progress import log, Progress; log('a'); Progress()(1, 1); print('on')"
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=full_disk)
+        assert done.stdout == b"on\n"
+
+
+TINY = "--batch-size 1 --crop 32 --vgg-weights random --precision float32 --gan-steps 0"
+
+
+@pytest.mark.slow
+def test_a_training_on_a_disk_that_fills_up_ends_in_a_line_and_goes_on_later(small_scans, tmp_path):
+    folder = tmp_path / "disk"
+    command = f"{ROOT}/main.py --run train --data {small_scans} {TINY} --pretrain-steps 3"
+    command += f" --checkpoint-dir {folder}/checkpoint"
+    with small_disk(folder, 28):
+        run = {"cwd": tmp_path, "capture_output": True, "text": True}
+        done = subprocess.run([sys.executable, *command.split()], **run)
+        assert done.returncode == TRY_AGAIN, done.stderr
+        assert "Traceback" not in done.stderr
+        last = done.stderr.splitlines()[-1]
+        assert last.startswith(f"main.py: cannot write {folder}/checkpoint/step-00000")
+        assert "No space left" in last
+        assert sorted(p.name[:4] for p in (folder / "checkpoint").iterdir())[0] == ".loc"
+        assert not list((folder / "checkpoint").glob(".*.part"))
+        more = ["mount", "-o", "remount,size=200m", str(folder)]
+        subprocess.run(more, check=True)
+        done = subprocess.run([sys.executable, *command.split()], **run)
+        assert done.returncode == 0, done.stderr
+        assert "continuing at step" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_training_under_a_limit_of_file_sizes_ends_in_a_line(small_scans, tmp_path):
+    command = f"{ROOT}/main.py --run train --data {small_scans} {TINY} --pretrain-steps 1"
+    done = subprocess.run(
+        [sys.executable, *command.split()],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (MEGABYTE, MEGABYTE)),
+    )
+    assert done.returncode == TRY_AGAIN, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "File too large" in done.stderr.splitlines()[-1]
+    assert [p.name for p in (tmp_path / "checkpoint").iterdir()] == [".lock"]

@@ -1,0 +1,132 @@
+"""Results come in the order of the tasks, and nothing is left running."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from srgan.system import processes
+from srgan.system.errors import TRY_AGAIN, Skip, UserError
+from tests.conftest import ROOT
+
+_added = 0
+
+
+def set_added(value):
+    global _added
+    _added = value
+
+
+def slow_first(task):
+    time.sleep(0.3 if task == 0 else 0)
+    return task + _added, os.getpid()
+
+
+def refuse(task):
+    raise Skip("damaged", str(task)) if task else UserError("no space", TRY_AGAIN)
+
+
+def die(task):
+    if task == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return task
+
+
+def wait(task):
+    time.sleep(0 if task == 0 else 60)
+    return task
+
+
+@pytest.fixture
+def two_cpus(monkeypatch):
+    monkeypatch.setattr(processes, "cpus", lambda: 2)
+
+
+def test_results_come_in_the_order_of_the_tasks_from_several_processes(two_cpus):
+    results = list(processes.in_order(slow_first, range(12), set_added, (100,)))
+    assert [value for value, _ in results] == list(range(100, 112))
+    assert len({pid for _, pid in results} - {os.getpid()}) == 2
+
+
+@pytest.mark.parametrize(("count", "tasks"), [(1, range(3)), (8, [0]), (8, [])])
+def test_one_cpu_or_one_task_starts_no_process(monkeypatch, count, tasks):
+    monkeypatch.setattr(processes, "cpus", lambda: count)
+    try:
+        results = list(processes.in_order(slow_first, tasks, set_added, (5,)))
+    finally:
+        set_added(0)
+    assert results == [(task + 5, os.getpid()) for task in tasks]
+
+
+def test_what_the_function_raises_is_raised_here_whole(two_cpus):
+    with pytest.raises(UserError, match="no space") as error:
+        list(processes.in_order(refuse, range(2)))
+    assert error.value.exit_code == TRY_AGAIN
+
+
+def test_a_lost_process_is_told_and_may_be_tried_again(two_cpus):
+    with pytest.raises(UserError, match="worker process was lost") as error:
+        list(processes.in_order(die, range(8)))
+    assert error.value.exit_code == TRY_AGAIN
+
+
+def test_leaving_early_ends_the_processes_at_once(two_cpus):
+    before = set(multiprocessing.active_children())
+    results = processes.in_order(wait, range(8))
+    assert next(results) == 0
+    start = time.monotonic()
+    results.close()
+    assert time.monotonic() - start < 50  # at once; the tasks take 60 s
+    assert set(multiprocessing.active_children()) <= before
+
+
+def test_processes_end_with_their_parent(tmp_path):
+    script = (
+        "from srgan.system import processes as workers\n"
+        "from tests.system import test_processes as t\n"
+        "workers.cpus = lambda: 2\n"
+        "for pid in workers.in_order(t.wait_after_pid, range(4)): print(pid, flush=True)\n"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    pid = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    until = time.monotonic() + 50
+    while is_alive(pid) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not is_alive(pid)
+
+
+def wait_after_pid(task):
+    time.sleep(0 if task == 0 else 60)
+    return os.getpid()
+
+
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{pid}/status")
+    return not (status.exists() and "State:\tZ" in status.read_text())
+
+
+def test_a_program_from_stdin_works_in_one_process():
+    script = (
+        "from srgan.system import processes as workers\n"
+        "from tests.system import test_processes as t\n"
+        "workers.cpus = lambda: 2\n"
+        "print([value for value, _ in workers.in_order(t.slow_first, range(3))])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-"], input=script, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("[0, 1, 2]\n", "")

@@ -1,0 +1,194 @@
+import errno
+import hashlib
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from srgan.models import generator
+from srgan.system import locks
+from srgan.system.errors import TRY_AGAIN, UserError
+from srgan.training import checkpoint_models, checkpoint_states
+from tests.conftest import ROOT
+
+MANIFEST = {
+    "settings": {"generator": "fast", "scale": 2},
+    "vgg_weights": "random",
+    "step": 3,
+    "plan": {"pretrain_steps": 3, "gan_steps": 3},
+    "best": {"srresnet": {"step": 3, "score": 20.0}},
+    "degradation": {"noise": "image"},
+    "data": {"salt": "s", "seen": ["a"], "synthetic": False},
+}
+
+
+@pytest.fixture
+def saved(tmp_path):
+    model = generator.build("fast", 2, seed=5)
+    checkpoint_models.save_model(tmp_path, "srresnet", 3, model, MANIFEST)
+    return tmp_path, model
+
+
+def test_a_model_comes_back_bit_for_bit(saved):
+    folder, model = saved
+    trained = checkpoint_models.load(folder)
+    back = trained.networks()["srresnet"]
+    for a, b in zip(model.get_weights(), back.get_weights(), strict=True):
+        assert np.array_equal(a, b)
+    assert trained.step == 3
+    weights = (folder / "srresnet-0000003" / checkpoint_models.WEIGHTS).read_bytes()
+    assert trained.sha256 == {"srresnet": hashlib.sha256(weights).hexdigest()}
+
+
+def test_warnings_are_those_of_the_last_state_where_one_is_left(saved):
+    folder, model = saved
+    assert checkpoint_models.load(folder).warnings == ()
+    early = {"warnings": [{"step": 5, "kind": "a", "text": "first"}]}
+    late = {"warnings": [*early["warnings"], {"step": 6, "kind": "b", "text": "second"}]}
+    checkpoint_models.save_model(folder, "srgan", 5, model, MANIFEST | {"step": 5, "guard": early})
+    assert checkpoint_models.load(folder).warnings == ("step 5: first",)
+    checkpoint_states.save(folder, 6, state(1), MANIFEST | {"step": 6, "guard": late})
+    assert checkpoint_models.load(folder).warnings == ("step 5: first", "step 6: second")
+
+
+def test_a_best_model_that_is_missing_is_named(saved):
+    folder, _ = saved
+    best = {"best": {"srresnet": {"step": 4, "score": 1.0}, "srgan": {"step": 6, "score": 1.0}}}
+    checkpoint_states.save(folder, 6, state(1), MANIFEST | {"step": 6} | best)
+    said = []
+    assert (
+        checkpoint_models.load(folder, log=said.append).models["srresnet"].name
+        == "srresnet-0000003"
+    )
+    assert said == [
+        f"{folder / 'srresnet-0000004'} is missing: the one before it is used",
+        f"{folder / 'srgan-0000006'} is missing: there is none before it",
+    ]
+
+
+def test_models_of_two_trainings_are_not_taken_for_one(saved):
+    folder, model = saved
+    other = {**MANIFEST, "data": {"salt": "other", "seen": [], "synthetic": False}}
+    checkpoint_models.save_model(folder, "srgan", 5, model, other)
+    with pytest.raises(UserError, match="models of two trainings"):
+        checkpoint_models.load(folder)
+
+
+def test_the_best_model_and_the_one_before_are_kept(saved):
+    folder, model = saved
+    for step in (9, 12):
+        checkpoint_models.save_model(folder, "srresnet", step, model, MANIFEST)
+    assert sorted(p.name for p in folder.iterdir()) == ["srresnet-0000009", "srresnet-0000012"]
+
+
+@pytest.mark.parametrize("name", [checkpoint_models.WEIGHTS, "manifest.json"])
+@pytest.mark.parametrize("how", ["flip", "cut", "gone"])
+def test_every_damage_is_found(saved, name, how):
+    path = saved[0] / "srresnet-0000003" / name
+    data = bytearray(path.read_bytes())
+    if how == "flip":
+        data[len(data) // 2] ^= 4
+        path.write_bytes(data)
+    elif how == "cut":
+        path.write_bytes(data[: len(data) // 2])
+    else:
+        path.unlink()
+    with pytest.raises(UserError, match="srresnet-0000003 is corrupt"):
+        checkpoint_models.load(saved[0])
+
+
+def test_an_altered_value_in_the_manifest_is_found(saved):
+    path = saved[0] / "srresnet-0000003" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["step"] = 4
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match="altered"):
+        checkpoint_models.load(saved[0])
+
+
+def test_no_model_is_a_clear_line(tmp_path):
+    for folder in (tmp_path, tmp_path / "none"):
+        with pytest.raises(UserError, match="--run train"):
+            checkpoint_models.load(folder)
+
+
+def state(seed):
+    import keras
+
+    model = generator.build("fast", 1, seed)
+    optimizer = keras.optimizers.Adam()
+    optimizer.build(model.trainable_variables)
+    return {"generator": model, "generator_optimizer": optimizer}
+
+
+def test_an_old_run_is_set_aside_whole(tmp_path):
+    for name in ("grid-1.png", "log.csv", "mine.txt"):
+        (tmp_path / name).write_text(name)
+    aside = checkpoint_models.set_aside(tmp_path, ("grid-*.png", "log.csv"))
+    assert sorted(p.name for p in aside.iterdir()) == ["grid-1.png", "log.csv"]
+    assert (tmp_path / "mine.txt").exists()
+    assert checkpoint_models.set_aside(tmp_path, ("grid-*.png",)) is None
+
+
+def test_the_second_writer_is_told_who_holds_the_folder_and_since_when(tmp_path):
+    with (
+        checkpoint_models.only_writer(tmp_path),
+        pytest.raises(UserError, match="is held by another run") as told,
+        checkpoint_models.only_writer(tmp_path),
+    ):
+        pass
+    assert told.value.exit_code == TRY_AGAIN
+    assert f"process {os.getpid()} on {socket.gethostname()} since 20" in str(told.value)
+    with checkpoint_models.only_writer(tmp_path):
+        pass
+
+
+def test_a_folder_without_locks_is_warned_of(tmp_path, monkeypatch, capfd):
+    """As Google Drive and other file systems in user space are."""
+
+    def refuse(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(locks.fcntl, "flock", refuse)
+    with checkpoint_models.only_writer(tmp_path):
+        pass
+    told = capfd.readouterr().err
+    assert told.startswith(f"warning: {tmp_path} lies where files cannot be locked")
+    assert told.count("\n") == 1
+
+
+def test_a_lock_of_a_dead_process_does_not_block_and_what_it_left_goes(tmp_path):
+    """Killed while it holds the lock and writes a state; only what it wrote is cleared."""
+    code = f"""
+import time
+from pathlib import Path
+from srgan.training import checkpoints
+folder = Path({str(tmp_path)!r})
+with checkpoints.only_writer(folder):
+    for name in (".step-0000007.part", ".trial-abcd1234", ".step-notes.part", ".trial-of-mine"):
+        (folder / name).mkdir()
+        (folder / name / "state.index").touch()
+    print("held", flush=True)
+    time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=ROOT) as other:
+        other.stdout.readline()
+        with (
+            pytest.raises(UserError, match=f"process {other.pid} "),
+            checkpoint_models.only_writer(tmp_path),
+        ):
+            pass
+        assert (tmp_path / ".step-0000007.part").exists()
+        other.kill()
+        other.wait()
+    with checkpoint_models.only_writer(tmp_path):
+        left = sorted(p.name for p in tmp_path.iterdir())
+    assert left == [".lock", ".step-notes.part", ".trial-of-mine"]
+
+
+def test_hashes_are_salted():
+    assert checkpoint_models.hashed("a", "patient:1") != checkpoint_models.hashed("b", "patient:1")
