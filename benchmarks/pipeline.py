@@ -15,12 +15,11 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import numpy as np
 
-from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.noise_cache import TOP, Cached
-from srgan.lowdose.projection_noise import Scanner, noise_fields
+from srgan.lowdose.projection_noise import noise_fields
 from srgan.models import tensorflow_setup
 from srgan.phantom import chest
-from srgan.settings import Settings
+from srgan.settings import Settings, degradation_of
 from srgan.training import batches
 
 PHOTONS = 3e5
@@ -28,7 +27,8 @@ PHOTONS = 3e5
 
 def cached(hu: np.ndarray, pixel: float, settings: Settings, rng: np.random.Generator) -> Cached:
     """One realisation, stored as srgan/lowdose/noise_cache.py stores it."""
-    made = noise_fields(hu, (pixel, pixel), PHOTONS, Scanner.of(settings), settings.dose.low, rng)
+    noise = degradation_of(settings).noise
+    made = noise_fields(hu, (pixel, pixel), PHOTONS, noise.scanner, noise.dose.low, rng)
     fields = np.stack([made.quantum, made.electronic])
     hu_per_unit = np.abs(fields).max((1, 2)) / TOP
     stored = np.rint(fields / hu_per_unit[:, None, None]).astype(np.int16)
@@ -37,7 +37,7 @@ def cached(hu: np.ndarray, pixel: float, settings: Settings, rng: np.random.Gene
 
 def pairs_a_second(side: batches.Side, settings: Settings, batches: int) -> float:
     n, skipped = settings.batch_size, 20
-    degradation = Degradation.of(settings)
+    degradation = degradation_of(settings)
     data = batches.dataset(side, n, settings.crop, degradation, 0, 0, batches + skipped)
     for k, _ in enumerate(data):
         if k == skipped:
@@ -58,7 +58,7 @@ def main() -> None:
         volume, (pixel, _, _) = chest.chest(0, patient, 6)
         slices += list(volume)
         if "projection" in kinds:
-            noise += [cached(hu, pixel, Settings(), rng) for hu in volume]
+            noise += [cached(hu, pixel, Settings(noise="projection"), rng) for hu in volume]
     rates = {kind: [] for kind in kinds}
     for _ in range(given.rounds):
         for kind in kinds:

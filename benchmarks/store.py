@@ -18,8 +18,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from srgan.dataset import build_store, catalogue
+from srgan.dataset.scan_source import DatasetPaths
 from srgan.phantom import chest
-from srgan.settings import Settings
 
 
 def links(folder: Path, target: Path, copies: int) -> Path:
@@ -47,8 +47,8 @@ def rate(what: str, count: int, began: float) -> None:
 
 
 def build(data: Path, place: Path) -> int:
-    settings = Settings(data=data, store_dir=place)
-    return len(build_store.open_or_build(settings, lambda _: None).records)
+    paths = DatasetPaths(data, place)
+    return len(build_store.open_or_build(paths, lambda _: None).records)
 
 
 def main() -> None:

@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from srgan import flag_values as values
+from srgan.dataset.scan_source import DatasetPaths
+from srgan.lowdose.degradation import Degradation, ProjectionNoise
+from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
+from srgan.lowdose.projection_noise import Scanner
 from srgan.system.errors import UserError
 from srgan.system.files import read_bounded
 
@@ -84,24 +88,24 @@ class Settings:
         "without --input: of a 30 cm water cylinder, prints the photons",
     )  # fmt: skip
     electronic_noise: float = _setting(
-        10.0,
+        Scanner.electronic_noise,
         values.counts,
         "projection noise: SD of a reading at 360 views and 0.70 mm",
         unit="counts",
     )
     mu_water: float = _setting(
-        0.0192, values.per_mm, "projection noise: attenuation of water", unit="1/mm"
+        Scanner.mu_water, values.per_mm, "projection noise: attenuation of water", unit="1/mm"
     )
     views: int = _setting(
-        360, values.views, "projection noise: of the modelled scanner over 180 degrees"
+        Scanner.views, values.views, "projection noise: of the modelled scanner over 180 degrees"
     )
     bowtie: float = _setting(
-        0.25,
+        Scanner.bowtie,
         values.bowtie,
         "projection noise: filter before the patient, 0 none to 1 flat water",
     )
     filter_cutoff: float = _setting(
-        0.74,
+        Scanner.filter_cutoff,
         values.cutoff,
         "projection noise: zero of the reconstruction's Hann window",
         unit="1/mm",
@@ -308,3 +312,20 @@ def from_record(kept: dict[str, Any]) -> dict[str, Any]:
                 raise UserError(f"the checkpoint's {name}: {error}") from error
         found[name] = value
     return found
+
+
+def degradation_of(settings: Settings) -> Degradation:
+    """The dose model and the scale that these settings ask for."""
+    if settings.noise == "image":
+        noise = ImageNoise(settings.noise_lambda, settings.noise_sigma)
+    else:
+        photons = None if settings.photons == "auto" else settings.photons
+        names = [f.name for f in dataclasses.fields(Scanner)]
+        scanner = Scanner(**{name: getattr(settings, name) for name in names})
+        noise = ProjectionNoise(settings.dose, photons, settings.noise_hu, scanner)
+    return Degradation(noise, settings.scale)
+
+
+def dataset_paths(settings: Settings) -> DatasetPaths:
+    """The folders and tables that a dataset is built from."""
+    return DatasetPaths(settings.data, settings.store_dir, settings.split, settings.patients)

@@ -9,8 +9,7 @@ import pydicom
 
 from benchmarks.fuzzing.mutations import OUTSIDE
 from srgan import settings
-from srgan.lowdose.degradation import Degradation
-from srgan.settings import Settings
+from srgan.settings import Settings, degradation_of
 from srgan.training import checkpoint_models, sealed
 from srgan.training.health import Guard
 from srgan.training.plan import Plan
@@ -102,7 +101,7 @@ def checkpoint(place: Path) -> Path:
         "settings": settings.record(Settings()),
         "vgg_weights": "random",
         "data": {"salt": "00ff", "seen": seen, "slices": {"train": 3}, "synthetic": False},
-        "degradation": Degradation.of(Settings()).as_json(),
+        "degradation": degradation_of(Settings()).as_json(),
         "plan": Plan(10, 5).as_json(),
         "step": 3,
         "best": {"srresnet": {"step": 3, "score": 30.5, "validation_psnr_db": 30.5}},

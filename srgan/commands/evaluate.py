@@ -20,7 +20,7 @@ from srgan.lowdose.photon_cache import Matched
 from srgan.models import tensorflow_setup, vgg_weights
 from srgan.report import dose_plot, example_pictures, nodule_tables, results
 from srgan.report.html import build, page
-from srgan.settings import Settings
+from srgan.settings import Settings, degradation_of
 from srgan.system.errors import UserError
 from srgan.system.progress import Progress, log
 from srgan.training import checkpoint_models
@@ -76,7 +76,7 @@ def noise_of(settings: Settings, given: dict[str, Any]) -> Degradation:
 
     A given range is drawn from, one level a slice; a list is tabulated.
     """
-    asked = Degradation.of(settings)
+    asked = degradation_of(settings)
     names = (field.name for field in dataclasses.fields(asked.noise))
     here = {name: getattr(asked.noise, name) for name in names if name in given}
     return dataclasses.replace(asked, noise=dataclasses.replace(asked.noise.middle(), **here))

@@ -14,7 +14,7 @@ from srgan.lowdose import photon_cache
 from srgan.lowdose.degradation import Degradation
 from srgan.metrics.nodule_metrics import Spot
 from srgan.report.results import About
-from srgan.settings import Settings
+from srgan.settings import Settings, dataset_paths
 from srgan.system.progress import Progress, log
 from srgan.training.checkpoint_models import Trained
 
@@ -34,7 +34,7 @@ def slices_of(
     Nothing without annotations.csv. A slice whose pixels a checkpoint has seen is left out.
     """
     patients = {store.records[i].pseudonym for i in chosen}
-    kept = annotated.open_or_build(settings, store, patients, log, progress)
+    kept = annotated.open_or_build(dataset_paths(settings), store, patients, log, progress)
     if kept is None:
         return []
     usable = [

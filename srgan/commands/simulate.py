@@ -23,10 +23,10 @@ from srgan.formats.metaimage import header as metaimage_header
 from srgan.formats.metaimage import write as metaimage_write
 from srgan.formats.scan import Scan, Skipped
 from srgan.lowdose import estimate_photons, photon_cache, projection_noise
-from srgan.lowdose.degradation import Degradation, ProjectionNoise
+from srgan.lowdose.degradation import ProjectionNoise
 from srgan.lowdose.estimate_photons import Estimate
 from srgan.lowdose.photon_cache import Matched
-from srgan.settings import Settings
+from srgan.settings import Settings, degradation_of
 from srgan.system import processes
 from srgan.system.errors import TRY_AGAIN, Skip, UserError
 from srgan.system.files import sync, told, write_json
@@ -41,7 +41,7 @@ SMALLEST, LARGEST = 0.05, 5.0  # mm; pixels of people
 def simulate(given: dict[str, Any]) -> int:
     """The whole of it; returns the exit code. Raises UserError."""
     settings = all_settings.make({**given, "noise": "projection"})
-    noise = Degradation.of(settings).noise
+    noise = degradation_of(settings).noise
     if settings.input is None and settings.output is None:
         return _photons_of_water(noise)
     _check(settings, given)

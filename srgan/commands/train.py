@@ -9,9 +9,8 @@ from srgan import settings as all_settings
 from srgan.dataset import build_store as stores
 from srgan.dataset.store import known_by
 from srgan.lowdose import noise_cache, photon_cache
-from srgan.lowdose.degradation import Degradation
 from srgan.models import tensorflow_setup, vgg_weights
-from srgan.settings import Settings
+from srgan.settings import Settings, dataset_paths, degradation_of
 from srgan.system import locks, signals
 from srgan.system.errors import UserError
 from srgan.system.files import clear_parts, told
@@ -81,7 +80,7 @@ def _train(given: dict[str, Any], stop: signals.Stop) -> int:
 
 
 def open_store(settings: Settings) -> stores.Store:
-    store = stores.open_or_build(settings, log, Progress())
+    store = stores.open_or_build(dataset_paths(settings), log, Progress())
     print(f"found {store.found}, used {store.used}, skipped {store.skipped}", flush=True)
     return store
 
@@ -156,7 +155,7 @@ def sides(store: stores.Store, settings: Settings) -> tuple[Side, Side]:
 
     Raises UserError where none is left to train on, or the noise cannot be made.
     """
-    degradation = Degradation.of(settings)
+    degradation = degradation_of(settings)
     indices = {
         role: [i for i in store.with_role(role) if serves(store.records[i], settings)]
         for role in ("train", "validation")

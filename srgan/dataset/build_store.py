@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from srgan.dataset import catalogue, scan_source
+from srgan.dataset.scan_source import DatasetPaths
 from srgan.dataset.select_slices import Ledger, Picked, take
 from srgan.dataset.split import (
     assign_roles,
@@ -32,7 +33,6 @@ from srgan.dataset.store import (
     write_table,
 )
 from srgan.formats.scan import Catalogue, Scan
-from srgan.settings import Settings
 from srgan.system import locks
 from srgan.system.errors import TRY_AGAIN, UserError
 from srgan.system.files import put_in_place, told, write_whole
@@ -42,31 +42,31 @@ Log = Callable[[str], None]
 Progress = Callable[[int, int, str], None]
 
 
-def open_or_build(settings: Settings, log: Log, progress: Progress | None = None) -> Store:
-    """The store of `settings.data`, built where it is not there yet or is corrupt.
+def open_or_build(paths: DatasetPaths, log: Log, progress: Progress | None = None) -> Store:
+    """The store of `paths.data`, built where it is not there yet or is corrupt.
 
     Raises UserError: bad tables, nothing usable, a folder that cannot be written (exit code 2),
     no space or files that change meanwhile (exit code 75).
     """
-    split = read_split_csv(settings.split) if settings.split else None
-    patients = catalogue.read_patients_csv(settings.patients) if settings.patients else None
-    source = scan_source.locate(settings, log, progress)
-    prints = scan_source.fingerprint(source, settings, FORMAT)
+    split = read_split_csv(paths.split) if paths.split else None
+    patients = catalogue.read_patients_csv(paths.patients) if paths.patients else None
+    source = scan_source.locate(paths, log, progress)
+    prints = scan_source.fingerprint(source, paths, FORMAT)
     if not prints["files"]:
         catalogue.find(source.folder)  # raises where it is no folder, before one is made
-    folder = settings.store_dir / prints["fingerprint"]
-    _clear_stale(settings.store_dir, None)
+    folder = paths.store_dir / prints["fingerprint"]
+    _clear_stale(paths.store_dir, None)
     store = _open(folder, log, progress)
     if store is not None:
         log(f"store: reused {folder}")
         return store
     waiting = f"store: another run builds {folder}: waiting for it"
-    lock_file = settings.store_dir / f".lock-{folder.name}"
+    lock_file = paths.store_dir / f".lock-{folder.name}"
     with locks.held(lock_file, lambda: log(waiting)) as is_locked:
         store = _open(folder, lambda _: None, progress)
         if store is None:
-            _clear_stale(settings.store_dir, folder.name if is_locked else None)
-            _build(settings, source, prints, (split, patients), folder, log, progress)
+            _clear_stale(paths.store_dir, folder.name if is_locked else None)
+            _build(paths, source, prints, (split, patients), folder, log, progress)
             store = _open(folder, log)
     if store is None:
         raise UserError(f"{folder} could not be read back; is the disk sound?", TRY_AGAIN)
@@ -92,7 +92,7 @@ def _clear_stale(store_dir: Path, own: str | None) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def _build(settings, source, prints, tables, folder: Path, log: Log, progress) -> None:
+def _build(paths, source, prints, tables, folder: Path, log: Log, progress) -> None:
     """Catalogue, split, choose, decode; write beside `folder`, then rename into place."""
     split, patients = tables
     found = scan_source.catalogued(source, patients, progress)
@@ -100,17 +100,17 @@ def _build(settings, source, prints, tables, folder: Path, log: Log, progress) -
     ledger = Ledger({item.path: item for item in found.skipped})
     if split is not None:
         scans = _scans_in_split(scans, split, ledger, log)
-    part = settings.store_dir / f".building-{folder.name}-{secrets.token_hex(4)}"
+    part = paths.store_dir / f".building-{folder.name}-{secrets.token_hex(4)}"
     try:
         with told(part):
             part.mkdir()
         records, patient_roles = _fill(part, scans, split, ledger, progress)
-        if scan_source.fingerprint(source, settings, FORMAT) != prints:
+        if scan_source.fingerprint(source, paths, FORMAT) != prints:
             raise UserError(
                 f"the files in {source.folder} changed while they were read: try again", TRY_AGAIN
             )
         if not records:
-            raise UserError(_nothing_usable(settings.store_dir, found, ledger))
+            raise UserError(_nothing_usable(paths.store_dir, found, ledger))
         with told(part):
             _write_tables(part, patient_roles, ledger)
             write_index(part, records, prints, found.found, len(ledger.skipped), source.synthetic)

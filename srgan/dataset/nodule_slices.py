@@ -21,6 +21,7 @@ from pathlib import Path
 from srgan.dataset import catalogue, scan_source
 from srgan.dataset.build_store import record_of
 from srgan.dataset.coordinates import locate
+from srgan.dataset.scan_source import DatasetPaths
 from srgan.dataset.select_slices import Picked, pixels_sha256
 from srgan.dataset.split import hash_order, sha256, table_text
 from srgan.dataset.store import (
@@ -36,7 +37,6 @@ from srgan.dataset.store import (
 )
 from srgan.formats import csv_tables
 from srgan.formats.scan import Scan, tidy_id
-from srgan.settings import Settings
 from srgan.system import locks
 from srgan.system.errors import Skip
 from srgan.system.files import put_in_place, read_bounded, told, write_json
@@ -122,7 +122,7 @@ def _annotation(uid: str, *numbers: str) -> Annotation | str:
 
 
 def open_or_build(
-    settings: Settings,
+    paths: DatasetPaths,
     store: Store,
     patients: Iterable[str],
     log: Log,
@@ -134,7 +134,7 @@ def open_or_build(
     folder is damaged. One line says what is judged and what is left out. Raises UserError where
     the store's folder cannot be written.
     """
-    source = scan_source.locate(settings, lambda text: None)
+    source = scan_source.locate(paths, lambda text: None)
     path = find(source)
     if path is None:
         return None
@@ -158,7 +158,7 @@ def open_or_build(
         with locks.held(store.folder.parent / f".lock-{store.folder.name}"):
             kept = _open(folder, key, lambda text: None)
             if kept is None:
-                table = catalogue.read_patients_csv(settings.patients) if settings.patients else {}
+                table = catalogue.read_patients_csv(paths.patients) if paths.patients else {}
                 scans = scan_source.catalogued(source, table, progress).scans
                 _build(folder, store, key, scans, (annotations, left_out), progress)
                 kept = _open(folder, key, log)

@@ -13,14 +13,23 @@ from srgan.dataset.list_files import files_below
 from srgan.formats.csv_tables import MAX_TABLE
 from srgan.formats.scan import Catalogue
 from srgan.phantom import chest
-from srgan.settings import Settings
 from srgan.system import locks
 from srgan.system.files import read_bounded, told
 
-DEFAULT = Settings().data
+DEFAULT = Path("data")
 SYNTHETIC = "synthetic"  # the folder's name, in data/ or in the store's folder
 SEED = 0  # of the chests; --seed does not change what lies on the disk
 READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+@dataclass(frozen=True)
+class DatasetPaths:
+    """What the user names: the folder of scans, the folder of stores, and two tables."""
+
+    data: Path = DEFAULT
+    store_dir: Path = Path("store")
+    split: Path | None = None  # CSV patient_id,role
+    patients: Path | None = None  # CSV series_uid,patient_id
 
 
 @dataclass(frozen=True)
@@ -32,12 +41,12 @@ class Source:
     synthetic: bool = False
 
 
-def locate(settings: Settings, log: Callable, progress: Callable | None = None) -> Source:
+def locate(paths: DatasetPaths, log: Callable, progress: Callable | None = None) -> Source:
     """The folder to catalogue. Makes synthetic chests where the default one is empty.
 
     Raises UserError where they cannot be written.
     """
-    data, store = settings.data, settings.store_dir
+    data, store = paths.data, paths.store_dir
     if data == DEFAULT and _is_empty(data):
         log(
             f"{data} holds no scans: synthetic chests are used. For real CT unpack LUNA16 there: "
@@ -92,13 +101,13 @@ def catalogued(source: Source, patients: dict[str, str] | None, progress=None) -
     return catalogue.find(source.folder, patients, draw, source.left_out)
 
 
-def fingerprint(source: Source, settings: Settings, version: int) -> dict:
+def fingerprint(source: Source, paths: DatasetPaths, version: int) -> dict:
     """What tells two stores apart, from names, sizes and times alone; no file of scans is opened.
 
     {"fingerprint": 12 hexadecimal digits, "files": n, "bytes": n}, with the content of the tables.
     """
     digest = hashlib.sha256(f"{version} {source.synthetic}".encode())
-    for table in (settings.split, settings.patients):
+    for table in (paths.split, paths.patients):
         content = b"" if table is None else read_bounded(table, MAX_TABLE)
         digest.update(b"%d:" % (-1 if table is None else len(content)) + content)
     n_files = n_bytes = 0

@@ -12,7 +12,6 @@ from srgan.lowdose import image_noise, projection_noise
 from srgan.lowdose.image_noise import ImageNoise, draw
 from srgan.lowdose.levels import Levels
 from srgan.lowdose.projection_noise import Fields, Scanner
-from srgan.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -60,14 +59,6 @@ class Degradation:
 
     noise: ImageNoise | ProjectionNoise
     scale: int  # 1, 2 or 4
-
-    @classmethod
-    def of(cls, settings: Settings) -> "Degradation":
-        if settings.noise == "image":
-            return cls(ImageNoise(settings.noise_lambda, settings.noise_sigma), settings.scale)
-        photons = None if settings.photons == "auto" else settings.photons
-        noise = ProjectionNoise(settings.dose, photons, settings.noise_hu, Scanner.of(settings))
-        return cls(noise, settings.scale)
 
     @property
     def in_projections(self) -> bool:

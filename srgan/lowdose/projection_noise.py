@@ -5,14 +5,13 @@ added; the slice keeps its own sharpness and kernel. The method: L. Yu et al., J
 Tomogr. 36 (2012) 477; D. Zeng et al., IEEE Trans. Nucl. Sci. 62 (2015) 2226. See docs/dose.md.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from srgan.hounsfield import AIR_HU, area_mean
 from srgan.lowdose.projector import Projector, filtered, hann, projector, ramp, variance_map
-from srgan.settings import Settings
 
 REFERENCE_VIEWS, REFERENCE_MM = 360, 0.70  # the reading that photons are counted for
 BOWTIE_RADIUS_MM = 160.0
@@ -30,10 +29,6 @@ class Scanner:
     views: int = 360  # over 180 degrees
     bowtie: float = 0.25  # 0: none; 1: makes water of 160 mm radius flat
     filter_cutoff: float = 0.74  # 1/mm, zero of the Hann window
-
-    @classmethod
-    def of(cls, settings: Settings) -> "Scanner":
-        return cls(**{field.name: getattr(settings, field.name) for field in fields(cls)})
 
     def as_json(self) -> dict:
         units = {

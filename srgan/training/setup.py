@@ -8,10 +8,9 @@ import keras
 import tensorflow as tf
 
 from srgan.lowdose import photon_cache
-from srgan.lowdose.degradation import Degradation
 from srgan.models import discriminator, generator, vgg
 from srgan.models.vgg_weights import VggWeights
-from srgan.settings import Settings
+from srgan.settings import Settings, degradation_of
 from srgan.system.files import told
 from srgan.system.progress import log
 from srgan.system.signals import Stop
@@ -40,7 +39,7 @@ def begin(
     """
     stop.leaves = True
     keras.utils.set_random_seed(settings.seed % 2**32)
-    degradation = Degradation.of(settings)
+    degradation = degradation_of(settings)
     manifest = {
         **manifest,
         "degradation": degradation.as_json(),

@@ -15,7 +15,7 @@ from srgan.commands.train import what_is_seen
 from srgan.dataset import build_store as stores
 from srgan.dataset.select_slices import pixels_sha256
 from srgan.evaluation import baselines
-from srgan.lowdose.degradation import Degradation
+from srgan.settings import dataset_paths, degradation_of
 from srgan.system.errors import UserError
 from srgan.training import checkpoint_models, sealed
 from tests.conftest import small_chest, write_scan
@@ -71,14 +71,14 @@ def of_patients(*names) -> set[str]:
 def checkpoint(folder: Path, given: dict, **other) -> Path:
     """What --run train leaves of its scans, around a weights file without weights."""
     settings = all_settings.make(given | other)
-    store = stores.open_or_build(settings, lambda text: None)
+    store = stores.open_or_build(dataset_paths(settings), lambda text: None)
     manifest = {
         "settings": all_settings.record(settings),
         "vgg_weights": "none",
         "step": 7,
         "plan": {"pretrain_steps": 7, "gan_steps": 0},
         "best": {"srresnet": {"step": 7, "score": 30.0}},
-        "degradation": Degradation.of(settings).as_json(),
+        "degradation": degradation_of(settings).as_json(),
         "data": what_is_seen(store),
     }
     model = SimpleNamespace(get_weights=lambda: [np.frombuffer(folder.name.encode(), np.uint8)])

@@ -19,7 +19,7 @@ from srgan.lowdose.levels import Levels
 from srgan.lowdose.photon_cache import Matched
 from srgan.models import tensorflow_setup, vgg
 from srgan.report import example_pictures
-from srgan.settings import Settings
+from srgan.settings import Settings, dataset_paths, degradation_of
 from srgan.system.errors import UserError
 from srgan.training import checkpoint_models
 
@@ -109,7 +109,7 @@ def tested(small_scans, tmp_path, monkeypatch):
     folders = {name: tmp_path / name.removesuffix("_dir") for name in ("store_dir", "report_dir")}
     given = {"data": small_scans, **folders}
     settings = all_settings.make(given)
-    store = stores.open_or_build(settings, lambda text: None)
+    store = stores.open_or_build(dataset_paths(settings), lambda text: None)
     known = ["patient:" + store.patients[name] for name in ("P0001", "P0004")]
     trained = Trained({"scale": 4, "seed": 3}).after(*known)
     monkeypatch.setattr(checkpoint_models, "load", lambda folder: trained)
@@ -265,7 +265,7 @@ def test_the_report_says_where_the_photons_are_from(given, source):
     settings = all_settings.make({"noise": "projection", **given})
     store = SimpleNamespace(synthetic=False, found=9, used=6, skipped=3)
     matched, every = [Matched(4e5, 10.0), Matched(6e5, None)], {"A": Trained({})}
-    about = run.about_this(every, store, settings, Degradation.of(settings), matched)
+    about = run.about_this(every, store, settings, degradation_of(settings), matched)
     assert about.photons == {
         "source": source, "median": 5e5, "low": 4e5, "high": 6e5, "sd_hu": 10.0,
     }  # fmt: skip

@@ -12,9 +12,9 @@ import pytest
 
 from srgan.dataset import catalogue, scan_source, store
 from srgan.dataset.build_store import open_or_build
+from srgan.dataset.scan_source import DatasetPaths
 from srgan.formats.scan import Catalogue, Scan, Skipped, Slice
 from srgan.phantom import chest
-from srgan.settings import Settings
 from srgan.system import locks
 from srgan.system.errors import BAD_INPUT, TRY_AGAIN, Skip, UserError
 
@@ -81,12 +81,12 @@ def scans(tmp_path, monkeypatch) -> Folder:
 
 @pytest.fixture
 def build(tmp_path, scans):
-    """build(**settings) opens the store of `scans`; its log lines are in build.lines."""
+    """build(**paths) opens the store of `scans`; its log lines are in build.lines."""
 
     def build(**given):
-        settings = Settings(data=scans.path, store_dir=tmp_path / "store", **given)
+        paths = DatasetPaths(data=scans.path, store_dir=tmp_path / "store", **given)
         build.lines = []
-        store = open_or_build(settings, build.lines.append, lambda *_: None)
+        store = open_or_build(paths, build.lines.append, lambda *_: None)
         assert store.used + store.skipped == store.found
         return store
 
@@ -316,12 +316,12 @@ def test_kill_9_while_building(tmp_path):
 import time
 from pathlib import Path
 from srgan.dataset import build_store as store
-from srgan.settings import Settings
-settings = Settings(data=Path({str(tmp_path / "data")!r}), store_dir=Path({str(tmp_path / "s")!r}))
+from srgan.dataset.scan_source import DatasetPaths
+paths = DatasetPaths(data=Path({str(tmp_path / "data")!r}), store_dir=Path({str(tmp_path / "s")!r}))
 def slow(*_):
     print("slice", flush=True)
     time.sleep(0.02)
-store.open_or_build(settings, lambda _: None, slow)
+store.open_or_build(paths, lambda _: None, slow)
 print("done", flush=True)
 """
     for p in range(3):
@@ -347,9 +347,9 @@ def test_two_builders_at_once(tmp_path):
     code = f"""
 from pathlib import Path
 from srgan.dataset import build_store as store
-from srgan.settings import Settings
-settings = Settings(data=Path({str(tmp_path / "data")!r}), store_dir=Path({str(tmp_path / "s")!r}))
-print(len(store.open_or_build(settings, lambda _: None).records))
+from srgan.dataset.scan_source import DatasetPaths
+paths = DatasetPaths(data=Path({str(tmp_path / "data")!r}), store_dir=Path({str(tmp_path / "s")!r}))
+print(len(store.open_or_build(paths, lambda _: None).records))
 """
     command = [sys.executable, "-c", code]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) for _ in range(2)]
@@ -588,9 +588,9 @@ def test_nothing_usable_names_the_list_of_reasons(scans, build, tmp_path):
 
 
 def test_a_missing_folder_makes_no_store(tmp_path):
-    settings = Settings(data=tmp_path / "none", store_dir=tmp_path / "store")
+    paths = DatasetPaths(data=tmp_path / "none", store_dir=tmp_path / "store")
     with pytest.raises(UserError, match="does not exist"):
-        open_or_build(settings, print)
+        open_or_build(paths, print)
     assert not (tmp_path / "store").exists()
 
 
@@ -625,20 +625,20 @@ def test_an_empty_data_folder_gets_synthetic_chests(there):
         for name in there:
             (Path("data") / name).touch()
     lines = []
-    store = open_or_build(Settings(), lines.append)
+    store = open_or_build(DatasetPaths(), lines.append)
     assert store.synthetic
     assert len(store.records) == 6
     assert "3723295" in lines[0]
     assert "4121926" in lines[0]
-    assert open_or_build(Settings(), lines.append).folder == store.folder
+    assert open_or_build(DatasetPaths(), lines.append).folder == store.folder
 
 
 @pytest.mark.usefixtures("chests")
 def test_real_scans_leave_the_chests_out():
-    open_or_build(Settings(), print)
+    open_or_build(DatasetPaths(), print)
     for p in range(3):
         write_metaimage(Path("data"), f"1.{p}", [body((50 + p, i)) for i in range(3)])
-    store = open_or_build(Settings(), print)
+    store = open_or_build(DatasetPaths(), print)
     assert not store.synthetic
     assert (len(store.records), store.found) == (9, 6)
 
@@ -653,7 +653,7 @@ def test_a_read_only_data_folder_has_its_chests_beside_the_store(monkeypatch):
         plain(folder)
 
     monkeypatch.setattr(chest, "write", write)
-    assert open_or_build(Settings(), print).synthetic
+    assert open_or_build(DatasetPaths(), print).synthetic
     assert (Path("store") / "synthetic").is_dir()
     assert not Path("data").exists()
 
@@ -662,14 +662,14 @@ def test_a_read_only_data_folder_has_its_chests_beside_the_store(monkeypatch):
 def test_a_named_empty_folder_is_an_error():
     Path("mine").mkdir()
     with pytest.raises(UserError, match="holds no files"):
-        open_or_build(Settings(data=Path("mine")), print)
+        open_or_build(DatasetPaths(data=Path("mine")), print)
 
 
 def test_a_store_inside_the_data_does_not_count(scans, tmp_path):
     six_patients(scans)
-    settings = Settings(data=scans.path, store_dir=scans.path / "store")
-    first = open_or_build(settings, print)
-    prints = scan_source.fingerprint(scan_source.locate(settings, print), settings, store.FORMAT)
+    paths = DatasetPaths(data=scans.path, store_dir=scans.path / "store")
+    first = open_or_build(paths, print)
+    prints = scan_source.fingerprint(scan_source.locate(paths, print), paths, store.FORMAT)
     assert prints["fingerprint"] == first.folder.name
 
 
@@ -697,8 +697,8 @@ def test_a_tree_of_888_scans(tmp_path):
     for i in range(888):
         volume = rng.integers(-100, 200, (8, 64, 64)).astype(np.int16)
         write_metaimage(tmp_path / "data" / f"subset{i % 10}", f"1.3.6.{i}", list(volume))
-    settings = Settings(data=tmp_path / "data", store_dir=tmp_path / "store")
-    store = open_or_build(settings, print)
+    paths = DatasetPaths(data=tmp_path / "data", store_dir=tmp_path / "store")
+    store = open_or_build(paths, print)
     held = len(store.with_role("validation")) + len(store.with_role("test"))
     assert (len(store.with_role("train")), held) == (3335, 2000)
     roles = {}
@@ -708,4 +708,4 @@ def test_a_tree_of_888_scans(tmp_path):
     assert (store.found, store.used, store.skipped) == (1776, 1776, 0)
     split = json.loads((store.folder / "index.json").read_text())["slices"]
     assert len(split) == 5335
-    assert open_or_build(settings, print).records == store.records
+    assert open_or_build(paths, print).records == store.records

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from srgan import settings as all_settings
 from srgan.dataset import build_store as stores
 from srgan.dataset import catalogue, nodule_slices
 from srgan.dataset.coordinates import locate
-from srgan.dataset.scan_source import Source
+from srgan.dataset.scan_source import DatasetPaths, Source
 from tests.helpers import made_dicom
 
 HEAD = "seriesuid,coordX,coordY,coordZ,diameter_mm\n"
@@ -112,23 +111,23 @@ def test_rows_that_cannot_be_used_are_counted():
     ],
 )
 def test_another_table_of_that_name_is_one_line(small_scans, tmp_path, content, said):
-    settings, store, folder = opened(small_scans, tmp_path)
+    paths, store, folder = opened(small_scans, tmp_path)
     (folder / "annotations.csv").write_bytes(content)
     lines = []
-    assert nodule_slices.open_or_build(settings, store, ["P0001"], lines.append) is None
+    assert nodule_slices.open_or_build(paths, store, ["P0001"], lines.append) is None
     assert len(lines) == 1
     assert said in lines[0]
     assert not (store.folder / "nodules").exists()
 
 
 def opened(small_scans, tmp_path):
-    """Settings, store and folder of the six small scans, with room for a table beside them."""
+    """Paths, store and folder of the six small scans, with room for a table beside them."""
     folder = tmp_path / "data"
     folder.mkdir()
     for each in small_scans.iterdir():
         (folder / each.name).symlink_to(each)
-    settings = all_settings.make({"data": folder, "store_dir": tmp_path / "store"})
-    return settings, stores.open_or_build(settings, lambda text: None), folder
+    paths = DatasetPaths(folder, tmp_path / "store")
+    return paths, stores.open_or_build(paths, lambda text: None), folder
 
 
 def uid_of(store, pseudonym):
@@ -138,7 +137,7 @@ def uid_of(store, pseudonym):
 @pytest.fixture
 def kept(small_scans, tmp_path):
     """Annotations of two tested patients, one that is not, and rows that lead nowhere."""
-    settings, store, folder = opened(small_scans, tmp_path)
+    paths, store, folder = opened(small_scans, tmp_path)
     one, two, other = (uid_of(store, name) for name in ("P0002", "P0005", "P0001"))
     rows = [
         f"{one},20.3,30.1,2.6,6", f"{one},40,30,2.4,5", f"{one},35,21,5,4", f"{two},7,14,0.5,9",
@@ -150,7 +149,7 @@ def kept(small_scans, tmp_path):
     lines = []
 
     def build():
-        return nodule_slices.open_or_build(settings, store, ["P0002", "P0005"], lines.append)
+        return nodule_slices.open_or_build(paths, store, ["P0002", "P0005"], lines.append)
 
     return build, store, folder, lines
 
@@ -216,7 +215,7 @@ def test_a_scan_that_cannot_be_read_is_counted(kept, small_scans, monkeypatch):
 
 
 def test_without_a_table_nothing_is_said_or_made(small_scans, tmp_path):
-    settings, store, folder = opened(small_scans, tmp_path)
+    paths, store, folder = opened(small_scans, tmp_path)
     assert nodule_slices.find(Source(folder)) is None
     assert nodule_slices.find(Source(folder / "absent")) is None
     (folder / "kept").mkdir()
@@ -224,5 +223,5 @@ def test_without_a_table_nothing_is_said_or_made(small_scans, tmp_path):
     assert nodule_slices.find(Source(folder, (folder / "kept",))) is None
     assert nodule_slices.find(Source(folder)) == folder / "kept" / "annotations.csv"
     (folder / "kept" / "annotations.csv").unlink()
-    assert nodule_slices.open_or_build(settings, store, ["P0001"], pytest.fail) is None
+    assert nodule_slices.open_or_build(paths, store, ["P0001"], pytest.fail) is None
     assert not (store.folder / "nodules").exists()

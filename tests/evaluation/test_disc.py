@@ -7,9 +7,9 @@ from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
 from srgan.metrics import sharpness
-from srgan.settings import Settings
+from srgan.settings import Settings, degradation_of
 
-PROJECTION = Degradation.of(Settings(noise="projection", dose=Levels((0.25,))))
+PROJECTION = degradation_of(Settings(noise="projection", dose=Levels((0.25,))))
 
 
 def image_noise(scale, *levels):

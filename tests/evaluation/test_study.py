@@ -14,7 +14,6 @@ from srgan.lowdose.levels import Levels
 from srgan.lowdose.projection_noise import Scanner
 from srgan.metrics import similarity
 from srgan.random_streams import STUDY_NOISE, generator_of
-from srgan.settings import Settings
 
 
 def degradation(scale=4, noise_lambda=1700.0):
@@ -120,7 +119,7 @@ def test_of_a_range_a_slice_has_the_level_that_is_recorded():
 
 
 def test_noise_in_the_projections_is_recorded_with_the_slices_photons():
-    noise = ProjectionNoise(Levels((0.25,)), None, None, Scanner.of(Settings()))
+    noise = ProjectionNoise(Levels((0.25,)), None, None, Scanner())
     item = dataclasses.replace(slices({"P1": 1})[0], photons=4e5, sd_hu=12.0)
     found = study.noise_of(item, Degradation(noise, 4), 0)
     assert found == {"dose": 0.25, "photons": 4e5, "full_dose_sd_hu": 12.0}

@@ -12,6 +12,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, RLELossless
 
 from srgan.dataset import build_store, catalogue, split
+from srgan.dataset.scan_source import DatasetPaths
 from srgan.formats import csv_tables
 from srgan.formats.dicom import decoder_process
 from srgan.formats.dicom import header as dicom_header
@@ -20,7 +21,6 @@ from srgan.formats.metaimage import header as metaimage_header
 from srgan.formats.metaimage import pixels as metaimage_pixels
 from srgan.formats.metaimage.write import begin
 from srgan.formats.scan import MAX_ID
-from srgan.settings import Settings
 from srgan.system.errors import Skip, UserError, visible
 from tests.formats.dicom.test_header import compressed
 from tests.formats.metaimage import test_metaimage
@@ -322,8 +322,8 @@ def test_a_patient_id_is_harmless_and_comes_back(tmp_path, patient, capfd):
             tmp_path / "data" / f"{i}.dcm", PatientID=patient, z=i, values=values,
             SpecificCharacterSet="ISO_IR 192",
         )  # fmt: skip
-    settings = Settings(data=tmp_path / "data", store_dir=tmp_path / "store")
-    made = build_store.open_or_build(settings, print)
+    paths = DatasetPaths(data=tmp_path / "data", store_dir=tmp_path / "store")
+    made = build_store.open_or_build(paths, print)
     assert set(made.patients.values()) == {visible(patient)}
     for name in ("patients.csv", "split.csv", "skipped.csv"):
         text = (made.folder / name).read_text("utf-8")

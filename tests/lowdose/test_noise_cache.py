@@ -10,7 +10,7 @@ from srgan.lowdose.degradation import ProjectionNoise
 from srgan.lowdose.levels import Levels
 from srgan.lowdose.projection_noise import Scanner
 from srgan.random_streams import FIELDS, generator_of, slice_number
-from srgan.settings import make
+from srgan.settings import dataset_paths, make
 from srgan.system import locks, processes
 from srgan.system.errors import TRY_AGAIN, UserError
 
@@ -20,7 +20,7 @@ NOISE = ProjectionNoise(Levels((0.1, 0.5), True), 1e5, None, Scanner())
 @pytest.fixture(scope="module")
 def store(small_scans, tmp_path_factory):
     settings = make({"data": small_scans, "store_dir": tmp_path_factory.mktemp("store")})
-    return stores.open_or_build(settings, lambda text: None)
+    return stores.open_or_build(dataset_paths(settings), lambda text: None)
 
 
 @pytest.fixture

@@ -14,13 +14,12 @@ from srgan.lowdose.levels import Levels
 from srgan.lowdose.projection_noise import Scanner
 from srgan.report import dose_plot, results
 from srgan.report.html import plots
-from srgan.settings import Settings
 
 METHODS = {"nearest": -3.0, "bicubic": 0.0, "srresnet": 4.0, "srgan": 3.0}  # dB above bicubic
 
 
 def of_doses(*doses):
-    return ProjectionNoise(Levels(doses), None, None, Scanner.of(Settings()))
+    return ProjectionNoise(Levels(doses), None, None, Scanner())
 
 
 def of_lambdas(*lambdas, sigma=(0.005,)):

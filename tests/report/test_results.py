@@ -14,7 +14,6 @@ from srgan.lowdose.levels import Levels
 from srgan.lowdose.projection_noise import Scanner
 from srgan.metrics.sharpness import Discs, Ttf
 from srgan.report import columns, results
-from srgan.settings import Settings
 from srgan.system.errors import BAD_INPUT, TRY_AGAIN, UserError
 
 WINDOWS = ("full", "lung", "mediastinum")
@@ -184,7 +183,7 @@ def levels(made, about):
     photons = {"source": "matched", "median": 5e5, "low": 4e5, "high": 6e5, "sd_hu": 11.5}
     studies = []
     for dose in (0.5, 0.25):
-        noise = ProjectionNoise(Levels((dose,)), None, None, Scanner.of(Settings()))
+        noise = ProjectionNoise(Levels((dose,)), None, None, Scanner())
         of_slices = {
             key: {"dose": dose, "photons": 5e5, "full_dose_sd_hu": None} for key in made.normal_dose
         }

@@ -18,6 +18,7 @@ import pytest
 from srgan import settings
 from srgan.commands.simulate import simulate
 from srgan.dataset import build_store, scan_source
+from srgan.dataset.scan_source import DatasetPaths
 from srgan.lowdose import noise_cache, photon_cache
 from srgan.lowdose.degradation import ProjectionNoise
 from srgan.lowdose.levels import Levels
@@ -126,9 +127,7 @@ def check(without_room, write, rooms) -> None:
 
 
 def scans_store(data: Path, folder: Path) -> build_store.Store:
-    return build_store.open_or_build(
-        make({"data": data, "store_dir": folder / "store"}), lambda _: None
-    )
+    return build_store.open_or_build(DatasetPaths(data, folder / "store"), lambda _: None)
 
 
 def test_a_store(without_room, small_scans):
