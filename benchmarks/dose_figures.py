@@ -29,20 +29,13 @@ from scipy import ndimage
 
 from srgan.dataset import catalogue
 from srgan.formats.scan import Scan
-from srgan.hounsfield import (
-    HU_MAX,
-    HU_MIN,
-    HU_SPAN,
-    WINDOWS,
-    area_mean,
-    body_mask,
-    hu_to_fraction,
-    lung_mask,
-)
+from srgan.hounsfield import HU_MAX, HU_MIN, HU_SPAN, WINDOWS, hu_to_fraction
 from srgan.lowdose import estimate_photons, image_noise
 from srgan.lowdose.projection_noise import Scanner, low_dose, pixel_mm_of
+from srgan.masks import body_mask, lung_mask
 from srgan.metrics import similarity
 from srgan.random_streams import FIELDS, generator_of
+from srgan.resampling import area_mean
 from srgan.system.errors import UserError
 
 REALISATIONS = 4

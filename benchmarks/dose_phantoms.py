@@ -17,11 +17,11 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import numpy as np
 from scipy import ndimage
 
-from srgan.hounsfield import area_mean
 from srgan.lowdose import estimate_photons, projection_noise
 from srgan.lowdose.projection_noise import Scanner
 from srgan.lowdose.projector import filtered, projector
 from srgan.metrics import similarity
+from srgan.resampling import area_mean
 from tests.helpers import dose_phantoms
 from tests.helpers.dose_phantoms import SPACING, counted
 

@@ -18,9 +18,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import numpy as np
 
 from srgan.dataset import catalogue
-from srgan.hounsfield import WINDOWS, body_mask
+from srgan.hounsfield import WINDOWS
 from srgan.lowdose import estimate_photons
 from srgan.lowdose.projection_noise import Scanner, low_dose, noise_sd_hu, pixel_mm_of
+from srgan.masks import body_mask
 from srgan.phantom import chest
 from srgan.random_streams import FIELDS, generator_of
 from srgan.system.errors import UserError

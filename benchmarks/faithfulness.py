@@ -16,8 +16,9 @@ import numpy as np
 
 from srgan.dataset import catalogue
 from srgan.evaluation import baselines
-from srgan.hounsfield import bicubic, lung_mask
+from srgan.masks import lung_mask
 from srgan.models import tensorflow_setup
+from srgan.resampling import bicubic
 from srgan.training import checkpoint_models
 from tests.helpers.made_structure import SCALE, Pair, faithful_figures
 

@@ -20,11 +20,11 @@ from scipy import ndimage
 from srgan.dataset import catalogue
 from srgan.evaluation import baselines
 from srgan.evaluation.study import StudySlice, make_pair
-from srgan.hounsfield import lung_mask
 from srgan.lowdose.degradation import Degradation, ProjectionNoise
 from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
 from srgan.lowdose.projection_noise import Scanner
+from srgan.masks import lung_mask
 from srgan.metrics import nodule_metrics
 from srgan.metrics.nodule_metrics import Spot, Where, appeared, is_seen, measure
 from srgan.phantom import chest

@@ -35,14 +35,14 @@ def cached(hu: np.ndarray, pixel: float, settings: Settings, rng: np.random.Gene
     return Cached(stored[None], hu_per_unit[None], PHOTONS, None, made.floored)
 
 
-def pairs_a_second(side: batches.Side, settings: Settings, batches: int) -> float:
+def pairs_a_second(side: batches.Side, settings: Settings, n_batches: int) -> float:
     n, skipped = settings.batch_size, 20
     degradation = degradation_of(settings)
-    data = batches.dataset(side, n, settings.crop, degradation, 0, 0, batches + skipped)
+    data = batches.dataset(side, n, settings.crop, degradation, 0, 0, n_batches + skipped)
     for k, _ in enumerate(data):
         if k == skipped:
             began = time.perf_counter()
-    return n * (batches - 1) / (time.perf_counter() - began)
+    return n * (n_batches - 1) / (time.perf_counter() - began)
 
 
 def main() -> None:

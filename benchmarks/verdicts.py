@@ -25,10 +25,10 @@ from scipy import ndimage
 
 from srgan.dataset import catalogue
 from srgan.evaluation import baselines, conclusions, slice_metrics, study, verdict
-from srgan.hounsfield import lung_mask
 from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
+from srgan.masks import lung_mask
 from srgan.models import tensorflow_setup
 from srgan.training import checkpoint_models
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 ORDER = [
-    "system", "random_streams", "hounsfield", "formats", "phantom", "dataset", "lowdose",
-    "flag_values", "settings", "metrics", "models", "training", "evaluation", "report", "commands",
+    "system", "random_streams", "hounsfield", "masks", "resampling", "formats", "phantom",
+    "dataset", "lowdose", "flag_values", "settings", "metrics", "models", "training", "evaluation",
+    "report", "commands",
 ]  # fmt: skip
 TENSORFLOW = {"models", "training"}  # may import it at the top
 LATE = {

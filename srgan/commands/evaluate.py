@@ -12,7 +12,7 @@ from srgan.commands.study_slices import fits, photons_of, study_slices, told_in_
 from srgan.commands.train import open_store
 from srgan.dataset import build_store as stores
 from srgan.dataset.split import choose
-from srgan.evaluation import baselines, slice_metrics, study
+from srgan.evaluation import baselines, disc_phantom, slice_metrics, study
 from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS, Window, Windows
 from srgan.lowdose import photon_cache
 from srgan.lowdose.degradation import Degradation
@@ -135,7 +135,7 @@ def denoiser(
     ]
     if not known:
         share = baselines.CUTOFF_BY_NOISE
-        cutoff_hu = share * disc.discs_of({}, degradation, seed=seed, **disc).noise_sd_hu
+        cutoff_hu = share * disc_phantom.discs_of({}, degradation, seed=seed, **disc).noise_sd_hu
         method = baselines.non_local_means(degradation.scale, cutoff_hu)
         how = f"{share:g} of the noise in tissue: no validation slice is in --data"
         return _named(method, cutoff_hu, how)
@@ -178,7 +178,9 @@ def studies_of(
     for i, level in enumerate(levels):
         told_of = partial(told_in_part, progress, text, i, len(levels))
         found = study.run(judged, slices, level, seed, told_of, windows, more)
-        found = dataclasses.replace(found, discs=disc.discs_of(judged, level, seed=seed, **disc))
+        found = dataclasses.replace(
+            found, discs=disc_phantom.discs_of(judged, level, seed=seed, **disc)
+        )
         made.append((found, dataclasses.replace(about, degradation=level)))
     return made
 

@@ -8,7 +8,7 @@ from os import getpid
 from pathlib import Path
 
 from srgan.system.errors import TERMINATED, UserError
-from srgan.system.files import sync, told
+from srgan.system.files import sync, writing
 from srgan.system.progress import log
 
 
@@ -20,17 +20,17 @@ def new_folder(folder: Path) -> Iterator[Path]:
     """
     place = folder.resolve()
     part = place.with_name(f".{place.name}.{getpid()}.part")
-    with told(folder):
+    with writing(folder):
         if place.is_dir() and any(place.iterdir()):
             raise UserError(f"--output {folder} is not empty: name a new folder")
         if place.exists() and not place.is_dir():
             raise UserError(f"--output {folder} is a file: name a new folder")
         new_parents = [p for p in place.parents if not p.exists()]
     try:
-        with told(folder):
+        with writing(folder):
             part.mkdir(parents=True)
         yield part
-        with told(folder):
+        with writing(folder):
             if place.exists():
                 place.rmdir()  # empty; Windows renames onto nothing that exists
             part.rename(place)

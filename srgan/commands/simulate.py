@@ -29,7 +29,7 @@ from srgan.lowdose.photon_cache import Matched
 from srgan.settings import Settings, degradation_of
 from srgan.system import processes
 from srgan.system.errors import TRY_AGAIN, Skip, UserError
-from srgan.system.files import sync, told, write_json
+from srgan.system.files import sync, write_json, writing
 from srgan.system.progress import Progress, log
 
 FORMAT = 1
@@ -112,7 +112,7 @@ def _begin(scan: Scan, noise: ProjectionNoise, settings: Settings, part: Path) -
     try:
         header = metaimage_header.read_header(scan.files[0])
         _check_space(job, header.nbytes)
-        with told(settings.output):
+        with writing(settings.output):
             source, target = metaimage_write.begin(header, part)
     except Skip as skip:
         raise UserError(f"{scan.files[0]}: {single_scan.reason(skip)}") from None
@@ -120,7 +120,7 @@ def _begin(scan: Scan, noise: ProjectionNoise, settings: Settings, part: Path) -
 
 
 def _check_space(job: Job, need: int) -> None:
-    with told(job.shown):
+    with writing(job.shown):
         free = shutil.disk_usage(job.part).free
     if need > free:
         raise UserError(
@@ -190,7 +190,7 @@ def _record(job: Job, scan: Scan, matched: Sequence[Matched], made: Sequence[Cop
         "photons": found,
         "slices": slices,
     }
-    with told(job.shown):
+    with writing(job.shown):
         write_json(job.part / "simulated.json", about)
         if job.target is not None:
             _write_header(job, scan, f"{found['median']:.3g}")

@@ -21,7 +21,7 @@ from srgan.lowdose.degradation import ProjectionNoise
 from srgan.lowdose.estimate_photons import Estimate
 from srgan.lowdose.photon_cache import Matched
 from srgan.system.errors import Skip, UserError
-from srgan.system.files import sync, told
+from srgan.system.files import sync, writing
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def copy(job: Job, task: tuple[int, Slice, Matched]) -> Copy:
             hu, job.spacing_mm, matched.photons, job.noise.scanner, job.dose, rng
         )
         change = projection_noise.insert(hu, made, job.dose) - hu
-        with told(job.shown):
+        with writing(job.shown):
             if job.target is not None:
                 job.target.write(item.index, metaimage_write.changed_voxels(source, change))
             else:
@@ -88,7 +88,7 @@ def copy(job: Job, task: tuple[int, Slice, Matched]) -> Copy:
                 sync(path)
     except Skip as skip:
         if job.target is not None:
-            with told(job.shown):
+            with writing(job.shown):
                 job.target.write(item.index, job.source.read(item.index))
         return Copy(Skipped(item.path, skip.reason, skip.detail))
     return Copy(floored=made.floored)

@@ -13,7 +13,7 @@ from srgan.models import tensorflow_setup, vgg_weights
 from srgan.settings import Settings, dataset_paths, degradation_of
 from srgan.system import locks, signals
 from srgan.system.errors import UserError
-from srgan.system.files import clear_parts, told
+from srgan.system.files import clear_parts, writing
 from srgan.system.progress import Progress, log
 from srgan.training import checkpoint_models, checkpoint_states
 from srgan.training.batches import Side
@@ -268,7 +268,7 @@ def _say_finished(settings: Settings, manifest: dict) -> int:
 def _set_old_run_aside(settings: Settings) -> None:
     for name, patterns in SET_ASIDE.items():
         folder = getattr(settings, name)
-        with told(folder):
+        with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
         aside = checkpoint_models.set_aside(folder, patterns)
         if aside is not None:

@@ -35,7 +35,7 @@ from srgan.dataset.store import (
 from srgan.formats.scan import Catalogue, Scan
 from srgan.system import locks
 from srgan.system.errors import TRY_AGAIN, UserError
-from srgan.system.files import put_in_place, told, write_whole
+from srgan.system.files import put_in_place, write_whole, writing
 
 _BUILDING = re.compile(r"\.building-([0-9a-f]{12})-[0-9a-f]{8}")
 Log = Callable[[str], None]
@@ -102,7 +102,7 @@ def _build(paths, source, prints, tables, folder: Path, log: Log, progress) -> N
         scans = _scans_in_split(scans, split, ledger, log)
     part = paths.store_dir / f".building-{folder.name}-{secrets.token_hex(4)}"
     try:
-        with told(part):
+        with writing(part):
             part.mkdir()
         records, patient_roles = _fill(part, scans, split, ledger, progress)
         if scan_source.fingerprint(source, paths, FORMAT) != prints:
@@ -111,7 +111,7 @@ def _build(paths, source, prints, tables, folder: Path, log: Log, progress) -> N
             )
         if not records:
             raise UserError(_nothing_usable(paths.store_dir, found, ledger))
-        with told(part):
+        with writing(part):
             _write_tables(part, patient_roles, ledger)
             write_index(part, records, prints, found.found, len(ledger.skipped), source.synthetic)
             put_in_place(part, folder, NAMES)
@@ -155,7 +155,7 @@ def _fill(
         for picked in take(scans, roles, quotas, catalogue.reader, ledger):
             name = array_name(*picked.hu.shape)
             rows[name] = rows.get(name, -1) + 1
-            with told(part / name):
+            with writing(part / name):
                 append(part / name, picked.hu)
             taken.append((dataclasses.replace(picked, hu=None), name, rows[name]))
             if progress:
@@ -171,7 +171,7 @@ def _fill(
         for name in rows:
             (part / name).unlink()
     for name in rows:
-        with told(part / name):
+        with writing(part / name):
             finish(part / name)
     return _records(taken, roles), {p: roles[p] for p in sorted(alive, key=sha256)}
 

@@ -39,7 +39,7 @@ from srgan.formats import csv_tables
 from srgan.formats.scan import Scan, tidy_id
 from srgan.system import locks
 from srgan.system.errors import Skip
-from srgan.system.files import put_in_place, read_bounded, told, write_json
+from srgan.system.files import put_in_place, read_bounded, write_json, writing
 
 FORMAT = 1
 TABLE = "annotations.csv"
@@ -222,7 +222,7 @@ def _build(folder: Path, store: Store, key: dict, scans, read_rows, progress) ->
             wanted.setdefault(annotation.series_uid, []).append(annotation)
     part = store.folder.parent / f".building-{store.folder.name}-{secrets.token_hex(4)}"
     try:
-        with told(part):
+        with writing(part):
             part.mkdir()
             taken = []
             order = sorted((known[uid] for uid in wanted), key=hash_order)
@@ -230,7 +230,7 @@ def _build(folder: Path, store: Store, key: dict, scans, read_rows, progress) ->
                 taken += _of_scan(part, scan, wanted[scan.series_uid], left_out)
                 if progress:
                     progress(done, len(order), "scans with nodules")
-            with told(part):
+            with writing(part):
                 _finish(part, store, key, taken, (rows, left_out))
                 put_in_place(part, folder, _NAMES)
     finally:
@@ -256,7 +256,7 @@ def _of_scan(part: Path, scan: Scan, annotations, left_out: Counter) -> list[tup
                 hu = read_slice(place.position)
                 if hu.shape != (scan.rows, scan.columns):
                     raise Skip("size differs from the header")
-                with told(part):
+                with writing(part):
                     append(part / array_name(*hu.shape), hu)
                 picked = Picked(scan, place.position, hu, pixels_sha256(hu))
                 slices[place.position] = dataclasses.replace(picked, hu=None)

@@ -14,7 +14,7 @@ from srgan.formats.csv_tables import MAX_TABLE
 from srgan.formats.scan import Catalogue
 from srgan.phantom import chest
 from srgan.system import locks
-from srgan.system.files import read_bounded, told
+from srgan.system.files import read_bounded, writing
 
 DEFAULT = Path("data")
 SYNTHETIC = "synthetic"  # the folder's name, in data/ or in the store's folder
@@ -88,9 +88,9 @@ def _synthetic_chests(data: Path, store: Path, log: Callable, progress: Callable
             return places[0]
         except OSError as error:
             if error.errno not in READ_ONLY:
-                with told(places[0]):
+                with writing(places[0]):
                     raise
-        with told(places[1]):
+        with writing(places[1]):
             chest.write(places[1], SEED, progress=progress)
         return places[1]
 

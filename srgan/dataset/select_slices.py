@@ -9,7 +9,7 @@ import numpy as np
 
 from srgan.dataset.split import choose
 from srgan.formats.scan import Scan, Skipped
-from srgan.hounsfield import has_body
+from srgan.masks import has_body
 from srgan.system.errors import Skip
 
 Reader = Callable[[int], np.ndarray]

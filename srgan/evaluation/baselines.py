@@ -5,7 +5,8 @@ from functools import partial
 
 import numpy as np
 
-from srgan.hounsfield import HU_MAX, HU_MIN, bicubic, hu_to_network, nearest, network_to_hu
+from srgan.hounsfield import HU_MAX, HU_MIN, hu_to_network, network_to_hu
+from srgan.resampling import bicubic, nearest
 from srgan.system.errors import UserError
 
 Method = Callable[[np.ndarray], np.ndarray]

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from srgan.evaluation.baselines import Method
 from srgan.evaluation.study import StudySlice, make_pair, mean_figures, noise_of
-from srgan.hounsfield import lung_mask
 from srgan.lowdose.degradation import Degradation
+from srgan.masks import lung_mask
 from srgan.metrics.nodule_metrics import (
     Measured,
     Spot,

@@ -7,8 +7,9 @@ import numpy as np
 from scipy import ndimage
 
 from srgan.evaluation import noise_power
-from srgan.hounsfield import WINDOWS, Windows, body_mask, lung_mask
+from srgan.hounsfield import WINDOWS, Windows
 from srgan.lowdose.estimate_photons import flat_soft_tissue
+from srgan.masks import body_mask, lung_mask
 from srgan.metrics import faithfulness, sharpness, similarity
 
 LUNG_PIXELS = 500  # fewer are no lung to measure texture in

@@ -16,7 +16,7 @@ import numpy as np
 
 from srgan.evaluation import slice_metrics, verdict
 from srgan.evaluation.baselines import Method
-from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS, Windows, body_mask
+from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS, Windows
 from srgan.lowdose.degradation import (
     Degradation,
     clean_chi2,
@@ -25,6 +25,7 @@ from srgan.lowdose.degradation import (
     fields_of,
 )
 from srgan.lowdose.level_names import drawn, levels_of
+from srgan.masks import body_mask
 from srgan.metrics import sharpness, similarity
 from srgan.random_streams import STUDY_LEVELS, STUDY_NOISE, STUDY_PATCHES, generator_of
 from srgan.system.processes import cpus

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from srgan.hounsfield import HU_MAX, HU_MIN, area_mean
+from srgan.hounsfield import HU_MAX, HU_MIN
 from srgan.lowdose import image_noise, projection_noise
 from srgan.lowdose.image_noise import ImageNoise, draw
 from srgan.lowdose.levels import Levels
 from srgan.lowdose.projection_noise import Fields, Scanner
+from srgan.resampling import area_mean
 
 
 @dataclass(frozen=True)

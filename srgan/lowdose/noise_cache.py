@@ -24,7 +24,7 @@ from srgan.lowdose.photon_cache import Matched, of_slices, place_of, summary, to
 from srgan.random_streams import FIELDS, generator_of, slice_number
 from srgan.system import locks, processes
 from srgan.system.errors import TRY_AGAIN, UserError
-from srgan.system.files import clear_parts, put_in_place, read_bounded, sync, told, write_json
+from srgan.system.files import clear_parts, put_in_place, read_bounded, sync, write_json, writing
 
 FORMAT = 1
 TOP = 32767  # of int16
@@ -159,7 +159,7 @@ def _build(folder: Path, store: Store, indices, tasks, progress) -> None:
     realisations = tasks[0].realisations
     slices, rows = {}, {}
     try:
-        with told(part):
+        with writing(part):
             part.mkdir()
             for name in sorted({store.records[i].array for i in indices}):
                 n = sum(store.records[i].array == name for i in indices)
@@ -167,7 +167,7 @@ def _build(folder: Path, store: Store, indices, tasks, progress) -> None:
         results = zip(indices, processes.in_order(_make, tasks), strict=True)
         for done, (i, (stored, hu_per_unit, floored)) in enumerate(results, 1):
             record = store.records[i]
-            with told(part / record.array), open(part / record.array, "ab") as file:
+            with writing(part / record.array), open(part / record.array, "ab") as file:
                 file.write(stored)
             row = rows[record.array] = rows.get(record.array, -1) + 1
             slices[record.pixels_sha256] = {
@@ -178,7 +178,7 @@ def _build(folder: Path, store: Store, indices, tasks, progress) -> None:
             }
             if progress:
                 progress(done, len(indices), "slices' noise fields")
-        with told(part):
+        with writing(part):
             for name in rows:
                 sync(part / name)
             write_json(part / "index.json", {"slices": slices, "sha256": sha256(_text(slices))})

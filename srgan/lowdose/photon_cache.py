@@ -14,7 +14,7 @@ from srgan.lowdose.degradation import ProjectionNoise
 from srgan.lowdose.estimate_photons import Estimate
 from srgan.lowdose.projection_noise import pixel_mm_of
 from srgan.system import processes
-from srgan.system.files import read_bounded, told, write_json
+from srgan.system.files import read_bounded, write_json, writing
 
 FORMAT = 1
 Progress = Callable[[int, int, str], None]
@@ -81,7 +81,7 @@ def _estimates(store, indices, noise: ProjectionNoise, progress) -> dict[int, Es
             progress(done, len(missing), "slices' noise")
     if missing:
         slices = {name: [made.photons, made.sd_hu] for name, made in known.items()}
-        with told(path):
+        with writing(path):
             made = {"format": FORMAT, "model": model, "slices": slices, "sha256": _sum(slices)}
             write_json(path, made)
     return {i: known[store.records[i].pixels_sha256] for i in indices}

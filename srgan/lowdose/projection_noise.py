@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from srgan.hounsfield import AIR_HU, area_mean
+from srgan.hounsfield import AIR_HU
 from srgan.lowdose.projector import Projector, filtered, hann, projector, ramp, variance_map
+from srgan.resampling import area_mean
 
 REFERENCE_VIEWS, REFERENCE_MM = 360, 0.70  # the reading that photons are counted for
 BOWTIE_RADIUS_MM = 160.0

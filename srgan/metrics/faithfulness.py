@@ -17,7 +17,7 @@ import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import ndimage
 
-from srgan.hounsfield import area_mean
+from srgan.resampling import area_mean
 
 SPOT_Z = 4.0  # expected SDs; the truth has up to 1.5 spots a slice, each of a single pixel
 # Pixels of the low dose in a wide spot, which the truth has none of: in image noise, and where the

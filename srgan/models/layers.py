@@ -3,7 +3,7 @@
 import numpy as np
 from keras import layers, ops
 
-from srgan.hounsfield import bicubic
+from srgan.resampling import bicubic
 
 
 class SubPixel(layers.Layer):
@@ -28,7 +28,7 @@ class SubPixel(layers.Layer):
 
 
 class AlignedBicubic(layers.Layer):
-    """`hounsfield.bicubic` for one channel, any size: 5x5 convolution to phases, then sub-pixel."""
+    """`resampling.bicubic` for one channel, any size: 5x5 convolution to phases, then sub-pixel."""
 
     def __init__(self, scale: int, **kwargs):
         super().__init__(**kwargs)

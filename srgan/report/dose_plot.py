@@ -14,7 +14,7 @@ from srgan.lowdose.level_names import AXES, column, differing, levels_of, short
 from srgan.report.columns import written
 from srgan.report.html.plots import floats, looks
 from srgan.report.results import About, counted
-from srgan.system.files import told
+from srgan.system.files import writing
 from srgan.system.png import figure_to_png
 
 Studies = list[tuple[Study, About]]  # a noise level each
@@ -71,11 +71,11 @@ def write(folder: Path, studies: Studies, about: About) -> str | None:
     """dose.png, or noise.png where lambda or sigma was listed; returns the name.
 
     Nothing is drawn of one level, or where lambda and sigma both differ. A picture of an earlier
-    report goes. about: of all levels. Raises UserError (files.told).
+    report goes. about: of all levels. Raises UserError (files.writing).
     """
     names = differing([each.degradation for _, each in studies])
     name = PICTURES[names[0]] if len(studies) > 1 and len(names) == 1 else None
-    with told(folder):
+    with writing(folder):
         if name:
             figure_to_png(figure(studies, about), folder / name)
         for old in set(PICTURES.values()) - {name}:

@@ -10,12 +10,13 @@ from scipy import ndimage
 
 from srgan.evaluation.baselines import CLASSICAL, Method
 from srgan.evaluation.study import Study, StudySlice, level_of, make_pair
-from srgan.hounsfield import WINDOWS, body_mask, lung_mask
+from srgan.hounsfield import WINDOWS
 from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.level_names import differing, tag
+from srgan.masks import body_mask, lung_mask
 from srgan.metrics.similarity import has_contrast, psnr_db, ssim
 from srgan.report.results import About
-from srgan.system.files import told
+from srgan.system.files import writing
 from srgan.system.png import figure_to_png
 
 MOST_PATIENTS = 20  # of a larger test, evenly chosen
@@ -39,7 +40,7 @@ def write(
 
     Of several noise levels each has its pictures, example-P0001-lung-dose0.25.png, of the slice
     that the first level's study names. The low dose is made again, with the noise that the study
-    had. Pictures of an earlier report in the folder go. Raises UserError (files.told).
+    had. Pictures of an earlier report in the folder go. Raises UserError (files.writing).
     """
     chosen = median_slices(studies[0][0])
     names = sorted(chosen)
@@ -49,7 +50,7 @@ def write(
     levels = differing([about.degradation for _, about in studies])
     jobs = [(by_name[name, chosen[name]], about) for name in names for _, about in studies]
     written = set()
-    with told(folder):
+    with writing(folder):
         for done, (item, about) in enumerate(jobs, 1):
             images = outputs(item, methods, about.degradation, seed)
             level = f"-{tag(about.degradation, levels)}" if len(studies) > 1 else ""

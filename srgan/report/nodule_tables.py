@@ -10,7 +10,7 @@ from srgan.evaluation.nodule_study import LARGE_PX, Found
 from srgan.report.columns import Column, written
 from srgan.report.html.tables import Cell, Row, Table
 from srgan.report.results import plural
-from srgan.system.files import told, write_whole
+from srgan.system.files import write_whole, writing
 
 FILE = "nodules.csv"
 NOTES = (
@@ -79,9 +79,9 @@ def text(found: Found) -> str:
 def write(folder: Path, found: list[Found]) -> str:
     """nodules.csv, a line a noise level, nodule and method; where none is found an old one goes.
 
-    Returns the file's name, or nothing. Raises UserError (files.told).
+    Returns the file's name, or nothing. Raises UserError (files.writing).
     """
-    with told(folder):
+    with writing(folder):
         if found:
             write_whole(folder / FILE, lambda part: _write_csv(part, found))
         else:

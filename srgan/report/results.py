@@ -31,7 +31,7 @@ from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.level_names import called, short
 from srgan.report.columns import figure_at, looked_for, subjects, written
 from srgan.report.columns import lines as table_lines
-from srgan.system.files import clear_parts, told, write_json, write_whole
+from srgan.system.files import clear_parts, write_json, write_whole, writing
 
 FORMAT = 1
 FAITHFULNESS = (
@@ -258,15 +258,15 @@ def _write_csv(path: Path, studies: list[Study]) -> None:
 
 
 def prepare(folder: Path) -> None:
-    """Make the folder and try a file in it, before the long work. Raises UserError (files.told)."""
-    with told(folder):
+    """Make the folder and try a file in it, before the long work. Raises UserError."""
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
         clear_parts(folder)
 
 
 def write(folder: Path, studies: list[tuple[Study, About]]) -> None:
-    """metrics.csv and summary.json, each complete or absent. Raises UserError (files.told).
+    """metrics.csv and summary.json, each complete or absent. Raises UserError.
 
     The first study fills summary.json; where there are more, at other noise levels, it has each
     one's noise, figures and conclusions under "levels".
@@ -279,6 +279,6 @@ def write(folder: Path, studies: list[tuple[Study, About]]) -> None:
     if others:
         names = ("noise", "methods", NORMAL, "nodules", "conclusions", "sharpness")
         made["levels"] = [{n: each[n] for n in names if n in each} for each in (made, *others)]
-    with told(folder):
+    with writing(folder):
         write_whole(folder / "metrics.csv", lambda part: _write_csv(part, [s for s, _ in studies]))
         write_json(folder / "summary.json", made)

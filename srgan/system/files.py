@@ -25,7 +25,7 @@ _PART = re.compile(r"\..+\.(\d{1,9})\.part(\.\w+)?")
 
 
 @contextmanager
-def told(path: Path | str):
+def writing(path: Path | str):
     """Turn an OSError of writing to `path` into a UserError with the promised exit code."""
     try:
         yield

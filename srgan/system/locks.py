@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from srgan.system.errors import TRY_AGAIN, UserError
-from srgan.system.files import told
+from srgan.system.files import writing
 
 try:
     import fcntl
@@ -63,7 +63,7 @@ def sole(path: Path, flag: str) -> Iterator[bool]:
 
 def _opened(path: Path) -> int:
     """The file of a lock, made where it is not there, and its folder. Raises UserError."""
-    with told(path.parent):
+    with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
 

@@ -22,7 +22,7 @@ from srgan import settings
 from srgan.models import check_hdf5
 from srgan.system import locks
 from srgan.system.errors import UserError
-from srgan.system.files import clear_parts, told
+from srgan.system.files import clear_parts, writing
 from srgan.system.progress import log as to_stderr
 from srgan.training import sealed
 from srgan.training.manifest import wrong_part
@@ -248,14 +248,14 @@ def only_writer(folder: Path):
                 if sealed.PART.fullmatch(path.name) or _TRIAL.fullmatch(path.name):
                     shutil.rmtree(path, ignore_errors=True)
                 elif sealed.KEPT.fullmatch(path.name):
-                    with told(path):
+                    with writing(path):
                         sealed.bring_back(path)
         yield
 
 
 def set_aside(folder: Path, patterns: Sequence[str]) -> Path | None:
     """Move what an old run left in `folder` to `aside-001` (the next free number) in it."""
-    with told(folder):
+    with writing(folder):
         old = sorted({p for pattern in patterns for p in folder.glob(pattern)})
         if not old:
             return None

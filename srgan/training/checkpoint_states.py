@@ -11,7 +11,7 @@ from pathlib import Path
 
 from srgan import __version__
 from srgan.system.errors import UserError
-from srgan.system.files import read_bounded, told, write_json
+from srgan.system.files import read_bounded, write_json, writing
 from srgan.system.progress import log as to_stderr
 from srgan.training import sealed
 from srgan.training.checkpoint_models import folders, newest_whole, set_aside, step_of
@@ -54,7 +54,7 @@ def save(folder: Path, step: int, state: dict, manifest: dict) -> None:
 
 def _name_newest(folder: Path, step: int) -> None:
     """After a state is saved, before one is moved away: what is named and gone was lost."""
-    with told(folder / NEWEST):
+    with writing(folder / NEWEST):
         write_json(folder / NEWEST, {"format": 1, "state": f"step-{step:07}"})
 
 

@@ -18,7 +18,8 @@ from srgan.system.errors import DIVERGED, UserError
 from srgan.system.png import figure_to_png
 from srgan.system.progress import Progress, log
 from srgan.system.signals import Stop
-from srgan.training import batches, checkpoint_models, checkpoint_states, health, validation
+from srgan.training import batches, checkpoint_models, checkpoint_states, health
+from srgan.training import validation as watch
 from srgan.training.plan import Plan
 from srgan.training.trainer import Trainer
 
@@ -35,7 +36,7 @@ class Run:
     validation: batches.Side
     manifest: dict  # what every checkpoint says besides step and scores
     label: str  # of every picture: data, noise, weights of the content loss
-    log: validation.Log
+    log: watch.Log
     stop: Stop
     step: int = 0
     saved: int = 0  # the step of the last state on disk
@@ -73,7 +74,7 @@ def train(run: Run) -> int:
     return code
 
 
-def _advance(run: Run, validation: validation.Validation, output_of, progress) -> int | None:
+def _advance(run: Run, validation: watch.Validation, output_of, progress) -> int | None:
     """Steps up to the plan's end or a signal: the exit code. None: too many were not applied."""
     plan, guard, compiled = run.plan, run.guard, set()
     began, shown = (time.monotonic(), run.step), ""
@@ -177,12 +178,12 @@ def _status(stage: str, means: dict[str, float]) -> str:
     return f"{stage} " + " ".join(f"{name} {value:.4f}" for name, value in means.items())
 
 
-def validation_of(run: Run) -> validation.Validation:
+def validation_of(run: Run) -> watch.Validation:
     s = run.settings
-    return validation.Validation.of(run.validation, s.crop, run.degradation, s.seed)
+    return watch.Validation.of(run.validation, s.crop, run.degradation, s.seed)
 
 
-def event(run: Run, validation: validation.Validation, output_of) -> dict[str, float]:
+def event(run: Run, validation: watch.Validation, output_of) -> dict[str, float]:
     """Validate, draw a grid, and keep the model if it is the best of its stage so far.
 
     An output that is NaN or infinite somewhere has figures of NaN, no grid, and is never the best.
@@ -197,7 +198,7 @@ def event(run: Run, validation: validation.Validation, output_of) -> dict[str, f
         f"{figures['validation_psnr_db']:.2f} dB, bicubic {validation.bicubic_psnr_db:.2f} dB\n"
         f"{run.label}"
     )
-    figure = validation.figure_of_patches(validation, output, run.settings.scale, title)
+    figure = watch.figure_of_patches(validation, output, run.settings.scale, title)
     _picture(run, run.settings.train_dir / f"grid-{run.step:07}.png", figure)
     if run.step:
         log(
@@ -223,7 +224,7 @@ def score(stage: str, figures: dict[str, float], floor_db: float) -> float:
     return -abs(figures["validation_texture"] - 1.0)
 
 
-def _keep_best(run: Run, stage: str, figures: dict, validation: validation.Validation) -> None:
+def _keep_best(run: Run, stage: str, figures: dict, validation: watch.Validation) -> None:
     name = "srresnet" if stage == "pretrain" else "srgan"
     before = run.best.get("srresnet", {}).get("validation_psnr_db", validation.bicubic_psnr_db)
     floor_db = validation.bicubic_psnr_db + 0.5 * (before - validation.bicubic_psnr_db)
@@ -275,7 +276,7 @@ def _write(run: Run, path: Path, write: Callable[[], None]) -> None:
 def _last_picture(run: Run, output_of) -> None:
     s = run.settings
     title = f"a full validation slice after {run.plan.steps} steps\n{run.label}"
-    figure = validation.figure_of_slice(run.validation, run.degradation, s.seed, output_of, title)
+    figure = watch.figure_of_slice(run.validation, run.degradation, s.seed, output_of, title)
     _picture(run, s.train_dir / f"slice-{run.plan.steps:07}.png", figure)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from srgan import __version__
 from srgan.system.errors import UserError
-from srgan.system.files import read_bounded, sync, told, write_json
+from srgan.system.files import read_bounded, sync, write_json, writing
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -34,10 +34,10 @@ def write(target: Path, fill: Callable[[Path], None], manifest: dict) -> None:
     """`fill` a folder under a temporary name; flush, hash and rename it.
 
     What the program did not write stays in a folder that had the name before. Raises UserError
-    (files.told); nothing is left behind then.
+    (files.writing); nothing is left behind then.
     """
     part = target.with_name(f".{target.name}.part")
-    with told(target):
+    with writing(target):
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir()  # not its parents: a folder that vanished is told, not made again
         try:

@@ -11,10 +11,11 @@ from srgan.lowdose import photon_cache
 from srgan.models import discriminator, generator, vgg
 from srgan.models.vgg_weights import VggWeights
 from srgan.settings import Settings, degradation_of
-from srgan.system.files import told
+from srgan.system.files import writing
 from srgan.system.progress import log
 from srgan.system.signals import Stop
-from srgan.training import checkpoint_states, loop, plan, validation
+from srgan.training import checkpoint_states, loop, plan
+from srgan.training import validation as watch
 from srgan.training.batches import Side
 from srgan.training.trainer import Trainer
 
@@ -58,7 +59,7 @@ def begin(
         validation=sides[1],
         manifest=manifest,
         label=label(settings, weights, noise, manifest["data"]["synthetic"]),
-        log=validation.Log(settings.train_dir / "log.csv"),
+        log=watch.Log(settings.train_dir / "log.csv"),
         stop=stop,
     )
     with_gan = settings.gan_steps != 0 and settings.gan_share > 0
@@ -173,6 +174,6 @@ def _time_event(run: loop.Run, validation, output_of) -> float:
     began = time.monotonic()
     loop.event(run, validation, output_of)
     folder = run.settings.checkpoint_dir
-    with told(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".trial-") as trial:
+    with writing(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".trial-") as trial:
         checkpoint_states.save(Path(trial), 0, run.trainer.state(), loop.manifest(run))
     return time.monotonic() - began

@@ -11,9 +11,10 @@ import numpy as np
 from scipy import ndimage
 
 from srgan import random_streams
-from srgan.hounsfield import WINDOWS, Window, bicubic, hu_to_network, network_to_hu
+from srgan.hounsfield import WINDOWS, Window, hu_to_network, network_to_hu
 from srgan.lowdose.degradation import Degradation, degrade
 from srgan.metrics.similarity import has_contrast, psnr_db
+from srgan.resampling import bicubic
 from srgan.system.files import write_whole
 from srgan.training import batches
 

@@ -14,9 +14,9 @@ from srgan.commands import evaluate as run
 from srgan.commands import evaluate_nodules, study_slices
 from srgan.dataset import build_store as stores
 from srgan.dataset.select_slices import pixels_sha256
-from srgan.evaluation import baselines, disc
-from srgan.hounsfield import lung_mask
+from srgan.evaluation import baselines, disc_phantom
 from srgan.lowdose.photon_cache import Matched
+from srgan.masks import lung_mask
 from srgan.phantom import chest
 from srgan.report import example_pictures
 from srgan.settings import dataset_paths, degradation_of
@@ -67,7 +67,7 @@ def tested(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint_models, "load", lambda folder: trained)
     blank = baselines.classical(4)["bicubic"]
     monkeypatch.setattr(run, "networks", lambda *_: {"srgan": lambda low: blank(low) * 0 - 850})
-    monkeypatch.setattr(disc, "discs_of", lambda *_, **__: None)
+    monkeypatch.setattr(disc_phantom, "discs_of", lambda *_, **__: None)
     monkeypatch.setattr(
         example_pictures, "figure_to_png", lambda figure, path: path.write_bytes(b"")
     )

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from srgan.dataset import catalogue, scan_source, store
+from srgan.dataset import catalogue, scan_source
+from srgan.dataset import store as stores
 from srgan.dataset.build_store import open_or_build
 from srgan.dataset.scan_source import DatasetPaths
 from srgan.formats.scan import Catalogue, Scan, Skipped, Slice
@@ -230,24 +231,24 @@ def test_a_flip_of_any_bit_is_found(scans, build):
         path = files[k % len(files)]
         content = bytearray(path.read_bytes())
         # of the arrays the header every second time, which is a small part of them
-        last = store.NPY_HEADER if path.suffix == ".npy" and k % 2 else len(content)
+        last = stores.NPY_HEADER if path.suffix == ".npy" and k % 2 else len(content)
         at, bit = rng.randrange(last), 1 << rng.randrange(8)
         content[at] ^= bit
         path.write_bytes(content)
-        with pytest.raises(store.DAMAGES):
-            store.load(folder)
+        with pytest.raises(stores.DAMAGES):
+            stores.load(folder)
         content[at] ^= bit
         path.write_bytes(content)
-    store.load(folder)
+    stores.load(folder)
 
 
 def test_a_large_store_is_checked_in_part(scans, build, monkeypatch):
     six_patients(scans)
     first = build()
     hashed = []
-    monkeypatch.setattr(store, "CHECKED_BYTES", first.arrays["slices-32x32.npy"].nbytes // 3)
-    plain = store.pixels_sha256
-    monkeypatch.setattr(store, "pixels_sha256", lambda hu: hashed.append(1) or plain(hu))
+    monkeypatch.setattr(stores, "CHECKED_BYTES", first.arrays["slices-32x32.npy"].nbytes // 3)
+    plain = stores.pixels_sha256
+    monkeypatch.setattr(stores, "pixels_sha256", lambda hu: hashed.append(1) or plain(hu))
     build()
     assert len(hashed) == 6
 
@@ -338,7 +339,7 @@ print("done", flush=True)
     assert done.stdout.endswith("done\n")
     assert not leftovers(tmp_path / "s")
     (folder,) = [f for f in (tmp_path / "s").iterdir() if f.is_dir()]
-    assert len(store.load(folder).records) == 12
+    assert len(stores.load(folder).records) == 12
 
 
 def test_two_builders_at_once(tmp_path):
@@ -379,7 +380,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(
         calls.append(path)
         if len(calls) == 4:
             raise OSError(number, os.strerror(number))
-        store.append(path, hu)
+        stores.append(path, hu)
 
     monkeypatch.setattr(stores, "append", full)
     with pytest.raises(UserError, match=os.strerror(number)) as caught:
@@ -669,7 +670,7 @@ def test_a_store_inside_the_data_does_not_count(scans, tmp_path):
     six_patients(scans)
     paths = DatasetPaths(data=scans.path, store_dir=scans.path / "store")
     first = open_or_build(paths, print)
-    prints = scan_source.fingerprint(scan_source.locate(paths, print), paths, store.FORMAT)
+    prints = scan_source.fingerprint(scan_source.locate(paths, print), paths, stores.FORMAT)
     assert prints["fingerprint"] == first.folder.name
 
 

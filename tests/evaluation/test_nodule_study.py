@@ -10,10 +10,10 @@ from scipy import ndimage
 
 from srgan.evaluation import baselines, nodule_study
 from srgan.evaluation.study import StudySlice
-from srgan.hounsfield import lung_mask
 from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
+from srgan.masks import lung_mask
 from srgan.metrics import nodule_metrics
 from srgan.metrics.nodule_metrics import Spot, Where, appeared, measure, response
 from srgan.report import nodule_tables

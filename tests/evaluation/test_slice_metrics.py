@@ -3,10 +3,10 @@ import pytest
 from scipy import ndimage
 
 from srgan.evaluation import slice_metrics, study
-from srgan.hounsfield import bicubic
 from srgan.lowdose.degradation import degrade, expected_noise_sd_hu
 from srgan.metrics import similarity
 from srgan.phantom import chest
+from srgan.resampling import bicubic
 from tests.helpers.made_structure import IMAGE_NOISE
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from benchmarks import verdicts
 from srgan.evaluation import study
-from srgan.hounsfield import bicubic
 from srgan.phantom import chest
+from srgan.resampling import bicubic
 from tests.helpers.made_structure import stand_in
 
 CT = Path(__file__).resolve().parents[3] / "shared" / "ct"

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from srgan import hounsfield
+from srgan import hounsfield, resampling
 from srgan.evaluation import baselines, conclusions, slice_metrics, study
 from srgan.lowdose.degradation import Degradation, ProjectionNoise, degrade
 from srgan.lowdose.image_noise import ImageNoise
@@ -86,12 +86,12 @@ def test_bicubic_is_that_of_hounsfield_without_a_shift():
     made = study.run(baselines.classical(4), [item], degradation(), seed=5)
     whole = next(r for r in made.rows if (r.method, r.part) == ("bicubic", "whole"))
     expected = similarity.all_figures(
-        output=hounsfield.bicubic(low, 4), reference=reference, windows=hounsfield.WINDOWS
+        output=resampling.bicubic(low, 4), reference=reference, windows=hounsfield.WINDOWS
     )
     assert {name: whole.figures[name] for name in expected} == expected
     ramp = np.tile(np.arange(64.0), (64, 1)) * 10  # a shift of one pixel would be 10 HU
     for name, method in baselines.classical(4).items():
-        enlarged = method(hounsfield.area_mean(ramp, 4))
+        enlarged = method(resampling.area_mean(ramp, 4))
         assert enlarged.dtype == np.float32
         assert np.mean((enlarged - ramp)[:, 8:-8]) == pytest.approx(0, abs=1e-3), name
 
@@ -191,7 +191,7 @@ def test_values_beyond_the_scale_are_clipped_first_and_progress_is_told():
 def of_one_size(low_dose):
     if low_dose.shape != (24, 24):
         raise AssertionError("whole slices of 96 x 96 alone")
-    return hounsfield.bicubic(low_dose, 4)
+    return resampling.bicubic(low_dose, 4)
 
 
 def test_a_method_of_one_size_is_judged_on_whole_slices():
@@ -214,12 +214,12 @@ def test_a_method_may_change_its_input_and_reuse_its_output():
 
     def in_place(low_dose):
         low_dose += 500
-        kept[:] = hounsfield.bicubic(low_dose, 4) - 500
+        kept[:] = resampling.bicubic(low_dose, 4) - 500
         return kept
 
     def spoiling(low_dose):
         kept[:] = 0
-        return hounsfield.bicubic(low_dose, 4)
+        return resampling.bicubic(low_dose, 4)
 
     compared = {"mine": in_place, "bicubic": spoiling}
     made = study.run(compared, slices({"P1": 1}), degradation(), 0, patches=False).overall()

@@ -3,11 +3,13 @@
 import numpy as np
 from scipy import ndimage
 
-from srgan.hounsfield import HU_MAX, HU_MIN, area_mean, bicubic, body_mask, lung_mask
+from srgan.hounsfield import HU_MAX, HU_MIN
 from srgan.lowdose.degradation import Degradation, degrade, expected_noise_sd_hu
 from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
+from srgan.masks import body_mask, lung_mask
 from srgan.metrics import faithfulness
+from srgan.resampling import area_mean, bicubic
 
 SCALE = 4
 IMAGE_NOISE = Degradation(ImageNoise(Levels((1700.0,)), Levels((0.005,))), SCALE)

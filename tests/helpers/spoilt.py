@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def _nan_in(batches) -> None:
+def _nan_in(numbers) -> None:
     from srgan import random_streams
     from srgan.training import batches
 
@@ -11,7 +11,7 @@ def _nan_in(batches) -> None:
 
     def batch(side, n, crop, degradation, seed, k, stream=random_streams.TRAIN):
         low, normal = whole(side, n, crop, degradation, seed, k, stream)
-        if stream == random_streams.TRAIN and k in batches:
+        if stream == random_streams.TRAIN and k in numbers:
             low[0, 0, 0] = np.nan
         return low, normal
 

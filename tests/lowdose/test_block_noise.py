@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from srgan.hounsfield import area_mean, fraction_to_hu
+from srgan.hounsfield import fraction_to_hu
 from srgan.lowdose import image_noise, projection_noise
 from srgan.lowdose.degradation import (
     Degradation,
@@ -16,6 +16,7 @@ from srgan.lowdose.degradation import (
 from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
 from srgan.lowdose.projection_noise import Scanner
+from srgan.resampling import area_mean
 
 SPACING = (2.8, 2.8)  # so that 96 pixels hold a chest
 # Such pixels need a cutoff near their Nyquist frequency, 0.18 /mm.

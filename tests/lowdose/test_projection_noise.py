@@ -5,11 +5,11 @@ import pytest
 from scipy import ndimage
 
 from srgan import settings
-from srgan.hounsfield import area_mean
 from srgan.lowdose import image_noise, projection_noise
 from srgan.lowdose.projection_noise import Fields, Scanner
 from srgan.lowdose.projector import filtered, hann, projector
 from srgan.metrics import similarity
+from srgan.resampling import area_mean
 from srgan.system.errors import UserError
 from tests.helpers import dose_phantoms
 from tests.helpers.dose_phantoms import SPACING, counted, ellipse, spread

@@ -14,7 +14,7 @@ import pytest
 from scipy import ndimage
 
 from srgan.dataset import catalogue
-from srgan.hounsfield import HU_MAX, HU_MIN, area_mean, bicubic, body_mask, lung_mask
+from srgan.hounsfield import HU_MAX, HU_MIN
 from srgan.lowdose.degradation import (
     Degradation,
     ProjectionNoise,
@@ -25,7 +25,9 @@ from srgan.lowdose.degradation import (
 from srgan.lowdose.estimate_photons import estimate
 from srgan.lowdose.levels import Levels
 from srgan.lowdose.projection_noise import Scanner
+from srgan.masks import body_mask, lung_mask
 from srgan.metrics import faithfulness
+from srgan.resampling import area_mean, bicubic
 from tests.helpers.made_structure import (
     SCALE,
     Pair,

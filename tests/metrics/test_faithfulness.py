@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from srgan.hounsfield import area_mean, bicubic
 from srgan.metrics import faithfulness
+from srgan.resampling import area_mean, bicubic
 from tests.conftest import small_chest
 from tests.helpers.made_structure import SCALE, Pair, band_noise
 

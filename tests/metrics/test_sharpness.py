@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from srgan.hounsfield import body_mask, lung_mask
+from srgan.masks import body_mask, lung_mask
 from srgan.metrics import sharpness
 from srgan.phantom import chest
 from tests.helpers.dose_phantoms import painted

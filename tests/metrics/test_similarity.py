@@ -9,9 +9,10 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from srgan.dataset import catalogue
 from srgan.evaluation.study import crop
-from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS, bicubic
+from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS
 from srgan.lowdose.degradation import degrade
 from srgan.metrics import similarity
+from srgan.resampling import bicubic
 from tests.helpers.made_structure import IMAGE_NOISE, SCALE
 
 CT = Path(__file__).resolve().parents[3] / "shared" / "ct"

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from srgan.hounsfield import bicubic
 from srgan.models import discriminator, generator
 from srgan.models.layers import AlignedBicubic, FusedBatchNorm, SubPixel
+from srgan.resampling import bicubic
 
 
 @pytest.mark.parametrize("form", ["fast", "paper"])

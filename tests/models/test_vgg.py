@@ -36,19 +36,19 @@ def made(tmp_path_factory):
     import keras
 
     keras.utils.set_random_seed(0)
-    vgg = keras.applications.VGG19(include_top=False, weights=None, input_shape=(None, None, 3))
+    vgg19 = keras.applications.VGG19(include_top=False, weights=None, input_shape=(None, None, 3))
     path = tmp_path_factory.mktemp("vgg") / "vgg.weights.h5"
-    vgg.save_weights(path)
-    return vgg, path
+    vgg19.save_weights(path)
+    return vgg19, path
 
 
 def test_weights_of_a_file_are_read_by_layer_and_scaled_as_the_paper_says(made, patches):
     import keras
 
-    vgg, path = made
+    vgg19, path = made
     before = path.read_bytes()
     ours = vgg.build("vgg22", VggWeights("file", path), patches, 0)
-    block = keras.Model(vgg.input, vgg.get_layer("block2_conv2").output)
+    block = keras.Model(vgg19.input, vgg19.get_layer("block2_conv2").output)
     wanted = np.asarray(block(vgg.ToVgg()(patches))) / 12.75
     assert np.abs(np.asarray(ours(patches)) - wanted).max() < 1e-4 * np.abs(wanted).max()
     assert path.read_bytes() == before

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from srgan.hounsfield import body_mask, has_body, lung_mask
+from srgan.masks import body_mask, has_body, lung_mask
 from srgan.phantom import chest
 from srgan.system import files
 

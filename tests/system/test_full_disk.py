@@ -29,7 +29,7 @@ from srgan.report.html import page
 from srgan.settings import make
 from srgan.system import processes
 from srgan.system.errors import BAD_INPUT, TRY_AGAIN, UserError
-from srgan.system.files import told, write_whole
+from srgan.system.files import write_whole, writing
 from srgan.system.png import figure_to_png
 from tests.conftest import ROOT, small_chest, write_scan
 from tests.report import test_results
@@ -177,7 +177,7 @@ def test_a_picture_and_a_log_are_for_the_caller_to_tell(without_room):
     folder, _ = without_room
 
     def write(path, write):
-        with told(path):
+        with writing(path):
             write()
 
     figure = Figure((4, 4))

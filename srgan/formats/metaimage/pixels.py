@@ -19,7 +19,7 @@ from srgan.formats.metaimage.header import TYPES, Header, read_header
 from srgan.formats.scan import Scan
 from srgan.hounsfield import AIR_HU
 from srgan.system.errors import Skip
-from srgan.system.files import told
+from srgan.system.files import writing
 
 sitk.ProcessObject.SetGlobalWarningDisplay(False)
 
@@ -139,11 +139,11 @@ def _planes_in(header: Header, n_bytes: int) -> int:
 def _planes(header: Header, first: int, count: int) -> np.ndarray:
     """Up to `count` planes of uncompressed data: (planes, rows, columns) in the voxels' own type.
 
-    Raises UserError (files.told) where there is no room for a header: no fault of the scan.
+    Raises UserError (files.writing) where there is no room for a header: no fault of the scan.
     """
     columns, rows, n = header.size
     with contextlib.ExitStack() as stack:
-        with told("to a temporary folder (TMPDIR)"):
+        with writing("to a temporary folder (TMPDIR)"):
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="srgan-"))
             path = _plain_header(header, Path(folder))
         source = sitk.ImageFileReader()

@@ -32,7 +32,7 @@ from srgan.report.html.markup import notes_html, text
 from srgan.report.html.plots import Plot, with_ids
 from srgan.report.html.tables import Table, table_html
 from srgan.report.html.viewer import Viewer, viewer_html
-from srgan.system.files import told, write_whole
+from srgan.system.files import write_whole, writing
 
 NOTICE = "For research, not a medical device."
 LARGEST = 15_000_000  # bytes
@@ -90,7 +90,7 @@ class Page:
 
 
 def write(path: Path, page: Page) -> None:
-    """The page, complete or absent, and made lighter until it fits. Raises UserError (files.told).
+    """The page, complete or absent, and made lighter until it fits. Raises UserError.
 
     What `lighter.STEPS` take away is named above the viewers.
     """
@@ -102,7 +102,7 @@ def write(path: Path, page: Page) -> None:
         if any(a.left_out != b.left_out for a, b in zip(left, page.sections, strict=True)):
             page = replace(page, sections=left)
             content = render(page).encode()
-    with told(path):
+    with writing(path):
         write_whole(path, lambda part: part.write_bytes(content))
 
 

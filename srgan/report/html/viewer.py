@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from srgan.evaluation.study import crop
-from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS, Window, Windows, area_mean, nearest
+from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS, Window, Windows
 from srgan.report.html.markup import text
+from srgan.resampling import area_mean, nearest
 from srgan.system.errors import one_line
 
 HU_BITS, MAP_BITS = 12, 8

@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 import pytest
 
-from srgan.evaluation import baselines, conclusions, disc, study
+from srgan.evaluation import baselines, conclusions, disc_phantom, study
 from srgan.hounsfield import WINDOWS, Window
 from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.image_noise import ImageNoise
@@ -48,7 +48,7 @@ def studies_of(slices):
 def made():
     """The studies of four slices at two levels, and the page of it."""
     studies = [
-        (replace(found, discs=disc.discs_of(METHODS, about.degradation, **DISC)), about)
+        (replace(found, discs=disc_phantom.discs_of(METHODS, about.degradation, **DISC)), about)
         for found, about in studies_of(small_chests())
     ]
     return studies, build.page_of(studies, METHODS, small_chests(), 0)

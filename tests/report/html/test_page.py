@@ -12,7 +12,6 @@ import pytest
 from scipy import ndimage
 
 from srgan.evaluation.verdict import Verdict
-from srgan.hounsfield import nearest
 from srgan.report.columns import Column
 from srgan.report.example_pictures import region
 from srgan.report.html import page as pages
@@ -21,6 +20,7 @@ from srgan.report.html.page import Fold, Judged, Page, Section
 from srgan.report.html.plots import Line, box_plot, curve_plot
 from srgan.report.html.tables import Cell, Row, Table
 from srgan.report.html.viewer import HU_BITS, Map, Viewer, pack
+from srgan.resampling import nearest
 from srgan.system.errors import BAD_INPUT, UserError
 
 EVIL = """</script><script>alert("x")</script> 'a' & <b> http://example.org"""

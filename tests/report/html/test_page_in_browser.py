@@ -7,9 +7,9 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 
-from srgan.hounsfield import nearest
 from srgan.report.html import page as pages
 from srgan.report.html.viewer import SHOWN, hu_steps
+from srgan.resampling import nearest
 from tests.helpers import browser as browsers
 from tests.report.html.test_page import EVIL, SIZE, full_page, small_viewer
 

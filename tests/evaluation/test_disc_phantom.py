@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from srgan.evaluation import baselines, disc, study
+from srgan.evaluation import baselines, disc_phantom, study
 from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
@@ -27,7 +27,7 @@ def theory(pixel_mm: float, blur_px: float = 0.0) -> float:
 
 
 def ttf50_of(compared, degradation, pixel_mm=0.7, photons=None):
-    found = disc.discs_of(compared, degradation, pixel_mm=pixel_mm, photons=photons, seed=3)
+    found = disc_phantom.discs_of(compared, degradation, pixel_mm=pixel_mm, photons=photons, seed=3)
     return {name: sharpness.ttf50(of) for name, of in found.ttf.items()}, found
 
 

@@ -1,0 +1,50 @@
+"""Area mean, aligned bicubic and nearest enlargement of images."""
+
+from functools import lru_cache
+
+import numpy as np
+
+
+def area_mean(image: np.ndarray, scale: int) -> np.ndarray:
+    """Mean over blocks of scale x scale pixels of the last two axes.
+
+    Shape (..., scale*h, scale*w) to (..., h, w). Low pixel i lies at high coordinate
+    scale*i + (scale-1)/2. Raises ValueError where a size is not a multiple of scale.
+    """
+    rows, columns = image.shape[-2:]
+    if rows % scale or columns % scale:
+        raise ValueError(f"{rows} x {columns} is not a multiple of {scale}")
+    blocks = (*image.shape[:-2], rows // scale, scale, columns // scale, scale)
+    return image.reshape(blocks).mean((-3, -1), dtype=image.dtype)
+
+
+@lru_cache(maxsize=16)
+def _keys_matrix(n: int, scale: int) -> np.ndarray:
+    """(scale*n, n) weights of cubic convolution, a = -0.5, aligned with the area mean.
+
+    R. Keys, IEEE Trans. ASSP 29 (1981) 1153, equation 15; pixels beyond the edge repeat it.
+    """
+    position = (np.arange(scale * n) + 0.5) / scale - 0.5
+    first = np.floor(position).astype(int) - 1
+    matrix = np.zeros((scale * n, n))
+    for tap in range(4):
+        d = np.abs(position - (first + tap))
+        near = 1.5 * d**3 - 2.5 * d**2 + 1
+        far = -0.5 * d**3 + 2.5 * d**2 - 4 * d + 2
+        weight = np.where(d <= 1, near, np.where(d < 2, far, 0.0))
+        np.add.at(matrix, (np.arange(scale * n), np.clip(first + tap, 0, n - 1)), weight)
+    return matrix
+
+
+def bicubic(image: np.ndarray, scale: int) -> np.ndarray:
+    """Aligned bicubic enlargement (Keys, a = -0.5) of the last two axes; float64 inside.
+
+    Shape (..., h, w) to (..., scale*h, scale*w), dtype float32.
+    """
+    rows, columns = (_keys_matrix(n, scale) for n in image.shape[-2:])
+    return (rows @ image.astype(np.float64) @ columns.T).astype(np.float32)
+
+
+def nearest(image: np.ndarray, scale: int) -> np.ndarray:
+    """Each pixel of the last two axes repeated scale x scale times, dtype float32."""
+    return image.repeat(scale, -2).repeat(scale, -1).astype(np.float32)
