@@ -8,7 +8,7 @@ it has to raise and those that may follow from them. Ends with 1 where a line is
 is raised, by a spoilt model or by the good one. tests/evaluation/test_spoilt_models.py does it with
 a stand-in.
 
-Twelve patients by networks that were trained without them (see docs/figures.md): as listed, but for
+Twelve patients by networks that were trained without them (see docs/metrics.md): as listed, but for
 "inventing" of a shift, whose share was 0.06 and 0.10 on two with smooth lungs, and "inconsistent"
 of one good network.
 """

@@ -37,7 +37,7 @@ LEAST_TEXTURE = 0.55
 MOST_NOISE = 1.25
 # The truth has 1.00, good 0.40 to 0.75, a shift of a pixel 5 to 21. In projection noise times what
 # an output without noise has: at half the dose that is 2. Good has 0.7 to 1.8 there on nine
-# patients, and 3, 6 and 33 on three: see docs/figures.md.
+# patients, and 3, 6 and 33 on three: see docs/metrics.md.
 MOST_CHI2 = 1.2
 # Wide spots, mean count a slice. The truth has none, good none but on one patient (2), where it is
 # at fault; one invented blob of 12 px a slice gives one. Spots of a single pixel are chance: the

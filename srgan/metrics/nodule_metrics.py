@@ -107,7 +107,7 @@ def has_vanished(output: Measured, normal: Measured) -> bool:
     """Is less than 0.3 of the contrast left, or less than two SDs of the output's own ring?
 
     By share, as a smooth output has no noise to be lost in. The bound lies between what bicubic
-    leaves of a blurred nodule and what is left where one was taken out (docs/figures.md).
+    leaves of a blurred nodule and what is left where one was taken out (docs/metrics.md).
     """
     least = max(LOST_SHARE * normal.contrast_hu, LOST_SDS * output.ring_sd_hu)
     return output.contrast_hu < least

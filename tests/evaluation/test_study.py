@@ -293,9 +293,9 @@ def test_a_method_is_judged_as_the_kind_that_is_given():
 
 
 def test_the_example_of_the_documentation_runs(capsys):
-    text = (Path(__file__).parents[2] / "docs" / "figures.md").read_text()
+    text = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
     (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    exec(compile(code, "docs/figures.md", "exec"), {})
+    exec(compile(code, "docs/metrics.md", "exec"), {})
     first, *lines = capsys.readouterr().out.splitlines()
     assert 15 < float(first) < 40
     assert any(line.startswith("mine: FAILS") for line in lines)
