@@ -14,7 +14,7 @@ from srgan.dataset.scan_source import DatasetPaths
 from srgan.lowdose.degradation import Degradation, ProjectionNoise
 from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
-from srgan.lowdose.projection_noise import Scanner
+from srgan.lowdose.scanner import Scanner
 from srgan.system.errors import UserError
 from srgan.system.files import read_bounded
 

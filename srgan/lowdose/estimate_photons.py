@@ -12,7 +12,7 @@ from scipy import ndimage
 from scipy.special import erf
 
 from srgan.lowdose import projection_noise
-from srgan.lowdose.projection_noise import Scanner
+from srgan.lowdose.scanner import REFERENCE_MM, Scanner
 
 DEFAULT_PHOTONS = 3e5  # where nothing can be estimated
 FEWEST, MOST = 1e4, 1e7  # photons that are believed
@@ -136,7 +136,7 @@ def along_series(
 def of_water(
     noise_hu: float,
     scanner: Scanner,
-    pixel_mm: float = projection_noise.REFERENCE_MM,
+    pixel_mm: float = REFERENCE_MM,
     size: int = 512,
 ) -> float:
     """Photons that give an SD of noise_hu in the centre of a 30 cm water cylinder at full dose."""

@@ -5,52 +5,19 @@ added; the slice keeps its own sharpness and kernel. The method: L. Yu et al., J
 Tomogr. 36 (2012) 477; D. Zeng et al., IEEE Trans. Nucl. Sci. 62 (2015) 2226. See docs/dose.md.
 """
 
-from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from srgan.hounsfield import AIR_HU
 from srgan.lowdose.projector import Projector, filtered, hann, projector, ramp, variance_map
+from srgan.lowdose.scanner import Scanner
 from srgan.resampling import area_mean
 
-REFERENCE_VIEWS, REFERENCE_MM = 360, 0.70  # the reading that photons are counted for
 BOWTIE_RADIUS_MM = 160.0
 FEWEST_PHOTONS = 3.0  # behind the patient; the linearised noise of fewer means nothing
 DEEPEST = 25.0  # no photon gets further, and single precision still holds its square
 SAME_SPACING = 0.01  # rows and columns agree within this share
-
-
-@dataclass(frozen=True)
-class Scanner:
-    """The scanner that noise is modelled for."""
-
-    electronic_noise: float = 10.0  # SD in counts of a reading at 360 views and 0.70 mm
-    mu_water: float = 0.0192  # 1/mm; water near 70 keV, the effective energy of 120 kVp
-    views: int = 360  # over 180 degrees
-    bowtie: float = 0.25  # 0: none; 1: makes water of 160 mm radius flat
-    filter_cutoff: float = 0.74  # 1/mm, zero of the Hann window
-
-    def as_json(self) -> dict:
-        units = {
-            "electronic_noise": "counts of a reading at 360 views and 0.70 mm",
-            "mu_water": "1/mm",
-            "filter_cutoff": "1/mm",
-        }
-        return {**asdict(self), "units": units}
-
-    def readings(self, photons: float, pixel_mm: float) -> tuple[float, float]:
-        """(photons of an unattenuated reading, its electronic SD) at these views and pixels.
-
-        photons: of a reading at 360 views and 0.70 mm. Photons and electronic variance go with the
-        share of the scan in a reading, so image noise depends on neither views nor pixel size.
-        """
-        share = REFERENCE_VIEWS / self.views * pixel_mm / REFERENCE_MM
-        return photons * share, self.electronic_noise * share**0.5
-
-    def hu_per_line(self, pixel_mm: float) -> float:
-        """HU of one unit of reconstructed line integrals (1/pixel)."""
-        return 1000.0 / (self.mu_water * pixel_mm)
 
 
 class Fields(NamedTuple):

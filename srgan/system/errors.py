@@ -1,11 +1,20 @@
 """Errors that a user can cause, and the exit codes that the program promises."""
 
+import os
+import sys
+
 DONE = 0
 BAD_INPUT = 2  # the user's input, a read-only folder
 DIVERGED = 3  # the training stopped itself
 TRY_AGAIN = 75  # no space, a vanished folder, another writer: nothing wrong with the input
 INTERRUPTED = 130  # SIGINT, state saved
 TERMINATED = 143  # SIGTERM, state saved
+
+
+def program() -> str:
+    """The name that every last line begins with: `srgan` where that was started, else `main.py`."""
+    name, _ = os.path.splitext(os.path.basename(sys.argv[0]))
+    return "srgan" if name == "srgan" else "main.py"
 
 
 class UserError(Exception):

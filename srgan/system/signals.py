@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from srgan.system.errors import INTERRUPTED, TERMINATED, Stopped
+from srgan.system.errors import INTERRUPTED, TERMINATED, Stopped, program
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -36,7 +36,7 @@ class Stop:
         os.write(2, b"\nstopping after this step; once more to stop at once\n")
 
     def leave(self) -> None:
-        os.write(2, f"\nmain.py: {Stopped(self.exit_code)}\n".encode())
+        os.write(2, f"\n{program()}: {Stopped(self.exit_code)}\n".encode())
         os._exit(self.exit_code)
 
 
