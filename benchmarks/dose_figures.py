@@ -13,7 +13,7 @@ soft tissue (lowdose/estimate_photons.py); core, rim: soft tissue over 80 and un
 skin; air: outside the body, no padding. 4x4: SD of 4x4 means over SD, in the body. NPS in 1/mm:
 boxes inside the body, 64 pixels across (32 where none fits), half overlapping, less their mean;
 peak by a parabola through three bins; half: where it has fallen to half behind the peak; mean: of
-the frequency over the plane (metrics/similarity.py). PSNR in dB, by window. Means over the slices.
+the frequency over the plane (metrics/noise_power.py). PSNR in dB, by window. Means over the slices.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from srgan.hounsfield import HU_MAX, HU_MIN, HU_SPAN, WINDOWS, hu_to_fraction
 from srgan.lowdose import estimate_photons, image_noise
 from srgan.lowdose.projection_noise import Scanner, low_dose, pixel_mm_of
 from srgan.masks import body_mask, lung_mask
-from srgan.metrics import similarity
+from srgan.metrics import noise_power, similarity
 from srgan.random_streams import FIELDS, generator_of
 from srgan.resampling import area_mean
 from srgan.system.errors import UserError
@@ -112,7 +112,7 @@ class Noise:
             found = []
             for noise, body in self.images:
                 with contextlib.suppress(ValueError):  # no box fits
-                    found.append(similarity.nps(noise, pixel_mm=self.pixel_mm, box=box, mask=body))
+                    found.append(noise_power.nps(noise, pixel_mm=self.pixel_mm, box=box, mask=body))
             if found:
                 power = np.mean([one.power for one in found], 0)
                 mean = found[0]._replace(power=power)

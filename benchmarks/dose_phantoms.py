@@ -20,7 +20,7 @@ from scipy import ndimage
 from srgan.lowdose import estimate_photons, projection_noise
 from srgan.lowdose.projection_noise import Scanner
 from srgan.lowdose.projector import filtered, projector
-from srgan.metrics import similarity
+from srgan.metrics import noise_power
 from srgan.resampling import area_mean
 from tests.helpers import dose_phantoms
 from tests.helpers.dose_phantoms import SPACING, counted
@@ -89,7 +89,7 @@ def texture_of_water(hu: np.ndarray, n: int, rng) -> None:
         scanner = replace(QUIET, filter_cutoff=cutoff)
         made = [projection_noise.noise_fields(hu, SPACING, 1e6, scanner, 1, rng) for _ in range(n)]
         fields = np.array([each.quantum for each in made])
-        found = similarity.nps(fields, pixel_mm=MM, mask=inside)
+        found = noise_power.nps(fields, pixel_mm=MM, mask=inside)
         kept = sd_over(area_mean(fields, 4), inside[1::4, 1::4]) / sd_over(fields, inside)
         print(
             f"water, Hann {cutoff:g}/mm: SD {sd_over(fields, inside):.1f} HU, NPS peak "

@@ -6,8 +6,7 @@ from srgan.evaluation.baselines import Method
 from srgan.evaluation.study import NORMAL_DOSE, StudySlice, make_pair
 from srgan.hounsfield import AIR_HU
 from srgan.lowdose.degradation import Degradation
-from srgan.metrics import sharpness
-from srgan.metrics.sharpness import Discs
+from srgan.metrics.ttf import Discs, disc_ttf
 
 SLICES = 10  # noise lifts the TTF of fewer
 SIZE, PART = 512, 256  # pixels of the slice, and of its middle that is enlarged
@@ -59,7 +58,7 @@ def discs_of(
     images |= {n: np.mean([method(low) for low in lows], 0) for n, method in methods.items()}
     centre_px = tuple(at - start for at in CENTRE_PX)
     ttf = {
-        name: sharpness.ttf(image, pixel_mm=pixel_mm, centre_px=centre_px, radius_px=RADIUS_PX)
+        name: disc_ttf(image, pixel_mm=pixel_mm, centre_px=centre_px, radius_px=RADIUS_PX)
         for name, image in images.items()
     }
     noise_sd_hu = float(np.sqrt(np.var(lows, 0, ddof=1, dtype=np.float64).mean()))

@@ -6,11 +6,17 @@ from functools import cached_property
 import numpy as np
 from scipy import ndimage
 
-from srgan.evaluation import noise_power
 from srgan.hounsfield import WINDOWS, Windows
 from srgan.lowdose.estimate_photons import flat_soft_tissue
 from srgan.masks import body_mask, lung_mask
-from srgan.metrics import faithfulness, sharpness, similarity
+from srgan.metrics import faithfulness, noise_power, similarity
+from srgan.metrics.edges_and_vessels import (
+    ProfileLines,
+    edge_rise_mm,
+    find_edges,
+    find_vessels,
+    vessel_width_mm,
+)
 
 LUNG_PIXELS = 500  # fewer are no lung to measure texture in
 TISSUE_PIXELS = 200
@@ -49,8 +55,8 @@ class Truth:
     tissues: dict[str, np.ndarray]
     pixel_mm: float
     boxes: list[tuple]  # where the noise power is taken
-    edges: sharpness.Places | None
-    vessels: sharpness.Places | None
+    edges: ProfileLines | None
+    vessels: ProfileLines | None
     clean_chi2: float
 
     @classmethod
@@ -61,11 +67,11 @@ class Truth:
         lung = lung if np.count_nonzero(lung) > LUNG_PIXELS else None
         flat, tissues = flat_soft_tissue(reference), tissue_masks(reference, body)
         pixel_mm = float(np.sqrt(np.prod(spacing_mm)))
-        boxes = noise_power.soft_boxes(reference)
-        edges = sharpness.edges_of(reference, body, pixel_mm=pixel_mm)
+        boxes = noise_power.soft_tissue_boxes(reference)
+        edges = find_edges(reference, body, pixel_mm=pixel_mm)
         vessels = None
         if lung is not None:
-            vessels = sharpness.vessels_of(reference, lung, pixel_mm=pixel_mm)
+            vessels = find_vessels(reference, lung, pixel_mm=pixel_mm)
         return cls(
             reference, low_dose, sd_hu, scale, body, lung, flat, tissues, pixel_mm, boxes, edges,
             vessels, clean_chi2,
@@ -85,12 +91,12 @@ class Truth:
         """
         masks = {TEXTURE: self.lung, FLAT: self.flat}
         textures = {
-            name: None if mask is None else similarity.texture_sd_hu(image, mask=mask)
+            name: None if mask is None else noise_power.texture_sd_hu(image, mask=mask)
             for name, mask in masks.items()
         }
-        power = noise_power.power_of(image, self.boxes, self.pixel_mm)
-        edge = None if self.edges is None else sharpness.rise_mm(image, self.edges)
-        vessel = None if self.vessels is None else sharpness.width_mm(image, self.vessels)
+        power = noise_power.power_in_boxes(image, self.boxes, self.pixel_mm)
+        edge = None if self.edges is None else edge_rise_mm(image, self.edges)
+        vessel = None if self.vessels is None else vessel_width_mm(image, self.vessels)
         return textures | {NPS: power, EDGE: edge, VESSEL: vessel}
 
     @cached_property
@@ -121,7 +127,7 @@ def scanner_noise(
     )
     hann = 0.5 + 0.5 * np.cos(np.pi * np.minimum(frequency / 0.74, 1))
     made = np.fft.irfft2(np.fft.rfft2(rng.normal(size=shape)) * np.sqrt(frequency) * hann, shape)
-    return made * (texture_sd_hu / similarity.texture_sd_hu(made, mask=np.ones(shape, bool)))
+    return made * (texture_sd_hu / noise_power.texture_sd_hu(made, mask=np.ones(shape, bool)))
 
 
 def tissue_masks(reference: np.ndarray, body: np.ndarray) -> dict[str, np.ndarray]:
@@ -140,7 +146,7 @@ def tissue_masks(reference: np.ndarray, body: np.ndarray) -> dict[str, np.ndarra
 
 
 def figures(output: np.ndarray, truth: Truth, windows: Windows = WINDOWS) -> dict:
-    """metrics.all_figures and the figures of whole slices; None where nothing can be measured.
+    """metrics.all_metrics and the figures of whole slices; None where nothing can be measured.
 
     output: (rows, columns) HU. psnr_body_db by window; Truth.alone; nps_distance of its noise power
     from the normal dose's; bias_by_tissue_hu; chi2, spots and wide_spots (consistency with the low
@@ -150,9 +156,9 @@ def figures(output: np.ndarray, truth: Truth, windows: Windows = WINDOWS) -> dic
     """
     reference, body = truth.reference, truth.body
     both = {"output": output, "reference": reference, "body": body}
-    made = similarity.all_figures(**both, windows=windows)
+    made = similarity.all_metrics(**both, windows=windows)
     made |= truth.alone(output)
-    made[NPS_DISTANCE] = noise_power.distance(made[NPS], truth.of_reference[NPS])
+    made[NPS_DISTANCE] = noise_power.power_distance(made[NPS], truth.of_reference[NPS])
     error = output.astype(np.float64) - reference
     made["bias_by_tissue_hu"] = {
         name: float(error[truth.tissues[name]].mean()) if name in truth.tissues else None

@@ -26,7 +26,7 @@ from srgan.lowdose.degradation import (
 )
 from srgan.lowdose.level_names import drawn, levels_of
 from srgan.masks import body_mask
-from srgan.metrics import sharpness, similarity
+from srgan.metrics import similarity, ttf
 from srgan.random_streams import STUDY_LEVELS, STUDY_NOISE, STUDY_PATCHES, generator_of
 from srgan.system.processes import cpus
 
@@ -58,7 +58,7 @@ class Row:
     part: str  # "whole" or "patch"
     corner: tuple[int, int]  # first row and column of the patch in the cropped slice
     method: str
-    figures: dict  # of whole slices judge.figures, of patches metrics.all_figures
+    figures: dict  # of whole slices judge.figures, of patches metrics.all_metrics
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Study:
     noise: dict[tuple[str, int], dict] = field(default_factory=dict)  # as `noise_of`
     windows: Windows = field(default_factory=lambda: WINDOWS)  # of PSNR and SSIM
     kinds: Mapping[str, str] = field(default_factory=dict)  # of methods, as given to `run`
-    discs: sharpness.Discs | None = None  # of phantom.discs_of, by method, and the normal dose
+    discs: ttf.Discs | None = None  # of phantom.discs_of, by method, and the normal dose
     nodules: Any = None  # nodules.Found, where nodules are annotated
 
     def patients(self) -> list[str]:
@@ -112,7 +112,7 @@ class Study:
         return {m: f | self._ttf50(m) for m, f in found.items()} if part == "whole" else found
 
     def _ttf50(self, name: str) -> dict:
-        return {slice_metrics.TTF50: sharpness.ttf50(self.discs.ttf[name])} if self.discs else {}
+        return {slice_metrics.TTF50: ttf.ttf50(self.discs.ttf[name])} if self.discs else {}
 
     def normal_dose_by_patient(self) -> dict[str, dict]:
         """Each patient's figures of the normal dose alone: the means of its slices."""
@@ -263,7 +263,7 @@ def _rows_of(
         part = low_dose[y // scale : (y + PATCH) // scale, x // scale : (x + PATCH) // scale]
         for name, method in methods.items():
             output = _output(name, method, part, scale, f"a patch of {place}")
-            figures = similarity.all_figures(output=output, reference=target, windows=windows)
+            figures = similarity.all_metrics(output=output, reference=target, windows=windows)
             corner = (int(y), int(x))
             rows.append(Row(item.pseudonym, item.number, "patch", corner, name, figures))
     return rows, truth.of_reference

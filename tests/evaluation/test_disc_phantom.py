@@ -6,7 +6,7 @@ from srgan.evaluation import baselines, disc_phantom, study
 from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
-from srgan.metrics import sharpness
+from srgan.metrics import ttf
 from srgan.settings import Settings, degradation_of
 
 PROJECTION = degradation_of(Settings(noise="projection", dose=Levels((0.25,))))
@@ -28,7 +28,7 @@ def theory(pixel_mm: float, blur_px: float = 0.0) -> float:
 
 def ttf50_of(compared, degradation, pixel_mm=0.7, photons=None):
     found = disc_phantom.discs_of(compared, degradation, pixel_mm=pixel_mm, photons=photons, seed=3)
-    return {name: sharpness.ttf50(of) for name, of in found.ttf.items()}, found
+    return {name: ttf.ttf50(of) for name, of in found.ttf.items()}, found
 
 
 @pytest.mark.parametrize("pixel_mm", [0.5, 0.98])

@@ -4,7 +4,7 @@ from scipy import ndimage
 
 from srgan.evaluation import slice_metrics, study
 from srgan.lowdose.degradation import degrade, expected_noise_sd_hu
-from srgan.metrics import similarity
+from srgan.metrics import noise_power
 from srgan.phantom import chest
 from srgan.resampling import bicubic
 from tests.helpers.made_structure import IMAGE_NOISE
@@ -111,5 +111,5 @@ def test_the_normal_doses_row_has_the_floor_of_sfrc(truth):
 
 def test_made_noise_has_the_texture_of_filtered_backprojection():
     noise = slice_metrics.scanner_noise((512, 512), 0.7, 20.0, np.random.default_rng(0))
-    assert similarity.texture_sd_hu(noise, mask=np.ones(noise.shape, bool)) == pytest.approx(20)
-    assert similarity.nps(noise, pixel_mm=0.7).peak == pytest.approx(0.224, abs=0.022)  # a bin
+    assert noise_power.texture_sd_hu(noise, mask=np.ones(noise.shape, bool)) == pytest.approx(20)
+    assert noise_power.nps(noise, pixel_mm=0.7).peak == pytest.approx(0.224, abs=0.022)  # a bin

@@ -85,7 +85,7 @@ def test_bicubic_is_that_of_hounsfield_without_a_shift():
     reference, low = study.make_pair(item, degradation(), seed=5)
     made = study.run(baselines.classical(4), [item], degradation(), seed=5)
     whole = next(r for r in made.rows if (r.method, r.part) == ("bicubic", "whole"))
-    expected = similarity.all_figures(
+    expected = similarity.all_metrics(
         output=resampling.bicubic(low, 4), reference=reference, windows=hounsfield.WINDOWS
     )
     assert {name: whole.figures[name] for name in expected} == expected
@@ -137,7 +137,7 @@ def test_patches_are_cut_from_the_same_low_dose():
         part = low[y // 4 : y // 4 + 16, x // 4 : x // 4 + 16]
         output = baselines.classical(4)[found.method](part)
         target = reference[y : y + 64, x : x + 64]
-        assert found.figures == similarity.all_figures(
+        assert found.figures == similarity.all_metrics(
             output=output, reference=target, windows=hounsfield.WINDOWS
         )
 

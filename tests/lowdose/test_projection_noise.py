@@ -8,7 +8,7 @@ from srgan import settings
 from srgan.lowdose import image_noise, projection_noise
 from srgan.lowdose.projection_noise import Fields, Scanner
 from srgan.lowdose.projector import filtered, hann, projector
-from srgan.metrics import similarity
+from srgan.metrics import noise_power
 from srgan.resampling import area_mean
 from srgan.system.errors import UserError
 from tests.helpers import dose_phantoms
@@ -228,7 +228,7 @@ def test_fields_scaled_to_a_dose_are_the_noise_made_at_that_dose(dose):
         assert abs(sd(scaled, regions[name]) / sd(made, regions[name]) - 1) < 0.03
     body = ellipse(256, pixel_mm, 165, 110) == 1
     powers = [
-        similarity.nps(images, pixel_mm=pixel_mm, box=32, mask=body).power
+        noise_power.nps(images, pixel_mm=pixel_mm, box=32, mask=body).power
         for images in (scaled, made)
     ]
     assert np.abs(powers[0] / powers[1] - 1).max() < 0.1
@@ -247,7 +247,7 @@ def test_texture_of_the_noise_of_30_cm_water():
     images = np.concatenate([(f.quantum, f.electronic) for f in fields])
     mask = ellipse(WATER, 0.7, 140, 140) == 1
     coarse, middle, fine = (
-        similarity.nps(images, pixel_mm=0.7, box=box, mask=mask) for box in (32, 64, 128)
+        noise_power.nps(images, pixel_mm=0.7, box=box, mask=mask) for box in (32, 64, 128)
     )
     assert 0.20 <= coarse.peak <= 0.24  # so flat that finer bins do not find it
     assert 0.39 <= middle.half <= 0.43
@@ -272,7 +272,7 @@ def kept_by_area_mean(geometry, cutoff: float) -> float:
 def test_noise_on_the_image_is_white_within_20_percent():
     flat = np.full((4, 256, 256), 40.0)
     made = image_noise.low_dose(flat, 1700.0, 0.005, np.random.default_rng(0)) - flat
-    power = similarity.nps(made, pixel_mm=0.7).power
+    power = noise_power.nps(made, pixel_mm=0.7).power
     assert np.abs(power / power.mean() - 1).max() < 0.2
 
 

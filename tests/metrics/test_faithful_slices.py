@@ -7,13 +7,11 @@ takes a trained one). The validation patient's slices have stronger edges: bicub
 """
 
 import importlib.util
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from srgan.dataset import catalogue
 from srgan.hounsfield import HU_MAX, HU_MIN
 from srgan.lowdose.degradation import (
     Degradation,
@@ -37,18 +35,10 @@ from tests.helpers.made_structure import (
     vessels,
     without,
 )
+from tests.helpers.real_slices import SHARED, needs_ct, slices_of
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
 ORACLE = SHARED / "reference" / "faithfulness.py"
-needs_ct = pytest.mark.skipif(not (SHARED / "ct").is_dir(), reason="../shared/ct is not there")
 needs_oracle = pytest.mark.skipif(not ORACLE.is_file(), reason="the oracle is not there")
-
-
-def slices_of(patient: str) -> list[tuple[np.ndarray, tuple[float, float]]]:
-    """Every slice of a patient of ../shared/ct in HU, and its pixel spacing in mm."""
-    scans = catalogue.find(SHARED / "ct" / patient).scans
-    read = [(catalogue.reader(scan), scan) for scan in scans]
-    return [(get(i), scan.spacing_mm) for get, scan in read for i in range(len(scan.slices))]
 
 
 @pytest.fixture(scope="module")

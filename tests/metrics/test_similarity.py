@@ -1,5 +1,4 @@
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,8 +13,8 @@ from srgan.lowdose.degradation import degrade
 from srgan.metrics import similarity
 from srgan.resampling import bicubic
 from tests.helpers.made_structure import IMAGE_NOISE, SCALE
+from tests.helpers.real_slices import CT, needs_ct
 
-CT = Path(__file__).resolve().parents[3] / "shared" / "ct"
 NAMED_WINDOWS = pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS)
 
 
@@ -56,7 +55,7 @@ def test_psnr_and_ssim_are_those_of_scikit_image_and_sewar(pair, window):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not CT.is_dir(), reason="../shared/ct is not there")
+@needs_ct
 def test_psnr_and_ssim_of_ten_real_slices_are_those_of_scikit_image_and_sewar():
     """Of ten patients, each in every window, against its low dose enlarged."""
     rng = np.random.default_rng(6)
@@ -73,7 +72,7 @@ def test_psnr_and_ssim_of_ten_real_slices_are_those_of_scikit_image_and_sewar():
             assert similarity.ssim(**itself) == 1
 
 
-def test_known_answers():
+def test_similarity_metrics_of_known_errors():
     reference = np.full((16, 16), 40.0)
     reference[0] = 60.0
     brighter = {"output": reference + 40, "reference": reference}
@@ -87,33 +86,33 @@ def test_known_answers():
     assert similarity.rmse_hu(**both) == pytest.approx(math.sqrt(500))
 
 
-def test_a_reference_that_is_constant_in_its_window_is_refused_and_has_no_figure(pair):
+def test_psnr_and_ssim_refuse_a_reference_that_is_constant_in_its_window(pair):
     """Lung in the mediastinum window: whatever is as dark would be infinitely good."""
     lung = np.random.default_rng(7).uniform(-900, -700, (64, 64))
-    for figure in (similarity.psnr_db, similarity.ssim):
-        assert figure(output=lung + 50, reference=lung, window=WINDOWS["lung"]) > 0
+    for metric in (similarity.psnr_db, similarity.ssim):
+        assert metric(output=lung + 50, reference=lung, window=WINDOWS["lung"]) > 0
         for image in (lung, lung + 2000):
             with pytest.raises(ValueError, match="constant from -160 to 240 HU"):
-                figure(output=image, reference=lung, window=WINDOWS["mediastinum"])
+                metric(output=image, reference=lung, window=WINDOWS["mediastinum"])
     body = np.ones(lung.shape, bool)
-    figures = similarity.all_figures(output=lung + 2000, reference=lung, windows=WINDOWS, body=body)
-    assert (figures["psnr_db"]["mediastinum"], figures["ssim"]["mediastinum"]) == (None, None)
-    assert None not in (figures["psnr_db"]["lung"], figures["ssim"]["full"])
+    metrics = similarity.all_metrics(output=lung + 2000, reference=lung, windows=WINDOWS, body=body)
+    assert (metrics["psnr_db"]["mediastinum"], metrics["ssim"]["mediastinum"]) == (None, None)
+    assert None not in (metrics["psnr_db"]["lung"], metrics["ssim"]["full"])
     for whole, inside in (("psnr_db", "psnr_body_db"), ("ssim", "ssim_body")):
-        assert figures[inside]["mediastinum"] is None
-        assert figures[inside]["lung"] == pytest.approx(figures[whole]["lung"])
+        assert metrics[inside]["mediastinum"] is None
+        assert metrics[inside]["lung"] == pytest.approx(metrics[whole]["lung"])
     air = np.full((64, 64), -1024.0)
-    flat = similarity.all_figures(output=air + 5, reference=air, windows=WINDOWS)
+    flat = similarity.all_metrics(output=air + 5, reference=air, windows=WINDOWS)
     assert (flat["rmse_hu"], flat["psnr_db"]["full"]) == (5, None)
 
 
-def test_a_constant_image_is_judged_as_any_other(pair):
+def test_psnr_and_ssim_of_a_constant_output_are_those_of_the_oracles(pair):
     constant = np.zeros_like(pair[1])
     for window in WINDOWS.values():
         check_against_the_oracles(constant, pair[1], window)
 
 
-def test_what_lies_outside_the_window_does_not_count():
+def test_errors_outside_the_window_do_not_count():
     reference = np.full((16, 16), 2000.0)
     reference[0] = 40.0
     brighter = np.where(reference > 150, reference + 500, reference)
@@ -125,32 +124,32 @@ def test_what_lies_outside_the_window_does_not_count():
     assert similarity.bias_hu(output=below, reference=air) == 0.0
 
 
-def test_one_image_against_itself(pair):
-    figures = similarity.all_figures(output=pair[0], reference=pair[0], windows=WINDOWS)
-    assert set(figures["psnr_db"].values()) == {math.inf}
-    assert list(figures["ssim"].values()) == [1.0, 1.0, 1.0]
-    assert [figures[name] for name in ("rmse_hu", "mae_hu", "bias_hu")] == [0, 0, 0]
+def test_similarity_of_an_image_with_itself_is_perfect(pair):
+    metrics = similarity.all_metrics(output=pair[0], reference=pair[0], windows=WINDOWS)
+    assert set(metrics["psnr_db"].values()) == {math.inf}
+    assert list(metrics["ssim"].values()) == [1.0, 1.0, 1.0]
+    assert [metrics[name] for name in ("rmse_hu", "mae_hu", "bias_hu")] == [0, 0, 0]
 
 
-def test_all_figures_are_the_single_ones(pair):
+def test_all_metrics_equals_the_single_functions(pair):
     image, reference = (part.astype(np.float32) for part in pair)
     both = {"output": image, "reference": reference}
     body = np.zeros(image.shape, bool)
     body[3:60, 10:50] = True
-    figures = similarity.all_figures(**both, windows=WINDOWS, body=body)
+    metrics = similarity.all_metrics(**both, windows=WINDOWS, body=body)
     for name, window in WINDOWS.items():
         for suffix, mask in (("", None), ("_body", body)):
             given = {**both, "window": window, "mask": mask}
-            assert figures[f"psnr{suffix}_db"][name] == similarity.psnr_db(**given)
-            assert figures[f"ssim{suffix}"][name] == similarity.ssim(**given)
+            assert metrics[f"psnr{suffix}_db"][name] == similarity.psnr_db(**given)
+            assert metrics[f"ssim{suffix}"][name] == similarity.ssim(**given)
     for name in ("rmse_hu", "mae_hu", "bias_hu"):
-        assert figures[name] == getattr(similarity, name)(**both)
-    without = similarity.all_figures(**both, windows=WINDOWS)
-    assert set(figures) - set(without) == {"psnr_body_db", "ssim_body"}
+        assert metrics[name] == getattr(similarity, name)(**both)
+    without = similarity.all_metrics(**both, windows=WINDOWS)
+    assert set(metrics) - set(without) == {"psnr_body_db", "ssim_body"}
 
 
 @NAMED_WINDOWS
-def test_a_mask_leaves_out_the_rest(pair, window):
+def test_psnr_and_ssim_in_a_mask_ignore_the_pixels_outside(pair, window):
     """SSIM's map is scikit-image's full one, whose border it leaves out."""
     image, reference = pair
     mask = np.zeros(image.shape, bool)
@@ -169,119 +168,50 @@ def test_a_mask_leaves_out_the_rest(pair, window):
     assert similarity.ssim(**given) == pytest.approx(full[5:60, 10:50].mean(), abs=1e-6)
 
 
-def test_an_empty_or_unfit_mask_is_refused_and_has_no_figure(pair):
+def test_psnr_and_ssim_refuse_an_empty_or_unfit_mask(pair):
     given = {"output": pair[0], "reference": pair[1], "window": WINDOWS["lung"]}
     empty, rim = (np.zeros(pair[1].shape, bool) for _ in range(2))
     rim[:4] = True
-    for figure in (similarity.psnr_db, similarity.ssim):
+    for metric in (similarity.psnr_db, similarity.ssim):
         with pytest.raises(ValueError, match="constant"):
-            figure(**given, mask=empty)
+            metric(**given, mask=empty)
         with pytest.raises(ValueError, match="a mask of"):
-            figure(**given, mask=empty[1:])
+            metric(**given, mask=empty[1:])
     with pytest.raises(ValueError, match="border"):
         similarity.ssim(**given, mask=rim)
     del given["window"]
     for body, seen in ((empty, False), (rim, True)):
-        found = similarity.all_figures(**given, windows=WINDOWS, body=body)
+        found = similarity.all_metrics(**given, windows=WINDOWS, body=body)
         assert found["ssim_body"] == dict.fromkeys(WINDOWS)
         assert (found["psnr_body_db"]["lung"] is not None) == seen
 
 
-def test_texture_is_the_noise_and_not_the_anatomy():
-    rng = np.random.default_rng(2)
-    rows, columns = np.indices((256, 256))
-    anatomy = 100 * np.sin(rows / 40) * np.cos(columns / 50) - 850
-    mask = np.zeros((256, 256), bool)
-    mask[20:-20, 20:-20] = True
-    # White noise less its Gaussian of SD s: variance 1 - 2 g(0)^2 + 1 / (4 pi s^2), g the kernel.
-    kept = math.sqrt(1 - 2 / (2 * math.pi * 4) + 1 / (16 * math.pi))
-    sd = similarity.texture_sd_hu(anatomy + rng.normal(0, 20, anatomy.shape), mask=mask)
-    assert sd == pytest.approx(20 * kept, rel=0.02)
-    assert similarity.texture_sd_hu(anatomy, mask=mask) < 1
-
-
-@pytest.mark.parametrize("figure", ["psnr_db", "ssim", "rmse_hu", "mae_hu", "bias_hu"])
+@pytest.mark.parametrize("metric", ["psnr_db", "ssim", "rmse_hu", "mae_hu", "bias_hu"])
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf, "shape", "empty"])
-def test_nan_infinity_and_unequal_shapes_are_refused(figure, wrong):
+def test_similarity_metrics_refuse_nan_infinity_and_unequal_shapes(metric, wrong):
     good = np.arange(256.0).reshape(16, 16)
     bad = {"shape": good[:8], "empty": good[:0]}.get(wrong)
     if bad is None:
         bad = np.where(good == 100, wrong, good)
-    window = {"window": WINDOWS["lung"]} if figure in ("psnr_db", "ssim") else {}
+    window = {"window": WINDOWS["lung"]} if metric in ("psnr_db", "ssim") else {}
     pairs = [(bad, bad)] if wrong == "empty" else [(good, bad), (bad, good)]
     for output, reference in pairs:
         with pytest.raises(ValueError, match=r"NaN or infinity|an output of .* a reference of"):
-            getattr(similarity, figure)(output=output, reference=reference, **window)
+            getattr(similarity, metric)(output=output, reference=reference, **window)
 
 
-def test_other_refusals():
+def test_ssim_refuses_images_below_11_x_11_pixels():
     small = np.arange(400.0).reshape(10, 40)
     for shape in ((10, 40), (400,), (16, 5, 5)):
         image = np.resize(small, shape)
         with pytest.raises(ValueError, match="11 x 11"):
             similarity.ssim(output=image, reference=image, window=WINDOWS["full"])
-    for image in (np.full((10, 40), math.inf), small):
-        with pytest.raises(ValueError, match="mask"):
-            similarity.texture_sd_hu(image, mask=np.zeros(small.shape, bool) | (image > 500))
 
 
-def test_two_images_are_never_told_apart_by_their_order(pair):
-    for figure in ("psnr_db", "ssim", "rmse_hu", "mae_hu", "bias_hu", "all_figures"):
+def test_similarity_metrics_take_images_and_windows_by_keyword_only(pair):
+    for metric in ("psnr_db", "ssim", "rmse_hu", "mae_hu", "bias_hu", "all_metrics"):
         with pytest.raises(TypeError, match="positional"):
-            getattr(similarity, figure)(*pair)
-    for figure in ("psnr_db", "ssim", "all_figures"):
+            getattr(similarity, metric)(*pair)
+    for metric in ("psnr_db", "ssim", "all_metrics"):
         with pytest.raises(TypeError, match="required keyword-only argument: 'window"):
-            getattr(similarity, figure)(output=pair[0], reference=pair[1])
-    for figure in (similarity.nps, similarity.texture_sd_hu, similarity.boxes_in):
-        with pytest.raises(TypeError, match="positional"):
-            figure(pair[0], 0.7)
-
-
-def test_nps_of_white_noise_is_flat_at_its_level_and_its_integral_is_the_variance():
-    """10 HU at 0.7 mm: 100 HU^2 times 0.49 mm^2."""
-    white = np.random.default_rng(3).normal(0, 10, (4, 512, 512))
-    spectrum = similarity.nps(white + 40, pixel_mm=0.7)
-    assert spectrum.power.mean() == pytest.approx(49.0, rel=0.01)
-    assert np.abs(spectrum.power / 49.0 - 1).max() < 0.1
-    assert spectrum.sd_hu == pytest.approx(10.0, rel=0.005)
-    assert spectrum.frequency[[0, -1]] == pytest.approx([1 / (64 * 0.7), 0.5 / 0.7])
-    assert math.isnan(spectrum.half)
-
-
-def test_nps_of_filtered_noise_is_the_filter():
-    """f^2 exp(-(f / f0)^2) has its peak at f0, half of it at 1.637 f0, mean 0.75 sqrt(pi) f0."""
-    f0, rng = 0.2, np.random.default_rng(4)
-    f = np.hypot(np.fft.fftfreq(512, 0.7)[:, None], np.fft.rfftfreq(512, 0.7))
-    response = f / f0 * np.exp((1 - (f / f0) ** 2) / 2)
-    noise = np.fft.irfft2(np.fft.rfft2(rng.normal(0, 10, (8, 512, 512))) * response)
-    fine = similarity.nps(noise, pixel_mm=0.7, box=128)
-    theory = 49.0 * (fine.frequency / f0) ** 2 * np.exp(1 - (fine.frequency / f0) ** 2)
-    assert np.abs(fine.power - theory).max() < 0.04 * theory.max()  # the box leaks
-    spectrum = similarity.nps(noise, pixel_mm=0.7)
-    assert spectrum.peak == pytest.approx(f0, abs=0.01)
-    assert spectrum.half == pytest.approx(1.637 * f0, abs=0.005)
-    assert spectrum.mean == pytest.approx(0.75 * math.sqrt(math.pi) * f0, rel=0.02)
-    assert spectrum.sd_hu == pytest.approx(noise.std(), rel=0.01)
-
-
-def test_nps_less_its_plane_is_blind_to_a_slope_and_keeps_the_noise():
-    white = np.random.default_rng(6).normal(0, 10, (512, 512))
-    slope = np.add.outer(0.8 * np.arange(512.0), -0.3 * np.arange(512.0))
-    places = similarity.boxes_in(np.ones((512, 512), bool), box=32, step=16)
-    alone, sloping = (
-        similarity.nps(image, pixel_mm=0.7, box=32, places=places, plane=True)
-        for image in (white, white + slope)
-    )
-    assert sloping.power == pytest.approx(alone.power)
-    assert alone.power[4:].mean() == pytest.approx(49.0, rel=0.01)
-    assert similarity.nps(slope, pixel_mm=0.7, box=32).power[0] > 20 * 49.0
-
-
-def test_nps_sees_boxes_inside_the_mask_alone():
-    noise = np.random.default_rng(5).normal(0, 10, (200, 200))
-    noise[:, 130:] = np.nan
-    mask = ~np.isnan(noise)
-    assert similarity.nps(noise, pixel_mm=0.7, mask=mask).sd_hu == pytest.approx(10.0, rel=0.05)
-    for wrong in (None, np.zeros((200, 200), bool)):
-        with pytest.raises(ValueError, match="64 x 64"):
-            similarity.nps(noise, pixel_mm=0.7, mask=wrong)
+            getattr(similarity, metric)(output=pair[0], reference=pair[1])

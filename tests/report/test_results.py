@@ -12,7 +12,7 @@ from srgan.lowdose.degradation import Degradation, ProjectionNoise
 from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
 from srgan.lowdose.projection_noise import Scanner
-from srgan.metrics.sharpness import Discs, Ttf
+from srgan.metrics.ttf import Discs, Ttf
 from srgan.report import columns, results
 from srgan.system.errors import BAD_INPUT, TRY_AGAIN, UserError
 

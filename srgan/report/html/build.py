@@ -6,12 +6,12 @@ from statistics import median
 from srgan import __version__
 from srgan.evaluation import conclusions, verdict
 from srgan.evaluation.baselines import Method
-from srgan.evaluation.noise_power import BOX, FEWEST
 from srgan.evaluation.slice_metrics import NPS
 from srgan.evaluation.study import NORMAL_DOSE, Study, StudySlice
 from srgan.hounsfield import WINDOWS
 from srgan.lowdose.level_names import AXES, called, differing, levels_of, short
-from srgan.metrics.sharpness import Discs
+from srgan.metrics.noise_power import BOX, FEWEST_BOXES
+from srgan.metrics.ttf import Discs
 from srgan.report import nodule_tables
 from srgan.report.columns import Column, figure_at
 from srgan.report.html import viewer_slices
@@ -155,7 +155,7 @@ def _noise_power(level: Level) -> Plot | str:
     patients = [found[NPS] for found in study.normal_dose_by_patient().values()]
     measured = [power for power in patients if any(p is not None for p in power.values())]
     if not measured:
-        return f"No slice shows enough soft tissue: {FEWEST} squares of {BOX} x {BOX} pixels."
+        return f"No slice shows enough soft tissue: {FEWEST_BOXES} squares of {BOX} x {BOX} pixels."
     shared = [f for f in measured[0] if all(power[f] is not None for power in measured)]
     found = {NORMAL_DOSE: study.normal_dose_overall()} | study.overall()
     x = [float(f) for f in shared]
