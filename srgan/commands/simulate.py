@@ -18,10 +18,9 @@ from srgan.commands.output_folder import ended_by_signals, new_folder
 from srgan.commands.simulate_slice import Copy, Job
 from srgan.dataset import single_scan
 from srgan.formats.dicom import write as dicom_write
-from srgan.formats.dicom.header import OWN_MODEL
 from srgan.formats.metaimage import header as metaimage_header
 from srgan.formats.metaimage import write as metaimage_write
-from srgan.formats.scan import Scan, Skipped
+from srgan.formats.scan import OWN_MODEL, Scan, Skipped
 from srgan.lowdose import estimate_photons, photon_cache, projection_noise
 from srgan.lowdose.degradation import ProjectionNoise
 from srgan.lowdose.estimate_photons import Estimate

@@ -11,11 +11,10 @@ from srgan.dataset.select_slices import pixels_sha256
 from srgan.formats.dicom import header as dicom_header
 from srgan.formats.dicom import pixels as dicom_pixels
 from srgan.formats.dicom import write as dicom_write
-from srgan.formats.dicom.header import OWN_MODEL
 from srgan.formats.metaimage import pixels as metaimage_pixels
 from srgan.formats.metaimage import write as metaimage_write
-from srgan.formats.metaimage.write import Voxels
-from srgan.formats.scan import Skipped, Slice
+from srgan.formats.metaimage.pixels import Voxels
+from srgan.formats.scan import OWN_MODEL, Skipped, Slice
 from srgan.lowdose import estimate_photons, projection_noise
 from srgan.lowdose.degradation import ProjectionNoise
 from srgan.lowdose.estimate_photons import Estimate
@@ -89,7 +88,8 @@ def copy(job: Job, task: tuple[int, Slice, Matched]) -> Copy:
     except Skip as skip:
         if job.target is not None:
             with writing(job.shown):
-                job.target.write(item.index, job.source.read(item.index))
+                voxels = metaimage_write.read_source(job.source, item.index)
+                job.target.write(item.index, voxels)
         return Copy(Skipped(item.path, skip.reason, skip.detail))
     return Copy(floored=made.floored)
 
@@ -97,7 +97,7 @@ def copy(job: Job, task: tuple[int, Slice, Matched]) -> Copy:
 def _read(job: Job, item: Slice):
     """((rows, columns) int16 HU, what it is derived from). Raises Skip."""
     if job.source is not None:
-        values = job.source.read(item.index)
+        values = metaimage_write.read_source(job.source, item.index)
         if not np.isfinite(values).all():
             raise UserError(f"slice {item.index + 1} of {item.path} has voxels that are no numbers")
         return metaimage_pixels.values_to_hu(values), values

@@ -4,7 +4,6 @@ Points are in mm as DICOM and MetaImage have them: towards the patient's left, b
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -44,33 +43,16 @@ def locate(scan: Scan, point_mm: tuple[float, float, float]) -> Place | None:
 
 
 def _in_volume(scan: Scan, point: np.ndarray) -> Place:
-    """By the header's origin, axes and spacing, as ITK has them (rows of the matrix are axes)."""
-    path = scan.slices[0].path
+    """By the header's origin, axes and spacing."""
+    header = metaimage_header.read_header(scan.slices[0].path)
+    spacing = np.array(header.spacing_mm, float)
+    steps = np.array(header.axes, float) * spacing[:, None]
     try:
-        fields, _ = metaimage_header.parse_fields(_start_of(path))
-        axes = _first_of(
-            fields, ("TransformMatrix", "Rotation", "Orientation"), metaimage_header.IDENTITY
-        )
-        origin = _first_of(fields, ("Offset", "Position", "Origin"), "0 0 0")
-        spacing = np.array(fields["ElementSpacing"].split(), float)
-        steps = axes.reshape(3, 3) * spacing[:, None]
-        column, row, along = np.linalg.solve(steps.T, point - origin)
-    except OSError as error:
-        raise Skip("cannot be read", error.strerror or type(error).__name__) from None
-    except (ValueError, KeyError, np.linalg.LinAlgError):
-        raise Skip("changed", "the file is not the one that was catalogued") from None
+        column, row, along = np.linalg.solve(steps.T, point - np.array(header.origin_mm, float))
+    except np.linalg.LinAlgError:
+        raise Skip("not known to be axial", "TransformMatrix is no orientation") from None
     position = int(np.clip(np.rint(along), 0, len(scan.slices) - 1)) if np.isfinite(along) else 0
     return Place(position, float(row), float(column), float((along - position) * spacing[2]))
-
-
-def _start_of(path: Path) -> bytes:
-    with open(path, "rb") as file:
-        return file.read(metaimage_header.MAX_HEADER)
-
-
-def _first_of(fields: dict[str, str], names: tuple[str, ...], default: str) -> np.ndarray:
-    text = next((fields[name] for name in names if name in fields), default)
-    return np.array(text.split(), float)
 
 
 def _in_slices(scan: Scan, point: np.ndarray) -> Place:

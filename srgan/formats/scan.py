@@ -6,6 +6,7 @@ from pathlib import Path
 from srgan.system.errors import visible
 
 MAX_ID = 1024  # characters of a patient's id or a series UID; DICOM allows 64
+OWN_MODEL = "srgan-ct"  # names this program in the files that it writes
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
+from srgan.formats.metaimage.fields import header_text
 from srgan.phantom import anatomy
 from srgan.phantom.anatomy import Patient
 from srgan.phantom.drawing import SIZE, Canvas, field
@@ -247,22 +248,15 @@ def _noise(rng: np.random.Generator, sd: float, x, y, u: float) -> np.ndarray:
 
 def _header(name: str, shape, spacing) -> bytes:
     """A MetaImage header as LUNA16 has it; the patient lies on the back, head first."""
-    lines = {
-        "ObjectType": "Image",
-        "NDims": 3,
-        "BinaryData": True,
-        "BinaryDataByteOrderMSB": False,
-        "CompressedData": False,
+    fields = {
         "TransformMatrix": "1 0 0 0 1 0 0 0 1",
         "Offset": f"{-255.5 * spacing[0]:.4f} {-255.5 * spacing[1]:.4f} 0",
         "CenterOfRotation": "0 0 0",
         "AnatomicalOrientation": "RAI",
         "ElementSpacing": " ".join(f"{s:g}" for s in spacing),
         "DimSize": f"{shape[2]} {shape[1]} {shape[0]}",
-        "ElementType": "MET_SHORT",
-        "ElementDataFile": f"{name}.raw",
     }
-    return "".join(f"{key} = {value}\n" for key, value in lines.items()).encode()
+    return header_text("i2", f"{name}.raw", fields)
 
 
 def _put(path: Path, content: bytes) -> None:

@@ -115,17 +115,15 @@ def test_a_compressed_volume_of_many_gigabytes_is_refused_before_it_is_inflated(
     assert skipped(metaimage_header.read_header, path).reason == "too large"
 
 
-def test_a_deep_volume_of_small_planes_is_read_many_at_a_time(tmp_path, monkeypatch):
-    """A call of SimpleITK takes 2 ms: one for each of 4,096 planes were 8 s for a file of 4 MB."""
+def test_a_deep_volume_of_small_planes_is_read_quickly(tmp_path):
+    """4,096 planes of 1 KiB; a header that is opened again for each of them would take seconds."""
     values = np.linspace(-1000, 1000, 4096 * 256).astype("<f4").reshape(4096, 16, 16)
     values[:, 0, :2] = -1024, 500
     changes = {"DimSize": "16 16 4096", "ElementType": "MET_FLOAT"}
     path = test_metaimage.write(tmp_path, values.tobytes(), **changes)
-    calls, read = [], metaimage_pixels._planes
-    monkeypatch.setattr(metaimage_pixels, "_planes", lambda *a: calls.append(a) or read(*a))
-    hu = test_metaimage.read(path)
-    np.testing.assert_array_equal(hu, np.rint(values))
-    assert len(calls) < 20
+    start = time.process_time()
+    np.testing.assert_array_equal(test_metaimage.read(path), np.rint(values))
+    assert time.process_time() - start < 4  # 0.3 s
 
 
 @pytest.mark.parametrize("take", ["read", "copy"])

@@ -18,20 +18,16 @@ from pydicom.uid import UID
 
 from srgan.formats.dicom.parse import TAGS, number, numbers, parse, text, unsigned
 from srgan.formats.dicom.pixels import Stored, read_stored, read_values, values_to_hu
-from srgan.formats.scan import MAX_ID, Scan, tidy_id
+from srgan.formats.limits import MAX_ANGLE_DEG, MAX_POSITION_MM, MAX_SIDE, MAX_SPACING_MM
+from srgan.formats.scan import MAX_ID, OWN_MODEL, Scan, tidy_id
 from srgan.system.errors import Skip
 
 CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
 
-OWN_MODEL = "srgan-ct"  # ManufacturerModelName in the ContributingEquipmentSequence of our outputs
 REFORMATS = {"REFORMATTED", "REFORMAT", "MPR", "MPVR", "CPR", "MIP", "MINIP", "VRT", "SSD"}
 LOCALIZERS = {"LOCALIZER", "SCOUT", "TOPOGRAM"}
 
-MAX_SIDE = 4096
-MAX_POSITION_MM = 1e5  # from the origin; also refuses what is not a number
-MAX_SPACING_MM = 100.0
-MAX_ANGLE = 20.0  # degrees between the slice normal and z
-MAX_GANTRY_TILT = 30.0  # what a gantry can do; GantryDetectorTilt may explain an angle up to it
+MAX_GANTRY_TILT_DEG = 30.0  # what a gantry can do; GantryDetectorTilt may explain an angle up to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +189,7 @@ def _check_kind(dataset: Dataset, meta: Dataset) -> None:
 
 
 def _normal(dataset: Dataset) -> np.ndarray:
-    """The slice normal towards the head, within MAX_ANGLE of z or as the gantry was tilted."""
+    """The slice normal towards the head, within MAX_ANGLE_DEG of z or as the gantry was tilted."""
     values = numbers(dataset, "ImageOrientationPatient")
     if not values:
         raise Skip("not known to be axial", "ImageOrientationPatient is missing")
@@ -206,8 +202,8 @@ def _normal(dataset: Dataset) -> np.ndarray:
     normal = np.cross(row, column)
     normal /= np.linalg.norm(normal) * (1 if normal[2] >= 0 else -1)
     angle = math.degrees(math.acos(min(1.0, normal[2])))
-    tilt = min(abs(number(dataset, "GantryDetectorTilt") or 0.0), MAX_GANTRY_TILT)
-    if angle > max(MAX_ANGLE, tilt + 1):
+    tilt = min(abs(number(dataset, "GantryDetectorTilt") or 0.0), MAX_GANTRY_TILT_DEG)
+    if angle > max(MAX_ANGLE_DEG, tilt + 1):
         planes = ("sagittal", "coronal", "oblique")
         plane = planes[int(np.argmax(np.abs(normal)))] if angle > 70 else "oblique"
         raise Skip("not axial", f"{plane}, the slice normal is {angle:.0f} degrees off z")

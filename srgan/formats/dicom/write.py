@@ -20,9 +20,10 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from pydicom.valuerep import VR
 
 import srgan
-from srgan.formats.dicom.header import CT_IMAGE_STORAGE, OWN_MODEL, Header
+from srgan.formats.dicom.header import CT_IMAGE_STORAGE, Header
 from srgan.formats.dicom.parse import text
 from srgan.formats.dicom.pixels import Stored, is_padding, values_to_words
+from srgan.formats.scan import OWN_MODEL
 from srgan.hounsfield import HU_MAX, HU_MIN
 from srgan.system.errors import Skip
 

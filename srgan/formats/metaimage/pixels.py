@@ -1,32 +1,61 @@
-"""Planes of a MetaImage volume as int16 HU.
+"""The voxels of a MetaImage volume, slice by slice, as they are stored and as int16 HU.
 
-SimpleITK reads them, by a header that is written here from what was checked: in the scan's own
-header it could find another data file. A call takes a millisecond or two, so small planes are read
-many at a time. Compressed voxels are inflated here, up to a bound and once.
+Compressed voxels are inflated once, up to a bound. Uncompressed ones are read when they are asked
+for, without a memory map: a file that shrinks meanwhile must not end the process.
 """
 
-import contextlib
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator
-from functools import cache, lru_cache
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
-from srgan.formats.metaimage.header import TYPES, Header, read_header
+from srgan.formats.metaimage.header import Header, read_header
 from srgan.formats.scan import Scan
 from srgan.hounsfield import AIR_HU
 from srgan.system.errors import Skip
-from srgan.system.files import writing
-
-sitk.ProcessObject.SetGlobalWarningDisplay(False)
 
 MIN_SPAN = 100  # a slice whose values span less is not HU
 CHUNK = 1 << 20  # bytes that are inflated at once
-BLOCK = 512 << 10  # bytes that are read at once where few planes are wanted: one of 512 x 512
-CHECKED = 8 << 20  # where all are
+
+
+@dataclass(frozen=True)
+class Voxels:
+    """Uncompressed voxels in a file, slice after slice."""
+
+    path: Path
+    dtype: str  # NumPy's, with its byte order
+    rows: int
+    columns: int
+    offset: int = 0  # bytes before the first slice
+
+    @classmethod
+    def of(cls, header: Header) -> "Voxels":
+        columns, rows, _ = header.size
+        return cls(header.data_path, header.dtype, rows, columns, header.offset)
+
+    def position(self, index: int) -> int:
+        """The file's byte where slice `index` begins."""
+        return self.offset + index * self.rows * self.columns * np.dtype(self.dtype).itemsize
+
+    def read(self, index: int) -> np.ndarray:
+        """Slice `index`: (rows, columns) in the voxels' own type.
+
+        Raises OSError, and EOFError where the file became shorter.
+        """
+        count = self.rows * self.columns
+        values = np.fromfile(self.path, self.dtype, count, offset=self.position(index))
+        if len(values) != count:
+            raise EOFError
+        return values.reshape(self.rows, self.columns)
+
+    def write(self, index: int, values: np.ndarray) -> None:
+        """Raises OSError."""
+        with open(self.path, "r+b") as file:
+            file.seek(self.position(index))
+            file.write(values.astype(self.dtype).tobytes())
 
 
 def reader(scan: Scan) -> Callable[[int], np.ndarray]:
@@ -62,17 +91,18 @@ def _open(scan: Scan) -> Callable[[int], np.ndarray]:
         raise Skip("changed", "the file is not the one that was catalogued")
     if header.compressed:
         return _inflated(header)
+    voxels = Voxels.of(header)
+
+    def values(index: int) -> np.ndarray:
+        try:
+            return voxels.read(index)
+        except (OSError, EOFError):
+            raise Skip("changed", "the data file became shorter, or cannot be read") from None
+
     if header.dtype[1] == "f":
-        step = _planes_in(header, CHECKED)
-        for first in range(0, header.size[2], step):
-            _check_finite(_planes(header, first, step))
-    step = _planes_in(header, BLOCK)
-
-    @lru_cache(maxsize=1)
-    def block(number: int) -> np.ndarray:
-        return _planes(header, number * step, step)
-
-    return lambda at: values_to_hu(block(at // step)[at % step])
+        for index in range(header.size[2]):
+            _check_finite(values(index))
+    return lambda index: values_to_hu(values(index))
 
 
 def _inflated(header: Header) -> Callable[[int], np.ndarray]:
@@ -84,8 +114,8 @@ def _inflated(header: Header) -> Callable[[int], np.ndarray]:
         except Skip as skip:  # of this slice alone
             slices.append(skip)
 
-    def read(at: int) -> np.ndarray:
-        if isinstance(hu := slices[at], Skip):
+    def read(index: int) -> np.ndarray:
+        if isinstance(hu := slices[index], Skip):
             raise hu.with_traceback(None)
         return hu
 
@@ -129,55 +159,6 @@ def _check_finite(values: np.ndarray) -> None:
     """One voxel that is not a number makes the whole volume doubtful, not its slice alone."""
     if not np.isfinite(values).all():
         raise Skip("not HU", "voxels that are not numbers")
-
-
-def _planes_in(header: Header, n_bytes: int) -> int:
-    """How many planes are read at once."""
-    return max(1, n_bytes * header.size[2] // header.nbytes)
-
-
-def _planes(header: Header, first: int, count: int) -> np.ndarray:
-    """Up to `count` planes of uncompressed data: (planes, rows, columns) in the voxels' own type.
-
-    Raises UserError (files.writing) where there is no room for a header: no fault of the scan.
-    """
-    columns, rows, n = header.size
-    with contextlib.ExitStack() as stack:
-        with writing("to a temporary folder (TMPDIR)"):
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="srgan-"))
-            path = _plain_header(header, Path(folder))
-        source = sitk.ImageFileReader()
-        source.SetImageIO("MetaImageIO")
-        source.SetFileName(str(path))
-        source.SetExtractIndex((0, 0, first))
-        source.SetExtractSize((columns, rows, min(count, n - first)))
-        try:
-            return sitk.GetArrayFromImage(source.Execute())
-        except RuntimeError:  # SimpleITK's for a file that ends early or went
-            raise Skip("changed", "the data file became shorter, or cannot be read") from None
-
-
-def _plain_header(header: Header, folder: Path) -> Path:
-    """A header in `folder` that says what was checked and no more, and names the data by a link."""
-    name, data = "voxels.raw", header.data_path.resolve()
-    try:
-        (folder / name).symlink_to(data)
-    except OSError:  # Windows, where links are a right of their own
-        name = data
-    lines = {
-        "ObjectType": "Image",
-        "NDims": 3,
-        "BinaryData": True,
-        "BinaryDataByteOrderMSB": header.dtype[0] == ">",
-        "DimSize": " ".join(map(str, header.size)),
-        "HeaderSize": header.offset,
-        "ElementType": {dtype: name for name, dtype in TYPES.items()}[header.dtype[1:]],
-        "ElementDataFile": name,
-    }
-    path = folder / "plain.mhd"
-    text = "".join(f"{field} = {value}\n" for field, value in lines.items())
-    path.write_text(text, encoding="utf-8")
-    return path
 
 
 def values_to_hu(values: np.ndarray) -> np.ndarray:

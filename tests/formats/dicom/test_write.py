@@ -18,6 +18,7 @@ from srgan.formats.dicom import header as dicom_header
 from srgan.formats.dicom import write as dicom_write
 from srgan.formats.dicom.pixels import values_to_hu
 from srgan.formats.dicom.write import Series
+from srgan.formats.scan import OWN_MODEL
 from srgan.system.errors import Skip
 from tests.helpers.made_dicom import ct_slice, stored_values, write
 
@@ -80,7 +81,7 @@ def test_it_says_what_it_is_and_is_known_as_our_own(tmp_path):
     assert image.PurposeOfReferenceCodeSequence[0].CodeValue == "121322"
     another, ours = made.ContributingEquipmentSequence
     assert another.Manufacturer == "another"
-    assert ours.ManufacturerModelName == dicom_header.OWN_MODEL
+    assert ours.ManufacturerModelName == OWN_MODEL
     assert ours.PurposeOfReferenceCodeSequence[0].CodeValue == "109103"
     with pytest.raises(Skip, match="output of this program"):
         dicom_header.read_header(path.with_name("derived.dcm"))
