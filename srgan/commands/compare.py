@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from string import ascii_uppercase
 
-from srgan.report import results
+from srgan.report import about
 from srgan.settings import Settings
 from srgan.system.errors import UserError
 from srgan.system.progress import log
@@ -31,7 +31,7 @@ def load(main: Trained, settings: Settings) -> dict[str, Trained]:
         every[letter] = _load(folder, settings.scale)
     if len(every) > 1:
         for letter, folder in zip(every, (settings.checkpoint_dir, *settings.compare), strict=True):
-            log(f"{letter} is {folder}: {results.told_of_checkpoint(said_of(every[letter]))}")
+            log(f"{letter} is {folder}: {about.checkpoint_remark(said_of(every[letter]))}")
     return every
 
 
@@ -69,7 +69,7 @@ def said_of(trained: Trained) -> dict:
 
 
 def record(every: dict[str, Trained]) -> dict:
-    """What a report says of the checkpoints: results.About.checkpoint."""
+    """What a report says of the checkpoints: about.About.checkpoint."""
     main, *others = [said_of(trained) for trained in every.values()]
     models = {
         row_name(letter, name): digest

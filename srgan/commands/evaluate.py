@@ -13,12 +13,14 @@ from srgan.commands.train import open_store
 from srgan.dataset import build_store as stores
 from srgan.dataset.split import choose
 from srgan.evaluation import baselines, disc_phantom, slice_metrics, study
+from srgan.evaluation.level import Level, levels_of
 from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS, Window, Windows
 from srgan.lowdose import photon_cache
 from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.photon_cache import Matched
 from srgan.models import tensorflow_setup, vgg_weights
 from srgan.report import dose_plot, example_pictures, nodule_tables, results
+from srgan.report.about import About
 from srgan.report.html import build, page
 from srgan.settings import Settings, degradation_of
 from srgan.system.errors import UserError
@@ -45,26 +47,29 @@ def test(given: dict[str, Any]) -> int:
     matched = photons_of(store, chosen, degradation, progress)
     slices = study_slices(store, chosen, matched)
     about = about_this(every, store, settings, degradation, matched)
-    smoother, how_tuned = denoiser(trained, store, settings, degradation, disc_of(slices, about))
+    disc = disc_of(slices, matched)
+    smoother, how_tuned = denoiser(trained, store, settings, degradation, disc)
     judged = baselines.classical(degradation.scale) | smoother | networks(every, settings)
     with_nodules = evaluate_nodules.slices_of(every, store, chosen, settings, degradation, progress)
     about = dataclasses.replace(about, features=features, denoiser=how_tuned)
-    studies = studies_of(judged, slices, about, settings.seed, progress, windows, more)
-    studies = evaluate_nodules.judged(studies, judged, with_nodules, settings.seed, progress)
-    results.write(settings.report_dir, studies)
-    of_nodules = [each.nodules for each, _ in studies if each.nodules]
+    levels = measured(judged, slices, degradation, disc, settings.seed, progress, windows, more)
+    levels = evaluate_nodules.judged(levels, judged, with_nodules, settings.seed, progress)
+    results.write(settings.report_dir, levels, about)
+    of_nodules = [each.nodules for each in levels if each.nodules]
     nodule_table = nodule_tables.write(settings.report_dir, of_nodules)
-    curve = dose_plot.write(settings.report_dir, studies, about)
+    curve = dose_plot.write(settings.report_dir, levels, about)
     told_of = partial(told_in_part, progress, "pictures", 0, 1)
-    example_pictures.write(settings.report_dir, studies, judged, slices, settings.seed, told_of)
-    print(results.tables(studies))
-    if len(studies) > 1:
-        print(f"\n{dose_plot.table(studies)}")
+    example_pictures.write(
+        settings.report_dir, levels, about, judged, slices, settings.seed, told_of
+    )
+    print(results.tables(levels, about))
+    if len(levels) > 1:
+        print(f"\n{dose_plot.table(levels)}")
     if of_nodules:
         print(f"\n{nodule_tables.text(of_nodules[0])}")
     page.write(
         settings.report_dir / "index.html",
-        build.page_of(studies, judged, slices, settings.seed),
+        build.page_of(levels, about, judged, slices, settings.seed),
     )
     files = ["index.html", "metrics.csv", "summary.json", nodule_table, curve]
     print(f"\n{', '.join(filter(None, files))} and example-*.png are in {settings.report_dir}")
@@ -153,36 +158,34 @@ def _named(method: baselines.Method, cutoff_hu: float, how: str):
     return {name: method}, f"{name}: non-local means with a cut-off of {cutoff_hu:.1f} HU, {how}"
 
 
-def disc_of(slices: list[study.StudySlice], about: results.About) -> dict:
+def disc_of(slices: list[study.StudySlice], matched: list[Matched]) -> dict:
     """Pixel and photons of the phantom: the medians of the test's slices."""
     return {
         "pixel_mm": float(np.median([item.spacing_mm for item in slices])),
-        "photons": about.photons and about.photons["median"],
+        "photons": photon_cache.summary(matched)["median"] if matched else None,
     }
 
 
-def studies_of(
+def measured(
     judged: dict[str, baselines.Method],
     slices: list[study.StudySlice],
-    about: results.About,
+    degradation: Degradation,
+    disc: dict,
     seed: int,
     progress: Progress,
     windows: Windows,
     more: study.Measures | None = None,
-) -> list[tuple[study.Study, results.About]]:
-    """A study a noise level; to `progress` they are one job."""
-    levels = about.degradation.each()
-    disc = disc_of(slices, about)
-    text = "slices" if len(levels) == 1 else f"slices at {len(levels)} noise levels"
+) -> list[Level]:
+    """A study at each noise level; to `progress` they are one job."""
+    every = degradation.each()
+    text = "slices" if len(every) == 1 else f"slices at {len(every)} noise levels"
     made = []
-    for i, level in enumerate(levels):
-        told_of = partial(told_in_part, progress, text, i, len(levels))
-        found = study.run(judged, slices, level, seed, told_of, windows, more)
-        found = dataclasses.replace(
-            found, discs=disc_phantom.discs_of(judged, level, seed=seed, **disc)
-        )
-        made.append((found, dataclasses.replace(about, degradation=level)))
-    return made
+    for i, here in enumerate(every):
+        told_of = partial(told_in_part, progress, text, i, len(every))
+        found = study.run(judged, slices, here, seed, told_of, windows, more)
+        discs = disc_phantom.discs_of(judged, here, seed=seed, **disc)
+        made.append((here, dataclasses.replace(found, discs=discs)))
+    return levels_of(made)
 
 
 def networks(every: Checkpoints, settings: Settings) -> dict[str, baselines.Method]:
@@ -201,10 +204,10 @@ def about_this(
     settings: Settings,
     degradation: Degradation,
     matched: list[Matched],
-) -> results.About:
+) -> About:
     source = "matched" if settings.noise_hu is None else "noise_hu"
     source = source if settings.photons == "auto" else "given"
-    return results.About(
+    return About(
         degradation=degradation,
         vgg_weights=every[compare.MAIN].vgg_weights,
         synthetic=store.synthetic,

@@ -9,11 +9,11 @@ from srgan.dataset import nodule_slices as annotated
 from srgan.dataset.build_store import Store
 from srgan.evaluation import nodule_study
 from srgan.evaluation.baselines import Method
-from srgan.evaluation.study import Study, StudySlice
+from srgan.evaluation.level import Level
+from srgan.evaluation.study import StudySlice
 from srgan.lowdose import photon_cache
 from srgan.lowdose.degradation import Degradation
 from srgan.metrics.nodule_metrics import Spot
-from srgan.report.results import About
 from srgan.settings import Settings, dataset_paths
 from srgan.system.progress import Progress, log
 from srgan.training.checkpoint_models import Trained
@@ -56,16 +56,16 @@ def slices_of(
 
 
 def judged(
-    studies: list[tuple[Study, About]],
+    levels: list[Level],
     methods: dict[str, Method],
     slices: list[WithNodules],
     seed: int,
     progress: Progress,
-) -> list[tuple[Study, About]]:
-    """The studies, each with what became of the nodules at its noise level."""
+) -> list[Level]:
+    """The same levels with what became of the nodules at each."""
     made = []
-    for i, (study, about) in enumerate(studies):
-        told_of = partial(told_in_part, progress, "slices with nodules", i, len(studies))
-        found = nodule_study.run(methods, slices, about.degradation, seed, told_of)
-        made.append((dataclasses.replace(study, nodules=found), about))
+    for i, level in enumerate(levels):
+        told_of = partial(told_in_part, progress, "slices with nodules", i, len(levels))
+        found = nodule_study.run(methods, slices, level.degradation, seed, told_of)
+        made.append(dataclasses.replace(level, nodules=found))
     return made

@@ -5,13 +5,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from srgan.evaluation import baselines, verdict
-from srgan.evaluation.slice_metrics import TTF50
 from srgan.evaluation.study import Study
 from srgan.evaluation.verdict import Verdict
 from srgan.hounsfield import WINDOWS
-from srgan.metrics import intervals
+from srgan.metrics import intervals, registry
 from srgan.metrics.intervals import Comparison, Interval
-from srgan.report.columns import Column, figure_of, looked_for, subjects
+from srgan.metrics.registry import value_at
 
 KIND_OF = {
     "nearest": "enlargement",
@@ -79,9 +78,14 @@ def of(study: Study) -> Conclusions:
     for name, figures in overall.items():
         srresnet = overall.get(_srresnet_of(name, kinds[name], overall))
         verdicts[name] = verdict.lines(figures, kinds[name], srresnet=srresnet, **others)
-    columns = [column for subject in subjects(study.windows) for column in subject.columns]
-    columns = [c for c in looked_for(columns, overall) if c.key != TTF50]
-    values = {name: {c.key: _of_patients(by_patient, name, c) for c in columns} for name in overall}
+    metrics = [m for m in registry.METRICS if m.table and not m.of_disc]
+    metrics = registry.measured(metrics, overall.values())
+    paths = {path: metric for metric in metrics for path in metric.paths(study.windows)}
+    values = {
+        name: {path: [value_at(of[name], path) for of in by_patient.values()] for path in paths}
+        for name in overall
+    }
+    tested = [path for path, metric in paths.items() if metric.better in ("high", "low")]
     networks = [name for name, kind in kinds.items() if kind in verdict.NETWORKS]
     return Conclusions(
         headline=verdict.headline({name: verdicts[name] for name in networks}),
@@ -93,22 +97,13 @@ def of(study: Study) -> Conclusions:
         },
         compared={
             name: {
-                other: _compared(columns, values[name], values[other])
+                other: {p: intervals.compare(values[name][p], values[other][p]) for p in tested}
                 for other in AGAINST
                 if other in overall and other != name
             }
             for name in networks
         },
     )
-
-
-def _of_patients(by_patient: dict, method: str, column: Column) -> list[float | None]:
-    return [figure_of(of_methods[method], column) for of_methods in by_patient.values()]
-
-
-def _compared(columns: Sequence[Column], values: dict, others: dict) -> dict[str, Comparison]:
-    keys = [column.key for column in columns if column.better]
-    return {key: intervals.compare(values[key], others[key]) for key in keys}
 
 
 def headline(names: Sequence[str], found: Sequence[Conclusions]) -> str:

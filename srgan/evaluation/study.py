@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -72,7 +71,6 @@ class Study:
     windows: Windows = field(default_factory=lambda: WINDOWS)  # of PSNR and SSIM
     kinds: Mapping[str, str] = field(default_factory=dict)  # of methods, as given to `run`
     discs: ttf.Discs | None = None  # of phantom.discs_of, by method, and the normal dose
-    nodules: Any = None  # nodules.Found, where nodules are annotated
 
     def patients(self) -> list[str]:
         return list(self.n_slices())

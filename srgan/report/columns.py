@@ -4,22 +4,39 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
-from srgan.evaluation.slice_metrics import (
-    BODY_PSNR,
-    BODY_SSIM,
-    EDGE,
-    FLAT,
-    NPS_DISTANCE,
-    TEXTURE,
-    TISSUES_HU,
-    TTF50,
-    VESSEL,
-    VGG_DISTANCE,
-)
-from srgan.hounsfield import HU_MAX, HU_MIN, Windows
+from srgan.hounsfield import Windows
+from srgan.metrics import registry
+from srgan.metrics.registry import Metric, value_at
 
 WIDEST = 100  # characters of a line
-BESIDE = 4  # windows of which a figure and the same in the body fit side by side on the page
+BESIDE = 4  # windows of which a metric and the same in the body fit side by side on the page
+NOTES = {  # below a table, by its caption
+    "PSNR against the normal dose": (
+        "Mean over a patient's slices, then over patients. Whole slices, and the body alone; the "
+        "reference is the normal dose, clipped to -1024..3071 HU.",
+        "Never compare PSNR or SSIM across windows.",
+    ),
+    "Texture and noise": (
+        "Texture: SD of the slice less its Gaussian of 2 px, in lung and in flat soft tissue; "
+        "nearest the normal dose's is best.",
+        "NPS distance: how far the noise power in soft tissue is from the normal dose's: 0 equal, "
+        "1 for an output without noise or anatomy.",
+    ),
+    "Sharpness": (
+        "Edge: in how many mm the mean edge between lung and soft tissue rises from 20 to 80 %, "
+        "at the same places in every output; nearest the normal dose's is best.",
+        "Vessel: full width at half maximum of the mean small vessel in lung, likewise.",
+        "TTF50: the frequency at which half of a disc's contrast is left, see the curves.",
+    ),
+    "What was invented": (
+        "chi2: the output's block means against the low dose, in expected noise; spots: connected "
+        "areas beyond 4 expected SDs (in projection noise: of all noise); wide: of 2 pixels of the "
+        "low dose or more (there: 5), which chance does not give. Invented: detail that rises with "
+        "the output's own error.",
+        "sFRC counts sharpness first and does not see invented texture: shown for comparison, "
+        "never judged by. Normal dose: two copies of it that differ in noise.",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -42,112 +59,31 @@ class Subject:
 
 
 def subjects(windows: Windows) -> tuple[Subject, ...]:
-    """All of them, in the order in which they are read."""
-    psnr = _by_window(windows, "psnr_db", "PSNR, dB", ".2f")
-    in_body = _by_window(windows, BODY_PSNR, "PSNR in the body, dB", ".2f")
-    ssim = _by_window(windows, "ssim", "SSIM", ".4f")
-    ssim_in_body = _by_window(windows, BODY_SSIM, "SSIM in the body", ".4f")
-    together = len(windows) <= BESIDE
-    return (
-        Subject(
-            "PSNR against the normal dose",
-            (*psnr, *(in_body if together else ())),
-            (
-                "Mean over a patient's slices, then over patients. Whole slices, and the body "
-                "alone; the reference is the normal dose, clipped to -1024..3071 HU.",
-                "Never compare PSNR or SSIM across windows.",
-            ),
-        ),
-        *(() if together else (Subject("PSNR in the body", tuple(in_body)),)),
-        Subject("SSIM against the normal dose", (*ssim, *(ssim_in_body if together else ()))),
-        *(() if together else (Subject("SSIM in the body", tuple(ssim_in_body)),)),
-        Subject("Errors against the normal dose", _ERRORS),
-        Subject(
-            "Texture and noise",
-            _TEXTURE,
-            (
-                "Texture: SD of the slice less its Gaussian of 2 px, in lung and in flat soft "
-                "tissue; nearest the normal dose's is best.",
-                "NPS distance: how far the noise power in soft tissue is from the normal dose's: "
-                "0 equal, 1 for an output without noise or anatomy.",
-            ),
-        ),
-        Subject(
-            "Sharpness",
-            _SHARPNESS,
-            (
-                "Edge: in how many mm the mean edge between lung and soft tissue rises from 20 to "
-                "80 %, at the same places in every output; nearest the normal dose's is best.",
-                "Vessel: full width at half maximum of the mean small vessel in lung, likewise.",
-                "TTF50: the frequency at which half of a disc's contrast is left, see the curves.",
-            ),
-        ),
-        Subject("Mean error by tissue", _TISSUES),
-        Subject(
-            "What was invented",
-            _INVENTED,
-            (
-                "chi2: the output's block means against the low dose, in expected noise; spots: "
-                "connected areas beyond 4 expected SDs (in projection noise: of all noise); wide: "
-                "of 2 pixels of the low dose or more (there: 5), which chance does not give. "
-                "Invented: detail that rises with the output's own error.",
-                "sFRC counts sharpness first and does not see invented texture: shown for "
-                "comparison, never judged by. Normal dose: two copies of it that differ in noise.",
-            ),
-        ),
-    )
+    """The tables of the registry's metrics, in its order."""
+    tables: dict[str, list[Column]] = {}
+    for metric in registry.METRICS:
+        caption = metric.table
+        if caption in tables and metric.parts == "windows" and len(windows) > BESIDE:
+            caption = metric.name  # too wide beside the others
+        if caption:
+            tables.setdefault(caption, []).extend(columns_of(metric, windows))
+    return tuple(Subject(name, tuple(of), NOTES.get(name, ())) for name, of in tables.items())
 
 
-def _by_window(windows: Windows, key: str, group: str, form: str) -> list[Column]:
-    return [
-        Column(name, str(window), group, f"{key}.{name}", "high", form)
-        for name, window in windows.items()
-    ]
-
-
-_ERROR = f"error in {HU_MIN:g}..{HU_MAX:g} HU"
-_ERRORS = (
-    Column("RMSE", "HU", _ERROR, "rmse_hu", "low", ".1f"),
-    Column("MAE", "HU", _ERROR, "mae_hu", "low", ".1f"),
-    Column("mean", "HU", _ERROR, "bias_hu", "", "+.2f"),
-    Column("VGG", "distance, 0: equal", "", VGG_DISTANCE, "low", ".3g"),
-)
-_NOISE = "texture and noise"
-_TEXTURE = (
-    Column("lung", "SD in HU", _NOISE, TEXTURE, "", ".1f"),
-    Column("flat", "SD in HU", _NOISE, FLAT, "", ".1f"),
-    Column("NPS", "distance, 0: equal", _NOISE, NPS_DISTANCE, "low", ".2f"),
-)
-_SHARPNESS = (
-    Column("edge", "mm", "sharpness", EDGE, "", ".2f"),
-    Column("vessel", "mm", "sharpness", VESSEL, "", ".2f"),
-    Column("TTF50", "/mm", "sharpness", TTF50, "", ".3f"),
-)
-_TISSUES = tuple(
-    Column(name, "HU", "mean error by tissue", f"bias_by_tissue_hu.{name}", "", "+.1f")
-    for name in TISSUES_HU
-)
-_INVENTED = (
-    Column("chi2", "1: truth", "against its input", "chi2", "", ".2f"),
-    Column("spots", "a slice", "against its input", "spots", "", ".1f"),
-    Column("wide", "spots, a slice", "against its input", "wide_spots", "", ".1f"),
-    Column("share", "of body", "invented", "invented_share", "", ".3f"),
-    Column("energy", "HU^2", "invented", "invented_energy_hu2", "", "+.0f"),
-    Column("shift", "px", "", "shift_px", "", ".2f"),
-    Column("sFRC", "share", "", "sfrc_share", "", ".2f"),
-)
-
-
-def figure_at(figures: dict, path: Iterable[str]) -> float | None:
-    """A figure in nested ones; None where it is missing."""
-    value = figures
-    for name in path:
-        value = value.get(name) if value is not None else None
-    return value
+def columns_of(metric: Metric, windows: Windows) -> list[Column]:
+    """A column for each of its parts, or one."""
+    how = {"better": metric.better, "form": metric.digits}
+    if not metric.parts:
+        return [Column(metric.name, metric.unit, metric.group, metric.key, **how)]
+    parts = zip(metric.parts_in(windows), metric.paths(windows), strict=True)
+    if metric.parts == "tissues":
+        return [Column(part, metric.unit, metric.name, path, **how) for part, path in parts]
+    group = ", ".join(filter(None, (metric.name, metric.unit)))
+    return [Column(part, str(windows[part]), group, path, **how) for part, path in parts]
 
 
 def figure_of(figures: dict, column: Column) -> float | None:
-    return figure_at(figures, column.key.split("."))
+    return value_at(figures, column.key)
 
 
 def written(value: float | None, form: str) -> str:

@@ -8,16 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from srgan.evaluation.baselines import CLASSICAL
+from srgan.evaluation.level import Level
 from srgan.evaluation.study import Study
 from srgan.hounsfield import WINDOWS
 from srgan.lowdose.level_names import AXES, column, differing, levels_of, short
+from srgan.report.about import About, counted
 from srgan.report.columns import written
 from srgan.report.html.plots import floats, looks
-from srgan.report.results import About, counted
 from srgan.system.files import writing
 from srgan.system.png import figure_to_png
-
-Studies = list[tuple[Study, About]]  # a noise level each
 
 WINDOW = "lung"
 FIGURES = {"psnr_db": ("PSNR", ", dB", ".2f"), "ssim": ("SSIM", "", ".4f")}  # name, unit, form
@@ -45,21 +44,19 @@ def window_text() -> str:
 # ---- the table ----
 
 
-def table(studies: Studies) -> str:
+def table(levels: Sequence[Level]) -> str:
     """A row a method and a column a level: whole slices, the mean over patients."""
-    levels = [about.degradation for _, about in studies]
-    names = differing(levels)
-    heads = [column(level, names) for level in levels]
+    names = differing([level.degradation for level in levels])
+    heads = [column(level.degradation, names) for level in levels]
     width = max(8, *(len(head) + 2 for head in heads))
-    overall = [study.overall() for study, _ in studies]
     lines = [
         f"quality against {'/'.join(map(short, names))}: {window_text()}, whole slices, "
         "mean over patients"
     ]
     for key, (name, unit, form) in FIGURES.items():
         lines += ["", f"{name + unit:12}" + "".join(f"{head:>{width}}" for head in heads)]
-        for method in studies[0][0].methods:
-            values = (written(of_level[method][key][WINDOW], form) for of_level in overall)
+        for method in levels[0].study.methods:
+            values = (written(level.overall[method][key][WINDOW], form) for level in levels)
             lines.append(f"{method:12}" + "".join(f"{value:>{width}}" for value in values))
     return "\n".join(lines)
 
@@ -67,23 +64,23 @@ def table(studies: Studies) -> str:
 # ---- the picture ----
 
 
-def write(folder: Path, studies: Studies, about: About) -> str | None:
+def write(folder: Path, levels: Sequence[Level], about: About) -> str | None:
     """dose.png, or noise.png where lambda or sigma was listed; returns the name.
 
     Nothing is drawn of one level, or where lambda and sigma both differ. A picture of an earlier
-    report goes. about: of all levels. Raises UserError (files.writing).
+    report goes. Raises UserError (files.writing).
     """
-    names = differing([each.degradation for _, each in studies])
-    name = PICTURES[names[0]] if len(studies) > 1 and len(names) == 1 else None
+    names = differing([level.degradation for level in levels])
+    name = PICTURES[names[0]] if len(levels) > 1 and len(names) == 1 else None
     with writing(folder):
         if name:
-            figure_to_png(figure(studies, about), folder / name)
+            figure_to_png(figure(levels, about), folder / name)
         for old in set(PICTURES.values()) - {name}:
             (folder / old).unlink(missing_ok=True)
     return name
 
 
-def figure(studies: Studies, about: About):
+def figure(levels: Sequence[Level], about: About):
     """Above: figures against the level. Below: what the networks gain on bicubic.
 
     A point below is a patient. Patients differ more from each other than methods do, hence the
@@ -91,18 +88,15 @@ def figure(studies: Studies, about: About):
     """
     from matplotlib.figure import Figure
 
-    name = differing([each.degradation for _, each in studies])[0]
-    by_level = sorted(
-        (levels_of(each.degradation)[name].low, i) for i, (_, each) in enumerate(studies)
-    )
-    x = [level for level, _ in by_level]
-    in_order = [studies[i][0] for _, i in by_level]
+    name = differing([level.degradation for level in levels])[0]
+    in_order = sorted(levels, key=lambda level: levels_of(level.degradation)[name].low)
+    x = [levels_of(level.degradation)[name].low for level in in_order]
     drawn = Figure((11, 8.4), dpi=110)
     drawn.set_layout_engine("constrained", w_pad=0.1, h_pad=0.08)
     axes = drawn.subplots(2, len(FIGURES), sharex=True, height_ratios=(1.2, 1))
     for (above, below), (key, (title, unit, _)) in zip(axes.T, FIGURES.items(), strict=True):
         _draw_means(above, x, in_order, key)
-        _draw_gains(below, x, in_order, key)
+        _draw_gains(below, x, [level.study for level in in_order], key)
         above.set_title(title, fontsize=13)
         above.set_ylabel(f"{title}{unit}", fontsize=11)
         below.set_ylabel(f"{title} gained on {BASELINE}{unit}", fontsize=11)
@@ -112,11 +106,11 @@ def figure(studies: Studies, about: About):
     return drawn
 
 
-def _draw_means(axis, x: list[float], studies: list[Study], key: str) -> None:
-    overall = [study.overall() for study in studies]
-    style = styles(studies[0].methods)
-    for method in studies[0].methods:
-        y = floats([of_level[method][key][WINDOW] for of_level in overall])
+def _draw_means(axis, x: list[float], levels: list[Level], key: str) -> None:
+    methods = levels[0].study.methods
+    style = styles(methods)
+    for method in methods:
+        y = floats([level.overall[method][key][WINDOW] for level in levels])
         axis.plot(x, y, label=method, linewidth=1.8, markersize=6, **style[method])
     _tidy(axis)
 
@@ -173,7 +167,7 @@ def _mark_levels(axes, x: list[float]) -> None:
         axis.tick_params(axis="x", labelrotation=45 if len(x) > 5 else 0)
 
 
-def _add_words(drawn, axes, study: Study, about: About, name: str) -> None:
+def _add_words(drawn, axes, level: Level, about: About, name: str) -> None:
     from matplotlib.lines import Line2D
 
     handles, labels = axes[0, 0].get_legend_handles_labels()
@@ -188,10 +182,10 @@ def _add_words(drawn, axes, study: Study, about: About, name: str) -> None:
     )
     lines = [
         f"Quality against {short(name)}, {window_text()}",
-        *about.remarks()[0].split("; "),
-        f"{counted(study)}, mean over a patient's slices, "
+        *about.degradation.noise.remark().split("; "),
+        f"{counted(level.study)}, mean over a patient's slices, "
         f"then over patients; checkpoint of step {about.checkpoint.get('step')}",
-        "; ".join([*about.remarks()[1:], "Research use only, not a medical device"]),
+        "; ".join([*about.remarks(), "Research use only, not a medical device"]),
     ]
     wrapped = [part for line in lines for part in textwrap.wrap(line, 130)]
     drawn.suptitle("\n".join(wrapped), fontsize=10.5)

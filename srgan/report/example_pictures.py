@@ -1,21 +1,21 @@
 """Example pictures: one slice a patient, every method side by side, whole and enlarged."""
 
 import re
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
 
 from srgan.evaluation.baselines import CLASSICAL, Method
+from srgan.evaluation.level import Level
 from srgan.evaluation.study import Study, StudySlice, level_of, make_pair
 from srgan.hounsfield import WINDOWS
 from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.level_names import differing, tag
 from srgan.masks import body_mask, lung_mask
 from srgan.metrics.similarity import has_contrast, psnr_db, ssim
-from srgan.report.results import About
+from srgan.report.about import About
 from srgan.system.files import writing
 from srgan.system.png import figure_to_png
 
@@ -30,7 +30,8 @@ DPI = 100
 
 def write(
     folder: Path,
-    studies: list[tuple[Study, About]],
+    levels: Sequence[Level],
+    about: About,
     methods: dict[str, Method],
     slices: list[StudySlice],
     seed: int,
@@ -42,22 +43,22 @@ def write(
     that the first level's study names. The low dose is made again, with the noise that the study
     had. Pictures of an earlier report in the folder go. Raises UserError (files.writing).
     """
-    chosen = median_slices(studies[0][0])
+    chosen = median_slices(levels[0].study)
     names = sorted(chosen)
     if len(names) > MOST_PATIENTS:
         names = [names[i * len(names) // MOST_PATIENTS] for i in range(MOST_PATIENTS)]
     by_name = {(item.pseudonym, item.number): item for item in slices}
-    levels = differing([about.degradation for _, about in studies])
-    jobs = [(by_name[name, chosen[name]], about) for name in names for _, about in studies]
+    differ = differing([level.degradation for level in levels])
+    jobs = [(by_name[name, chosen[name]], level.degradation) for name in names for level in levels]
     written = set()
     with writing(folder):
-        for done, (item, about) in enumerate(jobs, 1):
-            images = outputs(item, methods, about.degradation, seed)
-            level = f"-{tag(about.degradation, levels)}" if len(studies) > 1 else ""
-            about = replace(about, degradation=level_of(item, about.degradation, seed))
+        for done, (item, degradation) in enumerate(jobs, 1):
+            images = outputs(item, methods, degradation, seed)
+            level = f"-{tag(degradation, differ)}" if len(levels) > 1 else ""
+            noise = level_of(item, degradation, seed).noise.remark()
             for window in SHOWN:
                 path = folder / f"example-{item.pseudonym}-{window}{level}.png"
-                figure_to_png(figure(item, images, window, about), path)
+                figure_to_png(figure(item, images, window, noise, about), path)
                 written.add(path)
             if progress:
                 progress(done, len(jobs))
@@ -123,10 +124,10 @@ def region(normal: np.ndarray, window: str) -> tuple[slice, slice]:
     return tuple(slice(int(start), int(start + n)) for start, n in zip(first, size, strict=True))
 
 
-def figure(item: StudySlice, images: dict[str, np.ndarray], window: str, about: About):
+def figure(item: StudySlice, images: dict[str, np.ndarray], window: str, noise: str, about: About):
     """A matplotlib Figure: a column an image, the whole slice above, the region below.
 
-    images: as `outputs` makes them. One dot a pixel for a slice of 512 columns.
+    images: as `outputs` makes them; noise: in words. One dot a pixel for a slice of 512 columns.
     """
     from matplotlib.figure import Figure
 
@@ -146,8 +147,8 @@ def figure(item: StudySlice, images: dict[str, np.ndarray], window: str, about: 
         f"data range {shown.width:g} HU"
     )
     text(GAP, 26, title, 15)
-    text(GAP, 50, about.remarks()[0], 12)
-    text(GAP, 70, "; ".join(about.remarks()[1:]), 12)
+    text(GAP, 50, noise, 12)
+    text(GAP, 70, "; ".join(about.remarks()), 12)
     part = region(normal, window)
     for i, (name, image) in enumerate(images.items()):
         left = GAP + i * (PANEL + GAP)

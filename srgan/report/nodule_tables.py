@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from srgan.evaluation.nodule_study import LARGE_PX, Found
+from srgan.report.about import plural
 from srgan.report.columns import Column, written
 from srgan.report.html.tables import Cell, Row, Table
-from srgan.report.results import plural
 from srgan.system.files import write_whole, writing
 
 FILE = "nodules.csv"

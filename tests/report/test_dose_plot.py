@@ -7,12 +7,14 @@ import imageio.v3 as imageio
 import pytest
 
 from srgan.evaluation import study
+from srgan.evaluation.level import levels_of
 from srgan.lowdose import level_names
 from srgan.lowdose.degradation import Degradation, ProjectionNoise
 from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
 from srgan.lowdose.projection_noise import Scanner
-from srgan.report import dose_plot, results
+from srgan.report import dose_plot
+from srgan.report.about import About
 from srgan.report.html import plots
 
 METHODS = {"nearest": -3.0, "bicubic": 0.0, "srresnet": 4.0, "srgan": 3.0}  # dB above bicubic
@@ -26,9 +28,9 @@ def of_lambdas(*lambdas, sigma=(0.005,)):
     return ImageNoise(Levels(lambdas), Levels(sigma))
 
 
-def studies_of(noise, patients=2):
-    """Studies of all levels, their figures made up: patient n has n dB more; and what is said."""
-    about = results.About(Degradation(noise, 4), "random", True, {}, {"step": 70})
+def made_of(noise, patients=2):
+    """All levels, their figures made up: patient n has n dB more; and what is said."""
+    about = About(Degradation(noise, 4), "random", True, {}, {"step": 70})
     studies = []
     for i, level in enumerate(about.degradation.each()):
         rows = [
@@ -36,9 +38,8 @@ def studies_of(noise, patients=2):
             for n in range(1, patients + 1)
             for method, more in METHODS.items()
         ]
-        made = study.Study(tuple(METHODS), tuple(rows), {})
-        studies.append((made, dataclasses.replace(about, degradation=level)))
-    return studies, about
+        studies.append((level, study.Study(tuple(METHODS), tuple(rows), {})))
+    return levels_of(studies), about
 
 
 def figures(value):
@@ -48,7 +49,7 @@ def figures(value):
 
 
 def test_the_table_has_a_row_a_method_and_a_column_a_dose():
-    lines = dose_plot.table(studies_of(of_doses(0.5, 0.25, 0.1))[0]).splitlines()
+    lines = dose_plot.table(made_of(of_doses(0.5, 0.25, 0.1))[0]).splitlines()
     assert lines[0].startswith("quality against dose: lung window -1350..150 HU (range 1500)")
     assert [line.split() for line in lines[2:7]] == [
         ["PSNR,", "dB", "0.5", "0.25", "0.1"],
@@ -64,9 +65,9 @@ def test_the_table_has_a_row_a_method_and_a_column_a_dose():
 
 def test_a_level_is_called_by_what_differs():
     both = of_lambdas(1700.0, 500.0, sigma=(0.0, 0.01))
-    heads = dose_plot.table(studies_of(both)[0]).splitlines()[2].split()
+    heads = dose_plot.table(made_of(both)[0]).splitlines()[2].split()
     assert heads == ["PSNR,", "dB", "1700/0", "1700/0.01", "500/0", "500/0.01"]
-    degradations = [about.degradation for _, about in studies_of(of_lambdas(1700.0, 500.0))[0]]
+    degradations = [level.degradation for level in made_of(of_lambdas(1700.0, 500.0))[0]]
     assert level_names.differing(degradations) == ["noise_lambda"]
     assert level_names.differing(degradations[:1]) == ["noise_lambda", "noise_sigma"]
     assert level_names.tag(degradations[1], ["noise_lambda"]) == "lambda500"
@@ -91,13 +92,13 @@ def test_a_picture_of_several_levels_and_none_of_an_older_report(
     monkeypatch.setattr(dose_plot, "figure_to_png", lambda figure, path: path.write_bytes(b""))
     for old in ("dose.png", "noise.png", "example-P0001-lung.png"):
         (tmp_path / old).write_bytes(b"old")
-    assert dose_plot.write(tmp_path, *studies_of(noise)) == name
+    assert dose_plot.write(tmp_path, *made_of(noise)) == name
     left = {path.name for path in tmp_path.iterdir()} - {"example-P0001-lung.png"}
     assert left == ({name} if name else set())
 
 
 def test_the_picture_is_drawn_within_its_borders(tmp_path):
-    assert dose_plot.write(tmp_path, *studies_of(of_doses(0.5, 0.25, 0.1))) == "dose.png"
+    assert dose_plot.write(tmp_path, *made_of(of_doses(0.5, 0.25, 0.1))) == "dose.png"
     picture = imageio.imread(tmp_path / "dose.png")
     assert picture.shape == (924, 1210, 3)
     edges = (picture[:4], picture[-4:], picture[:, :4], picture[:, -4:])
@@ -105,7 +106,7 @@ def test_the_picture_is_drawn_within_its_borders(tmp_path):
 
 
 def test_lines_are_means_in_the_order_of_the_levels_and_points_are_patients():
-    drawn = dose_plot.figure(*studies_of(of_doses(0.1, 0.5, 0.25), patients=3))
+    drawn = dose_plot.figure(*made_of(of_doses(0.1, 0.5, 0.25), patients=3))
     above, _, below, _ = drawn.axes
     assert above.get_xscale() == "log"
     assert list(above.get_xticks()) == [0.1, 0.25, 0.5]
@@ -117,9 +118,9 @@ def test_lines_are_means_in_the_order_of_the_levels_and_points_are_patients():
     assert [list(found) for found in gains] == [[0, 0], [4] * 9, [4] * 3, [3] * 9, [3] * 3]
     low, high = below.get_ylim()
     assert low < 0 < 4 < high
-    assert dose_plot.figure(*studies_of(of_lambdas(1.0, sigma=(0.0, 0.1)))).axes[
-        0
-    ].get_xscale() == ("linear")
+    assert dose_plot.figure(*made_of(of_lambdas(1.0, sigma=(0.0, 0.1)))).axes[0].get_xscale() == (
+        "linear"
+    )
 
 
 def test_a_method_looks_as_on_the_page():
@@ -129,32 +130,32 @@ def test_a_method_looks_as_on_the_page():
     assert dose_plot.styles(["srgan"])["srgan"]["color"] == dose_plot.COLOURS[5]
 
 
-def without(studies, method, value):
+def without(levels, method, value):
     """The same with figures of one method that are all None or infinite."""
     made = []
-    for study_, about in studies:
+    for level in levels:
         rows = [
             dataclasses.replace(row, figures=figures(value)) if row.method == method else row
-            for row in study_.rows
+            for row in level.study.rows
         ]
-        made.append((dataclasses.replace(study_, rows=tuple(rows)), about))
-    return made
+        made.append((level.degradation, dataclasses.replace(level.study, rows=tuple(rows))))
+    return levels_of(made)
 
 
 @pytest.mark.parametrize("value", [None, math.inf])
 @pytest.mark.parametrize("method", ["srgan", "bicubic"])
 def test_what_was_not_measured_is_a_gap(tmp_path, value, method):
-    studies, about = studies_of(of_doses(0.5, 0.25))
-    studies = without(studies, method, value)
-    line = next(of for of in dose_plot.table(studies).splitlines() if of.startswith(method))
+    levels, about = made_of(of_doses(0.5, 0.25))
+    levels = without(levels, method, value)
+    line = next(of for of in dose_plot.table(levels).splitlines() if of.startswith(method))
     assert line.split()[1:] == ([] if value is None else ["inf", "inf"])
-    assert dose_plot.write(tmp_path, studies, about) == "dose.png"
-    gains = dose_plot.figure(studies, about).axes[2].get_lines()
+    assert dose_plot.write(tmp_path, levels, about) == "dose.png"
+    gains = dose_plot.figure(levels, about).axes[2].get_lines()
     assert len(gains) == (1 if method == "bicubic" else 3)  # the zero line, two a network
 
 
 def test_the_picture_says_what_it_shows():
-    said = dose_plot.figure(*studies_of(of_doses(0.5, 0.25))).get_suptitle().replace("\n", " ")
+    said = dose_plot.figure(*made_of(of_doses(0.5, 0.25))).get_suptitle().replace("\n", " ")
     for words in (
         "lung window -1350..150 HU (range 1500)", "projection noise: dose 0.5,0.25",
         "2 slices of 2 patients", "checkpoint of step 70", "VGG19 weights: random",

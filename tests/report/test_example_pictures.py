@@ -1,17 +1,17 @@
-import dataclasses
-
 import imageio.v3 as imageio
 import numpy as np
 import pytest
 
 from srgan.evaluation import baselines, study
+from srgan.evaluation.level import levels_of
 from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
-from srgan.report import example_pictures, results
+from srgan.report import example_pictures
+from srgan.report.about import About
 
 DEGRADATION = Degradation(ImageNoise(Levels((1700.0,)), Levels((0.005,))), 4)
-ABOUT = results.About(DEGRADATION, "random", True, {}, {})
+ABOUT = About(DEGRADATION, "random", True, {}, {})
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +30,13 @@ def slices():
 
 def test_a_picture_a_patient_and_window_and_none_of_an_older_report(tmp_path, slices):
     compared = baselines.classical(4)
-    made = study.run(compared, slices, DEGRADATION, 0)
+    levels = levels_of([(DEGRADATION, study.run(compared, slices, DEGRADATION, 0))])
     for old in ("P0009-lung", "P0012-mediastinum-dose0.25", "P0009-lung-lambda500-sigma1e-05"):
         (tmp_path / f"example-{old}.png").write_bytes(b"")
     mine = [f"example-{name}.png" for name in ("P0009-lung mine", "P0009", "mine")]
     for name in mine:
         (tmp_path / name).write_bytes(b"")
-    assert example_pictures.write(tmp_path, [(made, ABOUT)], compared, slices, 0) == 4
+    assert example_pictures.write(tmp_path, levels, ABOUT, compared, slices, 0) == 4
     names = [f"example-P000{p}-{w}.png" for p in (1, 2) for w in ("lung", "mediastinum")]
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(names + mine)
     picture = imageio.imread(tmp_path / names[0])
@@ -50,18 +50,15 @@ def test_a_picture_a_patient_and_window_and_none_of_an_older_report(tmp_path, sl
 
 def test_each_of_several_levels_has_its_pictures_of_the_same_slice(tmp_path, slices, monkeypatch):
     compared, shown, told = baselines.classical(4), [], []
-    of_levels = [
-        dataclasses.replace(ABOUT, degradation=level)
-        for level in Degradation(ImageNoise(Levels((1700.0, 500.0)), Levels((0.005,))), 4).each()
-    ]
-    studies = [(study.run(compared, slices, each.degradation, 0), each) for each in of_levels]
+    asked = Degradation(ImageNoise(Levels((1700.0, 500.0)), Levels((0.005,))), 4)
+    levels = levels_of([(each, study.run(compared, slices, each, 0)) for each in asked.each()])
     monkeypatch.setattr(
         example_pictures, "figure", lambda item, images, *_: shown.append((item, images))
     )
     monkeypatch.setattr(
         example_pictures, "figure_to_png", lambda figure, path: path.write_bytes(b"")
     )
-    example_pictures.write(tmp_path, studies, compared, slices, 0, lambda *a: told.append(a))
+    example_pictures.write(tmp_path, levels, ABOUT, compared, slices, 0, lambda *a: told.append(a))
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         f"example-P000{p}-{w}-lambda{level}.png"
         for p in (1, 2)
@@ -77,19 +74,13 @@ def test_each_of_several_levels_has_its_pictures_of_the_same_slice(tmp_path, sli
 
 def test_of_a_range_a_picture_names_the_level_that_was_drawn(tmp_path, slices, monkeypatch):
     asked = Degradation(ImageNoise(Levels((500.0, 5000.0), True), Levels((0.005,))), 4)
-    about, compared, said = (
-        dataclasses.replace(ABOUT, degradation=asked),
-        baselines.classical(4),
-        [],
-    )
+    compared, said = baselines.classical(4), []
     made = study.run(compared, slices[:1], asked, 0)
-    monkeypatch.setattr(
-        example_pictures, "figure", lambda *args: said.append(args[-1].remarks()[0])
-    )
+    monkeypatch.setattr(example_pictures, "figure", lambda *args: said.append(args[3]))
     monkeypatch.setattr(
         example_pictures, "figure_to_png", lambda figure, path: path.write_bytes(b"")
     )
-    example_pictures.write(tmp_path, [(made, about)], compared, slices, 0)
+    example_pictures.write(tmp_path, levels_of([(asked, made)]), ABOUT, compared, slices, 0)
     assert f"lambda {made.noise['P0001', 1]['noise_lambda']:g} photons" in said[0]
 
 

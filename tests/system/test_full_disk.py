@@ -34,7 +34,7 @@ from srgan.system.png import figure_to_png
 from tests.conftest import ROOT, small_chest, write_scan
 from tests.report import test_results
 
-about, study = test_results.about, test_results.made  # fixtures
+about, made, level = test_results.about, test_results.made, test_results.level  # fixtures
 resource = pytest.importorskip("resource", reason="no limit of file sizes on this system")
 
 MEGABYTE = 1 << 20
@@ -163,9 +163,9 @@ def test_synthetic_chests(without_room, monkeypatch):
     assert chest.is_complete(Path("data") / "synthetic", 0)
 
 
-def test_a_report(without_room, study, about):
+def test_a_report(without_room, level, about):
     folder, _ = without_room
-    check(without_room, lambda: results.write(folder, [(study, about)]), (0,))
+    check(without_room, lambda: results.write(folder, [level], about), (0,))
     shown = page.Page("t", "h", (), (), (), {"k": "v" * 20_000})
     check(without_room, lambda: page.write(folder / "index.html", shown), (0, 4096))
 
@@ -252,7 +252,7 @@ def test_states_and_models_with_the_earlier_ones_whole(without_room):
 
 
 @pytest.fixture
-def read_only(tmp_path, small_scans, study, about):
+def read_only(tmp_path, small_scans, level, about):
     """A small disk with a store, a checkpoint and a report, mounted read-only."""
     from srgan.training import checkpoint_models, checkpoint_states
     from tests.training.test_checkpoint_models import MANIFEST
@@ -265,13 +265,13 @@ def read_only(tmp_path, small_scans, study, about):
         made = {**MANIFEST, "best": {}}
         checkpoint_models.save_model(folder / "checkpoint", "srgan", 3, small(1), made)
         checkpoint_states.save(folder / "checkpoint", 3, small_state(1), made)
-        results.write(folder, [(study, about)])
+        results.write(folder, [level], about)
         subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
         yield folder
 
 
 def test_a_read_only_disk_is_exit_code_2_and_what_it_holds_is_read(
-    read_only, tmp_path, small_scans, study, about
+    read_only, tmp_path, small_scans, level, about
 ):
     from srgan.training import checkpoint_models, checkpoint_states
     from tests.training.test_checkpoint_models import MANIFEST
@@ -291,7 +291,7 @@ def test_a_read_only_disk_is_exit_code_2_and_what_it_holds_is_read(
         lambda: scans_store(small_scans, folder / "another"),
         lambda: noise_cache.open_or_build(made, range(2), noise, 0, 1, lambda _: None),
         lambda: results.prepare(folder),
-        lambda: results.write(folder, [(study, about)]),
+        lambda: results.write(folder, [level], about),
         lambda: page.write(folder / "index.html", page.Page("t", "h", (), (), ())),
         lambda: simulate(settings.parse(arguments)[1]),
     ]
@@ -302,9 +302,9 @@ def test_a_read_only_disk_is_exit_code_2_and_what_it_holds_is_read(
     assert content(folder) == old
 
 
-def test_a_report_folder_that_vanished_is_told(tmp_path, study, about):
+def test_a_report_folder_that_vanished_is_told(tmp_path, level, about):
     with pytest.raises(UserError, match="No such file") as caught:
-        results.write(tmp_path / "gone", [(study, about)])
+        results.write(tmp_path / "gone", [level], about)
     assert caught.value.exit_code == TRY_AGAIN
     assert not (tmp_path / "gone").exists()
 

@@ -1,46 +1,46 @@
 """What stands on the report's page: a study's figures, plots and slices, put into `page.Page`."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
 
 from srgan import __version__
-from srgan.evaluation import conclusions, verdict
+from srgan.evaluation import verdict
 from srgan.evaluation.baselines import Method
+from srgan.evaluation.level import Level, headline
 from srgan.evaluation.slice_metrics import NPS
 from srgan.evaluation.study import NORMAL_DOSE, Study, StudySlice
 from srgan.hounsfield import WINDOWS
-from srgan.lowdose.level_names import AXES, called, differing, levels_of, short
+from srgan.lowdose.level_names import AXES, differing, levels_of, short
 from srgan.metrics.noise_power import BOX, FEWEST_BOXES
+from srgan.metrics.registry import value_at
 from srgan.metrics.ttf import Discs
 from srgan.report import nodule_tables
-from srgan.report.columns import Column, figure_at
+from srgan.report.about import About, levels_remark, plural
+from srgan.report.columns import Column
 from srgan.report.html import viewer_slices
-from srgan.report.html.level_tables import IN_LUNG, Level, certainty, tables
+from srgan.report.html.level_tables import IN_LUNG, certainty, tables
 from srgan.report.html.page import Fold, Judged, Page, Section
 from srgan.report.html.plots import Line, Plot, box_plot, curve_plot
 from srgan.report.html.tables import Cell, Row, Table
-from srgan.report.results import About, levels_told, plural
-
-Studies = list[tuple[Study, About]]
 
 
 def page_of(
-    studies: Studies, methods: dict[str, Method], slices: list[StudySlice], seed: int
+    levels: Sequence[Level],
+    about: About,
+    methods: dict[str, Method],
+    slices: list[StudySlice],
+    seed: int,
 ) -> Page:
     """The page of a test: verdicts and tables of each level, plots and slices of the first.
 
     The outputs of the three slices that are shown are made again, with the noise of the study.
     """
-    names = called([about.degradation for _, about in studies])
-    levels = [
-        Level(name, study, about, conclusions.of(study))
-        for name, (study, about) in zip(names, studies, strict=True)
-    ]
     first, *others = levels
-    study, about = studies[0]
+    study = first.study
     sections = [
         Section("Figures", (*tables(first), *(Fold(_same(e), tables(e)) for e in others))),
-        *([_against_level(studies)] if others else []),
+        *([_against_level(levels)] if others else []),
         Section(
             "Patients",
             (
@@ -50,24 +50,24 @@ def page_of(
             ),
         ),
         Section("Noise power and sharpness", (_noise_power(first), *_ttf(study.discs, first.at))),
-        *([Section("Nodules", _nodules(levels))] if study.nodules else []),
-        Section("Slices", viewer_slices.viewers(study, about, methods, slices, seed)),
+        *([Section("Nodules", _nodules(levels))] if first.nodules else []),
+        Section("Slices", viewer_slices.viewers(first, methods, slices, seed)),
         *([Section("Checkpoints", (_checkpoints(about),))] if about.compared() else []),
     ]
     return Page(
         title=f"Judgement on {plural(len(study.patients()), 'held-out patient')}",
-        headline=conclusions.headline(names, [level.found for level in levels]),
+        headline=headline(levels),
         judged=tuple(
-            Judged(name, tuple(level.found.verdicts[name]), is_network, level.name)
+            Judged(name, tuple(level.conclusions.verdicts[name]), is_network, level.name)
             for level in levels
             for is_network in (True, False)  # who can fail comes first
-            for name, kind in level.found.kinds.items()
+            for name, kind in level.conclusions.kinds.items()
             if (kind in verdict.NETWORKS) == is_network
         ),
         remarks=(
-            *(each.about.remarks()[0] for each in levels),
-            *about.remarks()[1:],
-            about.told_of_features(),
+            *(each.noise_remark for each in levels),
+            *about.remarks(),
+            about.features_remark(),
             about.denoiser,
             *about.warnings(),
         ),
@@ -105,9 +105,9 @@ def _range(counts: list[int]) -> str:
 # ---- tables ----
 
 
-def _nodules(levels: list[Level]) -> tuple[Table | Fold, ...]:
+def _nodules(levels: Sequence[Level]) -> tuple[Table | Fold, ...]:
     first, *others = [
-        replace(nodule_tables.table(each.study.nodules), level=each.name) for each in levels
+        replace(nodule_tables.table(each.nodules), level=each.name) for each in levels
     ]
     folds = (Fold(_same(e), (t,)) for e, t in zip(levels[1:], others, strict=True))
     return (first, *folds)
@@ -120,7 +120,7 @@ def _checkpoints(about: About) -> Table:
     for letter, said in {"A": about.checkpoint, **about.compared()}.items():
         made = (str(said[n]) for n in ("step", "generator", "content_loss", "vgg_weights"))
         noise = Cell(
-            f"{said['degradation'].get('model')} noise", None, levels_told(said["degradation"])
+            f"{said['degradation'].get('model')} noise", None, levels_remark(said["degradation"])
         )
         rows.append(Row(letter, (*made, noise)))
     notes = (
@@ -138,11 +138,11 @@ def _boxes(level: Level) -> tuple[Plot, ...]:
     by_patient = level.study.by_patient()
     made = []
     for caption, path, axis in (
-        (f"PSNR of each patient, {IN_LUNG}", ("psnr_db", "lung"), "PSNR, lung window, dB"),
-        ("RMSE of each patient", ("rmse_hu",), "RMSE, HU"),
+        (f"PSNR of each patient, {IN_LUNG}", "psnr_db.lung", "PSNR, lung window, dB"),
+        ("RMSE of each patient", "rmse_hu", "RMSE, HU"),
     ):
         values = {
-            name: [figure_at(of[name], path) for of in by_patient.values()]
+            name: [value_at(of[name], path) for of in by_patient.values()]
             for name in level.study.methods
         }
         made.append(box_plot(f"{caption}{level.at}", values, x=axis))
@@ -157,7 +157,7 @@ def _noise_power(level: Level) -> Plot | str:
     if not measured:
         return f"No slice shows enough soft tissue: {FEWEST_BOXES} squares of {BOX} x {BOX} pixels."
     shared = [f for f in measured[0] if all(power[f] is not None for power in measured)]
-    found = {NORMAL_DOSE: study.normal_dose_overall()} | study.overall()
+    found = {NORMAL_DOSE: level.normal_dose} | level.overall
     x = [float(f) for f in shared]
     lines = [Line(name, x, [of[NPS][f] for f in shared]) for name, of in found.items()]
     n = plural(len(measured), "patient")
@@ -178,18 +178,17 @@ def _ttf(discs: Discs | None, at: str) -> tuple[Plot, ...]:
     return (curve_plot(caption, lines, **axes, level=0.5, markers=False, notes=notes),)
 
 
-def _against_level(studies: Studies) -> Section:
-    names = differing([about.degradation for _, about in studies])
+def _against_level(levels: Sequence[Level]) -> Section:
+    names = differing([level.degradation for level in levels])
     if len(names) != 1:
         words = "More than one kind of level was listed: see the figures of each, above."
         return Section("Quality against noise", (words,))
-    x = [levels_of(about.degradation)[names[0]].middle for _, about in studies]
-    overall, name = [study.overall() for study, _ in studies], short(names[0])
-    made = []
+    x = [levels_of(level.degradation)[names[0]].middle for level in levels]
+    name, made = short(names[0]), []
     for key, label in (("psnr_db", "PSNR, lung window, dB"), ("ssim", "SSIM, lung window")):
         lines = [
-            Line(method, x, [each[method][key]["lung"] for each in overall])
-            for method in studies[0][0].methods
+            Line(method, x, [level.overall[method][key]["lung"] for level in levels])
+            for method in levels[0].study.methods
         ]
         caption = f"{label.split(',')[0]} against {name}, {IN_LUNG}"
         made.append(

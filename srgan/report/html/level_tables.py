@@ -1,16 +1,15 @@
 """The page's tables of one noise level: its figures, and with what certainty they are known."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from srgan.evaluation import conclusions
-from srgan.evaluation.conclusions import Conclusions
-from srgan.evaluation.study import NORMAL_DOSE, Study
+from srgan.evaluation.level import Level
+from srgan.evaluation.study import NORMAL_DOSE
 from srgan.hounsfield import WINDOWS
 from srgan.metrics.intervals import Comparison, Interval
 from srgan.report.columns import Column, Subject, figure_of, looked_for, subjects, written
 from srgan.report.html.tables import Cell, Row, Table
-from srgan.report.results import About
 
 CERTAINTY = {  # by the key in Conclusions.intervals: name, unit, form
     "psnr_db.lung": ("PSNR, lung", "dB, ", ".2f"),
@@ -21,41 +20,25 @@ IN_LUNG = f"lung window {WINDOWS['lung']}"
 INTERVALS = "In small type, here and below: the 95 % interval of the mean over patients."
 
 
-@dataclass(frozen=True)
-class Level:
-    """One noise level of a test; name: "dose 0.25", nothing where there is one alone."""
-
-    name: str
-    study: Study
-    about: About
-    found: Conclusions
-
-    @property
-    def at(self) -> str:
-        """For the end of a caption."""
-        return f", {self.name}" if self.name else ""
-
-
 def tables(level: Level) -> tuple[Table, ...]:
-    overall, normal = level.study.overall(), level.study.normal_dose_overall()
-    first, *others = [
-        _table(subject, overall, normal, level) for subject in subjects(level.study.windows)
-    ]
+    first, *others = [_table(subject, level) for subject in subjects(level.study.windows)]
     small = any(cell.under for row in first.rows for cell in row.cells)
     return (replace(first, notes=(*first.notes, *([INTERVALS] if small else []))), *others)
 
 
-def _table(subject: Subject, figures: dict[str, dict], normal: dict, level: Level) -> Table:
+def _table(subject: Subject, level: Level) -> Table:
     """The interval of a mean stands below it, where there is one."""
     columns = tuple(
         replace(c, group="") if c.group == subject.caption.lower() else c  # said once
-        for c in looked_for(subject.columns, figures)
+        for c in looked_for(subject.columns, level.overall)
     )
     rows = [
-        Row(name, tuple(_cell(of, c, level.found.intervals[name].get(c.key)) for c in columns))
-        for name, of in figures.items()
+        Row(
+            name, tuple(_cell(of, c, level.conclusions.intervals[name].get(c.key)) for c in columns)
+        )
+        for name, of in level.overall.items()
     ]
-    cells = tuple(_cell(normal, column) for column in columns)
+    cells = tuple(_cell(level.normal_dose, column) for column in columns)
     if any(cell.shown for cell in cells):
         rows.append(Row(NORMAL_DOSE, cells, judged=False))
     return Table(subject.caption, columns, tuple(rows), subject.notes, level=level.name)
@@ -75,7 +58,7 @@ def _ends(interval: Interval | None, form: str) -> str:
 
 def certainty(level: Level) -> Table:
     """Mean, SD and interval of the main figures, and what is gained on the others."""
-    found, rows = level.found, []
+    found, rows = level.conclusions, []
     gains = [o for o in conclusions.AGAINST if any(o in of for of in found.compared.values())]
     for name, intervals in found.intervals.items():
         cells = []

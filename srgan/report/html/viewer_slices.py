@@ -3,12 +3,12 @@
 import numpy as np
 
 from srgan.evaluation.baselines import CLASSICAL, Method
+from srgan.evaluation.level import Level
 from srgan.evaluation.study import NORMAL_DOSE, Study, StudySlice, truth_of
 from srgan.hounsfield import WINDOWS
 from srgan.metrics import faithfulness
 from srgan.report.example_pictures import best_of, region
 from srgan.report.html.viewer import SHOWN, Map, Viewer
-from srgan.report.results import About
 
 LOW_DOSE = "low dose"
 MAIN = ("srgan", "srresnet")  # the first of these is shown at the start
@@ -17,13 +17,13 @@ Z_END = 6.0  # of the consistency map
 
 
 def viewers(
-    study: Study, about: About, methods: dict[str, Method], slices: list[StudySlice], seed: int
+    level: Level, methods: dict[str, Method], slices: list[StudySlice], seed: int
 ) -> tuple[Viewer, ...]:
     """The outputs are made again, with the noise of the study."""
     items = {(item.pseudonym, item.number): item for item in slices}
     return tuple(
-        _viewer(words, items[place], study, about, methods, seed)
-        for place, words in _chosen(study).items()
+        _viewer(words, items[place], level, methods, seed)
+        for place, words in _chosen(level.study).items()
     )
 
 
@@ -47,12 +47,11 @@ def _chosen(study: Study) -> dict[tuple[str, int], str]:
 def _viewer(
     words: str,
     item: StudySlice,
-    study: Study,
-    about: About,
+    level: Level,
     methods: dict[str, Method],
     seed: int,
 ) -> Viewer:
-    truth = truth_of(item, about.degradation, seed)
+    truth = truth_of(item, level.degradation, seed)
     pictures = {NORMAL_DOSE: truth.reference, LOW_DOSE: truth.low_dose}
     pictures |= {name: method(truth.low_dose) for name, method in methods.items()}
     pictures.pop("nearest", None)  # the low dose itself is shown that way
@@ -68,12 +67,12 @@ def _viewer(
         maps.append(Map("sFRC", name, flagged.astype(float), "1 is flagged", (0.0, 2.0)))
     return Viewer(
         title=f"{words[0].upper()}{words[1:]}: {item.pseudonym}, slice {item.number}",
-        words=about.remarks()[0],
+        words=level.noise_remark,
         pictures=pictures,
         maps=tuple(maps),
         shown=(NORMAL_DOSE, next((n for n in MAIN if n in pictures), list(pictures)[-1])),
         detail=region(truth.reference, "lung"),
         main=tuple(n for n in (LOW_DOSE, *CLASSICAL, *MAIN) if n in pictures),
         spacing_mm=item.spacing_mm,
-        windows=SHOWN | {n: w for n, w in study.windows.items() if n not in WINDOWS},
+        windows=SHOWN | {n: w for n, w in level.study.windows.items() if n not in WINDOWS},
     )

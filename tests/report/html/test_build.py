@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 
 from srgan.evaluation import baselines, conclusions, disc_phantom, study
+from srgan.evaluation.level import headline, levels_of
 from srgan.hounsfield import WINDOWS, Window
 from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
 from srgan.phantom import chest
 from srgan.report import dose_plot, results
+from srgan.report.about import About
 from srgan.report.html import build, page
 from tests.helpers import browser as browsers
 
@@ -34,24 +36,37 @@ def small_chests():
     )
 
 
-def studies_of(slices):
+NOISE = Degradation(ImageNoise(Levels((1700.0, 500.0)), Levels((0.005,))), 4)
+ABOUT = About(NOISE, "random", True, {"seed": 0}, {"step": 7})
+
+
+def measured(slices):
     """At two noise levels."""
-    studies = []
-    for level in (1700.0, 500.0):
-        noise = Degradation(ImageNoise(Levels((level,)), Levels((0.005,))), 4)
-        about = results.About(noise, "random", True, {"seed": 0}, {"step": 7})
-        studies.append((study.run(METHODS, slices, noise, 0, windows=WINDOWS_HERE), about))
-    return studies
+    return levels_of(
+        [
+            (noise, study.run(METHODS, slices, noise, 0, windows=WINDOWS_HERE))
+            for noise in NOISE.each()
+        ]
+    )
+
+
+def page_of(levels, slices, about=ABOUT):
+    return build.page_of(levels, about, METHODS, slices, 0)
 
 
 @pytest.fixture(scope="module")
 def made():
-    """The studies of four slices at two levels, and the page of it."""
-    studies = [
-        (replace(found, discs=disc_phantom.discs_of(METHODS, about.degradation, **DISC)), about)
-        for found, about in studies_of(small_chests())
+    """Four slices at two levels, and the page of it."""
+    levels = [
+        replace(
+            level,
+            study=replace(
+                level.study, discs=disc_phantom.discs_of(METHODS, level.degradation, **DISC)
+            ),
+        )
+        for level in measured(small_chests())
     ]
-    return studies, build.page_of(studies, METHODS, small_chests(), 0)
+    return levels, page_of(levels, small_chests())
 
 
 def section(content, title):
@@ -66,7 +81,7 @@ def test_a_biased_network_is_named_as_failing_at_the_top(made):
 
 def test_a_network_that_fails_at_the_second_level_alone_is_named_with_it(made):
     """Its bias is taken away at the first."""
-    (study_, about), second = made[0]
+    first, second = made[0]
 
     def unbiased(row):
         fits = (row.method, row.part) == ("srresnet", "whole")
@@ -74,15 +89,15 @@ def test_a_network_that_fails_at_the_second_level_alone_is_named_with_it(made):
         good |= {"psnr_db": dict.fromkeys(WINDOWS_HERE, 99.0), "flat_sd_hu": None}
         return replace(row, figures=good | {"lung_texture_sd_hu": None}) if fits else row
 
-    good = replace(study_, rows=tuple(map(unbiased, study_.rows)))
-    studies = [(good, about), second]
-    found = [conclusions.of(each) for each, _ in studies]
+    good = replace(first.study, rows=tuple(map(unbiased, first.study.rows)))
+    levels = [replace(first, study=good), second]
+    found = [level.conclusions for level in levels]
     assert "fails" not in found[0].headline
     names = ["lambda 1700", "lambda 500"]
-    said = conclusions.headline(names, found)
+    said = headline(levels)
     assert re.match(r"srresnet fails \(.*soft tissue.*\) at lambda 500, breaks no bound", said)
     assert said.endswith(" at lambda 1700.")
-    assert results.tables(studies).replace("\n", " ").startswith(said)
+    assert results.tables(levels, ABOUT).replace("\n", " ").startswith(said)
     assert conclusions.headline([""], found[1:]) == found[1].headline
     assert conclusions.headline(names, found[1:] * 2).endswith(") at every level.")
 
@@ -105,9 +120,8 @@ def test_each_level_has_its_verdicts_and_tables_the_first_open(made):
 
 
 def test_one_level_needs_no_name(made):
-    first = made[0][0]
-    with_files = replace(first[1], files={"found": 9, "used": 6, "skipped": 3})
-    alone = build.page_of([(first[0], with_files)], METHODS, small_chests(), 0)
+    about = replace(ABOUT, files={"found": 9, "used": 6, "skipped": 3})
+    alone = page_of([replace(made[0][0], name="")], small_chests(), about)
     text = page.render(alone)
     assert "<details" not in text
     assert "lambda 1700<" not in text
@@ -119,12 +133,11 @@ def test_one_level_needs_no_name(made):
 
 def test_a_slice_is_shown_once_and_one_patient_is_no_plural():
     first = small_chests()[:1]
-    alone = build.page_of(studies_of(first)[:1], METHODS, first, 0)
+    alone = page_of([replace(measured(first)[0], name="")], first)
     assert [v.title for v in section(alone, "Slices").parts] == ["The slice: P0001, slice 1"]
     assert alone.title == "Judgement on 1 held-out patient"
     two = small_chests()[:2]
-    titles = [v.title for v in section(build.page_of(studies_of(two)[:1], METHODS, two, 0),
-                                       "Slices").parts]  # fmt: skip
+    titles = [v.title for v in section(page_of(measured(two)[:1], two), "Slices").parts]
     assert [title.split(" by")[0] for title in titles] == ["Best and median", "Worst"]
 
 
@@ -132,18 +145,18 @@ def test_slices_of_air_make_a_page(tmp_path):
     air = [
         replace(item, hu=lambda: np.full((128, 128), -1000, np.float32)) for item in small_chests()
     ]
-    studies = studies_of(air)
-    results.write(tmp_path, studies)
-    page.write(tmp_path / "index.html", build.page_of(studies, METHODS, air, 0))
+    levels = measured(air)
+    results.write(tmp_path, levels, ABOUT)
+    page.write(tmp_path / "index.html", page_of(levels, air))
     assert "Infinity" not in (tmp_path / "summary.json").read_text()
     text = (tmp_path / "index.html").read_text()
     assert '<span class="unseen">not measured</span>' in text
-    assert re.search(r"^nearest *$", dose_plot.table(studies), re.MULTILINE)
-    assert dose_plot.write(tmp_path, studies, studies[0][1]) == "noise.png"
+    assert re.search(r"^nearest *$", dose_plot.table(levels), re.MULTILINE)
+    assert dose_plot.write(tmp_path, levels, ABOUT) == "noise.png"
 
 
 def test_a_compared_srgan_is_held_against_the_srresnet_of_its_checkpoint(made):
-    study_, _ = made[0][0]
+    study_ = made[0][0].study
     names = {"bicubic": 0.0, "srresnet": 3.0, "srgan": 2.0, "srresnet B": 1.5, "srgan B": 1.4}
     names |= {"srgan C": 1.4}
 
@@ -168,7 +181,6 @@ def test_a_compared_srgan_is_held_against_the_srresnet_of_its_checkpoint(made):
 
 
 def test_a_compared_checkpoint_is_told_by_its_letter(made):
-    study_, about = made[0][0]
     said = {
         "step": 7,
         "generator": "fast",
@@ -178,16 +190,16 @@ def test_a_compared_checkpoint_is_told_by_its_letter(made):
         "synthetic": False,
     }
     other = said | {"step": 9, "vgg_weights": "imagenet", "synthetic": True}
-    about = replace(about, checkpoint=said | {"compared": {"B": other}})
-    assert about.remarks()[1] == "VGG19 weights: random, B: imagenet"
+    about = replace(ABOUT, checkpoint=said | {"compared": {"B": other}})
+    assert about.remarks()[0] == "VGG19 weights: random, B: imagenet"
     assert about.remarks()[-1] == "B trained on SYNTHETIC scans"
     line = "step 9, fast generator, content vgg54, VGG19 weights imagenet, trained in image noise "
-    assert f"B: {line}(lambda 1700)" in " ".join(results.table(study_, about).split())
+    assert f"B: {line}(lambda 1700)" in " ".join(results.table(made[0][0], about).split())
 
 
 def test_numbers_of_the_page_are_those_of_the_summary(made):
-    studies, content = made
-    summary = results.summary(*studies[0])
+    levels, content = made
+    summary = results.summary(levels[0], ABOUT)
     wanted = summary["methods"]
     text = page.render(content)
     for name, figures in wanted.items():
@@ -215,8 +227,8 @@ def test_in_a_browser_every_number_is_that_of_the_summary(made, tmp_path):
     program = browsers.installed()
     if program is None:
         pytest.skip("no Chromium is installed (Debian: apt-get install chromium)")
-    studies, content = made
-    results.write(tmp_path, studies)
+    levels, content = made
+    results.write(tmp_path, levels, ABOUT)
     path = tmp_path / "index.html"
     page.write(path, content)
     assert path.stat().st_size < 15e6
@@ -253,15 +265,15 @@ def test_the_page_has_its_levels_patients_and_three_slices(made):
 
 
 def test_the_page_has_the_ttf_of_each_method_with_its_contrast_and_noise(made):
-    studies, content = made
+    levels, content = made
     plot = section(content, "Noise power and sharpness").parts[1]
     table = next(t for t in section(content, "Figures").parts if t.caption == "Sharpness")
     assert plot.caption == "Task transfer function of a disc, lambda 1700"
-    assert studies[0][0].discs.remark() in plot.notes
+    assert levels[0].study.discs.remark() in plot.notes
     for name in ("normal dose", "nearest", "bicubic", "srresnet"):
         assert f"{name}: 1 at 0" in plot.alt
     assert [row.name for row in table.rows][-1] == "normal dose"
     cells = {row.name: [cell.value for cell in row.cells] for row in table.rows}
-    wanted = studies[0][0].overall()["bicubic"]
+    wanted = levels[0].overall["bicubic"]
     assert cells["bicubic"] == [wanted[n] for n in ("edge_mm", "vessel_mm", "ttf50_per_mm")]
     assert cells["bicubic"][-1] < cells["normal dose"][-1]

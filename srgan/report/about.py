@@ -1,0 +1,81 @@
+"""What is said beside every metric and on every picture: data, checkpoints, weights."""
+
+from dataclasses import dataclass, field
+
+from srgan.evaluation.study import Study
+from srgan.lowdose.degradation import Degradation
+from srgan.lowdose.level_names import short
+
+LEVELS = ("noise_lambda", "noise_sigma", "dose")  # of a degradation as JSON
+
+
+@dataclass(frozen=True)
+class About:
+    """Of a test at all its noise levels."""
+
+    degradation: Degradation  # as asked for, with all levels
+    vgg_weights: str  # as the checkpoint names them
+    synthetic: bool  # the scans that were tested on
+    settings: dict  # JSON values
+    checkpoint: dict  # JSON values, as compare.record
+    photons: dict | None = None  # photon_cache.summary and their source, of projection noise
+    features: str = "none"  # whose weights the VGG distance has: imagenet, file, none
+    denoiser: str = ""  # how the classical row's cut-off was found
+    files: dict = field(default_factory=dict)  # how many were found, used and skipped
+
+    def remarks(self) -> list[str]:
+        """VGG19 weights, and whether the scans are made."""
+        others = self.compared()
+        weights = [self.vgg_weights, *(f"{n}: {of['vgg_weights']}" for n, of in others.items())]
+        remarks = [f"VGG19 weights: {', '.join(weights)}"]
+        if self.synthetic:
+            remarks.append("SYNTHETIC scans")
+        if self.checkpoint.get("synthetic"):
+            remarks.append("trained on SYNTHETIC scans")
+        remarks += [f"{n} trained on SYNTHETIC scans" for n in others if others[n]["synthetic"]]
+        return remarks
+
+    def warnings(self) -> list[str]:
+        """What each checkpoint was warned of in its training."""
+        every = {"": self.checkpoint} | {f" of {n}": of for n, of in self.compared().items()}
+        return [
+            f"warned in the training{letter}, {text}"
+            for letter, said in every.items()
+            for text in said.get("warnings", [])
+        ]
+
+    def features_remark(self) -> str:
+        """What the VGG distance is, or why there is none."""
+        if self.features == "none":
+            return "no VGG distance: no trained weights of VGG19 were found (--vgg-weights PATH)"
+        whose = "ImageNet weights" if self.features == "imagenet" else "weights of a file"
+        return f"VGG distance: mean squared difference of VGG19's conv5_4 features, {whose}"
+
+    def compared(self) -> dict[str, dict]:
+        """What is said of each further checkpoint, by its letter."""
+        return self.checkpoint.get("compared", {})
+
+
+def checkpoint_remark(said: dict) -> str:
+    """How a checkpoint was made, in a line; said: of one, as in About.checkpoint."""
+    return (
+        f"step {said['step']}, {said['generator']} generator, content {said['content_loss']}, "
+        f"VGG19 weights {said['vgg_weights']}, trained in {said['degradation'].get('model')} noise "
+        f"({levels_remark(said['degradation'])})"
+    )
+
+
+def levels_remark(degradation: dict) -> str:
+    """The levels of a degradation that is a dict of JSON values: "lambda 1700, sigma 0.005"."""
+    return ", ".join(f"{short(n)} {degradation[n]}" for n in LEVELS if n in degradation)
+
+
+def plural(count: int, word: str) -> str:
+    """ "1 slice", "2 slices"."""
+    return f"{count} {word}{'' if count == 1 else 's'}"
+
+
+def counted(study: Study) -> str:
+    """ "5 slices of 2 patients"."""
+    of = study.n_slices()
+    return f"{plural(sum(of.values()), 'slice')} of {plural(len(of), 'patient')}"
