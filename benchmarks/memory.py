@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from srgan import settings
+from srgan import cli
 from srgan.commands.train import train
 from srgan.models import discriminator, generator
 from srgan.training import plan, trainer
@@ -51,7 +51,7 @@ def main() -> int:
         os.chdir(folder)
         command = "--run train --batch-size 2 --crop 32 --content-loss pixel --precision float32"
         more = f"--pretrain-steps {first} --gan-steps {given.steps + 1 - first}"
-        code = train(settings.parse([*command.split(), *more.split()])[1])
+        code = train(cli.parse([*command.split(), *more.split()])[1])
         os.chdir("/")
     for step, mb in taken.items():
         if step % 500 == 0:

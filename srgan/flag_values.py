@@ -1,81 +1,92 @@
-"""What a setting's text may say: numbers in their bounds, choices, and noise levels.
-
-Each function takes the text of the command line and returns a value, or raises ValueError with a
-reason.
-"""
+"""The kinds of value that a flag takes: how --help shows one, and how its text is read."""
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from srgan.lowdose.levels import Levels
 
-MOST_FOLDERS = 5  # each adds up to two rows, lines and pictures: more are no longer told apart
+MOST_FOLDERS = 5  # more checkpoints would be hard to tell apart in tables and pictures
+WINDOW_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,15}")
 
 
-def number(kind, low, high, what):
-    def parse(text: str):
+@dataclass(frozen=True)
+class Kind:
+    """metavar: stands for the value in --help. parse: text to value, or ValueError with a reason"""
+
+    metavar: str
+    parse: Callable[[str], Any]
+
+
+def number(convert: type, low: float, high: float, what: str, metavar: str = "N") -> Kind:
+    """An int or float from low to high. what: completes "X is not ..."."""
+
+    def parse(text: str) -> float:
         try:
-            value = kind(text)
+            value = convert(text)
         except ValueError:
             raise ValueError(f"{text!r} is not {what}") from None
         if not low <= value <= high:
             raise ValueError(f"{text!r} is not {what}")
         return value
 
-    return parse
+    return Kind(metavar, parse)
 
 
-def choice(*allowed):
-    def parse(text: str):
+def choice(*allowed: str | int) -> Kind:
+    """One of a few values."""
+
+    def parse(text: str) -> str | int:
         for value in allowed:
             if text == str(value):
                 return value
-        raise ValueError(f"{text!r} is none of {', '.join(map(str, allowed))}")
+        raise ValueError(f"{text!r} is not one of {', '.join(map(str, allowed))}")
 
-    return parse
+    return Kind("{" + ",".join(map(str, allowed)) + "}", parse)
 
 
-def folders(text: str) -> tuple[Path, ...]:
-    """`DIR` or `DIR,DIR`. Raises ValueError with a reason."""
+def _folders(text: str) -> tuple[Path, ...]:
     parts = text.split(",")
     if not all(parts) or len(parts) > MOST_FOLDERS:
         raise ValueError(f"{text!r} is not one to {MOST_FOLDERS} folders DIR,DIR")
     return tuple(map(Path, parts))
 
 
-def dose_levels(text: str) -> Levels:
-    levels = Levels.parse(text)
-    if not 0 < levels.low <= levels.high <= 1:
-        raise ValueError(f"{text!r} must lie above 0 and at most at 1, the scan's own dose")
-    return levels
+def _photons(text: str) -> float | str:
+    return text if text == "auto" else _number_of_photons.parse(text)
 
 
-def photons(text: str) -> float | str:
-    return text if text == "auto" else count_of_photons(text)
-
-
-def lambda_levels(text: str) -> Levels:
+def _lambda_levels(text: str) -> Levels:
     levels = Levels.parse(text)
     if levels.low <= 0:
         raise ValueError(f"{text!r} must be above 0 photons")
     return levels
 
 
-def sigma_levels(text: str) -> Levels:
+def _sigma_levels(text: str) -> Levels:
     levels = Levels.parse(text)
     if levels.high >= 1 or (levels.is_range and levels.low <= 0):
-        raise ValueError(f"{text!r} must lie below 1, and a range above 0")
+        raise ValueError(f"{text!r} must be below 1, and a range must start above 0")
     return levels
 
 
-def windows(text: str) -> dict[str, tuple[float, float]]:
+def _dose_levels(text: str) -> Levels:
+    levels = Levels.parse(text)
+    if not 0 < levels.low <= levels.high <= 1:
+        raise ValueError(f"{text!r} must be greater than 0 and at most 1, the dose of the scan")
+    return levels
+
+
+def _windows(text: str) -> dict[str, tuple[float, float]]:
     """`bone:-450:1050,fat:-200:0`: name to lowest and highest HU."""
     found = {}
     for part in text.split(","):
         name, *ends = part.split(":")
-        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,15}", name):
+        if not WINDOW_NAME.fullmatch(name):
             raise ValueError(
-                f"{name!r} is no name of a window: a letter, then letters, digits, _ or -"
+                f"{name!r} cannot name a window: use a letter, then letters, digits, _ or -"
             )
         try:
             low, high = map(float, ends)
@@ -84,22 +95,35 @@ def windows(text: str) -> dict[str, tuple[float, float]]:
         if not -1e5 <= low < high <= 1e5:
             raise ValueError(f"{part!r}: LOW must be below HIGH, both finite HU")
         if name in found:
-            raise ValueError(f"{name} stands twice")
+            raise ValueError(f"the window {name} is given twice")
         found[name] = low, high
     return found
 
 
-minutes = number(float, 0.01, 1e5, "a positive number of minutes")
-count = number(int, 0, 10**9, "a whole number, 0 or more")
-size = number(int, 8, 4096, "a whole number of pixels from 8 to 4096")
+switch = Kind("", bool)  # a flag without a value
+folder = Kind("DIR", Path)
+folders = Kind("DIR,DIR", _folders)
+csv_file = Kind("CSV", Path)
+scan = Kind("SCAN", Path)
+vgg_weights = Kind("{auto,imagenet,random,none,FILE}", str)
+windows = Kind("NAME:LOW:HIGH,...", _windows)
+
+minutes = number(float, 0.01, 1e5, "a positive number of minutes", "MINUTES")
+steps = number(int, 0, 10**9, "a whole number, 0 or more")
+share = number(float, 0.0, 0.95, "a share from 0 to 0.95", "SHARE")
 batch = number(int, 1, 4096, "a whole number from 1 to 4096")
-share = number(float, 0.0, 0.95, "a share from 0 to 0.95")
-count_of_photons = number(float, 1.0, 1e12, "auto or a number of photons from 1 to 1e12")
-counts = number(float, 0.0, 1e6, "a number of counts from 0 to 1e6")
-per_mm = number(float, 0.005, 0.1, "an attenuation from 0.005 to 0.1 per mm")
-views = number(int, 16, 4096, "a whole number from 16 to 4096")
-bowtie = number(float, 0.0, 1.0, "a number from 0 to 1")
-cutoff = number(float, 0.05, 5.0, "a frequency from 0.05 to 5 per mm")
-noise_hu = number(float, 0.1, 1000.0, "a noise from 0.1 to 1000 HU")
-realisations = number(int, 1, 100, "a whole number from 1 to 100")
+pixels = number(int, 8, 4096, "a whole number of pixels from 8 to 4096")
 seed = number(int, 0, 2**63 - 1, "a whole number, 0 or more")
+
+lambda_levels = Kind("LEVELS", _lambda_levels)
+sigma_levels = Kind("LEVELS", _sigma_levels)
+dose_levels = Kind("DOSE", _dose_levels)
+_number_of_photons = number(float, 1.0, 1e12, "auto or a number of photons from 1 to 1e12")
+photons = Kind("N|auto", _photons)
+noise_hu = number(float, 0.1, 1000.0, "a noise from 0.1 to 1000 HU", "HU")
+counts = number(float, 0.0, 1e6, "a number of counts from 0 to 1e6")
+per_mm = number(float, 0.005, 0.1, "an attenuation from 0.005 to 0.1 per mm", "MU")
+views = number(int, 16, 4096, "a whole number from 16 to 4096")
+bowtie = number(float, 0.0, 1.0, "a number from 0 to 1", "SHARE")
+cutoff = number(float, 0.05, 5.0, "a frequency from 0.05 to 5 per mm", "FREQUENCY")
+realisations = number(int, 1, 100, "a whole number from 1 to 100")

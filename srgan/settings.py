@@ -1,264 +1,216 @@
-"""Every setting once: name, default, unit, help, and the runs it belongs to.
+"""Every setting once: name, default, kind of value, help, group in --help, and verbs that take it.
 
-The command line, `--help` and the record in a checkpoint all come from this table.
+The command line (cli.py), its --help and the record of a run in its checkpoint all read this table.
+It loads nothing heavy, no NumPy either, so that --help is instant.
 """
 
-import argparse
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from srgan import flag_values as values
-from srgan.dataset.scan_source import DatasetPaths
-from srgan.lowdose.degradation import Degradation, ProjectionNoise
-from srgan.lowdose.image_noise import ImageNoise
+from srgan.flag_values import Kind
 from srgan.lowdose.levels import Levels
 from srgan.lowdose.scanner import Scanner
 from srgan.system.errors import UserError
-from srgan.system.files import read_bounded
 
-RUNS = ("train", "test", "simulate")
-JUDGED = ("train", "test")  # the runs that have a store and a checkpoint
+if TYPE_CHECKING:
+    from srgan.dataset.scan_source import DatasetPaths
+    from srgan.lowdose.degradation import Degradation
+
+VERBS = ("train", "test", "simulate")
+TRAIN, TEST, SIMULATE = (("train",), ("test",), ("simulate",))
+TRAIN_AND_TEST = ("train", "test")
+
+DATA, LOW_DOSE, NETWORK, BUDGET = "data", "low dose", "network", "budget"
+IMAGE_NOISE, PROJECTION_NOISE = "low dose: image noise", "low dose: projection noise"
+REPEATABILITY, OUTPUT = "repeatability", "output"
+GROUPS = (
+    DATA, LOW_DOSE, IMAGE_NOISE, PROJECTION_NOISE, NETWORK, BUDGET, REPEATABILITY, OUTPUT
+)  # fmt: skip
 
 
-def _setting(default, parse, help, runs=RUNS, unit="", record=True, resume=False):
-    """record: goes into a checkpoint. resume: may differ when a run is continued."""
-    told = {"parse": parse, "help": help, "runs": runs, "unit": unit}
-    return dataclasses.field(default=default, metadata={**told, "record": record, "resume": resume})
+@dataclass(frozen=True)
+class Setting:
+    """What the program knows of one setting.
+
+    help: one text, or one for each verb where it means different things. recorded: a checkpoint
+    keeps it; a resumed run then has the same value, unless `may_change`.
+    """
+
+    name: str
+    default: Any
+    kind: Kind
+    verbs: tuple[str, ...]
+    group: str
+    help: str | dict[str, str]
+    unit: str = ""
+    recorded: bool = True
+    may_change: bool = False
+
+    @property
+    def flag(self) -> str:
+        return flag(self.name)
+
+    def help_for(self, verb: str) -> str:
+        return self.help if isinstance(self.help, str) else self.help[verb]
+
+
+def flag(name: str) -> str:
+    """The flag of a setting: train_minutes is --train-minutes."""
+    return "--" + name.replace("_", "-")
+
+
+def _setting(default, kind, verbs, group, help, unit="", *, recorded=True, may_change=False):
+    """A field of Settings that carries the rest of its row."""
+    row = {"kind": kind, "verbs": verbs, "group": group, "help": help, "unit": unit}
+    row |= {"recorded": recorded, "may_change": may_change}
+    return dataclasses.field(default=default, metadata=row)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings of one call; the field's name is the flag's, with - for _."""
+    """All settings of one call. A table, so laid out by hand."""
 
+    # fmt: off
     data: Path = _setting(
-        Path("data"), Path, "folder with scans: LUNA16, DICOM, or both", JUDGED, record=False
-    )
+        Path("data"), values.folder, TRAIN_AND_TEST, DATA,
+        "Folder with scans: LUNA16, DICOM, or both.", recorded=False)
     split: Path | None = _setting(
-        None, Path, "CSV patient_id,role (train, validation, test)", JUDGED, record=False
-    )
+        None, values.csv_file, TRAIN_AND_TEST, DATA,
+        "Your own split: a CSV file with the columns patient_id,role (train, validation or test).",
+        recorded=False)
     patients: Path | None = _setting(
-        None, Path, "CSV series_uid,patient_id for scans without a patient", JUDGED, record=False
-    )
+        None, values.csv_file, TRAIN_AND_TEST, DATA,
+        "The patients of scans that do not name one: a CSV file with the columns "
+        "series_uid,patient_id.", recorded=False)
     train_minutes: float = _setting(
-        20.0, values.minutes, "budget of both stages", ("train",), "minutes", resume=False
-    )
+        20.0, values.minutes, TRAIN, BUDGET, "Training time of both stages together.", "minutes")
     pretrain_steps: int | None = _setting(
-        None, values.count,
-        "steps on pixels, instead of minutes; with --gan-steps; 0 and 0: store only",
-        ("train",), "steps",
-    )  # fmt: skip
+        None, values.steps, TRAIN, BUDGET,
+        "Steps of SRResNet, instead of minutes. Needs --gan-steps. With 0 and 0 the scans are "
+        "prepared and nothing is trained.", "steps")
     gan_steps: int | None = _setting(
-        None, values.count, "steps of the GAN, instead of minutes", ("train",), "steps"
-    )
+        None, values.steps, TRAIN, BUDGET, "Steps of SRGAN, instead of minutes.", "steps")
     gan_share: float = _setting(
-        0.4, values.share, "share of the minutes for the GAN; 0: SRResNet alone", ("train",)
-    )
-    batch_size: int = _setting(16, values.batch, "patches a step", ("train",), "patches")
-    crop: int = _setting(64, values.size, "normal-dose patch, square", ("train",), "pixels")
-    scale: int = _setting(4, values.choice(1, 2, 4), "enlargement: 1, 2 or 4", ("train",))
+        0.4, values.share, TRAIN, BUDGET,
+        "Share of the minutes for SRGAN. With 0 only SRResNet is trained.")
+    batch_size: int = _setting(
+        16, values.batch, TRAIN, NETWORK, "Patches in one training step.", "patches")
+    crop: int = _setting(
+        64, values.pixels, TRAIN, NETWORK,
+        "Side of a training patch at normal dose, a multiple of --scale.", "pixels")
+    scale: int = _setting(
+        4, values.choice(1, 2, 4), TRAIN, NETWORK, "How many times a slice is enlarged.")
     noise: str = _setting(
-        "image", values.choice("image", "projection"),
-        "dose model: image (Poisson + Gaussian on the slice) or projection (docs/dose.md)", JUDGED,
-    )  # fmt: skip
+        "image", values.choice("image", "projection"), TRAIN_AND_TEST, LOW_DOSE,
+        "Dose model: 'image' adds Poisson and Gaussian noise to the slice, 'projection' adds "
+        "noise to its projections (docs/dose.md).")
     noise_lambda: Levels = _setting(
-        Levels((500.0, 5000.0), True), values.lambda_levels,
-        "image noise: photons at full scale; A:B is drawn log-uniform; test: geometric middle of "
-        "the training's, or a list A,B", JUDGED, unit="photons",
-    )  # fmt: skip
+        Levels((500.0, 5000.0), True), values.lambda_levels, TRAIN_AND_TEST, IMAGE_NOISE,
+        "Photons at full scale, for the Poisson noise.", "photons")
     noise_sigma: Levels = _setting(
-        Levels((0.002, 0.01), True), values.sigma_levels,
-        "image noise: SD of the Gaussian part; A:B is drawn log-uniform; test: geometric middle, "
-        "or a list A,B", JUDGED, unit="of 4095 HU",
-    )  # fmt: skip
+        Levels((0.002, 0.01), True), values.sigma_levels, TRAIN_AND_TEST, IMAGE_NOISE,
+        "Standard deviation of the Gaussian noise.", "of 4095 HU")
     dose: Levels = _setting(
-        Levels((0.1, 0.5), True), values.dose_levels,
-        "projection noise: fraction of the scan's own dose; A:B is drawn log-uniform; test: "
-        "geometric middle, or a list A,B; simulate: one value", unit="of the scan's dose",
-    )  # fmt: skip
+        Levels((0.1, 0.5), True), values.dose_levels, VERBS, PROJECTION_NOISE,
+        {"train": "Fraction of the dose that the scan was made with.",
+         "test": "Fraction of the dose that the scan was made with.",
+         "simulate": "Fraction of the dose that the scan was made with: one value, such as 0.25."})
     photons: float | str = _setting(
-        "auto", values.photons,
-        "projection noise: of a reading at 360 views and 0.70 mm at full dose; auto: matched to "
-        "the noise of the slices",
-    )  # fmt: skip
+        "auto", values.photons, VERBS, PROJECTION_NOISE,
+        "Photons per detector reading at full dose (for 360 views and 0.70 mm pixels), or 'auto' "
+        "to estimate them from the noise in each slice.")
     noise_hu: float | None = _setting(
-        None, values.noise_hu,
-        "projection noise: instead of photons, SD in HU of soft tissue at full dose; simulate "
-        "without --input: of a 30 cm water cylinder, prints the photons",
-    )  # fmt: skip
+        None, values.noise_hu, VERBS, PROJECTION_NOISE,
+        {"train": "Noise at full dose, instead of photons: standard deviation in soft tissue.",
+         "test": "Noise at full dose, instead of photons: standard deviation in soft tissue.",
+         "simulate": "Noise at full dose, instead of photons: standard deviation in soft tissue. "
+         "Without --input: in the centre of a 30 cm water cylinder; the photons are printed."},
+        "HU")
     electronic_noise: float = _setting(
-        Scanner.electronic_noise,
-        values.counts,
-        "projection noise: SD of a reading at 360 views and 0.70 mm",
-        unit="counts",
-    )
+        Scanner.electronic_noise, values.counts, VERBS, PROJECTION_NOISE,
+        "Electronic noise: standard deviation of a detector reading (for 360 views and 0.70 mm "
+        "pixels).", "counts")
     mu_water: float = _setting(
-        Scanner.mu_water, values.per_mm, "projection noise: attenuation of water", unit="1/mm"
-    )
+        Scanner.mu_water, values.per_mm, VERBS, PROJECTION_NOISE,
+        "Linear attenuation of water.", "1/mm")
     views: int = _setting(
-        Scanner.views, values.views, "projection noise: of the modelled scanner over 180 degrees"
-    )
+        Scanner.views, values.views, VERBS, PROJECTION_NOISE,
+        "Views of the modelled scanner over 180 degrees.")
     bowtie: float = _setting(
-        Scanner.bowtie,
-        values.bowtie,
-        "projection noise: filter before the patient, 0 none to 1 flat water",
-    )
+        Scanner.bowtie, values.bowtie, VERBS, PROJECTION_NOISE,
+        "Strength of the bowtie filter: 0 is no filter, 1 makes the signal behind a water "
+        "cylinder flat.")
     filter_cutoff: float = _setting(
-        Scanner.filter_cutoff,
-        values.cutoff,
-        "projection noise: zero of the reconstruction's Hann window",
-        unit="1/mm",
-    )
+        Scanner.filter_cutoff, values.cutoff, VERBS, PROJECTION_NOISE,
+        "Frequency at which the Hann window of the reconstruction reaches zero.", "1/mm")
     realisations: int = _setting(
-        1,
-        values.realisations,
-        "projection noise: realisations of each training slice in the store",
-        ("train",),
-    )
+        1, values.realisations, TRAIN, PROJECTION_NOISE,
+        "Noise realisations that are kept for each training slice.")
     generator: str = _setting(
-        "fast",
-        values.choice("fast", "paper"),
-        "network: fast or paper (Ledig et al. 2017)",
-        ("train",),
-    )
+        "fast", values.choice("fast", "paper"), TRAIN, NETWORK,
+        "Generator: 'fast', or 'paper' as in Ledig et al. 2017.")
     content_loss: str = _setting(
-        "vgg54", values.choice("vgg54", "vgg22", "pixel"), "content loss: vgg54, vgg22 or pixel",
-        ("train",),
-    )  # fmt: skip
+        "vgg54", values.choice("vgg54", "vgg22", "pixel"), TRAIN, NETWORK,
+        "Content loss of SRGAN: VGG19 features of a deep layer (vgg54) or of a shallow one "
+        "(vgg22), or the pixels.")
     vgg_weights: str = _setting(
-        "auto", str, "auto, imagenet, random, none, or the path of a VGG19 .h5; test: for the VGG "
-        "distance, which random ones have not", JUDGED,
-    )  # fmt: skip
+        "auto", values.vgg_weights, TRAIN_AND_TEST, NETWORK,
+        {"train": "VGG19 weights for the content loss. 'auto': ImageNet weights from ~/.keras or "
+         "the network, or random ones where neither works. FILE: an .h5 file.",
+         "test": "VGG19 weights for the VGG distance. 'auto': ImageNet weights that are on the "
+         "disk. Random weights give no distance. FILE: an .h5 file."})
     store_dir: Path = _setting(
-        Path("store"), Path, "where the chosen slices are kept", JUDGED, record=False, resume=True
-    )
+        Path("store"), values.folder, TRAIN_AND_TEST, OUTPUT,
+        "Folder for the selected slices, in HU.", recorded=False)
     precision: str = _setting(
-        "auto", values.choice("auto", "float32", "bfloat16", "float16"),
-        "of the networks: auto, float32, bfloat16 or float16", JUDGED, resume=True,
-    )  # fmt: skip
-    seed: int = _setting(0, values.seed, "of everything that is drawn: weights, patches, noise")
+        "auto", values.choice("auto", "float32", "bfloat16", "float16"), TRAIN_AND_TEST, NETWORK,
+        "Floating-point precision of the networks.", may_change=True)
+    seed: int = _setting(
+        0, values.seed, VERBS, REPEATABILITY,
+        {"train": "Random seed for weights, patches and noise.",
+         "test": "Random seed for the noise.",
+         "simulate": "Random seed for the noise."})
     deterministic: bool = _setting(
-        False, bool, "equal runs give equal bits on one machine (on CPU they do anyway)",
-        ("train",),
-    )  # fmt: skip
+        False, values.switch, TRAIN, REPEATABILITY,
+        "Ask TensorFlow for operations that give the same bits in every run. A CPU does so "
+        "without it.")
     fresh: bool = _setting(
-        False, bool, "set the old run aside and start anew", ("train",), record=False, resume=True
-    )
+        False, values.switch, TRAIN, OUTPUT,
+        "Start a new run. The files of the old one are moved to a folder aside-NNN.",
+        recorded=False)
     train_dir: Path = _setting(
-        Path("train"), Path, "grids and log.csv", ("train",), record=False, resume=True
-    )
+        Path("train"), values.folder, TRAIN, OUTPUT,
+        "Folder for pictures and log.csv.", recorded=False)
     checkpoint_dir: Path = _setting(
-        Path("checkpoint"), Path, "checkpoints", JUDGED, record=False, resume=True
-    )
+        Path("checkpoint"), values.folder, TRAIN_AND_TEST, OUTPUT,
+        {"train": "Folder for checkpoints.", "test": "Folder with the checkpoint to test."},
+        recorded=False)
     compare: tuple[Path, ...] | None = _setting(
-        None, values.folders, "more checkpoint folders to judge beside the main one, A,B: at most "
-        f"{values.MOST_FOLDERS}", ("test",), record=False,
-    )  # fmt: skip
+        None, values.folders, TEST, NETWORK,
+        "More checkpoint folders to test beside the main one, at most "
+        f"{values.MOST_FOLDERS}.", recorded=False)
     report_dir: Path = _setting(
-        Path("report"), Path, "table, csv, json, pictures", ("test",), record=False, resume=True
-    )
+        Path("report"), values.folder, TEST, OUTPUT,
+        "Folder for the report: page, tables, pictures.", recorded=False)
     window: dict | None = _setting(
-        None, values.windows, "more windows for PSNR and SSIM: NAME:LOW:HIGH[,NAME:LOW:HIGH] in HU",
-        ("test",), record=False, resume=True,
-    )  # fmt: skip
+        None, values.windows, TEST, OUTPUT,
+        "More windows for PSNR and SSIM, such as bone:-450:1050.", "HU", recorded=False)
     input: Path | None = _setting(
-        None, Path, "the scan: a folder with one DICOM series, or a MetaImage header",
-        ("simulate",), record=False,
-    )  # fmt: skip
+        None, values.scan, SIMULATE, DATA,
+        "The scan to copy: a folder with one DICOM series, or a MetaImage header (.mhd).",
+        recorded=False)
     output: Path | None = _setting(
-        None, Path, "new folder for the low-dose copy of the scan", ("simulate",), record=False
-    )
+        None, values.folder, SIMULATE, OUTPUT,
+        "New folder for the copy at low dose.", recorded=False)
+    # fmt: on
 
 
-VGG_RECORDED = ("auto", "imagenet", "random", "none", "file")  # a path is "file"
-NOISE_SETTINGS = {
-    "image": ("noise_lambda", "noise_sigma"),
-    "projection": (
-        "dose", "photons", "noise_hu", "electronic_noise", "mu_water", "views", "bowtie",
-        "filter_cutoff", "realisations",
-    ),
-}  # fmt: skip
-
-
-def fields(run: str | None = None):
-    """The settings of one run (or all), in order, as dataclass fields."""
-    return [f for f in dataclasses.fields(Settings) if run is None or run in f.metadata["runs"]]
-
-
-def flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message):
-        raise UserError(f"{message}. See --help.")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="main.py",
-        allow_abbrev=False,
-        description="SRGAN for low-dose chest CT: train on normal-dose scans, judge on held-out "
-        "patients. @FILE reads arguments from a file, one a line.",
-        epilog="A noise level or dose A:B is a range that is drawn from. Exit codes: 0 done, 2 "
-        "input, 3 diverged, 75 try again later, 130 and 143 stopped by a signal. Research use "
-        "only, not a medical device.",
-    )
-    parser.add_argument("--run", required=True, metavar="|".join(RUNS), help="what to do")
-    for f in fields():
-        meta = f.metadata
-        shown = "none" if f.default is None else f.default
-        unit = f" {meta['unit']}" if meta["unit"] and f.default is not None else ""
-        runs = "" if meta["runs"] == RUNS else f"; {', '.join(meta['runs'])} only"
-        if f.type is bool or f.default is False:
-            text = f"{meta['help']} (default: no{runs})"
-            parser.add_argument(flag(f.name), action="store_const", const=True, help=text)
-        else:
-            text = f"{meta['help']} (default: {shown}{unit}{runs})".replace("%", "%%")
-            name = f.name.upper().rsplit("_", 1)[-1]
-            parser.add_argument(flag(f.name), metavar=name, help=text)
-    return parser
-
-
-def _from_file(argument: str) -> list[str]:
-    """The lines of @FILE that are not empty; any other argument as it is."""
-    if not argument.startswith("@"):
-        return [argument]
-    try:
-        lines = read_bounded(Path(argument[1:]), 1 << 20).decode("utf-8-sig").splitlines()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
-        raise UserError(f"cannot read {argument[1:]}: {reason}") from None
-    if any(line.startswith("@") for line in lines):
-        raise UserError(f"{argument[1:]}: a file of arguments cannot name another one")
-    return [line for line in lines if line.strip()]
-
-
-def parse(arguments: list[str]) -> tuple[str, dict[str, Any]]:
-    """Arguments to (run, the settings given on the command line). Raises UserError."""
-    arguments = [a for given in arguments for a in _from_file(given)]
-    if any("\0" in argument for argument in arguments):
-        raise UserError("an argument holds a NUL character")
-    given = vars(_parser().parse_args(arguments))
-    run = given.pop("run")
-    if run not in RUNS:
-        raise UserError(f"--run {run}: there is {', '.join(RUNS)}")
-    found = {}
-    for f in fields():
-        text = given[f.name]
-        if text is None:
-            continue
-        if run not in f.metadata["runs"]:
-            raise UserError(f"{flag(f.name)} does not belong to --run {run}")
-        try:
-            found[f.name] = text if text is True else f.metadata["parse"](text)
-        except ValueError as error:
-            raise UserError(f"{flag(f.name)}: {error}") from error
-    dose = found.get("dose")
-    if run == "train" and dose is not None and not dose.is_range and len(dose.values) > 1:
-        raise UserError("--dose: a list is for --run test; give one value or a range LOW:HIGH")
-    return run, found
+SETTINGS = {f.name: Setting(f.name, f.default, **f.metadata) for f in dataclasses.fields(Settings)}
+NOISE_GROUPS = {"image": IMAGE_NOISE, "projection": PROJECTION_NOISE}  # by --noise
+VGG_RECORDED = ("auto", "imagenet", "random", "none", "file")  # "file" stands for any path
 
 
 def make(given: dict[str, Any], recorded: dict[str, Any] | None = None) -> Settings:
@@ -266,11 +218,11 @@ def make(given: dict[str, Any], recorded: dict[str, Any] | None = None) -> Setti
     settings = Settings(**{**(recorded or {}), **given})
     if (settings.pretrain_steps is None) != (settings.gan_steps is None):
         raise UserError("--pretrain-steps and --gan-steps go together")
-    for model, names in NOISE_SETTINGS.items():
-        wrong = [name for name in names if name in given and model != settings.noise]
-        if wrong:
+    for noise, group in NOISE_GROUPS.items():
+        names = [name for name in SETTINGS if name in given and SETTINGS[name].group == group]
+        if names and noise != settings.noise:
             raise UserError(
-                f"{flag(wrong[0])} belongs to --noise {model}; this is --noise {settings.noise}"
+                f"{flag(names[0])} belongs to --noise {noise}; this is --noise {settings.noise}"
             )
     if settings.noise_hu is not None and settings.photons != "auto":
         raise UserError("--photons and --noise-hu exclude each other: one follows from the other")
@@ -282,10 +234,10 @@ def make(given: dict[str, Any], recorded: dict[str, Any] | None = None) -> Setti
 def record(settings: Settings) -> dict[str, Any]:
     """What a checkpoint keeps of the settings, as JSON values: no path, no patient."""
     kept = {}
-    for f in fields():
-        value = getattr(settings, f.name)
-        if f.metadata["record"]:
-            kept[f.name] = str(value) if isinstance(value, Levels) else value
+    for name, setting in SETTINGS.items():
+        if setting.recorded:
+            value = getattr(settings, name)
+            kept[name] = str(value) if isinstance(value, Levels) else value
     if kept["vgg_weights"] not in VGG_RECORDED:
         kept["vgg_weights"] = "file"
     return kept
@@ -293,29 +245,31 @@ def record(settings: Settings) -> dict[str, Any]:
 
 def from_record(kept: dict[str, Any]) -> dict[str, Any]:
     """The inverse of `record`. Raises UserError for what this version does not know."""
-    by_name = {f.name: f for f in fields()}
-    found = {}
-    for name, value in kept.items():
-        if name not in by_name or not by_name[name].metadata["record"]:
-            raise UserError(f"the checkpoint has a setting {name!r} that this version lacks")
-        default = by_name[name].default
-        if name == "vgg_weights" and value not in VGG_RECORDED:
-            # A path in it would be opened: a checkpoint must not name files on this machine.
-            raise UserError(f"the checkpoint's {name} is none of {', '.join(VGG_RECORDED)}")
-        if isinstance(default, bool) or value is None:
-            if type(value) is not type(default):
-                raise UserError(f"the checkpoint's {name} is {value!r}")
-        else:
-            try:
-                value = by_name[name].metadata["parse"](str(value))
-            except ValueError as error:
-                raise UserError(f"the checkpoint's {name}: {error}") from error
-        found[name] = value
-    return found
+    return {name: _value_of_record(name, value) for name, value in kept.items()}
 
 
-def degradation_of(settings: Settings) -> Degradation:
+def _value_of_record(name: str, value: Any) -> Any:
+    if name not in SETTINGS or not SETTINGS[name].recorded:
+        raise UserError(f"the checkpoint has a setting {name!r} that this version lacks")
+    if name == "vgg_weights" and value not in VGG_RECORDED:
+        # A path would be opened, and a checkpoint must not name files on this machine.
+        raise UserError(f"the checkpoint's {name} is not one of {', '.join(VGG_RECORDED)}")
+    default = SETTINGS[name].default
+    if isinstance(default, bool) or value is None:
+        if type(value) is not type(default):
+            raise UserError(f"the checkpoint's {name} is {value!r}")
+        return value
+    try:
+        return SETTINGS[name].kind.parse(str(value))
+    except ValueError as error:
+        raise UserError(f"the checkpoint's {name}: {error}") from error
+
+
+def degradation_of(settings: Settings) -> "Degradation":
     """The dose model and the scale that these settings ask for."""
+    from srgan.lowdose.degradation import Degradation, ProjectionNoise  # NumPy, from here
+    from srgan.lowdose.image_noise import ImageNoise
+
     if settings.noise == "image":
         noise = ImageNoise(settings.noise_lambda, settings.noise_sigma)
     else:
@@ -326,6 +280,8 @@ def degradation_of(settings: Settings) -> Degradation:
     return Degradation(noise, settings.scale)
 
 
-def dataset_paths(settings: Settings) -> DatasetPaths:
+def dataset_paths(settings: Settings) -> "DatasetPaths":
     """The folders and tables that a dataset is built from."""
+    from srgan.dataset.scan_source import DatasetPaths  # NumPy and more, from here
+
     return DatasetPaths(settings.data, settings.store_dir, settings.split, settings.patients)

@@ -7,7 +7,7 @@ ROOT = Path(__file__).parent.parent
 ORDER = [
     "system", "random_streams", "hounsfield", "masks", "resampling", "formats", "phantom",
     "dataset", "lowdose", "flag_values", "settings", "metrics", "models", "training", "evaluation",
-    "report", "commands",
+    "report", "commands", "cli",
 ]  # fmt: skip
 TENSORFLOW = {"models", "training"}  # may import it at the top
 LATE = {

@@ -90,7 +90,7 @@ def continued(given: dict[str, Any], manifest: dict) -> Settings:
     recorded = all_settings.from_record(manifest["settings"])
     if recorded.get("vgg_weights") == "file":
         recorded["vgg_weights"] = given.get("vgg_weights", "file")
-    may_change = {f.name for f in all_settings.fields() if f.metadata["resume"]}
+    may_change = {name for name, setting in all_settings.SETTINGS.items() if setting.may_change}
     differ = [
         f"{all_settings.flag(name)} {recorded[name]}, not {new}"
         for name, new in given.items()

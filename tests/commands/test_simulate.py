@@ -15,7 +15,7 @@ import pytest
 import SimpleITK as sitk
 from pydicom.uid import generate_uid
 
-from srgan import settings
+from srgan import cli
 from srgan.commands import output_folder
 from srgan.commands.simulate import simulate
 from srgan.dataset import catalogue
@@ -56,7 +56,7 @@ def volume(tmp_path) -> Path:
 
 
 def run(arguments: str) -> int:
-    return simulate(settings.parse(["--run", "simulate", *arguments.split()])[1])
+    return simulate(cli.parse(["--run", "simulate", *arguments.split()])[1])
 
 
 def hu_of(folder: Path) -> np.ndarray:

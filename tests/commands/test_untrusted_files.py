@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from srgan import settings
+from srgan import cli, settings
 from srgan.system.errors import UserError, visible
 from tests.test_rooms import ROOT, imported, modules
 
@@ -49,7 +49,7 @@ def test_a_file_of_arguments_is_a_bounded_regular_file_and_names_no_other(tmp_pa
     names = ["pipe", "large", "loop", "bytes", "nul", ".", "", "x\0y", "/dev/zero"]
     for name in names:
         with pytest.raises(UserError) as error:
-            settings.parse([f"@{tmp_path / name}"])
+            cli.parse([f"@{tmp_path / name}"])
         assert "\n" not in str(error.value)
 
 

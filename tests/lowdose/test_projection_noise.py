@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from srgan import settings
+from srgan import cli, settings
 from srgan.lowdose import image_noise, projection_noise
 from srgan.lowdose.projection_noise import Fields, Scanner
 from srgan.lowdose.projector import filtered, hann, projector
@@ -382,14 +382,14 @@ def test_a_dose_that_is_none_is_refused_in_one_line(dose):
 @pytest.mark.parametrize("dose", ["0", "-0.1", "1.2", "nan", "0.5:0.1", "0.5,0"])
 def test_a_dose_that_is_none_is_refused_on_the_command_line(run, dose):
     with pytest.raises(UserError, match=r"^--dose: ") as error:
-        settings.parse(["--run", run, "--dose", dose])
+        cli.parse(["--run", run, "--dose", dose])
     assert "\n" not in str(error.value)
 
 
 def test_a_dose_with_noise_on_the_image_is_refused():
     for arguments in ("--dose 0.25 --noise image", "--dose 0.25"):
         with pytest.raises(UserError, match="--dose belongs to --noise projection"):
-            settings.make(settings.parse(["--run", "train", *arguments.split()])[1])
+            settings.make(cli.parse(["--run", "train", *arguments.split()])[1])
 
 
 # Shapes

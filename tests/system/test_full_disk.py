@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from srgan import settings
+from srgan import cli
 from srgan.commands.simulate import simulate
 from srgan.dataset import build_store, scan_source
 from srgan.dataset.scan_source import DatasetPaths
@@ -205,7 +205,7 @@ def test_a_simulated_copy(without_room, tmp_path, kind):
     arguments = f"--input {tmp_path}/in --dose 0.25 --photons 1e5 --views 90 --output {folder}/out"
 
     def write():
-        simulate(settings.parse(["--run", "simulate", *arguments.split()])[1])
+        simulate(cli.parse(["--run", "simulate", *arguments.split()])[1])
 
     # 55,296 bytes of voxels fit into the last room, and nothing more
     for room in (10_000,) if take is limited else (10_000, 57_344):
@@ -293,7 +293,7 @@ def test_a_read_only_disk_is_exit_code_2_and_what_it_holds_is_read(
         lambda: results.prepare(folder),
         lambda: results.write(folder, [level], about),
         lambda: page.write(folder / "index.html", page.Page("t", "h", (), (), ())),
-        lambda: simulate(settings.parse(arguments)[1]),
+        lambda: simulate(cli.parse(arguments)[1]),
     ]
     for write in writes:
         with pytest.raises(UserError, match=r"cannot write .*Read-only file system") as caught:
