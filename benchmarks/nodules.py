@@ -26,7 +26,7 @@ from srgan.lowdose.levels import Levels
 from srgan.lowdose.projection_noise import Scanner
 from srgan.masks import lung_mask
 from srgan.metrics import nodule_metrics
-from srgan.metrics.nodule_metrics import Spot, Where, appeared, is_seen, measure
+from srgan.metrics.nodule_metrics import NoduleInSlice, NoduleRegion, is_visible, measure, new_blobs
 from srgan.phantom import chest
 
 PHOTONS = 3e5
@@ -56,7 +56,7 @@ def pair(hu, spacing_mm, degradation, key):
     return make_pair(StudySlice("P", 1, spacing_mm, key, lambda: hu, PHOTONS), degradation, 0)
 
 
-def disc(shape, spot: Spot, spacing_mm) -> np.ndarray:
+def disc(shape, spot: NoduleInSlice, spacing_mm) -> np.ndarray:
     """The share of each pixel in a disc, blurred as a slice is."""
     rows, columns = np.ogrid[: shape[0], : shape[1]]
     far = np.hypot((rows - spot.row_px) * spacing_mm[0], (columns - spot.column_px) * spacing_mm[1])
@@ -64,7 +64,7 @@ def disc(shape, spot: Spot, spacing_mm) -> np.ndarray:
     return ndimage.gaussian_filter(sharp, 0.8)
 
 
-def place(hu, spacing_mm, diameter_mm: float, rng) -> Spot | None:
+def place(hu, spacing_mm, diameter_mm: float, rng) -> NoduleInSlice | None:
     inside = ndimage.binary_erosion(
         lung_mask(hu), iterations=int(diameter_mm / 2 / spacing_mm[0]) + 2
     )
@@ -72,7 +72,7 @@ def place(hu, spacing_mm, diameter_mm: float, rng) -> Spot | None:
     if not len(free):
         return None
     row, column = free[rng.integers(len(free))] + rng.uniform(-0.5, 0.5, 2)
-    return Spot(1, row, column, diameter_mm)
+    return NoduleInSlice(1, row, column, diameter_mm)
 
 
 def vanished(slices, rng) -> None:
@@ -92,9 +92,9 @@ def vanished(slices, rng) -> None:
                     key = int(rng.integers(2**60))
                     put = hu + contrast * disc(hu.shape, spot, spacing)
                     normal, low = pair(put, spacing, degradation, key)
-                    where = Where.of(spot, lung_mask(normal), spacing)
+                    where = NoduleRegion.around(spot, lung_mask(normal), spacing)
                     before = measure(normal, where)
-                    if not is_seen(before):
+                    if not is_visible(before):
                         continue
                     without = pair(hu, spacing, degradation, key)[1]
                     for what, image in (("there", low), ("taken out", without)):
@@ -119,7 +119,7 @@ def found(slices, rng) -> None:
                 hits.append(
                     any(
                         np.hypot(r - spot.row_px, c - spot.column_px) * spacing[0] <= 4
-                        for r, c, _ in appeared(output, hu, lung_mask(hu), spacing)
+                        for r, c, _ in new_blobs(output, hu, lung_mask(hu), spacing)
                     )
                 )
             print(
@@ -141,7 +141,7 @@ def false_ones(slices, rng) -> None:
         for hu, spacing in slices:
             key, lung = int(rng.integers(2**60)), lung_mask(hu)
             output = make(hu, spacing, key)
-            counts.append(len(appeared(output, hu, lung, spacing)))
+            counts.append(len(new_blobs(output, hu, lung, spacing)))
             added.append((output - hu)[lung].std())
         shown = f"{np.mean(counts):.2f} in {len(counts)} slices"
         print(f"{name}: {shown}, SD added in lung {np.mean(added):.0f} HU", flush=True)

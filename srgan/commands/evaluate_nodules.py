@@ -13,12 +13,12 @@ from srgan.evaluation.level import Level
 from srgan.evaluation.study import StudySlice
 from srgan.lowdose import photon_cache
 from srgan.lowdose.degradation import Degradation
-from srgan.metrics.nodule_metrics import Spot
+from srgan.metrics.nodule_metrics import NoduleInSlice
 from srgan.settings import Settings, dataset_paths
 from srgan.system.progress import Progress, log
 from srgan.training.checkpoint_models import Trained
 
-WithNodules = tuple[StudySlice, tuple[Spot, ...]]
+WithNodules = tuple[StudySlice, tuple[NoduleInSlice, ...]]
 
 
 def slices_of(
@@ -46,10 +46,10 @@ def slices_of(
     matched = []
     if usable and degradation.in_projections:
         matched = photon_cache.of_slices(kept.store, usable, degradation.noise, progress)
-    spots: dict[int, list[Spot]] = {i: [] for i in usable}
+    spots: dict[int, list[NoduleInSlice]] = {i: [] for i in usable}
     for each in kept.nodules:
         if each.slice in spots:
-            spot = Spot(each.number, each.row_px, each.column_px, each.diameter_mm)
+            spot = NoduleInSlice(each.number, each.row_px, each.column_px, each.diameter_mm)
             spots[each.slice].append(spot)
     items = study_slices(kept.store, usable, matched)
     return [(item, tuple(spots[i])) for item, i in zip(items, usable, strict=True)]

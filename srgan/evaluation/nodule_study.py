@@ -12,13 +12,13 @@ from srgan.evaluation.study import StudySlice, make_pair, mean_figures, noise_of
 from srgan.lowdose.degradation import Degradation
 from srgan.masks import lung_mask
 from srgan.metrics.nodule_metrics import (
-    Measured,
-    Spot,
-    Where,
-    appeared,
+    NoduleInSlice,
+    NoduleMeasurement,
+    NoduleRegion,
     has_vanished,
-    is_seen,
+    is_visible,
     measure,
+    new_blobs,
 )
 
 LARGE_PX = 3.0  # of the low dose across: what is smaller, no input shows the shape of
@@ -92,13 +92,13 @@ def _mean_of_patients(found: Iterable[tuple[str, dict]]) -> dict:
     return mean_figures([mean_figures(of_patient[name]) for name in sorted(of_patient)])
 
 
-def figures(output: Measured, normal: Measured) -> dict:
+def figures(output: NoduleMeasurement, normal: NoduleMeasurement) -> dict:
     """What became of a nodule; None where it cannot be told.
 
-    A nodule that the normal dose itself does not show (`is_seen`) has no contrast to keep, no
+    A nodule that the normal dose itself does not show (`is_visible`) has no contrast to keep, no
     diameter, and cannot vanish; vanished is 0 or 1.
     """
-    seen = is_seen(normal)
+    seen = is_visible(normal)
     both = seen and output.diameter_mm is not None and normal.diameter_mm is not None
     wider = output.diameter_mm - normal.diameter_mm if both else None
     return {
@@ -116,7 +116,7 @@ def figures(output: Measured, normal: Measured) -> dict:
 
 def run(
     methods: dict[str, Method],
-    slices: list[tuple[StudySlice, tuple[Spot, ...]]],
+    slices: list[tuple[StudySlice, tuple[NoduleInSlice, ...]]],
     degradation: Degradation,
     seed: int,
     progress: Callable[[int, int], None] | None = None,
@@ -132,9 +132,11 @@ def run(
         lung, key = lung_mask(normal_dose), (item.pseudonym, item.number)
         cut = [size % degradation.scale // 2 for size in item.hu().shape]  # as study.crop
         spots = [
-            Spot(s.number, s.row_px - cut[0], s.column_px - cut[1], s.diameter_mm) for s in spots
+            NoduleInSlice(s.number, s.row_px - cut[0], s.column_px - cut[1], s.diameter_mm)
+            for s in spots
         ]
-        placed = [(s, w) for s in spots if (w := Where.of(s, lung, item.spacing_mm)) is not None]
+        regions = [NoduleRegion.around(spot, lung, item.spacing_mm) for spot in spots]
+        placed = [(s, r) for s, r in zip(spots, regions, strict=True) if r is not None]
         if placed:
             normal = [measure(normal_dose, where) for _, where in placed]
             counts, noise[key] = {}, noise_of(item, degradation, seed)
@@ -144,7 +146,7 @@ def run(
                     across = spot.diameter_mm / (degradation.scale * max(item.spacing_mm))
                     about = (*key, spot.number, spot.diameter_mm, across, name)
                     rows.append(Row(*about, figures(measure(output, where), before)))
-                counts[name] = len(appeared(output, normal_dose, lung, item.spacing_mm))
+                counts[name] = len(new_blobs(output, normal_dose, lung, item.spacing_mm))
             new[key] = counts
         if progress:
             progress(done, len(slices))

@@ -1,7 +1,7 @@
-"""One nodule in an output and in its normal dose, and what looks like one and is not there.
+"""One nodule in an output and in its normal dose, and blobs that look like nodules but are new.
 
-Both images are measured with the same pixels: an inner disc around the nodule's centre, and a ring
-of lung around it. Distances are in mm, whatever the pixels' spacing.
+Both images are measured in the same pixels: an inner disc around the centre of the nodule, and a
+ring of lung around it. Distances are in mm, whatever the pixel spacing.
 """
 
 from dataclasses import dataclass
@@ -9,20 +9,22 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-RING_MM = (2.0, 7.0)  # beyond the nodule's radius
-LEAST_RING = 0.25  # of the ring is lung, else all of it counts
-LEAST_REACH_PX = 3  # a region that goes a radius, or so far, beyond the nodule is not it alone
+RING_MM = (2.0, 7.0)  # beyond the radius of the nodule
+LEAST_LUNG = 0.25  # share of the ring that must be lung; otherwise the whole ring counts
+# A region that reaches this far (or a radius) beyond the nodule includes another structure.
+LEAST_REACH_PX = 3
 SEEN_SDS, LOST_SDS = 3.0, 2.0  # contrast in SDs of the ring
-LOST_SHARE = 0.3  # of the normal dose's contrast
-BLOB_MM = (4.0, 6.0, 9.0)  # diameters that the detector is tuned to
-BLOB_HU = 100.0  # of response: no blob in 21 slices to which the noise of a quarter dose was added
+LOST_SHARE = 0.3  # of the contrast in the normal dose
+BLOB_MM = (4.0, 6.0, 9.0)  # diameters that the blob detector looks for
+# Least response of a blob. The noise of a quarter dose, added to 21 slices, made no such blob.
+BLOB_HU = 100.0
 NEAR_MM = 3.0
-SUPPORT = 0.5  # of the output's response
+SUPPORT = 0.5  # share of the output's response that the normal dose must have
 
 
 @dataclass(frozen=True)
-class Spot:
-    """A nodule as an annotation has it, in the pixels of a cropped slice."""
+class NoduleInSlice:
+    """An annotated nodule in the pixels of a cropped slice."""
 
     number: int  # within the patient
     row_px: float
@@ -31,129 +33,142 @@ class Spot:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One nodule in one image; None where nothing can be measured."""
+class NoduleMeasurement:
+    """One nodule in one image."""
 
-    contrast_hu: float  # mean of the inner disc less the ring's median
+    contrast_hu: float  # mean of the inner disc minus median of the ring
     mean_hu: float  # of the inner disc
-    ring_sd_hu: float  # 1.4826 of the median absolute deviation
-    diameter_mm: float | None  # of the circle of the area above half of the contrast
+    ring_sd_hu: float  # 1.4826 times the median absolute deviation
+    diameter_mm: float | None  # see `measure`
 
 
 @dataclass(frozen=True)
-class Where:
-    """The pixels that a nodule is measured in: (rows, columns) bool each, of a part of a slice."""
+class NoduleRegion:
+    """The pixels that a nodule is measured in. The masks are (rows, columns) bool of `part`."""
 
-    part: tuple[slice, slice]
+    part: tuple[slice, slice]  # of the slice
     disc: np.ndarray
     ring: np.ndarray
-    edge: np.ndarray  # outside: another structure
+    outside: np.ndarray  # belongs to another structure
     pixel_mm2: float
 
     @classmethod
-    def of(cls, spot: Spot, lung: np.ndarray, spacing_mm: tuple[float, float]) -> "Where | None":
-        """lung: (rows, columns) bool, of the normal dose. None outside the slice."""
+    def around(
+        cls, nodule: NoduleInSlice, lung: np.ndarray, spacing_mm: tuple[float, float]
+    ) -> "NoduleRegion | None":
+        """The region of a nodule; None where it lies outside the slice.
+
+        lung: (rows, columns) bool, of the normal dose. spacing_mm: between rows, between columns.
+        """
         row_mm, column_mm = spacing_mm
-        radius, pixel = spot.diameter_mm / 2, max(spacing_mm)
+        radius, pixel = nodule.diameter_mm / 2, max(spacing_mm)
         beyond = max(radius, LEAST_REACH_PX * pixel)
-        reach = radius + max(RING_MM[1], beyond)
-        part = []
-        for centre, mm, size in zip(
-            (spot.row_px, spot.column_px), spacing_mm, lung.shape, strict=True
-        ):
-            first, last = int(centre - reach / mm), int(centre + reach / mm) + 2
-            part.append(slice(max(first, 0), min(max(last, 0), size)))
+        part = _part_around(nodule, radius + max(RING_MM[1], beyond), spacing_mm, lung.shape)
         rows, columns = (np.arange(p.start, p.stop) for p in part)
-        far = np.hypot(
-            (rows[:, None] - spot.row_px) * row_mm, (columns - spot.column_px) * column_mm
+        distance = np.hypot(
+            (rows[:, None] - nodule.row_px) * row_mm, (columns - nodule.column_px) * column_mm
         )
-        disc = far <= max(radius / 2, pixel)
+        disc = distance <= max(radius / 2, pixel)
         if not disc.any():
             return None
-        ring = (far > radius + RING_MM[0]) & (far <= radius + RING_MM[1])
-        in_lung = ring & lung[tuple(part)]
-        ring = in_lung if in_lung.sum() >= LEAST_RING * ring.sum() else ring
-        edge = far > radius + beyond
-        return cls(tuple(part), disc, ring, edge, row_mm * column_mm) if ring.any() else None
+        ring = (distance > radius + RING_MM[0]) & (distance <= radius + RING_MM[1])
+        in_lung = ring & lung[part]
+        ring = in_lung if in_lung.sum() >= LEAST_LUNG * ring.sum() else ring
+        outside = distance > radius + beyond
+        return cls(part, disc, ring, outside, row_mm * column_mm) if ring.any() else None
 
 
-def measure(image: np.ndarray, where: Where) -> Measured:
+def _part_around(
+    nodule: NoduleInSlice, reach_mm: float, spacing_mm: tuple[float, float], shape: tuple[int, int]
+) -> tuple[slice, slice]:
+    """The rows and columns within reach of a nodule; empty where it lies outside the slice."""
+    part = []
+    for centre, mm, size in zip((nodule.row_px, nodule.column_px), spacing_mm, shape, strict=True):
+        first, last = int(centre - reach_mm / mm), int(centre + reach_mm / mm) + 2
+        part.append(slice(max(first, 0), min(max(last, 0), size)))
+    return tuple(part)
+
+
+def measure(image: np.ndarray, region: NoduleRegion) -> NoduleMeasurement:
     """A nodule in an image of (rows, columns) HU.
 
-    The diameter is that of a circle with the area of the region around the inner disc that lies
-    above the middle of the disc's mean and the ring's median; None where there is no contrast or
-    the region runs into another structure.
+    The diameter is that of a circle with the area of the connected region, around the inner disc,
+    above the middle between the mean of the disc and the median of the ring. It is None where there
+    is no contrast, or where the region runs into another structure.
     """
-    image = image[where.part].astype(np.float64)
-    mean, around = image[where.disc].mean(), np.median(image[where.ring])
-    sd = 1.4826 * np.median(np.abs(image[where.ring] - around))
-    label, _ = ndimage.label(image > (mean + around) / 2)
-    inside = np.bincount(label[where.disc])
+    image = image[region.part].astype(np.float64)
+    mean, background = image[region.disc].mean(), np.median(image[region.ring])
+    sd = 1.4826 * np.median(np.abs(image[region.ring] - background))
+    label, _ = ndimage.label(image > (mean + background) / 2)
+    inside = np.bincount(label[region.disc])
     inside[0] = 0
     diameter = None
-    if mean > around and inside.any():
-        region = label == inside.argmax()
-        if not (region & where.edge).any():
-            diameter = 2 * float(np.sqrt(region.sum() * where.pixel_mm2 / np.pi))
-    return Measured(float(mean - around), float(mean), float(sd), diameter)
+    if mean > background and inside.any():
+        bright = label == inside.argmax()
+        if not (bright & region.outside).any():
+            diameter = 2 * float(np.sqrt(bright.sum() * region.pixel_mm2 / np.pi))
+    return NoduleMeasurement(float(mean - background), float(mean), float(sd), diameter)
 
 
-def is_seen(normal: Measured) -> bool:
-    """Can the nodule be told from the noise around it at all? If not, no output can lose it."""
+def is_visible(normal: NoduleMeasurement) -> bool:
+    """Whether the normal dose itself shows the nodule. If not, no output can lose it."""
     return normal.contrast_hu > 0 and normal.contrast_hu >= SEEN_SDS * normal.ring_sd_hu
 
 
-def has_vanished(output: Measured, normal: Measured) -> bool:
-    """Is less than 0.3 of the contrast left, or less than two SDs of the output's own ring?
+def has_vanished(output: NoduleMeasurement, normal: NoduleMeasurement) -> bool:
+    """Whether less than 0.3 of the contrast is left, or less than two SDs of the output's ring.
 
-    By share, as a smooth output has no noise to be lost in. The bound lies between what bicubic
-    leaves of a blurred nodule and what is left where one was taken out (docs/metrics.md).
+    The share is needed because a smooth output has hardly any noise. It lies between what bicubic
+    keeps of a blurred nodule and what is left where a nodule was removed (docs/metrics.md).
     """
     least = max(LOST_SHARE * normal.contrast_hu, LOST_SDS * output.ring_sd_hu)
     return output.contrast_hu < least
 
 
-def response(image: np.ndarray, spacing_mm: tuple[float, float], diameter_mm: float) -> np.ndarray:
-    """-sigma^2 times the Laplacian of a Gaussian: how much of a bright disc there is, in HU.
+def blob_response(
+    image: np.ndarray, spacing_mm: tuple[float, float], diameter_mm: float
+) -> np.ndarray:
+    """-sigma^2 times the Laplacian of a Gaussian, in HU: large in the middle of a bright disc.
 
-    sigma = d / (2 sqrt 2), at which the middle of a disc of diameter d and contrast c gives
-    2/e c = 0.74 c (Lindeberg, Int J Comput Vision 1998;30:79). image: (rows, columns) HU.
+    sigma = d / (2 sqrt 2): the middle of a disc of diameter d and contrast c then gives 2/e c =
+    0.74 c (T. Lindeberg, Int. J. Comput. Vision 30 (1998) 79). image: (rows, columns) HU.
     """
     sigma_mm = diameter_mm / np.sqrt(8)
-    sigma = [sigma_mm / mm for mm in spacing_mm]
-    made = np.zeros(image.shape)
+    sigma_px = [sigma_mm / mm for mm in spacing_mm]
+    response = np.zeros(image.shape)
     for axis, mm in enumerate(spacing_mm):
         order = [2 if a == axis else 0 for a in (0, 1)]
-        made -= ndimage.gaussian_filter(image.astype(np.float64), sigma, order=order) / mm**2
-    return sigma_mm**2 * made
+        response -= ndimage.gaussian_filter(image.astype(np.float64), sigma_px, order) / mm**2
+    return sigma_mm**2 * response
 
 
-def appeared(
+def new_blobs(
     output: np.ndarray, reference: np.ndarray, lung: np.ndarray, spacing_mm: tuple[float, float]
 ) -> list[tuple[int, int, float]]:
     """(row, column, response in HU) of blobs in the output's lung that the normal dose lacks.
 
-    A blob: a local maximum of `response` of at least BLOB_HU. The normal dose lacks it where its
-    response, within 3 mm across and down, is below half of that. Blobs nearer than 3 mm are one.
+    output, reference: (rows, columns) HU. lung: bool, the same shape. A blob is a local maximum of
+    `blob_response` of at least BLOB_HU. The normal dose lacks it where its response stays below
+    half of that within 3 mm across and down. Blobs closer than 3 mm count once.
     """
     if not lung.any():
         return []
-    margin = [int(2 * BLOB_MM[-1] / mm) for mm in spacing_mm]
+    margin_px = [int(2 * BLOB_MM[-1] / mm) for mm in spacing_mm]
     part = tuple(
-        slice(max(int(at.min()) - more, 0), int(at.max()) + more + 1)
-        for at, more in zip(np.nonzero(lung), margin, strict=True)
+        slice(max(int(at.min()) - margin, 0), int(at.max()) + margin + 1)
+        for at, margin in zip(np.nonzero(lung), margin_px, strict=True)
     )
-    near = [2 * int(np.ceil(NEAR_MM / mm)) + 1 for mm in spacing_mm]
-    best = np.zeros(lung[part].shape)
+    near_px = [2 * int(np.ceil(NEAR_MM / mm)) + 1 for mm in spacing_mm]
+    strongest = np.zeros(lung[part].shape)
     for diameter_mm in BLOB_MM:
         here, there = (
-            response(each[part], spacing_mm, diameter_mm) for each in (output, reference)
+            blob_response(image[part], spacing_mm, diameter_mm) for image in (output, reference)
         )
-        there = ndimage.maximum_filter(there, near)
+        there = ndimage.maximum_filter(there, near_px)
         new = lung[part] & (here >= BLOB_HU) & (there < SUPPORT * here)
-        best = np.maximum(best, np.where(new, here, 0))
-    peaks = (best > 0) & (best == ndimage.maximum_filter(best, near))
+        strongest = np.maximum(strongest, np.where(new, here, 0))
+    peaks = (strongest > 0) & (strongest == ndimage.maximum_filter(strongest, near_px))
     return [
-        (int(r) + part[0].start, int(c) + part[1].start, float(best[r, c]))
+        (int(r) + part[0].start, int(c) + part[1].start, float(strongest[r, c]))
         for r, c in np.argwhere(peaks)
     ]
