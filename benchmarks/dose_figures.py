@@ -28,6 +28,7 @@ import numpy as np
 from scipy import ndimage
 
 from srgan.dataset import catalogue
+from srgan.formats import readers
 from srgan.formats.scan import Scan
 from srgan.hounsfield import HU_MAX, HU_MIN, HU_SPAN, WINDOWS, hu_to_fraction
 from srgan.lowdose import estimate_photons, image_noise
@@ -192,7 +193,7 @@ def by_patient(folder: Path, count: int, dose: float, scanner: Scanner) -> None:
     for patient, scan in sorted(largest.items()):
         n = len(scan.slices)
         chosen = sorted({int((i + 0.5) * n / min(count, n)) for i in range(min(count, n))})
-        read = catalogue.reader(scan)
+        read = readers.reader(scan)
         print(f"{patient}, {scan.kernel or 'kernel unknown'}", flush=True)
         compare([(read(i), None) for i in chosen], scan.spacing_mm, dose, scanner)
 
@@ -208,7 +209,7 @@ def series_of(folder: Path) -> Scan:
 
 def by_pair(folders: list[Path], dose: float, scanner: Scanner) -> None:
     full, low = (series_of(folder) for folder in folders)
-    read_full, read_low = catalogue.reader(full), catalogue.reader(low)
+    read_full, read_low = readers.reader(full), readers.reader(low)
     places = [[(s.rows, s.columns, s.spacing_mm), s.kind] for s in (full, low)]
     if places[0] != places[1] or full.kind != "dicom":
         raise UserError("give two DICOM series of one size and spacing")

@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import numpy as np
 
 from srgan.dataset import catalogue
+from srgan.formats import readers
 from srgan.hounsfield import WINDOWS
 from srgan.lowdose import estimate_photons
 from srgan.lowdose.projection_noise import Scanner, low_dose, noise_sd_hu, pixel_mm_of
@@ -45,7 +46,7 @@ def slice_of(folder: Path, patient: str, number: int | None):
     if not 1 <= k <= n:
         raise UserError(f"--slice {k}: {patient} has slices 1 to {n}")
     name = f"{patient}, slice {k} of {n} from the feet"
-    return catalogue.reader(scan)(k - 1), scan.spacing_mm, name
+    return readers.reader(scan)(k - 1), scan.spacing_mm, name
 
 
 def synthetic_slice(number: int | None):

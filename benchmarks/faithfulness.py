@@ -16,6 +16,7 @@ import numpy as np
 
 from srgan.dataset import catalogue
 from srgan.evaluation import baselines
+from srgan.formats import readers
 from srgan.masks import lung_mask
 from srgan.models import tensorflow_setup
 from srgan.resampling import bicubic
@@ -52,7 +53,7 @@ def main() -> None:
 
 def slices_of(folder: Path):
     for scan in catalogue.find(folder).scans:
-        read = catalogue.reader(scan)
+        read = readers.reader(scan)
         yield from (read(i) for i in range(len(scan.slices)))
 
 

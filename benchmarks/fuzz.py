@@ -34,6 +34,7 @@ import numpy as np
 from benchmarks.fuzzing import mutations, seeds, watched
 from srgan.commands import train
 from srgan.dataset import catalogue, single_scan
+from srgan.formats import readers
 from srgan.formats.dicom import decoder_process
 from srgan.settings import make
 from srgan.system.errors import Skip, UserError
@@ -55,7 +56,7 @@ def read_scans(folder: Path) -> str:
     assert found.found == len(found.skipped) + sum(len(scan.files) for scan in found.scans)
     reasons = [item.reason for item in found.skipped if "raw" not in item.path.suffix]
     for scan in found.scans:
-        read, n = catalogue.reader(scan), len(scan.slices)
+        read, n = readers.reader(scan), len(scan.slices)
         for index in sorted({0, n // 2, n - 1}):
             try:
                 hu = read(index)

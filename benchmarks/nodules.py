@@ -20,6 +20,7 @@ from scipy import ndimage
 from srgan.dataset import catalogue
 from srgan.evaluation import baselines
 from srgan.evaluation.study import StudySlice, make_pair
+from srgan.formats import readers
 from srgan.lowdose.degradation import Degradation, ProjectionNoise
 from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
@@ -47,7 +48,7 @@ def chests() -> Iterator[tuple[np.ndarray, tuple[float, float]]]:
 
 def scans_in(folder: Path) -> Iterator[tuple[np.ndarray, tuple[float, float]]]:
     for scan in catalogue.find(folder).scans:
-        read = catalogue.reader(scan)
+        read = readers.reader(scan)
         for i in range(len(scan.slices)):
             yield read(i).astype(np.float32), scan.spacing_mm
 

@@ -25,6 +25,7 @@ from scipy import ndimage
 
 from srgan.dataset import catalogue
 from srgan.evaluation import baselines, conclusions, slice_metrics, study, verdict
+from srgan.formats import readers
 from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
@@ -137,7 +138,7 @@ def main() -> int:
 def slices_of(folder: Path, every: int) -> list[study.StudySlice]:
     """Every n-th slice of the one scan in a folder, where it shows lung."""
     (scan,) = catalogue.find(folder).scans
-    read = catalogue.reader(scan)
+    read = readers.reader(scan)
     return [
         study.StudySlice("P1", i + 1, scan.spacing_mm, i, partial(read, i))
         for i in range(0, len(scan.slices), every)

@@ -32,6 +32,7 @@ from srgan.dataset.store import (
     write_index,
     write_table,
 )
+from srgan.formats import readers
 from srgan.formats.scan import Catalogue, Scan
 from srgan.system import locks
 from srgan.system.errors import TRY_AGAIN, UserError
@@ -152,7 +153,7 @@ def _fill(
         quotas = slice_quotas(scans, roles)
         taken: list[tuple[Picked, str, int]] = []
         rows: dict[str, int] = {}
-        for picked in take(scans, roles, quotas, catalogue.reader, ledger):
+        for picked in take(scans, roles, quotas, readers.reader, ledger):
             name = array_name(*picked.hu.shape)
             rows[name] = rows.get(name, -1) + 1
             with writing(part / name):

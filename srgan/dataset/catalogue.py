@@ -7,19 +7,14 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from sys import intern
 
-import numpy as np
-
 from srgan.dataset.list_files import files_below
-from srgan.formats import csv_tables
+from srgan.formats import csv_tables, readers
 from srgan.formats.dicom import header as dicom_header
 from srgan.formats.dicom import series
-from srgan.formats.metaimage import header as metaimage_header
-from srgan.formats.metaimage import pixels as metaimage_pixels
+from srgan.formats.readers import VolumeHeader
 from srgan.formats.scan import MAX_ID, Catalogue, Scan, Skipped, tidy_id
 from srgan.system.errors import Skip, UserError, one_line, visible
 
-HEADERS = (".mhd", ".mha")
-DATA = (".raw", ".zraw")
 ARCHIVES = (".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".7z", ".rar", ".zst")
 NOT_AN_IMAGE = "not DICOM or MetaImage"
 EXPECTED = (
@@ -33,36 +28,37 @@ def find(
     patients_csv: dict[str, str] | None = None,
     progress: Callable[[int, int], None] | None = None,
     left_out: Collection[Path] = (),
+    require_patient: bool = True,
 ) -> Catalogue:
     """Catalogue a folder and all below it, reading headers only.
 
     patients_csv: series_uid to patient_id (see `read_patients_csv`). progress: called with the
-    number of files looked at and their total. Hidden files and the folders `left_out` do not count;
-    links are followed, each folder once. Raises UserError where `folder` is not a folder that can
-    be read. The files of the scans and the skipped ones together are `found`, whatever it holds.
+    number of files looked at and their total. left_out: folders that do not count, like hidden
+    files. require_patient: a DICOM file that names no patient is skipped. Links are followed, each
+    folder once. The files of the scans and the skipped ones together are `found`, whatever it
+    holds. Raises UserError where `folder` is not a folder that can be read.
     """
     folder, patients = Path(folder), patients_csv or {}
     _check_folder(folder)
     files, skipped = files_below(folder, left_out)
     found = len(files) + len(skipped)
-    # MetaImage headers come first: they tell whose a data file is.
-    files.sort(key=lambda path: path.suffix.lower() not in HEADERS)
-    volumes: list[metaimage_header.Header] = []
+    # Headers of volumes come first: they tell whose a data file is.
+    files.sort(key=lambda path: not readers.is_header(path))
+    volumes: list[VolumeHeader] = []
     slices: list[dicom_header.Header] = []
     claimed: dict[Path, Path] = {}
-    could_be_data = {path for path in files if path.suffix.lower() not in HEADERS}
+    could_be_data = {path for path in files if not readers.is_header(path)}
     data_files = []
     for done, path in enumerate(files, 1):
         if path in claimed:
             pass
-        elif path.suffix.lower() in DATA:
+        elif readers.is_data(path):
             data_files.append(path)
         else:
             try:
-                if path.suffix.lower() in HEADERS:
-                    volumes.append(
-                        _claim(metaimage_header.read_header(path), claimed, could_be_data)
-                    )
+                if readers.is_header(path):
+                    header = readers.volume_format(path).read_header(path)
+                    volumes.append(_claim(header, claimed, could_be_data))
                 else:
                     slices.append(_read_dicom(path))
             except Skip as skip:
@@ -70,7 +66,7 @@ def find(
         if progress:
             progress(done, len(files))
     skipped += _without_header(data_files, skipped)
-    scans, unusable = series.group(slices, patients)
+    scans, unusable = series.group(slices, patients, require_patient)
     skipped += unusable
     uids = {scan.series_uid: scan.patient_id for scan in scans}
     scans += [_scan_of_volume(header, patients, uids) for header in volumes]
@@ -79,11 +75,6 @@ def find(
     scans.sort(key=lambda scan: (scan.series_uid, str(scan.files[0])))
     skipped.sort(key=lambda item: str(item.path))
     return Catalogue(folder, tuple(scans), tuple(skipped), found)
-
-
-def reader(scan: Scan) -> Callable[[int], np.ndarray]:
-    """A function from an index into scan.slices to (rows, columns) int16 HU; it raises Skip."""
-    return dicom_header.reader(scan) if scan.kind == "dicom" else metaimage_pixels.reader(scan)
 
 
 # ---- one file after another ----
@@ -110,12 +101,12 @@ def _read_dicom(path: Path) -> dicom_header.Header:
         raise
 
 
-# ---- MetaImage among the rest ----
+# ---- volumes among the rest ----
 
 
 def _claim(
-    header: metaimage_header.Header, claimed: dict[Path, Path], could_be_data: set[Path]
-) -> metaimage_header.Header:
+    header: VolumeHeader, claimed: dict[Path, Path], could_be_data: set[Path]
+) -> VolumeHeader:
     """Note whose a data file is; refuse a hidden one, and a second header of the same data."""
     if header.data_path in claimed:
         detail = f"{claimed[header.data_path].name} has the same data file"
@@ -140,30 +131,29 @@ def _without_header(data_files: list[Path], skipped: Iterable[Skipped]) -> list[
     return left_out
 
 
-def _scan_of_volume(
-    header: metaimage_header.Header, patients: dict[str, str], uids: dict[str, str]
-) -> Scan:
+def _scan_of_volume(header: VolumeHeader, patients: dict[str, str], uids: dict[str, str]) -> Scan:
     """A volume's patient: the table's, else that of the DICOM series with its UID, else the UID."""
     uid = tidy_id(header.path.stem) or "_"
-    return metaimage_header.scan_of(header, uid, patients.get(uid) or uids.get(uid) or uid)
+    patient = patients.get(uid) or uids.get(uid) or uid
+    return readers.volume_format(header.path).scan_of(header, uid, patient)
 
 
 def _one_scan_a_series(scans: list[Scan]) -> tuple[list[Scan], list[Skipped]]:
     """Of a series that lies there as DICOM and as MetaImage (or in two copies), the fuller one."""
     kept: dict[str, Scan] = {}
     extra, skipped = [], []
-    # Most slices first, DICOM before MetaImage, then by name.
-    order = sorted(scans, key=lambda s: (-len(s.slices), s.kind != "dicom", str(s.files[0])))
+    # Most slices first, DICOM before volumes, then by name.
+    order = sorted(scans, key=lambda s: (-len(s.slices), s.is_volume, str(s.files[0])))
     for scan in order:
         same = kept.setdefault(scan.series_uid, scan)
         if same is scan:
             continue
-        if scan.kind == same.kind == "dicom":  # one series UID, two patients
+        if not (scan.is_volume or same.is_volume):  # one series UID, two patients
             extra.append(scan)
             continue
-        kind = "a DICOM series" if same.kind == "dicom" else "a MetaImage volume"
+        title = readers.FORMATS[same.kind].title
         detail = one_line(f"{same.files[0].name} has {len(same.slices)} slices")
-        skipped += [Skipped(path, f"same scan as {kind}", detail) for path in scan.files]
+        skipped += [Skipped(path, f"same scan as {title}", detail) for path in scan.files]
     return [*kept.values(), *extra], skipped
 
 

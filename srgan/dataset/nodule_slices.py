@@ -35,7 +35,7 @@ from srgan.dataset.store import (
     write_index,
     write_table,
 )
-from srgan.formats import csv_tables
+from srgan.formats import csv_tables, readers
 from srgan.formats.scan import Scan, tidy_id
 from srgan.system import locks
 from srgan.system.errors import Skip
@@ -240,7 +240,7 @@ def _build(folder: Path, store: Store, key: dict, scans, read_rows, progress) ->
 def _of_scan(part: Path, scan: Scan, annotations, left_out: Counter) -> list[tuple]:
     """(slice, place, diameter in mm) of each nodule, by place; the slices' pixels are written."""
     try:
-        read_slice = catalogue.reader(scan)
+        read_slice = readers.reader(scan)
         places = [(locate(scan, each.point_mm), each.diameter_mm) for each in annotations]
     except Skip:
         left_out["in slices that cannot be read"] += len(annotations)

@@ -46,7 +46,7 @@ class Ledger:
             self.skipped.setdefault(path, Skipped(path, reason, detail))
 
     def skip_slice(self, scan: Scan, position: int, reason: str, detail: str = "") -> None:
-        if scan.kind == "dicom":  # one slice of a MetaImage volume is not a file
+        if not scan.is_volume:  # a slice of a volume is not a file
             self.skip_files([scan.slices[position].path], reason, detail)
 
 
@@ -104,7 +104,7 @@ def take_from_scan(
     before = len(tried)
     try:
         read = open_reader(scan)
-        if scan.kind == "metaimage":
+        if scan.is_volume:
             _check_volume(read, wanted)
     except Skip as skip:
         tried.update(everything)
@@ -153,7 +153,7 @@ def take_from_scan(
             ledger.n_bare += 1
             taken += 1
             yield picked
-    if scan.kind == "metaimage" and not taken and not before:
+    if scan.is_volume and not taken and not before:
         ledger.skip_files(scan.files, "identical pixels", "every slice is another scan's")
 
 

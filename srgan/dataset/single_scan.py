@@ -6,23 +6,13 @@ from pathlib import Path
 
 from srgan.dataset import catalogue
 from srgan.dataset.catalogue import nothing_usable_message
+from srgan.formats import readers
 from srgan.formats.dicom import header as dicom_header
 from srgan.formats.dicom import series
-from srgan.formats.metaimage import header as metaimage_header
 from srgan.formats.scan import Scan, Skipped
 from srgan.system.errors import Skip, UserError
 
 OWN = "output of this program"
-
-
-class _Anybody(dict):
-    """A table of patients that has one for each series: whose scan it is does not matter here."""
-
-    def __bool__(self):
-        return True
-
-    def get(self, series_uid, default=None):
-        return "anybody"
 
 
 def find(
@@ -43,28 +33,27 @@ def find(
         fault = getattr(error, "strerror", None) or "not a usable name"
         raise UserError(f"--input {path} cannot be read ({fault})") from None
     try:
-        if path.suffix.lower() in catalogue.HEADERS:
-            return metaimage_header.scan_of(
-                metaimage_header.read_header(path), path.stem, "anybody"
-            ), ()
-        scans, _ = series.group([dicom_header.read_header(path)], _Anybody())
+        if readers.is_header(path):
+            volume = readers.volume_format(path)
+            return volume.scan_of(volume.read_header(path), path.stem, "unknown"), ()
+        scans, _ = series.group([dicom_header.read_header(path)], require_patient=False)
         return scans[0], ()
     except Skip as skip:
         hint = ": give the scan it was made from" if skip.reason == OWN else ""
-        if path.suffix.lower() in catalogue.DATA:
+        if readers.is_data(path):
             hint = ": give its header, the .mhd"
         raise UserError(f"--input {path}: {reason(skip)}{hint}") from None
 
 
 def _in_folder(folder: Path, progress) -> tuple[Scan, tuple[Skipped, ...]]:
-    found = catalogue.find(folder, _Anybody(), progress)
+    found = catalogue.find(folder, progress=progress, require_patient=False)
     if not found.scans:
         if any(item.reason == OWN for item in found.skipped):
             raise UserError(f"--input {folder} is {OWN}: give the scan it was made from")
         raise UserError(f"--input: {nothing_usable_message(found)}")
     if len(found.scans) > 1:
         first = found.scans[0]
-        place = first.files[0].parent if first.kind == "dicom" else first.files[0]
+        place = first.files[0] if first.is_volume else first.files[0].parent
         raise UserError(
             f"--input {folder} holds {len(found.scans)} series: give one of them, in a folder of "
             f"its own or by its header; the first lies in {place}"

@@ -23,7 +23,7 @@ class Slice:
 class Scan:
     """One series of axial CT slices of one size, in order along the slice normal."""
 
-    kind: str  # "dicom" or "metaimage"
+    kind: str  # a key of `readers.FORMATS`
     series_uid: str
     patient_id: str  # stripped, never empty
     slices: tuple[Slice, ...]
@@ -35,6 +35,21 @@ class Scan:
     kvp: float | None = None
     tube_current_ma: float | None = None
     kernel: str = ""
+
+    @property
+    def is_volume(self) -> bool:
+        """One file holds all slices; else each slice is a file of its own."""
+        return self.kind != "dicom"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A point in a scan; pixel centres have whole coordinates."""
+
+    position: int  # in Scan.slices
+    row_px: float
+    column_px: float
+    off_mm: float  # from the slice to the point, along the normal
 
 
 @dataclass(frozen=True)

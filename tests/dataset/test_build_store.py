@@ -14,6 +14,7 @@ from srgan.dataset import catalogue, scan_source
 from srgan.dataset import store as stores
 from srgan.dataset.build_store import open_or_build
 from srgan.dataset.scan_source import DatasetPaths
+from srgan.formats import readers
 from srgan.formats.scan import Catalogue, Scan, Skipped, Slice
 from srgan.phantom import chest
 from srgan.system import locks
@@ -41,7 +42,7 @@ class Folder:
         path.mkdir()
         (path / "notes.txt").touch()
         monkeypatch.setattr(catalogue, "find", self.find)
-        monkeypatch.setattr(catalogue, "reader", self.reader)
+        monkeypatch.setattr(readers, "reader", self.reader)
 
     def add(self, patient: str, pixels: list, kind="dicom", series="") -> Scan:
         """One scan: each slice an array, or a reason why it cannot be read."""
@@ -402,7 +403,7 @@ def test_files_that_change_while_they_are_read(scans, build, monkeypatch):
     six_patients(scans)
     plain = scans.reader
     monkeypatch.setattr(
-        catalogue, "reader", lambda s: (scans.path / f"{s.series_uid}.new").touch() or plain(s)
+        readers, "reader", lambda s: (scans.path / f"{s.series_uid}.new").touch() or plain(s)
     )
     with pytest.raises(UserError, match="changed while") as caught:
         build()

@@ -10,6 +10,7 @@ import pytest
 import SimpleITK as sitk
 
 from srgan.dataset import catalogue
+from srgan.formats import readers
 from srgan.formats.scan import Catalogue, Skipped
 from srgan.system.errors import UserError
 from tests.helpers.made_dicom import SERIES, stored_values, write
@@ -66,7 +67,7 @@ def test_a_mixed_tree(tmp_path):
     }
     assert seen[-1] == (12, 12)
     for scan in result.scans:
-        read = catalogue.reader(scan)
+        read = readers.reader(scan)
         for index in range(len(scan.slices)):
             np.testing.assert_array_equal(read(index), stored_values())
 
@@ -86,7 +87,7 @@ def test_the_order_of_files_does_not_matter(tmp_path):
 def test_odd_file_names(tmp_path, name):
     write(tmp_path / name)
     (scan,) = find(tmp_path).scans
-    np.testing.assert_array_equal(catalogue.reader(scan)(0), stored_values())
+    np.testing.assert_array_equal(readers.reader(scan)(0), stored_values())
 
 
 @pytest.mark.parametrize("name", ["-a", "a b", "患者", "two\nlines", "=1"])
@@ -94,7 +95,7 @@ def test_odd_names_of_volumes(tmp_path, name):
     write_volume(tmp_path / "v.mha")
     (tmp_path / "v.mha").rename(tmp_path / f"{name}.mha")
     (scan,) = find(tmp_path).scans
-    np.testing.assert_array_equal(catalogue.reader(scan)(1), stored_values())
+    np.testing.assert_array_equal(readers.reader(scan)(1), stored_values())
     assert "\n" not in scan.series_uid
 
 
@@ -103,13 +104,13 @@ def test_a_name_that_is_no_text(tmp_path):
     write(tmp_path / os.fsdecode(b"\xff\xfe.dcm"))
     (tmp_path / os.fsdecode(b"\xff.txt")).write_text("text")
     result = find(tmp_path)
-    np.testing.assert_array_equal(catalogue.reader(result.scans[0])(0), stored_values())
+    np.testing.assert_array_equal(readers.reader(result.scans[0])(0), stored_values())
     catalogue.write_skipped_csv(tmp_path / "skipped.csv", result.skipped)
     write_volume(tmp_path / "v" / "v.mha")
     (tmp_path / "v" / "v.mha").rename(tmp_path / "v" / os.fsdecode(b"\xff.mha"))
     (scan,) = find(tmp_path / "v").scans
     assert scan.patient_id == r"\udcff"
-    np.testing.assert_array_equal(catalogue.reader(scan)(0), stored_values())
+    np.testing.assert_array_equal(readers.reader(scan)(0), stored_values())
     catalogue.nothing_usable_message(result).encode()
 
 

@@ -10,6 +10,7 @@ from srgan.dataset import build_store as stores
 from srgan.dataset import catalogue, nodule_slices
 from srgan.dataset.coordinates import locate
 from srgan.dataset.scan_source import DatasetPaths, Source
+from srgan.formats import readers
 from tests.helpers import made_dicom
 
 HEAD = "seriesuid,coordX,coordY,coordZ,diameter_mm\n"
@@ -45,7 +46,7 @@ def test_a_point_in_a_volume_lies_where_simpleitk_says(tmp_path, direction):
         assert (place.column_px, place.row_px) == pytest.approx(index[:2], abs=1e-3)
         assert place.off_mm == pytest.approx(2.5 * (index[2] - position), abs=1e-3)
         hu = sitk.GetArrayFromImage(image)[position]
-        assert np.array_equal(catalogue.reader(scan)(place.position), np.maximum(hu, -1024))
+        assert np.array_equal(readers.reader(scan)(place.position), np.maximum(hu, -1024))
 
 
 @pytest.mark.parametrize("index", [(-1, 5, 2), (16.1, 5, 2), (5, 24.2, 2), (5, 5, 5.1), (5, 5, -1)])
@@ -183,7 +184,7 @@ def test_they_are_read_once_and_again_where_they_are_damaged_or_others(kept, mon
     build, store, folder, lines = kept
     first = build()
     with monkeypatch.context() as patched:
-        patched.setattr(catalogue, "reader", lambda scan: pytest.fail("it read the scans"))
+        patched.setattr(readers, "reader", lambda scan: pytest.fail("it read the scans"))
         assert build().nodules == first.nodules
     path = store.folder / "nodules" / "nodules.json"
     path.write_text(path.read_text().replace('"row_px": 4', '"row_px": 5'))
@@ -208,8 +209,8 @@ def test_a_scan_that_cannot_be_read_is_counted(kept, small_scans, monkeypatch):
             raise nodule_slices.Skip("truncated")
         return original(scan)
 
-    original = catalogue.reader
-    monkeypatch.setattr(catalogue, "reader", reader)
+    original = readers.reader
+    monkeypatch.setattr(readers, "reader", reader)
     assert [n.slice for n in build().nodules] == [0]
     assert "5 in slices that cannot be read" in lines[0]
 

@@ -11,6 +11,7 @@ import pytest
 import SimpleITK as sitk
 
 from srgan.dataset import catalogue
+from srgan.formats import readers
 from srgan.system.errors import Skip
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
@@ -38,7 +39,7 @@ def read_all(folder: Path) -> tuple[catalogue.Catalogue, list[np.ndarray], list[
     assert found.found == len(found.skipped) + sum(len(s.files) for s in found.scans)
     slices, faults = [], []
     for scan in found.scans:
-        read = catalogue.reader(scan)
+        read = readers.reader(scan)
         for index in range(len(scan.slices)):
             try:
                 slices.append(read(index))
@@ -82,7 +83,7 @@ def test_every_real_slice_is_what_simpleitk_reads(folder):
 @pytest.mark.parametrize("patient", ["LIDC-IDRI-0001", "LIDC-IDRI-0002", "LIDC-IDRI-0003"])
 def test_metaimage_of_a_dicom_series_reads_back_identical(tmp_path, patient):
     (scan,) = catalogue.find(CT / patient).scans
-    read = catalogue.reader(scan)
+    read = readers.reader(scan)
     volume = np.stack([read(i) for i in range(len(scan.slices))])
     for name, compressed in (("plain.mhd", False), ("packed.mhd", True), ("one.mha", True)):
         sitk.WriteImage(sitk.GetImageFromArray(volume), str(tmp_path / name), compressed)
@@ -90,7 +91,7 @@ def test_metaimage_of_a_dicom_series_reads_back_identical(tmp_path, patient):
     copies = catalogue.find(tmp_path).scans
     assert len(copies) == 3
     for copy in copies:
-        again = catalogue.reader(copy)
+        again = readers.reader(copy)
         np.testing.assert_array_equal([again(i) for i in range(len(copy.slices))], volume)
 
 

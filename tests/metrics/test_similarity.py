@@ -8,6 +8,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from srgan.dataset import catalogue
 from srgan.evaluation.study import crop
+from srgan.formats import readers
 from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS
 from srgan.lowdose.degradation import degrade
 from srgan.metrics import similarity
@@ -62,7 +63,7 @@ def test_psnr_and_ssim_of_ten_real_slices_are_those_of_scikit_image_and_sewar():
     by_patient = {scan.patient_id: scan for scan in catalogue.find(CT).scans}
     assert len(by_patient) >= 10
     for scan in list(by_patient.values())[:10]:
-        hu = catalogue.reader(scan)(len(scan.slices) // 2)
+        hu = readers.reader(scan)(len(scan.slices) // 2)
         reference = crop(np.clip(hu, HU_MIN, HU_MAX).astype(np.float32), SCALE)
         low = degrade(reference[None], IMAGE_NOISE, rng)[0]
         for window in WINDOWS.values():

@@ -19,7 +19,7 @@ from pydicom.uid import UID
 from srgan.formats.dicom.parse import TAGS, number, numbers, parse, text, unsigned
 from srgan.formats.dicom.pixels import Stored, read_stored, read_values, values_to_hu
 from srgan.formats.limits import MAX_ANGLE_DEG, MAX_POSITION_MM, MAX_SIDE, MAX_SPACING_MM
-from srgan.formats.scan import MAX_ID, OWN_MODEL, Scan, tidy_id
+from srgan.formats.scan import MAX_ID, OWN_MODEL, tidy_id
 from srgan.system.errors import Skip
 
 CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
@@ -94,19 +94,6 @@ def read_plane(path: Path) -> np.ndarray:
         return np.concatenate([numbers(dataset, name) for name in names]).reshape(3, 3)
 
     return _read(Path(path), take)
-
-
-def reader(scan: Scan) -> Callable[[int], np.ndarray]:
-    """A function from an index into scan.slices to (rows, columns) int16 HU; it raises Skip."""
-
-    def read(index: int) -> np.ndarray:
-        item = scan.slices[index]
-        header, hu = read_slice(item.path)
-        if hu.shape != (scan.rows, scan.columns) or header.uid != item.uid:
-            raise Skip("changed", "the file is not the one that was catalogued")
-        return hu
-
-    return read
 
 
 def _read(path: Path, take: Callable[[Dataset, BinaryIO, Header], Any], whole: bool = False):

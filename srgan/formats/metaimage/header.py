@@ -20,7 +20,7 @@ from srgan.formats.metaimage.fields import (
     numbers,
     read_fields,
 )
-from srgan.formats.scan import OWN_MODEL, Scan, Slice
+from srgan.formats.scan import OWN_MODEL, Place, Scan, Slice
 from srgan.system.errors import Skip
 
 MAX_VOXELS = 1 << 30  # 4096 slices of 512 x 512
@@ -201,3 +201,20 @@ def scan_of(header: Header, series_uid: str, patient_id: str) -> Scan:
         spacing_mm=(header.spacing_mm[1], header.spacing_mm[0]),
         files=tuple(dict.fromkeys((header.path, header.data_path))),
     )
+
+
+def place_of(scan: Scan, point_mm: np.ndarray) -> Place:
+    """Where a point lies, by the header's origin, axes and spacing.
+
+    Raises Skip where the header cannot be read.
+    """
+    header = read_header(scan.slices[0].path)
+    spacing = np.array(header.spacing_mm, float)
+    steps = np.array(header.axes, float) * spacing[:, None]
+    try:
+        offset = point_mm - np.array(header.origin_mm, float)
+        column, row, along = np.linalg.solve(steps.T, offset)
+    except np.linalg.LinAlgError:
+        raise Skip("not known to be axial", "TransformMatrix is no orientation") from None
+    position = int(np.clip(np.rint(along), 0, len(scan.slices) - 1)) if np.isfinite(along) else 0
+    return Place(position, float(row), float(column), float((along - position) * spacing[2]))

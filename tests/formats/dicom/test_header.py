@@ -384,10 +384,10 @@ def test_duplicates_and_odd_sizes_are_named(tmp_path):
 
 def test_the_reader_refuses_a_file_that_was_exchanged(tmp_path):
     (scan,), _ = series.group(headers(tmp_path, {"z": 0}))
-    np.testing.assert_array_equal(dicom_header.reader(scan)(0), stored_values())
+    np.testing.assert_array_equal(series.reader(scan)(0), stored_values())
     write(tmp_path / "0.dcm", z=0)
     with pytest.raises(Skip, match="changed"):
-        dicom_header.reader(scan)(0)
+        series.reader(scan)(0)
 
 
 # ---- whatever a file holds, only Skip comes out ----
