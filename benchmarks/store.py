@@ -48,7 +48,7 @@ def rate(what: str, count: int, began: float) -> None:
 
 def build(data: Path, place: Path) -> int:
     paths = DatasetPaths(data, place)
-    return len(build_store.open_or_build(paths, lambda _: None).records)
+    return len(build_store.open_or_build(paths).records)
 
 
 def main() -> None:

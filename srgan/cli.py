@@ -94,7 +94,11 @@ def _run(arguments: list[str]) -> int:
     if HELP_FLAGS & set(rest):
         print(help_text(verb), end="")
         return errors.DONE
-    return _command(verb)(_given(verb, rest))
+    given = _given(verb, rest)
+    from srgan.system import log  # imports tqdm
+
+    log.set_up()
+    return _command(verb)(given)
 
 
 def _command(verb: str) -> Callable[[dict[str, Any]], int]:

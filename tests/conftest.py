@@ -1,5 +1,6 @@
 """What several rooms' tests need: tiny slices on disk as LUNA16 files, and the program itself."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -8,9 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from srgan.system import log
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 ROOT = Path(__file__).parent.parent
+
+
+log.set_up()  # messages on stderr
 
 
 def small_chest(seed: int, slices: int = 3, size: int = 96) -> np.ndarray:
@@ -35,6 +41,16 @@ def write_scan(folder: Path, uid: str, volume: np.ndarray) -> None:
     image = sitk.GetImageFromArray(volume)
     image.SetSpacing((0.7, 0.7, 2.5))
     sitk.WriteImage(image, str(folder / f"{uid}.mhd"))
+
+
+@pytest.fixture
+def said():
+    """The program's messages, as they come."""
+    lines, handler = [], logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    logging.getLogger("srgan").addHandler(handler)
+    yield lines
+    logging.getLogger("srgan").removeHandler(handler)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ A is the main one, whose rows are called "srresnet" and "srgan"; those of B are 
 "srgan B". A report has the letters alone: a folder's path may tell more than it should.
 """
 
+import logging
 import os
 from pathlib import Path
 from string import ascii_uppercase
@@ -11,9 +12,10 @@ from string import ascii_uppercase
 from srgan.report import about
 from srgan.settings import Settings
 from srgan.system.errors import UserError
-from srgan.system.progress import log
 from srgan.training import checkpoint_models
 from srgan.training.checkpoint_models import Trained
+
+log = logging.getLogger(__name__)
 
 MAIN = "A"
 
@@ -31,7 +33,7 @@ def load(main: Trained, settings: Settings) -> dict[str, Trained]:
         every[letter] = _load(folder, settings.scale)
     if len(every) > 1:
         for letter, folder in zip(every, (settings.checkpoint_dir, *settings.compare), strict=True):
-            log(f"{letter} is {folder}: {about.checkpoint_remark(said_of(every[letter]))}")
+            log.info(f"{letter} is {folder}: {about.checkpoint_remark(said_of(every[letter]))}")
     return every
 
 

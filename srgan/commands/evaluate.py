@@ -1,14 +1,13 @@
 """--run test: a checkpoint judged on patients that it has never seen."""
 
 import dataclasses
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from srgan import settings as all_settings
 from srgan.commands import compare, evaluate_nodules, held_out
-from srgan.commands.study_slices import fits, photons_of, study_slices, told_in_part
+from srgan.commands.study_slices import fits, photons_of, study_slices
 from srgan.commands.train import open_store
 from srgan.dataset import build_store as stores
 from srgan.dataset.split import choose
@@ -24,7 +23,7 @@ from srgan.report.about import About
 from srgan.report.html import build, page
 from srgan.settings import Settings, degradation_of
 from srgan.system.errors import UserError
-from srgan.system.progress import Progress, log
+from srgan.system.progress import Progress
 from srgan.training import checkpoint_models
 
 TUNED_ON = 3  # validation slices
@@ -41,27 +40,23 @@ def test(given: dict[str, Any]) -> int:
     every = compare.load(trained, settings)
     features, more = vgg_distance(given, trained)
     results.prepare(settings.report_dir)
-    progress = Progress()
     store = open_store(settings)
     chosen = held_out.held_out(every, store, settings)
-    matched = photons_of(store, chosen, degradation, progress)
+    matched = photons_of(store, chosen, degradation)
     slices = study_slices(store, chosen, matched)
     about = about_this(every, store, settings, degradation, matched)
     disc = disc_of(slices, matched)
     smoother, how_tuned = denoiser(trained, store, settings, degradation, disc)
     judged = baselines.classical(degradation.scale) | smoother | networks(every, settings)
-    with_nodules = evaluate_nodules.slices_of(every, store, chosen, settings, degradation, progress)
+    with_nodules = evaluate_nodules.slices_of(every, store, chosen, settings, degradation)
     about = dataclasses.replace(about, features=features, denoiser=how_tuned)
-    levels = measured(judged, slices, degradation, disc, settings.seed, progress, windows, more)
-    levels = evaluate_nodules.judged(levels, judged, with_nodules, settings.seed, progress)
+    levels = measured(judged, slices, degradation, disc, settings.seed, windows, more)
+    levels = evaluate_nodules.judged(levels, judged, with_nodules, settings.seed)
     results.write(settings.report_dir, levels, about)
     of_nodules = [each.nodules for each in levels if each.nodules]
     nodule_table = nodule_tables.write(settings.report_dir, of_nodules)
     curve = dose_plot.write(settings.report_dir, levels, about)
-    told_of = partial(told_in_part, progress, "pictures", 0, 1)
-    example_pictures.write(
-        settings.report_dir, levels, about, judged, slices, settings.seed, told_of
-    )
+    example_pictures.write(settings.report_dir, levels, about, judged, slices, settings.seed)
     print(results.tables(levels, about))
     if len(levels) > 1:
         print(f"\n{dose_plot.table(levels)}")
@@ -111,7 +106,7 @@ def vgg_distance(
     Raises UserError for weights that were named and are not there.
     """
     wanted = given.get("vgg_weights", "auto")
-    weights = vgg_weights.find_trained(wanted, trained.vgg_weights == "imagenet", log)
+    weights = vgg_weights.find_trained(wanted, trained.vgg_weights == "imagenet")
     if weights.mode == "none":
         return weights.mode, {}
     tensorflow_setup.start("float32")  # before what imports TensorFlow, which is loud
@@ -145,7 +140,7 @@ def denoiser(
         how = f"{share:g} of the noise in tissue: no validation slice is in --data"
         return _named(method, cutoff_hu, how)
     known = [known[k] for k in choose(len(known), TUNED_ON)]
-    matched = photons_of(store, known, degradation, Progress())
+    matched = photons_of(store, known, degradation)
     items = study_slices(store, known, matched)
     pairs = [study.make_pair(item, degradation, seed) for item in items]
     cutoff_hu = baselines.tuned_cutoff_hu(degradation.scale, pairs)
@@ -172,19 +167,18 @@ def measured(
     degradation: Degradation,
     disc: dict,
     seed: int,
-    progress: Progress,
     windows: Windows,
     more: study.Measures | None = None,
 ) -> list[Level]:
-    """A study at each noise level; to `progress` they are one job."""
+    """A study at each noise level; to the user they are one job."""
     every = degradation.each()
     text = "slices" if len(every) == 1 else f"slices at {len(every)} noise levels"
     made = []
-    for i, here in enumerate(every):
-        told_of = partial(told_in_part, progress, text, i, len(every))
-        found = study.run(judged, slices, here, seed, told_of, windows, more)
-        discs = disc_phantom.discs_of(judged, here, seed=seed, **disc)
-        made.append((here, dataclasses.replace(found, discs=discs)))
+    with Progress(len(every) * len(slices), text) as bar:
+        for here in every:
+            found = study.run(judged, bar.over(slices), here, seed, windows, more)
+            discs = disc_phantom.discs_of(judged, here, seed=seed, **disc)
+            made.append((here, dataclasses.replace(found, discs=discs)))
     return levels_of(made)
 
 

@@ -1,10 +1,9 @@
 """--run test where nodules are annotated: their slices, judged beside the others."""
 
 import dataclasses
-from functools import partial
 
 from srgan.commands.held_out import is_seen
-from srgan.commands.study_slices import fits, study_slices, told_in_part
+from srgan.commands.study_slices import fits, study_slices
 from srgan.dataset import nodule_slices as annotated
 from srgan.dataset.build_store import Store
 from srgan.evaluation import nodule_study
@@ -15,7 +14,7 @@ from srgan.lowdose import photon_cache
 from srgan.lowdose.degradation import Degradation
 from srgan.metrics.nodule_metrics import NoduleInSlice
 from srgan.settings import Settings, dataset_paths
-from srgan.system.progress import Progress, log
+from srgan.system.progress import Progress
 from srgan.training.checkpoint_models import Trained
 
 WithNodules = tuple[StudySlice, tuple[NoduleInSlice, ...]]
@@ -27,14 +26,13 @@ def slices_of(
     chosen: list[int],
     settings: Settings,
     degradation: Degradation,
-    progress: Progress,
 ) -> list[WithNodules]:
     """The slices through nodules of the patients whose slices are `chosen`.
 
     Nothing without annotations.csv. A slice whose pixels a checkpoint has seen is left out.
     """
     patients = {store.records[i].pseudonym for i in chosen}
-    kept = annotated.open_or_build(dataset_paths(settings), store, patients, log, progress)
+    kept = annotated.open_or_build(dataset_paths(settings), store, patients)
     if kept is None:
         return []
     usable = [
@@ -45,7 +43,7 @@ def slices_of(
     ]
     matched = []
     if usable and degradation.in_projections:
-        matched = photon_cache.of_slices(kept.store, usable, degradation.noise, progress)
+        matched = photon_cache.of_slices(kept.store, usable, degradation.noise)
     spots: dict[int, list[NoduleInSlice]] = {i: [] for i in usable}
     for each in kept.nodules:
         if each.slice in spots:
@@ -60,12 +58,11 @@ def judged(
     methods: dict[str, Method],
     slices: list[WithNodules],
     seed: int,
-    progress: Progress,
 ) -> list[Level]:
     """The same levels with what became of the nodules at each."""
     made = []
-    for i, level in enumerate(levels):
-        told_of = partial(told_in_part, progress, "slices with nodules", i, len(levels))
-        found = nodule_study.run(methods, slices, level.degradation, seed, told_of)
-        made.append(dataclasses.replace(level, nodules=found))
+    with Progress(len(levels) * len(slices), "slices with nodules") as bar:
+        for level in levels:
+            found = nodule_study.run(methods, bar.over(slices), level.degradation, seed)
+            made.append(dataclasses.replace(level, nodules=found))
     return made

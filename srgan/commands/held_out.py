@@ -1,11 +1,14 @@
 """Whom a test may judge: patients that no checkpoint was trained or validated on."""
 
+import logging
+
 from srgan.commands.study_slices import fits
 from srgan.dataset.store import Record, Store, known_by
 from srgan.settings import Settings
 from srgan.system.errors import UserError
-from srgan.system.progress import log
 from srgan.training.checkpoint_models import Trained
+
+log = logging.getLogger(__name__)
 
 
 def held_out(every: dict[str, Trained], store: Store, settings: Settings) -> list[int]:
@@ -49,7 +52,7 @@ def seen_by(every: dict[str, Trained], store: Store) -> set[str]:
     seen = set().union(*of.values())
     if seen:
         by = ", ".join(f"{len(known)} by {letter}" for letter, known in of.items())
-        log(
+        log.info(
             f"{len(seen)} of {len({r.pseudonym for r in store.records})} patients were trained or "
             f"validated on{f' ({by})' if len(of) > 1 else ''} and are left out"
         )

@@ -1,6 +1,7 @@
 """An output folder that is complete or absent, whatever ends the run."""
 
 import contextlib
+import logging
 import shutil
 import signal
 from collections.abc import Iterator
@@ -9,7 +10,8 @@ from pathlib import Path
 
 from srgan.system.errors import TERMINATED, UserError
 from srgan.system.files import sync, writing
-from srgan.system.progress import log
+
+log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
@@ -52,7 +54,7 @@ def ended_by_signals() -> Iterator[None]:
     """
 
     def end(number, frame):
-        log("stopped by SIGTERM")
+        log.info("stopped by SIGTERM")
         raise SystemExit(TERMINATED)
 
     wanted = {signal.SIGTERM: end, signal.SIGINT: signal.default_int_handler}

@@ -1,6 +1,7 @@
 """--run simulate: a copy of a scan as if it had been made at a lower dose."""
 
 import contextlib
+import logging
 import shutil
 from collections import Counter
 from collections.abc import Sequence
@@ -29,7 +30,9 @@ from srgan.settings import Settings, degradation_of
 from srgan.system import processes
 from srgan.system.errors import TRY_AGAIN, Skip, UserError
 from srgan.system.files import sync, write_json, writing
-from srgan.system.progress import Progress, log
+from srgan.system.progress import progress
+
+log = logging.getLogger(__name__)
 
 FORMAT = 1
 HEADER_BYTES = 64 << 10  # of a DICOM file, generously
@@ -44,17 +47,16 @@ def simulate(given: dict[str, Any]) -> int:
     if settings.input is None and settings.output is None:
         return _photons_of_water(noise)
     _check(settings, given)
-    progress = Progress()
     with ended_by_signals():
-        scan, skipped = single_scan.find(settings.input, lambda i, n: progress(i, n, "headers"))
+        scan, skipped = single_scan.find(settings.input)
         _check_pixels(scan)
         if skipped:
-            log(single_scan.counted(skipped))
+            log.info(single_scan.counted(skipped))
         with new_folder(settings.output) as part:
             job = _begin(scan, noise, settings, part)
-            matched = _match(job, scan, progress)
+            matched = _match(job, scan)
             print(photon_cache.told_of(photon_cache.summary(matched)), flush=True)
-            made = _copy(job, scan, matched, progress)
+            made = _copy(job, scan, matched)
             _record(job, scan, matched, made)
     _tell(job, made)
     return 0
@@ -128,39 +130,35 @@ def _check_space(job: Job, need: int) -> None:
         )
 
 
-def _match(job: Job, scan: Scan, progress: Progress) -> list[Matched]:
+def _match(job: Job, scan: Scan) -> list[Matched]:
     """The photons of each slice: those given, or a running median of the estimates."""
     n = len(scan.slices)
     if job.noise.photons is not None:
         return [Matched(job.noise.photons, None)] * n
-    found = _in_order(partial(simulate_slice.estimate, job), scan.slices, progress, "slices' noise")
+    found = _in_order(partial(simulate_slice.estimate, job), scan.slices, "slices' noise")
     _check_usable([made for made in found if isinstance(made, Skipped)], n)
     estimates = [Estimate(None, None) if isinstance(made, Skipped) else made for made in found]
     default = estimate_photons.DEFAULT_PHOTONS
     if job.noise.noise_hu is not None:
         default = estimate_photons.of_water(job.noise.noise_hu, job.noise.scanner, job.pixel_mm)
     if all(made.photons is None for made in estimates):
-        log(f"warning: no slice shows enough soft tissue: {default:.2g} photons are assumed")
+        log.warning(f"no slice shows enough soft tissue: {default:.2g} photons are assumed")
     series = estimate_photons.along_series(estimates, default, [item.z_mm for item in scan.slices])
     return [Matched(count, e.sd_hu) for count, e in zip(series, estimates, strict=True)]
 
 
-def _copy(job: Job, scan: Scan, matched: Sequence[Matched], progress: Progress) -> list[Copy]:
+def _copy(job: Job, scan: Scan, matched: Sequence[Matched]) -> list[Copy]:
     """Write every slice. Raises UserError where most of them cannot be."""
     n = len(scan.slices)
     tasks = list(zip(range(n), scan.slices, matched, strict=True))
-    made = _in_order(partial(simulate_slice.copy, job), tasks, progress, "slices")
+    made = _in_order(partial(simulate_slice.copy, job), tasks, "slices")
     _check_usable([each.skip for each in made if each.skip], n)
     return made
 
 
-def _in_order(function, tasks: Sequence, progress: Progress, text: str) -> list:
-    results = []
+def _in_order(function, tasks: Sequence, text: str) -> list:
     with contextlib.closing(processes.in_order(function, tasks)) as made:
-        for each in made:
-            results.append(each)
-            progress(len(results), len(tasks), text)
-    return results
+        return list(progress(made, len(tasks), text))
 
 
 def _check_usable(skipped: Sequence[Skipped], n: int) -> None:
@@ -210,14 +208,14 @@ def _tell(job: Job, made: Sequence[Copy]) -> None:
     floored = float(np.mean([each.floored for each in done]))
     print(f"readings at the photon floor: {floored:.2%}")
     if floored > FLOORED:
-        log(
-            f"warning: {floored:.1%} of the readings are at the photon floor and have less noise "
+        log.warning(
+            f"{floored:.1%} of the readings are at the photon floor and have less noise "
             f"than a scanner's there: too few photons for this dose"
         )
     if skipped and job.target is not None:
         counts = Counter(item.reason for item in skipped)
         reasons = ", ".join(f"{n} {reason}" for reason, n in counts.most_common())
-        log(f"slices that stay as they are: {reasons}")
+        log.info(f"slices that stay as they are: {reasons}")
     elif skipped:
-        log(single_scan.counted(skipped))
+        log.info(single_scan.counted(skipped))
     print(f"{len(done)} slices at {100 * job.dose:.4g} % of the dose are in {job.shown}")

@@ -1,6 +1,7 @@
 """The slices of a store as a test needs them: which fit, their photons, their numbers."""
 
 import itertools
+import logging
 from functools import partial
 
 from srgan.dataset import build_store as stores
@@ -10,7 +11,8 @@ from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.photon_cache import Matched
 from srgan.random_streams import slice_number
 from srgan.settings import Settings
-from srgan.system.progress import Progress, log
+
+log = logging.getLogger(__name__)
 
 SMALLEST = 16  # pixels; SSIM needs 11, and the lowest resolution 4
 
@@ -21,12 +23,12 @@ def fits(record: stores.Record, settings: Settings) -> bool:
     return large and (settings.noise == "image" or photon_cache.has_square_pixels(record))
 
 
-def photons_of(store, chosen: list[int], degradation: Degradation, progress) -> list[Matched]:
+def photons_of(store, chosen: list[int], degradation: Degradation) -> list[Matched]:
     """What each slice was made with, told in a line; nothing where the noise is the image's."""
     if not degradation.in_projections:
         return []
-    matched = photon_cache.of_slices(store, chosen, degradation.noise, progress)
-    log(photon_cache.told_of(photon_cache.summary(matched)))
+    matched = photon_cache.of_slices(store, chosen, degradation.noise)
+    log.info(photon_cache.told_of(photon_cache.summary(matched)))
     return matched
 
 
@@ -46,10 +48,3 @@ def study_slices(
         matched_to = (made_with.photons, made_with.sd_hu) if made_with else ()
         made.append(study.StudySlice(*about, *matched_to))
     return made
-
-
-def told_in_part(
-    progress: Progress, text: str, part: int, parts: int, done: int, total: int
-) -> None:
-    """done of the total of one part, of equal parts that are one job."""
-    progress(part * total + done, parts * total, text)

@@ -1,5 +1,6 @@
 """--run train: scans to a store, a plan of steps, the SRResNet, then the SRGAN."""
 
+import logging
 import secrets
 import time
 from pathlib import Path
@@ -14,10 +15,11 @@ from srgan.settings import Settings, dataset_paths, degradation_of
 from srgan.system import locks, signals
 from srgan.system.errors import UserError
 from srgan.system.files import clear_parts, writing
-from srgan.system.progress import Progress, log
 from srgan.training import checkpoint_models, checkpoint_states
 from srgan.training.batches import Side
 from srgan.training.plan import Plan
+
+log = logging.getLogger(__name__)
 
 SET_ASIDE = {
     "checkpoint_dir": (checkpoint_states.NEWEST, "step-*", "srresnet-*", "srgan-*"),
@@ -44,10 +46,10 @@ def _train(given: dict[str, Any], stop: signals.Stop) -> int:
         locks.sole(settings.train_dir / ".lock-train", "--train-dir"),
     ):
         clear_parts(settings.train_dir)
-        saved = None if settings.fresh else checkpoint_states.newest(settings.checkpoint_dir, log)
+        saved = None if settings.fresh else checkpoint_states.newest(settings.checkpoint_dir)
         settings = all_settings.make(given) if saved is None else continued(given, saved[1])
         wanted = _wanted_weights(settings, saved)
-        weights = None if wanted == "auto" else vgg_weights.find(wanted, log)  # wrong: told at once
+        weights = None if wanted == "auto" else vgg_weights.find(wanted)  # wrong: told at once
         if saved is not None:
             _check_file(weights, saved[1])
         store = open_store(settings)
@@ -60,7 +62,7 @@ def _train(given: dict[str, Any], stop: signals.Stop) -> int:
             data = _same_scans(saved, store, settings)
             if _is_finished(saved[1]):
                 return _say_finished(settings, saved[1])
-        weights = weights or vgg_weights.find(wanted, log)
+        weights = weights or vgg_weights.find(wanted)
         tensorflow_setup.start(
             _precision(settings, saved), settings.deterministic
         )  # TensorFlow, from here
@@ -80,7 +82,7 @@ def _train(given: dict[str, Any], stop: signals.Stop) -> int:
 
 
 def open_store(settings: Settings) -> stores.Store:
-    store = stores.open_or_build(dataset_paths(settings), log, Progress())
+    store = stores.open_or_build(dataset_paths(settings))
     print(f"found {store.found}, used {store.used}, skipped {store.skipped}", flush=True)
     return store
 
@@ -166,15 +168,13 @@ def sides(store: stores.Store, settings: Settings) -> tuple[Side, Side]:
         )
     _say_roles(store, settings)
     if not indices["validation"]:
-        log("no validation side: training slices are watched instead; its figures flatter")
+        log.warning("no validation side: training slices are watched instead; its figures flatter")
         indices["validation"] = indices["train"]
     noise = None
     if degradation.in_projections:
         wanted = sorted({i for role in indices.values() for i in role})
         s, model = settings, degradation.noise
-        made = noise_cache.open_or_build(
-            store, wanted, model, s.seed, s.realisations, log, Progress()
-        )
+        made = noise_cache.open_or_build(store, wanted, model, s.seed, s.realisations)
         noise = dict(zip(wanted, made, strict=True))
     return tuple(
         Side([store.hu(i) for i in role], noise and [noise[i] for i in role])
@@ -191,14 +191,14 @@ def serves(record: stores.Record, settings: Settings) -> bool:
 def _say_roles(store: stores.Store, settings: Settings) -> None:
     unfit = sum(not serves(r, settings) for r in store.records)
     if unfit:
-        log(
+        log.info(
             f"{unfit} slices are smaller than --crop {settings.crop} or have no square pixels and "
             f"are not trained on"
         )
     counts = {role: len(store.with_role(role)) for role in ("train", "validation", "test")}
-    log(", ".join(f"{n} slices {role}" for role, n in counts.items()))
+    log.info(", ".join(f"{n} slices {role}" for role, n in counts.items()))
     if not counts["test"]:
-        log("no patient is held out for testing: too few patients, or the split names none")
+        log.warning("no patient is held out for testing: too few patients, or the split names none")
 
 
 def what_is_seen(store: stores.Store, salt: str | None = None) -> dict:
@@ -272,4 +272,4 @@ def _set_old_run_aside(settings: Settings) -> None:
             folder.mkdir(parents=True, exist_ok=True)
         aside = checkpoint_models.set_aside(folder, patterns)
         if aside is not None:
-            log(f"what an old run left in {folder} now lies in {aside}")
+            log.info(f"what an old run left in {folder} now lies in {aside}")

@@ -1,11 +1,11 @@
 """The chosen slices of a folder of scans, kept in a memory map: opened, or built once."""
 
 import dataclasses
+import logging
 import math
 import re
 import secrets
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 from srgan.dataset import catalogue, scan_source
@@ -37,13 +37,14 @@ from srgan.formats.scan import Catalogue, Scan
 from srgan.system import locks
 from srgan.system.errors import TRY_AGAIN, UserError
 from srgan.system.files import put_in_place, write_whole, writing
+from srgan.system.progress import progress
+
+log = logging.getLogger(__name__)
 
 _BUILDING = re.compile(r"\.building-([0-9a-f]{12})-[0-9a-f]{8}")
-Log = Callable[[str], None]
-Progress = Callable[[int, int, str], None]
 
 
-def open_or_build(paths: DatasetPaths, log: Log, progress: Progress | None = None) -> Store:
+def open_or_build(paths: DatasetPaths) -> Store:
     """The store of `paths.data`, built where it is not there yet or is corrupt.
 
     Raises UserError: bad tables, nothing usable, a folder that cannot be written (exit code 2),
@@ -51,37 +52,43 @@ def open_or_build(paths: DatasetPaths, log: Log, progress: Progress | None = Non
     """
     split = read_split_csv(paths.split) if paths.split else None
     patients = catalogue.read_patients_csv(paths.patients) if paths.patients else None
-    source = scan_source.locate(paths, log, progress)
+    if scan_source.has_no_scans(paths.data):
+        log.info(
+            f"{paths.data} holds no scans: synthetic chests are used. For real CT unpack LUNA16 "
+            "there: Zenodo records 3723295 and 4121926, see data/README.md"
+        )
+    source = scan_source.locate(paths)
     prints = scan_source.fingerprint(source, paths, FORMAT)
     if not prints["files"]:
         catalogue.find(source.folder)  # raises where it is no folder, before one is made
     folder = paths.store_dir / prints["fingerprint"]
     _clear_stale(paths.store_dir, None)
-    store = _open(folder, log, progress)
+    store = _open(folder)
     if store is not None:
-        log(f"store: reused {folder}")
+        log.info(f"store: reused {folder}")
         return store
     waiting = f"store: another run builds {folder}: waiting for it"
     lock_file = paths.store_dir / f".lock-{folder.name}"
-    with locks.held(lock_file, lambda: log(waiting)) as is_locked:
-        store = _open(folder, lambda _: None, progress)
+    with locks.held(lock_file, lambda: log.info(waiting)) as is_locked:
+        store = _open(folder, quiet=True)
         if store is None:
             _clear_stale(paths.store_dir, folder.name if is_locked else None)
-            _build(paths, source, prints, (split, patients), folder, log, progress)
-            store = _open(folder, log)
+            _build(paths, source, prints, (split, patients), folder)
+            store = _open(folder)
     if store is None:
         raise UserError(f"{folder} could not be read back; is the disk sound?", TRY_AGAIN)
     return store
 
 
-def _open(folder: Path, log: Log, progress: Progress | None = None) -> Store | None:
+def _open(folder: Path, quiet: bool = False) -> Store | None:
     if not folder.exists():
         return None
     try:
-        return load(folder, progress)
+        return load(folder)
     except DAMAGES as why:
         reason = f"{type(why).__name__}: {why}" if not isinstance(why, ValueError) else why
-        log(f"store {folder} is corrupt ({reason}): rebuilt")
+        if not quiet:
+            log.warning(f"store {folder} is corrupt ({reason}): rebuilt")
         return None
 
 
@@ -93,19 +100,19 @@ def _clear_stale(store_dir: Path, own: str | None) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def _build(paths, source, prints, tables, folder: Path, log: Log, progress) -> None:
+def _build(paths, source, prints, tables, folder: Path) -> None:
     """Catalogue, split, choose, decode; write beside `folder`, then rename into place."""
     split, patients = tables
-    found = scan_source.catalogued(source, patients, progress)
+    found = scan_source.catalogued(source, patients)
     scans = sorted(found.scans, key=hash_order)
     ledger = Ledger({item.path: item for item in found.skipped})
     if split is not None:
-        scans = _scans_in_split(scans, split, ledger, log)
+        scans = _scans_in_split(scans, split, ledger)
     part = paths.store_dir / f".building-{folder.name}-{secrets.token_hex(4)}"
     try:
         with writing(part):
             part.mkdir()
-        records, patient_roles = _fill(part, scans, split, ledger, progress)
+        records, patient_roles = _fill(part, scans, split, ledger)
         if scan_source.fingerprint(source, paths, FORMAT) != prints:
             raise UserError(
                 f"the files in {source.folder} changed while they were read: try again", TRY_AGAIN
@@ -118,15 +125,14 @@ def _build(paths, source, prints, tables, folder: Path, log: Log, progress) -> N
             put_in_place(part, folder, NAMES)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    for line in _remarks(ledger, patient_roles):
-        log(line)
-    log(f"store: {len(records)} slices of {len(patient_roles)} patients in {folder}")
+    _say_remarks(ledger, patient_roles)
+    log.info(f"store: {len(records)} slices of {len(patient_roles)} patients in {folder}")
 
 
-def _scans_in_split(scans: list[Scan], split: dict, ledger: Ledger, log: Log) -> list[Scan]:
+def _scans_in_split(scans: list[Scan], split: dict, ledger: Ledger) -> list[Scan]:
     absent = set(split) - {scan.patient_id for scan in scans}
     if absent:
-        log(f"--split: {len(absent)} of {len(split)} patients are not in the data")
+        log.warning(f"--split: {len(absent)} of {len(split)} patients are not in the data")
     for scan in scans:
         if scan.patient_id not in split:
             ledger.skip_files(scan.files, "patient is not in --split")
@@ -145,7 +151,7 @@ def _nothing_usable(store_dir: Path, found: Catalogue, ledger: Ledger) -> str:
 
 
 def _fill(
-    part: Path, scans: list[Scan], split: dict | None, ledger: Ledger, progress: Progress | None
+    part: Path, scans: list[Scan], split: dict | None, ledger: Ledger
 ) -> tuple[list[Record], dict[str, str]]:
     """Write the arrays; returns the records in their order and patient_id -> role."""
     while True:
@@ -153,14 +159,13 @@ def _fill(
         quotas = slice_quotas(scans, roles)
         taken: list[tuple[Picked, str, int]] = []
         rows: dict[str, int] = {}
-        for picked in take(scans, roles, quotas, readers.reader, ledger):
+        chosen = take(scans, roles, quotas, readers.reader, ledger)
+        for picked in progress(chosen, sum(quotas), "slices"):
             name = array_name(*picked.hu.shape)
             rows[name] = rows.get(name, -1) + 1
             with writing(part / name):
                 append(part / name, picked.hu)
             taken.append((dataclasses.replace(picked, hu=None), name, rows[name]))
-            if progress:
-                progress(len(taken), sum(quotas), "slices")
         alive = {picked.scan.patient_id for picked, _, _ in taken}
         left = [scan for scan in scans if scan.patient_id in alive]
         here = {roles[patient] for patient in alive}
@@ -216,19 +221,19 @@ def _finite(value: float | None) -> float | None:
     return float(value) if value is not None and math.isfinite(value) else None
 
 
-def _remarks(ledger: Ledger, patient_roles: dict[str, str]) -> list[str]:
-    """What the user is told of a built store beside the counts."""
-    lines = []
+def _say_remarks(ledger: Ledger, patient_roles: dict[str, str]) -> None:
     if ledger.n_shared:
         names = _pseudonyms(patient_roles)
         pairs = ["/".join(sorted(names.get(p, "?") for p in pair)) for pair in ledger.shared]
-        lines.append(
-            f"warning: {ledger.n_shared} slices have the pixels of another patient's slice and are "
+        log.warning(
+            f"{ledger.n_shared} slices have the pixels of another patient's slice and are "
             f"left out ({', '.join(sorted(pairs)[:5])}): one person under two ids?"
         )
     if ledger.n_bare:
-        lines.append(f"{ledger.n_bare} slices show little body and have no better neighbour: used")
-    return lines
+        log.info(
+            f"{ledger.n_bare} slices contain little of the body; no better neighbour was found, so "
+            f"they are used"
+        )
 
 
 def _write_tables(part: Path, patient_roles: dict[str, str], ledger: Ledger) -> None:

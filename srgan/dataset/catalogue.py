@@ -3,7 +3,7 @@
 import csv
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from sys import intern
 
@@ -14,6 +14,7 @@ from srgan.formats.dicom import series
 from srgan.formats.readers import VolumeHeader
 from srgan.formats.scan import MAX_ID, Catalogue, Scan, Skipped, tidy_id
 from srgan.system.errors import Skip, UserError, one_line, visible
+from srgan.system.progress import progress
 
 ARCHIVES = (".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".7z", ".rar", ".zst")
 NOT_AN_IMAGE = "not DICOM or MetaImage"
@@ -26,17 +27,15 @@ EXPECTED = (
 def find(
     folder: Path,
     patients_csv: dict[str, str] | None = None,
-    progress: Callable[[int, int], None] | None = None,
     left_out: Collection[Path] = (),
     require_patient: bool = True,
 ) -> Catalogue:
     """Catalogue a folder and all below it, reading headers only.
 
-    patients_csv: series_uid to patient_id (see `read_patients_csv`). progress: called with the
-    number of files looked at and their total. left_out: folders that do not count, like hidden
-    files. require_patient: a DICOM file that names no patient is skipped. Links are followed, each
-    folder once. The files of the scans and the skipped ones together are `found`, whatever it
-    holds. Raises UserError where `folder` is not a folder that can be read.
+    patients_csv: series_uid to patient_id (see `read_patients_csv`). left_out: folders that do not
+    count, like hidden files. require_patient: a DICOM file that names no patient is skipped. Links
+    are followed, each folder once. The files of the scans and the skipped ones together are
+    `found`, whatever it holds. Raises UserError where `folder` is not a folder that can be read.
     """
     folder, patients = Path(folder), patients_csv or {}
     _check_folder(folder)
@@ -49,7 +48,7 @@ def find(
     claimed: dict[Path, Path] = {}
     could_be_data = {path for path in files if not readers.is_header(path)}
     data_files = []
-    for done, path in enumerate(files, 1):
+    for path in progress(files, len(files), "headers"):
         if path in claimed:
             pass
         elif readers.is_data(path):
@@ -63,8 +62,6 @@ def find(
                     slices.append(_read_dicom(path))
             except Skip as skip:
                 skipped.append(Skipped(path, skip.reason, skip.detail))
-        if progress:
-            progress(done, len(files))
     skipped += _without_header(data_files, skipped)
     scans, unusable = series.group(slices, patients, require_patient)
     skipped += unusable

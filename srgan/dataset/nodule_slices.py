@@ -8,13 +8,14 @@ store: nothing is ever trained on them.
 import dataclasses
 import hashlib
 import json
+import logging
 import math
 import os
 import re
 import secrets
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,15 +41,15 @@ from srgan.formats.scan import Scan, tidy_id
 from srgan.system import locks
 from srgan.system.errors import Skip
 from srgan.system.files import put_in_place, read_bounded, write_json, writing
+from srgan.system.progress import progress
+
+log = logging.getLogger(__name__)
 
 FORMAT = 1
 TABLE = "annotations.csv"
 COLUMNS = ("coordX", "coordY", "coordZ", "diameter_mm")
 _NAMES = re.compile(rf"{NAMES.pattern}|nodules\.json")
 LEAST_MM, MOST_MM = 3.0, 100.0  # LUNA16 has nodules of 3 to 33 mm
-
-Log = Callable[[str], None]
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -125,8 +126,6 @@ def open_or_build(
     paths: DatasetPaths,
     store: Store,
     patients: Iterable[str],
-    log: Log,
-    progress: Progress | None = None,
 ) -> Kept | None:
     """The nodules of the patients with these pseudonyms; None where there is no annotations.csv.
 
@@ -134,7 +133,7 @@ def open_or_build(
     folder is damaged. One line says what is judged and what is left out. Raises UserError where
     the store's folder cannot be written.
     """
-    source = scan_source.locate(paths, lambda text: None)
+    source = scan_source.locate(paths)
     path = find(source)
     if path is None:
         return None
@@ -142,32 +141,32 @@ def open_or_build(
         content = read_bounded(path, csv_tables.MAX_TABLE)
         annotations, left_out = read(content)
     except Skip as skip:
-        log(f"{TABLE} is not used: {skip.reason}, {skip.detail}")
+        log.warning(f"{TABLE} is not used: {skip.reason}, {skip.detail}")
         return None
     except OSError as error:
-        log(f"{TABLE} is not used: {error.strerror or type(error).__name__}")
+        log.warning(f"{TABLE} is not used: {error.strerror or type(error).__name__}")
         return None
     key = {
         "annotations": hashlib.sha256(content).hexdigest(),
         "patients": sorted(set(patients)),
     }
     folder = store.folder / "nodules"
-    kept = _open(folder, key, log)
+    kept = _open(folder, key)
     if kept is None:
         # The builder's lock and name: what a killed one left is removed by the next build.
         with locks.held(store.folder.parent / f".lock-{store.folder.name}"):
-            kept = _open(folder, key, lambda text: None)
+            kept = _open(folder, key, quiet=True)
             if kept is None:
                 table = catalogue.read_patients_csv(paths.patients) if paths.patients else {}
-                scans = scan_source.catalogued(source, table, progress).scans
-                _build(folder, store, key, scans, (annotations, left_out), progress)
-                kept = _open(folder, key, log)
+                scans = scan_source.catalogued(source, table).scans
+                _build(folder, store, key, scans, (annotations, left_out))
+                kept = _open(folder, key)
     if kept is not None:
-        log(_told(folder))
+        log.info(_told(folder))
     return kept
 
 
-def _open(folder: Path, key: dict, log: Log) -> Kept | None:
+def _open(folder: Path, key: dict, quiet: bool = False) -> Kept | None:
     """What is kept under this key; None where nothing, something else or a damaged folder is."""
     if not folder.exists():
         return None
@@ -181,7 +180,8 @@ def _open(folder: Path, key: dict, log: Log) -> Kept | None:
             raise ValueError("nodules.json names a slice that is not there")
         return Kept(store, found)
     except DAMAGES as why:
-        log(f"{folder} is corrupt ({type(why).__name__}): read again")
+        if not quiet:
+            log.warning(f"{folder} is corrupt ({type(why).__name__}): read again")
         return None
 
 
@@ -205,7 +205,7 @@ def _told(folder: Path) -> str:
 # ---- building ----
 
 
-def _build(folder: Path, store: Store, key: dict, scans, read_rows, progress) -> None:
+def _build(folder: Path, store: Store, key: dict, scans, read_rows) -> None:
     """Find and read the slices; written beside the store, then renamed into it."""
     annotations, left_out = read_rows
     rows = len(annotations) + sum(left_out.values())
@@ -226,10 +226,8 @@ def _build(folder: Path, store: Store, key: dict, scans, read_rows, progress) ->
             part.mkdir()
             taken = []
             order = sorted((known[uid] for uid in wanted), key=hash_order)
-            for done, scan in enumerate(order, 1):
+            for scan in progress(order, len(order), "scans with nodules"):
                 taken += _of_scan(part, scan, wanted[scan.series_uid], left_out)
-                if progress:
-                    progress(done, len(order), "scans with nodules")
             with writing(part):
                 _finish(part, store, key, taken, (rows, left_out))
                 put_in_place(part, folder, _NAMES)

@@ -2,9 +2,9 @@
 
 import errno
 import hashlib
+import logging
 import os
 import stat
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from srgan.formats.scan import Catalogue
 from srgan.phantom import chest
 from srgan.system import locks
 from srgan.system.files import read_bounded, writing
+
+log = logging.getLogger(__name__)
 
 DEFAULT = Path("data")
 SYNTHETIC = "synthetic"  # the folder's name, in data/ or in the store's folder
@@ -41,18 +43,14 @@ class Source:
     synthetic: bool = False
 
 
-def locate(paths: DatasetPaths, log: Callable, progress: Callable | None = None) -> Source:
+def locate(paths: DatasetPaths) -> Source:
     """The folder to catalogue. Makes synthetic chests where the default one is empty.
 
     Raises UserError where they cannot be written.
     """
     data, store = paths.data, paths.store_dir
-    if data == DEFAULT and _is_empty(data):
-        log(
-            f"{data} holds no scans: synthetic chests are used. For real CT unpack LUNA16 there: "
-            "Zenodo records 3723295 and 4121926, see data/README.md"
-        )
-        return Source(_synthetic_chests(data, store, log, progress), synthetic=True)
+    if has_no_scans(data):
+        return Source(_synthetic_chests(data, store), synthetic=True)
     left_out = []
     if (data / SYNTHETIC / chest.MANIFEST).is_file():
         left_out.append(data / SYNTHETIC)
@@ -61,8 +59,10 @@ def locate(paths: DatasetPaths, log: Callable, progress: Callable | None = None)
     return Source(data, tuple(left_out), (data / chest.MANIFEST).is_file())
 
 
-def _is_empty(data: Path) -> bool:
-    """Nothing there but README.md, hidden files and data/synthetic; a missing folder is empty."""
+def has_no_scans(data: Path) -> bool:
+    """Is it the default folder, without scans? README.md, hidden files and synthetic/ are none."""
+    if data != DEFAULT:
+        return False
     try:
         names = os.listdir(data)
     except FileNotFoundError:
@@ -72,33 +72,32 @@ def _is_empty(data: Path) -> bool:
     return all(name.startswith(".") or name in ("README.md", SYNTHETIC) for name in names)
 
 
-def _synthetic_chests(data: Path, store: Path, log: Callable, progress: Callable | None) -> Path:
+def _synthetic_chests(data: Path, store: Path) -> Path:
     """The folder of the chests, written where needed: in data/, or beside the store."""
     places = (data / SYNTHETIC, store / SYNTHETIC)
     for folder in places:
         if chest.is_complete(folder, SEED):
             return folder
     waiting = f"another run is writing {SYNTHETIC} chests: waiting for it"
-    with locks.held(store / ".lock-synthetic", lambda: log(waiting)):
+    with locks.held(store / ".lock-synthetic", lambda: log.info(waiting)):
         for folder in places:
             if chest.is_complete(folder, SEED):
                 return folder
         try:
-            chest.write(places[0], SEED, progress=progress)
+            chest.write(places[0], SEED)
             return places[0]
         except OSError as error:
             if error.errno not in READ_ONLY:
                 with writing(places[0]):
                     raise
         with writing(places[1]):
-            chest.write(places[1], SEED, progress=progress)
+            chest.write(places[1], SEED)
         return places[1]
 
 
-def catalogued(source: Source, patients: dict[str, str] | None, progress=None) -> Catalogue:
+def catalogued(source: Source, patients: dict[str, str] | None) -> Catalogue:
     """The catalogue of a source, without what is left out. Raises UserError."""
-    draw = None if progress is None else lambda done, total: progress(done, total, "headers")
-    return catalogue.find(source.folder, patients, draw, source.left_out)
+    return catalogue.find(source.folder, patients, source.left_out)
 
 
 def fingerprint(source: Source, paths: DatasetPaths, version: int) -> dict:

@@ -1,7 +1,7 @@
 """One scan from a path: a folder, a MetaImage header, or a single DICOM file."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from srgan.dataset import catalogue
@@ -15,9 +15,7 @@ from srgan.system.errors import Skip, UserError
 OWN = "output of this program"
 
 
-def find(
-    path: Path, progress: Callable[[int, int], None] | None = None
-) -> tuple[Scan, tuple[Skipped, ...]]:
+def find(path: Path) -> tuple[Scan, tuple[Skipped, ...]]:
     """The one scan at `path`, and the files below it that are left out.
 
     A single DICOM file is a scan of one slice. Raises UserError where there is none, or more.
@@ -25,7 +23,7 @@ def find(
     path = Path(path)
     try:
         if path.is_dir():
-            return _in_folder(path, progress)
+            return _in_folder(path)
         if not path.is_file():
             fault = "is neither a file nor a folder" if path.exists() else "does not exist"
             raise UserError(f"--input {path} {fault}")
@@ -45,8 +43,8 @@ def find(
         raise UserError(f"--input {path}: {reason(skip)}{hint}") from None
 
 
-def _in_folder(folder: Path, progress) -> tuple[Scan, tuple[Skipped, ...]]:
-    found = catalogue.find(folder, progress=progress, require_patient=False)
+def _in_folder(folder: Path) -> tuple[Scan, tuple[Skipped, ...]]:
+    found = catalogue.find(folder, require_patient=False)
     if not found.scans:
         if any(item.reason == OWN for item in found.skipped):
             raise UserError(f"--input {folder} is {OWN}: give the scan it was made from")

@@ -20,6 +20,7 @@ from srgan.dataset.select_slices import pixels_sha256
 from srgan.dataset.split import choose, from_table, sha256
 from srgan.system.files import read_bounded, sync, write_whole
 from srgan.system.processes import cpus
+from srgan.system.progress import progress
 
 FORMAT = 1  # of the index and of the rules by which slices are chosen
 NPY_HEADER = 128  # bytes; room for any shape
@@ -82,7 +83,7 @@ class Store:
         return [i for i, record in enumerate(self.records) if record.role == role]
 
 
-def load(folder: Path, progress=None) -> Store:
+def load(folder: Path) -> Store:
     """Open a complete store. Raises ValueError (or what a damaged index leads to) with a reason.
 
     Every byte is checked: the index and the tables by their sums, the arrays by their sizes, their
@@ -114,14 +115,14 @@ def load(folder: Path, progress=None) -> Store:
     counts = (index["found"], index["used"], index["skipped"], index["synthetic"])
     store = Store(folder, records, *counts, patients, arrays)
     sums = [record.pixels_sha256 for record in records]
-    wrong = first_changed(store.hu, sums, sum(a.nbytes for a in arrays.values()), progress)
+    wrong = first_changed(store.hu, sums, sum(a.nbytes for a in arrays.values()))
     if wrong is not None:
         raise ValueError(f"{records[wrong].array} holds other pixels")
     return store
 
 
 def first_changed(
-    array: Callable[[int], np.ndarray], sums: Sequence[str], n_bytes: int, progress=None
+    array: Callable[[int], np.ndarray], sums: Sequence[str], n_bytes: int
 ) -> int | None:
     """The first i whose array(i), int16, has not the SHA-256 sums[i]; None where all are whole.
 
@@ -132,12 +133,11 @@ def first_changed(
     chosen = choose(len(sums), max(1, int(len(sums) * share)))
     with ThreadPoolExecutor(min(cpus(), 4)) as pool:
         found = pool.map(lambda i: pixels_sha256(array(i)) == sums[i], chosen)
-        for done, (i, is_whole) in enumerate(zip(chosen, found, strict=True), 1):
+        checked = zip(chosen, found, strict=True)
+        for i, is_whole in progress(checked, len(chosen), "slices of the store checked"):
             if not is_whole:
                 pool.shutdown(cancel_futures=True)
                 return i
-            if progress:
-                progress(done, len(chosen), "slices of the store checked")
     return None
 
 

@@ -4,7 +4,7 @@ These slices are none of the study's. Means are over a patient's nodules (slices
 patients then; what vanished is counted over all nodules.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from srgan.evaluation.baselines import Method
@@ -116,10 +116,9 @@ def figures(output: NoduleMeasurement, normal: NoduleMeasurement) -> dict:
 
 def run(
     methods: dict[str, Method],
-    slices: list[tuple[StudySlice, tuple[NoduleInSlice, ...]]],
+    slices: Iterable[tuple[StudySlice, tuple[NoduleInSlice, ...]]],
     degradation: Degradation,
     seed: int,
-    progress: Callable[[int, int], None] | None = None,
 ) -> Found | None:
     """Low-dose the slices as the study does and judge every method on their nodules.
 
@@ -127,7 +126,7 @@ def run(
     enough inside its slice. Blobs are looked for where the normal dose has lung.
     """
     rows, new, noise = [], {}, {}
-    for done, (item, spots) in enumerate(slices, 1):
+    for item, spots in slices:
         normal_dose, low_dose = make_pair(item, degradation, seed)
         lung, key = lung_mask(normal_dose), (item.pseudonym, item.number)
         cut = [size % degradation.scale // 2 for size in item.hu().shape]  # as study.crop
@@ -148,6 +147,4 @@ def run(
                     rows.append(Row(*about, figures(measure(output, where), before)))
                 counts[name] = len(new_blobs(output, normal_dose, lung, item.spacing_mm))
             new[key] = counts
-        if progress:
-            progress(done, len(slices))
     return Found(tuple(methods), tuple(rows), new, noise) if rows else None

@@ -6,7 +6,7 @@ weighs no more than one with few.
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -269,10 +269,9 @@ def _rows_of(
 
 def run(
     methods: Mapping[str, Method],
-    slices: list[StudySlice],
+    slices: Iterable[StudySlice],
     degradation: Degradation,
     seed: int,
-    progress: Callable[[int, int], None] | None = None,
     windows: Windows = WINDOWS,
     more: Measures | None = None,
     *,
@@ -284,7 +283,7 @@ def run(
     methods: name to function, (h, w) HU to (scale*h, scale*w) HU. A patch goes through a method by
     itself, 16 x 16 pixels at scale 4, cut from the same low dose: a method that takes whole slices
     alone needs patches=False. The reference is the normal dose clipped to [-1024, 3071].
-    progress: called with (slices done, slices). windows: of PSNR and SSIM, beside hounsfield's.
+    windows: of PSNR and SSIM, beside hounsfield's.
     more: figures of whole slices by name. kinds: one of verdict.KINDS by a method's name, by which
     it is judged; without one conclusions.kind_of guesses by the name. Raises ValueError, with the
     method's name and the slice, where an output is no NumPy array of finite real numbers of that
@@ -299,11 +298,9 @@ def run(
             known = f"methods {', '.join(methods)}; kinds {', '.join(verdict.KINDS)}"
             raise ValueError(f"no kind {kind!r} of {name!r} ({known})")
     rows, normal_dose, noise = [], {}, {}
-    for done, item in enumerate(slices, 1):
+    for item in slices:
         of_slice, alone = _rows_of(item, methods, degradation, seed, windows, more or {}, patches)
         rows += of_slice
         normal_dose[item.pseudonym, item.number] = alone
         noise[item.pseudonym, item.number] = noise_of(item, degradation, seed)
-        if progress:
-            progress(done, len(slices))
     return Study(tuple(methods), tuple(rows), normal_dose, noise, windows, kinds)

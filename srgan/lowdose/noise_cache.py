@@ -7,10 +7,11 @@ fields, so the lowest dose wanted is part of the key.
 
 import hashlib
 import json
+import logging
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,14 +26,15 @@ from srgan.random_streams import FIELDS, generator_of, slice_number
 from srgan.system import locks, processes
 from srgan.system.errors import TRY_AGAIN, UserError
 from srgan.system.files import clear_parts, put_in_place, read_bounded, sync, write_json, writing
+from srgan.system.progress import progress
+
+log = logging.getLogger(__name__)
 
 FORMAT = 1
 TOP = 32767  # of int16
 SPARE = 1.02  # of the space: index, and blocks that are not full
 FLOORED_WARNING = 0.01
 _PART = re.compile(r"\.(noise-[0-9a-f]{12})-[0-9a-f]{8}")
-Log = Callable[[str], None]
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -70,15 +72,13 @@ def open_or_build(
     noise: ProjectionNoise,
     seed: int,
     realisations: int,
-    log: Log,
-    progress: Progress | None = None,
 ) -> list[Cached]:
     """The noise of each slice, made where it is not there yet or is corrupt.
 
     The space it takes is told first. Raises UserError: no room for it, a folder that cannot be
     written, a process lost.
     """
-    matched = of_slices(store, indices, noise, progress)
+    matched = of_slices(store, indices, noise)
     slices = [
         (store.records[i].pixels_sha256, m.photons) for i, m in zip(indices, matched, strict=True)
     ]
@@ -93,34 +93,34 @@ def open_or_build(
     name = sha256(json.dumps(key, sort_keys=True))[:12]
     folder = store.folder / f"noise-{name}"
     _clear_stale(store.folder)
-    made = _open(folder, store, indices, matched, log, progress)
+    made = _open(folder, store, indices, matched)
     if made is None:
         waiting = f"noise: another run makes {folder}: waiting for it"
         lock_file = store.folder / f".lock-noise-{name}"
-        with locks.held(lock_file, lambda: log(waiting)):
-            made = _open(folder, store, indices, matched, lambda _: None)
+        with locks.held(lock_file, lambda: log.info(waiting)):
+            made = _open(folder, store, indices, matched, quiet=True)
             if made is None:
                 tasks = [
                     Task(*place_of(store, i), photons, noise, seed, realisations, digest)
                     for i, (digest, photons) in zip(indices, slices, strict=True)
                 ]
-                _check_space(store, indices, realisations, folder, log)
-                _build(folder, store, indices, tasks, progress)
-                made = _open(folder, store, indices, matched, log)
+                _check_space(store, indices, realisations, folder)
+                _build(folder, store, indices, tasks)
+                made = _open(folder, store, indices, matched)
         if made is None:
             raise UserError(f"{folder} could not be read back; is the disk sound?", TRY_AGAIN)
     else:
-        log(f"noise: reused {folder}")
-    _tell(made, matched, log)
+        log.info(f"noise: reused {folder}")
+    _tell(made, matched)
     return made
 
 
-def _tell(made: list[Cached], matched: list[Matched], log: Log) -> None:
-    log(told_of(summary(matched)))
+def _tell(made: list[Cached], matched: list[Matched]) -> None:
+    log.info(told_of(summary(matched)))
     floored = float(np.mean([cached.floored for cached in made]))
     if floored > FLOORED_WARNING:
-        log(
-            f"warning: {floored:.1%} of the readings are at the photon floor and have less noise "
+        log.warning(
+            f"{floored:.1%} of the readings are at the photon floor and have less noise "
             f"than a scanner's there: too few photons for the lowest dose"
         )
 
@@ -130,7 +130,7 @@ def _bytes_of(store: Store, indices: Sequence[int], realisations: int) -> int:
     return 4 * realisations * sum(sizes)
 
 
-def _check_space(store, indices, realisations: int, folder: Path, log: Log) -> None:
+def _check_space(store, indices, realisations: int, folder: Path) -> None:
     """Say what will be used, and refuse where it is not there."""
     need = _bytes_of(store, indices, realisations)
     free = shutil.disk_usage(store.folder).free
@@ -141,7 +141,7 @@ def _check_space(store, indices, realisations: int, folder: Path, log: Log) -> N
             f"or name another --store-dir",
             TRY_AGAIN,
         )
-    log(f"noise of {len(indices)} slices: {sizes}; it will be kept in {folder}")
+    log.info(f"noise of {len(indices)} slices: {sizes}; it will be kept in {folder}")
 
 
 def _clear_stale(folder: Path) -> None:
@@ -153,7 +153,7 @@ def _clear_stale(folder: Path) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def _build(folder: Path, store: Store, indices, tasks, progress) -> None:
+def _build(folder: Path, store: Store, indices, tasks) -> None:
     """Write beside `folder`, then rename into place."""
     part = store.folder / f".{folder.name}-{secrets.token_hex(4)}"
     realisations = tasks[0].realisations
@@ -165,7 +165,8 @@ def _build(folder: Path, store: Store, indices, tasks, progress) -> None:
                 n = sum(store.records[i].array == name for i in indices)
                 _begin(part / name, (n, realisations, 2, *store.arrays[name].shape[1:]))
         results = zip(indices, processes.in_order(_make, tasks), strict=True)
-        for done, (i, (stored, hu_per_unit, floored)) in enumerate(results, 1):
+        made = progress(results, len(indices), "slices' noise fields")
+        for i, (stored, hu_per_unit, floored) in made:
             record = store.records[i]
             with writing(part / record.array), open(part / record.array, "ab") as file:
                 file.write(stored)
@@ -176,8 +177,6 @@ def _build(folder: Path, store: Store, indices, tasks, progress) -> None:
                 "floored": floored,
                 "sha256": hashlib.sha256(stored).hexdigest(),
             }
-            if progress:
-                progress(done, len(indices), "slices' noise fields")
         with writing(part):
             for name in rows:
                 sync(part / name)
@@ -215,18 +214,19 @@ def _make(task: Task) -> tuple[np.ndarray, np.ndarray, float]:
     return stored, hu_per_unit, made.floored
 
 
-def _open(folder: Path, store: Store, indices, matched, log: Log, progress=None):
+def _open(folder: Path, store: Store, indices, matched, quiet=False):
     """A list of Cached, or None where there is no such folder or it is corrupt, which is told."""
     if not folder.exists():
         return None
     try:
-        return _load(folder, store, indices, matched, progress)
+        return _load(folder, store, indices, matched)
     except DAMAGES as why:
-        log(f"noise in {folder} is corrupt ({type(why).__name__}: {why}): made anew")
+        if not quiet:
+            log.warning(f"noise in {folder} is corrupt ({type(why).__name__}: {why}): made anew")
         return None
 
 
-def _load(folder: Path, store: Store, indices, matched, progress) -> list[Cached]:
+def _load(folder: Path, store: Store, indices, matched) -> list[Cached]:
     """Raises ValueError, or what a damaged index leads to.
 
     The index is checked by its sum, the noise of every slice by its own (see first_changed).
@@ -249,6 +249,6 @@ def _load(folder: Path, store: Store, indices, matched, progress) -> list[Cached
         made.append(Cached(stored, scales, m.photons, m.sd_hu, kept["floored"]))
         digests.append(kept["sha256"])
     n_bytes = sum(cached.stored.nbytes for cached in made)
-    if first_changed(lambda i: made[i].stored, digests, n_bytes, progress) is not None:
+    if first_changed(lambda i: made[i].stored, digests, n_bytes) is not None:
         raise ValueError("the arrays hold other noise")
     return made

@@ -1,7 +1,7 @@
 """The photons of a store's slices: given, or matched along each series and kept in the store."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,9 +15,9 @@ from srgan.lowdose.estimate_photons import Estimate
 from srgan.lowdose.projection_noise import pixel_mm_of
 from srgan.system import processes
 from srgan.system.files import read_bounded, write_json, writing
+from srgan.system.progress import progress
 
 FORMAT = 1
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,7 @@ def has_square_pixels(record: Record) -> bool:
         return False
 
 
-def of_slices(
-    store: Store, indices: Sequence[int], noise: ProjectionNoise, progress: Progress | None = None
-) -> list[Matched]:
+def of_slices(store: Store, indices: Sequence[int], noise: ProjectionNoise) -> list[Matched]:
     """The photons of each slice: those given, or a running median of its series' estimates.
 
     Estimates are made once, by several processes, and kept in the store's folder. Raises UserError
@@ -46,7 +44,7 @@ def of_slices(
     """
     if noise.photons is not None:
         return [Matched(noise.photons, None)] * len(indices)
-    estimates = _estimates(store, indices, noise, progress)
+    estimates = _estimates(store, indices, noise)
     photons = {}
     for members in _series(store, indices):
         default = estimate_photons.DEFAULT_PHOTONS
@@ -68,17 +66,15 @@ def _series(store: Store, indices: Sequence[int]) -> list[list[int]]:
     return list(found.values())
 
 
-def _estimates(store, indices, noise: ProjectionNoise, progress) -> dict[int, Estimate]:
+def _estimates(store, indices, noise: ProjectionNoise) -> dict[int, Estimate]:
     model = {**asdict(noise.scanner), "noise_hu": noise.noise_hu}
     path = store.folder / f"photons-{sha256(json.dumps(model))[:12]}.json"
     known = _read(path)
     missing = [i for i in indices if store.records[i].pixels_sha256 not in known]
     tasks = [(*place_of(store, i), noise.scanner, noise.noise_hu) for i in missing]
     results = zip(missing, processes.in_order(_estimate, tasks), strict=True)
-    for done, (i, made) in enumerate(results, 1):
+    for i, made in progress(results, len(missing), "slices' noise"):
         known[store.records[i].pixels_sha256] = made
-        if progress:
-            progress(done, len(missing), "slices' noise")
     if missing:
         slices = {name: [made.photons, made.sd_hu] for name, made in known.items()}
         with writing(path):

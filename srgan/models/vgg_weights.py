@@ -1,6 +1,7 @@
 """Where VGG19's ImageNet weights come from: the disk, the network, or not at all."""
 
 import hashlib
+import logging
 import os
 import urllib.request
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from pathlib import Path
 
 from srgan.system.errors import UserError
 from srgan.system.files import read_bounded
+
+log = logging.getLogger(__name__)
 
 NAME = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
 URL = f"https://storage.googleapis.com/tensorflow/keras-applications/vgg19/{NAME}"
@@ -39,7 +42,7 @@ def keras_folder() -> Path:
     return Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
 
 
-def find(wanted: str, log) -> VggWeights:
+def find(wanted: str) -> VggWeights:
     """Settle `--vgg-weights`. Raises UserError for what was insisted on and is not there."""
     if wanted in ("random", "none"):
         return VggWeights(wanted)
@@ -48,7 +51,7 @@ def find(wanted: str, log) -> VggWeights:
     path = keras_folder() / NAME
     try:
         if not path.exists():
-            log(f"fetching VGG19's ImageNet weights (80 MB) to {path}")
+            log.info(f"fetching VGG19's ImageNet weights (80 MB) to {path}")
             _fetch(path)
         _check(path)
         return VggWeights("imagenet", path)
@@ -57,24 +60,26 @@ def find(wanted: str, log) -> VggWeights:
             raise UserError(
                 f"--vgg-weights imagenet: {error}. Put {URL} at {path} (md5 {MD5})"
             ) from error
-        log(f"NO IMAGENET WEIGHTS ({error}): the content loss uses seeded RANDOM VGG19 features")
+        log.warning(
+            f"NO IMAGENET WEIGHTS ({error}): the content loss uses seeded RANDOM VGG19 features"
+        )
         return VggWeights("random")
 
 
-def find_trained(wanted: str, insist: bool, log) -> VggWeights:
+def find_trained(wanted: str, insist: bool) -> VggWeights:
     """Trained weights to judge with: mode imagenet or file, else none.
 
     auto: ImageNet's where they are on the disk; insist: fetched where they are not. Raises
     UserError as `find` does for what was named.
     """
     if wanted != "auto":
-        found = find(wanted, log)
+        found = find(wanted)
         return found if found.path else VggWeights("none")
     try:
         here = insist or (keras_folder() / NAME).exists()
-        return find("imagenet", log) if here else VggWeights("none")
+        return find("imagenet") if here else VggWeights("none")
     except UserError as error:
-        log(str(error))
+        log.warning(str(error))
         return VggWeights("none")
 
 

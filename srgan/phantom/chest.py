@@ -8,7 +8,6 @@ import json
 import math
 import re
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from srgan.phantom import anatomy
 from srgan.phantom.anatomy import Patient
 from srgan.phantom.drawing import SIZE, Canvas, field
 from srgan.system.files import clear_parts, read_bounded, write_whole
+from srgan.system.progress import progress
 
 MANIFEST = ".synthetic.json"  # hidden: no scan
 VERSION = 1  # of the anatomy: another one makes a folder incomplete
@@ -30,7 +30,6 @@ def write(
     seed: int = 0,
     patients: int = 40,
     slices: int = 6,
-    progress: Callable[[int, int, str], None] | None = None,
 ) -> None:
     """Write `patients` scans as subset0..9/UID.mhd and .raw; the manifest is complete last.
 
@@ -44,13 +43,11 @@ def write(
             (folder / old).with_suffix(".mhd").unlink(missing_ok=True)
     record = {"format": 1, "version": VERSION, "seed": seed, "complete": False, "files": sizes}
     _put(folder / MANIFEST, json.dumps(record, indent=1).encode())
-    for i, name in enumerate(names):
+    for i, name in enumerate(progress(names, patients, "synthetic chests")):
         hu, spacing = chest(seed, i, slices)
         path = folder / name
         _put(path.with_name(path.name + ".raw"), hu.astype("<i2").tobytes())
         _put(path.with_name(path.name + ".mhd"), _header(path.name, hu.shape, spacing))
-        if progress:
-            progress(i + 1, patients, "synthetic chests")
     _put(folder / MANIFEST, json.dumps(record | {"complete": True}, indent=1).encode())
 
 

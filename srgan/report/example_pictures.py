@@ -1,7 +1,7 @@
 """Example pictures: one slice a patient, every method side by side, whole and enlarged."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from srgan.metrics.similarity import has_contrast, psnr_db, ssim
 from srgan.report.about import About
 from srgan.system.files import writing
 from srgan.system.png import figure_to_png
+from srgan.system.progress import progress
 
 MOST_PATIENTS = 20  # of a larger test, evenly chosen
 SHOWN = ("lung", "mediastinum")  # windows, one picture each
@@ -35,7 +36,6 @@ def write(
     methods: dict[str, Method],
     slices: list[StudySlice],
     seed: int,
-    progress: Callable[[int, int], None] | None = None,
 ) -> int:
     """example-P0001-lung.png and so on, of the slice that `median_slices` names; returns how many.
 
@@ -52,7 +52,7 @@ def write(
     jobs = [(by_name[name, chosen[name]], level.degradation) for name in names for level in levels]
     written = set()
     with writing(folder):
-        for done, (item, degradation) in enumerate(jobs, 1):
+        for item, degradation in progress(jobs, len(jobs), "pictures"):
             images = outputs(item, methods, degradation, seed)
             level = f"-{tag(degradation, differ)}" if len(levels) > 1 else ""
             noise = level_of(item, degradation, seed).noise.remark()
@@ -60,8 +60,6 @@ def write(
                 path = folder / f"example-{item.pseudonym}-{window}{level}.png"
                 figure_to_png(figure(item, images, window, noise, about), path)
                 written.add(path)
-            if progress:
-                progress(done, len(jobs))
         for old in set(folder.glob("example-P*.png")) - written:
             if OURS.fullmatch(old.name):
                 old.unlink()

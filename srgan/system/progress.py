@@ -1,62 +1,76 @@
-"""Progress of long jobs: one line that is redrawn on a terminal, now and then a line elsewhere."""
+"""Progress of long jobs: a bar with the time left on a terminal, now and then a line elsewhere."""
 
-import sys
+import logging
+import shutil
 import time
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
-from srgan.system.errors import visible
+from tqdm import tqdm
 
-BAR = 24
+from srgan.system.log import on_terminal
 
-
-def log(text: str) -> None:
-    """One plain line on stderr, whatever names are in it; results go to stdout."""
-    clear()
-    _say(f"{visible(text)}\n")
-
-
-def _say(text: str) -> None:
-    with suppress(OSError):  # a file of messages on a full disk ends no training
-        print(text, end="", file=sys.stderr, flush=True)
+log = logging.getLogger(__name__)
+Item = TypeVar("Item")
+LINE_EVERY_S = 30.0  # where there is no terminal
 
 
-def clear() -> None:
-    if sys.stderr.isatty():
-        _say("\r\x1b[K")
-
-
-def duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+def progress(items: Iterable[Item], total: int, text: str) -> Iterator[Item]:
+    """The items of a loop; the user sees how many of `total` are done."""
+    with Progress(total, text) as bar:
+        yield from bar.over(items)
 
 
 class Progress:
-    """Call it with (done, total, text); it draws at most ten times a second.
+    """Several loops that are one job, or steps that differ in cost; see `progress` for one loop."""
 
-    work: the share of all work that is done, where steps differ in cost.
-    """
+    def __init__(self, total: int, text: str = ""):
+        self.total, self.text, self.done = total, text, 0
+        self._last_line = time.monotonic()
+        self._first: tuple[float, float] | None = None  # time and work of the first update
+        self._bar: tqdm | None = None
 
-    def __init__(self):
-        self.start = self.drawn = time.monotonic()
-        self.total, self.first = None, 0.0
+    def __enter__(self) -> "Progress":
+        return self
 
-    def __call__(self, done: int, total: int, text: str = "", work: float | None = None) -> None:
-        now = time.monotonic()
-        work = done / max(total, 1) if work is None else work
-        if total != self.total or done <= 1:
-            self.start, self.total, self.first = now, total, work
-        finished = done >= total
-        every = 0.1 if sys.stderr.isatty() else 30.0
-        if now - self.drawn < every and not (finished and sys.stderr.isatty()):
-            return
-        self.drawn = now
-        left = (now - self.start) * (1 - work) / max(work - self.first, 1e-6)
-        line = f"{text} {done}/{total}, {duration(left)} left"
-        if sys.stderr.isatty():
-            filled = "#" * (BAR * done // max(total, 1))
-            _say(f"\r\x1b[K[{filled:-<{BAR}}] {line}")
-            if finished:
-                clear()
-        else:
-            _say(f"{line}\n")
+    def __exit__(self, *error) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def over(self, items: Iterable[Item]) -> Iterator[Item]:
+        """The items of one of the loops; each is done when the next one is asked for."""
+        for item in items:
+            yield item
+            self.update(self.done + 1)
+
+    def update(self, done: int, work: float | None = None) -> None:
+        """work: share of the whole job that is done, where its steps differ in cost.
+
+        Set `text` before to change what is shown. The time left is measured from the first update
+        on: what comes before it (reading, compiling) comes once.
+        """
+        self.done, now = done, time.monotonic()
+        work = done / self.total if work is None else work
+        self._first = started, before = self._first or (now, work)
+        left = (now - started) * (1 - work) / max(work - before, 1e-6)
+        line = f"{self.text} {done}/{self.total}, {tqdm.format_interval(round(left))} left"
+        if on_terminal():
+            self._draw(line, work)
+        elif now - self._last_line >= LINE_EVERY_S:
+            self._last_line = now
+            log.info(line)
+
+    def _draw(self, line: str, work: float) -> None:
+        if self._bar is None:
+            columns, rows = shutil.get_terminal_size()  # a terminal may say 0, and tqdm believes it
+            self._bar = tqdm(
+                total=1.0,
+                desc=line,
+                bar_format="{bar:24} {desc}",
+                ncols=columns,
+                nrows=rows,
+                miniters=0,
+                leave=False,
+            )
+        self._bar.set_description_str(line, refresh=False)
+        self._bar.update(work - self._bar.n)

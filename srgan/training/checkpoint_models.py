@@ -7,6 +7,7 @@ are kept). A folder or file that the program did not write is never deleted.
 
 import hashlib
 import io
+import logging
 import os
 import re
 import shutil
@@ -23,9 +24,10 @@ from srgan.models import check_hdf5
 from srgan.system import locks
 from srgan.system.errors import UserError
 from srgan.system.files import clear_parts, writing
-from srgan.system.progress import log as to_stderr
 from srgan.training import sealed
 from srgan.training.manifest import wrong_part
+
+log = logging.getLogger(__name__)
 
 KEEP_MODELS = 2  # of a name: the best, and the best before it
 WEIGHTS = "generator.npz"
@@ -182,7 +184,7 @@ def _set_weights(model, folder: Path, content: bytes) -> None:
         raise UserError(f"{folder} does not hold these networks' weights: {error}") from error
 
 
-def load(folder: Path, flag: str = "--checkpoint-dir", log=to_stderr) -> Trained:
+def load(folder: Path, flag: str = "--checkpoint-dir") -> Trained:
     """The models of a checkpoint folder; of a corrupt one, which is named, the one before.
 
     Raises UserError where there is none, all of a name are corrupt, another version wrote one, or
@@ -195,7 +197,7 @@ def load(folder: Path, flag: str = "--checkpoint-dir", log=to_stderr) -> Trained
             fault = next(iter(faults.values()))
             raise UserError(f"{fault}; move it away to go without it, or train anew")
         for fault in faults.values():
-            log(f"{fault}: the one before it is used")
+            log.warning(f"{fault}: the one before it is used")
         if found is not None:
             models[name], manifest = found
             weights[name] = _weights(*found)
@@ -211,7 +213,7 @@ def load(folder: Path, flag: str = "--checkpoint-dir", log=to_stderr) -> Trained
         path = folder / f"{name}-{best['step']:07}"
         if not path.exists():
             used = "the one before it is used" if name in models else "there is none before it"
-            log(f"{path} is missing: {used}")
+            log.warning(f"{path} is missing: {used}")
     return Trained(manifests[-1], models, weights, _warnings(state or manifests[-1]))
 
 
@@ -238,8 +240,8 @@ def only_writer(folder: Path):
     """
     with locks.sole(folder / ".lock", "--checkpoint-dir") as is_locked:
         if not is_locked:
-            to_stderr(
-                f"warning: {folder} lies where files cannot be locked: see to it yourself that no "
+            log.warning(
+                f"{folder} lies where files cannot be locked: see to it yourself that no "
                 f"second training writes there"
             )
         else:

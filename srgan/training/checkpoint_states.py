@@ -6,17 +6,19 @@ names the last that was saved, so that it is missed where it is gone.
 
 import errno
 import json
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from srgan import __version__
 from srgan.system.errors import UserError
 from srgan.system.files import read_bounded, write_json, writing
-from srgan.system.progress import log as to_stderr
 from srgan.training import sealed
 from srgan.training.checkpoint_models import folders, newest_whole, set_aside, step_of
 from srgan.training.manifest import MODELS
 from srgan.training.plan import Plan
+
+log = logging.getLogger(__name__)
 
 KEEP = 3  # states of an event
 NEWEST = "newest.json"
@@ -58,7 +60,7 @@ def _name_newest(folder: Path, step: int) -> None:
         write_json(folder / NEWEST, {"format": 1, "state": f"step-{step:07}"})
 
 
-def _missing(folder: Path, states: Sequence[Path], log) -> Path | None:
+def _missing(folder: Path, states: Sequence[Path]) -> Path | None:
     """The last state that was saved, where none of the states is as new."""
     try:
         named = folder / json.loads(read_bounded(folder / NEWEST, 1000))["state"]
@@ -66,13 +68,13 @@ def _missing(folder: Path, states: Sequence[Path], log) -> Path | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        log(f"{folder / NEWEST} is damaged: a state that is missing is not noticed")
+        log.warning(f"{folder / NEWEST} is damaged: a state that is missing is not noticed")
         return None
     return named if is_gone else None
 
 
 def newest(
-    folder: Path, log, serves: Callable[[int], bool] = lambda step: True
+    folder: Path, serves: Callable[[int], bool] = lambda step: True
 ) -> tuple[Path, dict] | None:
     """The newest whole state and its manifest; None where there is nothing at all.
 
@@ -81,7 +83,7 @@ def newest(
     version wrote one.
     """
     states = folders(folder, "step")
-    gone = _missing(folder, states, log)
+    gone = _missing(folder, states)
     found, faults = newest_whole([p for p in states if serves(step_of(p))])
     corrupt = [path.name for path in faults if sealed.is_ours(path)]
     said = [f"{gone} is missing"] * bool(gone) + [str(fault) for fault in faults.values()]
@@ -95,13 +97,13 @@ def newest(
             f"starts anew, or name another --checkpoint-dir"
         )
     for fault in said:
-        log(f"{fault}: the one before it is used")
+        log.warning(f"{fault}: the one before it is used")
     if said:
         _name_newest(folder, step_of(found[0]))
     if corrupt:
-        log(f"what cannot be used now lies in {set_aside(folder, corrupt)}")
+        log.info(f"what cannot be used now lies in {set_aside(folder, corrupt)}")
     if found and found[1]["version"] != __version__:
-        log(f"{found[0]} was written by version {found[1]['version']}; this is {__version__}")
+        log.info(f"{found[0]} was written by version {found[1]['version']}; this is {__version__}")
     return found
 
 
@@ -112,7 +114,7 @@ def set_later_aside(folder: Path, step: int) -> None:
     if later:
         _name_newest(folder, step)
         aside = set_aside(folder, later)
-        to_stderr(f"kept after step {step}, now in {aside}: {', '.join(later)}")
+        log.info(f"kept after step {step}, now in {aside}: {', '.join(later)}")
 
 
 def restore(path: Path, state: dict) -> None:

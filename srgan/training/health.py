@@ -43,7 +43,7 @@ class Guard:
         if kind in {w["kind"] for w in self.warnings}:
             return None
         self.warnings.append({"step": step, "kind": kind, "text": text})
-        return f"warning, step {step}: {text}"
+        return f"step {step}: {text}"
 
     def of_row(self, means: dict[str, float]) -> dict[str, str]:
         """Warnings (kind to text) after a row of log.csv with these mean losses."""

@@ -4,6 +4,7 @@ At an event the grid, the log and the best model are written before the state: a
 goes on from a state, and writes again what it wrote after it.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,12 +17,14 @@ from srgan.lowdose.degradation import Degradation
 from srgan.settings import Settings
 from srgan.system.errors import DIVERGED, UserError
 from srgan.system.png import figure_to_png
-from srgan.system.progress import Progress, log
+from srgan.system.progress import Progress
 from srgan.system.signals import Stop
 from srgan.training import batches, checkpoint_models, checkpoint_states, health
 from srgan.training import validation as watch
 from srgan.training.plan import Plan
 from srgan.training.trainer import Trainer
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -66,18 +69,16 @@ def train(run: Run) -> int:
     """
     _write(run, run.log.path, run.log.write)  # rows after the state are cut
     watched = validation_of(run), enhance(run.trainer.average)
-    progress, code = Progress(), None
-    while code is None:
-        code = _advance(run, *watched, progress)
-        if code is None:
+    with Progress(run.plan.steps) as bar:
+        while (code := _advance(run, *watched, bar)) is None:
             _go_back(run)
     return code
 
 
-def _advance(run: Run, validation: watch.Validation, output_of, progress) -> int | None:
+def _advance(run: Run, validation: watch.Validation, output_of, bar: Progress) -> int | None:
     """Steps up to the plan's end or a signal: the exit code. None: too many were not applied."""
     plan, guard, compiled = run.plan, run.guard, set()
-    began, shown = (time.monotonic(), run.step), ""
+    began = time.monotonic(), run.step
     for low, normal in run.batches(run.step, plan.steps):
         step = run.step + 1
         stage = plan.stage(step)
@@ -99,13 +100,13 @@ def _advance(run: Run, validation: watch.Validation, output_of, progress) -> int
         if plan.is_row(step):
             figures = event(run, validation, output_of) if plan.is_event(step) else {}
             means = _row(run, stage, rate, figures, validation)
-            shown = f"{_status(stage, means)}, {images_a_second(run, began, step):.0f} images/s"
+            bar.text = f"{_status(stage, means)}, {images_a_second(run, began, step):.0f} images/s"
         if plan.is_event(step):
             if step == plan.steps and health.are_finite(figures):
                 _last_picture(run, output_of)
             if step == plan.steps or guard.is_good(figures):
                 save(run)
-        progress(step, plan.steps, shown, plan.work(step))
+        bar.update(step, plan.work(step))
         if run.stop.number:
             return _stopped(run)
     return 0
@@ -120,7 +121,7 @@ def _row(run: Run, stage: str, rate: float, figures: dict, validation) -> dict[s
     run.log.warn(found)
     for kind, text in found.items():
         if line := run.guard.warn(run.step, kind, text):
-            log(line)
+            log.warning(line)
     _write(run, run.log.path, run.log.write)
     return means
 
@@ -157,14 +158,14 @@ def _go_back(run: Run) -> None:
             f"best models stay; --fresh with another --seed or --precision float32 starts anew",
             DIVERGED,
         )
-    saved = checkpoint_states.newest(run.settings.checkpoint_dir, log, run.plan.is_event)
+    saved = checkpoint_states.newest(run.settings.checkpoint_dir, run.plan.is_event)
     if saved is None:
         raise UserError(f"the training diverged: {what}; no state to go back to", DIVERGED)
     warnings = run.guard.warnings
     restore(run, saved)
     run.guard.went_back, run.guard.warnings = 1, warnings
     text = f"{what}: back to step {run.step} with {health.SMALLER:g} of the learning rate"
-    log(run.guard.warn(step, "went-back", text))
+    log.warning(run.guard.warn(step, "went-back", text))
     _write(run, run.log.path, run.log.write)
 
 
@@ -201,7 +202,7 @@ def event(run: Run, validation: watch.Validation, output_of) -> dict[str, float]
     figure = watch.figure_of_patches(validation, output, run.settings.scale, title)
     _picture(run, run.settings.train_dir / f"grid-{run.step:07}.png", figure)
     if run.step:
-        log(
+        log.info(
             f"step {run.step}/{run.plan.steps} {stage}: validation "
             f"{figures['validation_psnr_db']:.2f} dB (bicubic {validation.bicubic_psnr_db:.2f}), "
             f"texture {figures['validation_texture']:.2f} of normal dose"
@@ -255,7 +256,7 @@ def _start_gan(run: Run) -> None:
         try:
             checkpoint_models.restore_model(folder, "srresnet", best["step"], model)
         except checkpoint_models.sealed.Corrupt as error:
-            log(f"{error}: the GAN begins from the last SRResNet instead of the best")
+            log.warning(f"{error}: the GAN begins from the last SRResNet instead of the best")
     run.trainer.begin_gan()
 
 
@@ -269,7 +270,7 @@ def _write(run: Run, path: Path, write: Callable[[], None]) -> None:
         write()
     except OSError as error:
         if path.suffix not in run.unwritten:
-            log(f"cannot write {path}: {error.strerror or error}; the training goes on")
+            log.warning(f"cannot write {path}: {error.strerror or error}; the training goes on")
         run.unwritten.add(path.suffix)
 
 
@@ -285,5 +286,5 @@ def _stopped(run: Run) -> int:
     if not run.guard.in_row and not run.plan.is_event(run.step):
         save(run)
     said = "saved" if run.saved == run.step else f"the state of step {run.saved} is saved"
-    log(f"stopped at step {run.step} of {run.plan.steps}, {said}; the same command continues")
+    log.info(f"stopped at step {run.step} of {run.plan.steps}, {said}; the same command continues")
     return run.stop.exit_code

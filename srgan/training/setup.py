@@ -1,5 +1,6 @@
 """From settings to a training that can start: precision, networks, optimizers, and the plan."""
 
+import logging
 import tempfile
 import time
 from pathlib import Path
@@ -12,12 +13,13 @@ from srgan.models import discriminator, generator, vgg
 from srgan.models.vgg_weights import VggWeights
 from srgan.settings import Settings, degradation_of
 from srgan.system.files import writing
-from srgan.system.progress import log
 from srgan.system.signals import Stop
 from srgan.training import checkpoint_states, loop, plan
 from srgan.training import validation as watch
 from srgan.training.batches import Side
 from srgan.training.trainer import Trainer
+
+log = logging.getLogger(__name__)
 
 WARM_UP, TIMED_STEPS = 4, 12
 
@@ -66,7 +68,9 @@ def begin(
     run.trainer = trainer(run, weights, with_gan)
     if saved is not None:
         loop.restore(run, saved)
-        log(f"continuing at step {run.step} of {run.plan.steps}{_precisions(saved[1], manifest)}")
+        log.info(
+            f"continuing at step {run.step} of {run.plan.steps}{_precisions(saved[1], manifest)}"
+        )
     else:
         run.plan = make_plan(run, with_gan, started)
         loop.save(run)
@@ -129,9 +133,9 @@ def make_plan(run: loop.Run, with_gan: bool, started: float) -> plan.Plan:
     loop.event(run, validation, output_of)  # the grid of the start; compiles as well
     if s.pretrain_steps is not None:
         made = plan.Plan(s.pretrain_steps, s.gan_steps)
-        log(f"plan: {made.pretrain_steps} steps of pre-training, {made.gan_steps} of the GAN")
+        log.info(f"plan: {made.pretrain_steps} steps of pre-training, {made.gan_steps} of the GAN")
         return made
-    log("timing a few steps of each stage")
+    log.info("timing a few steps of each stage")
     pretrain_s = _time_steps(run, run.trainer.pretrain_step)
     gan_s = _time_steps(run, run.trainer.gan_step) if with_gan else pretrain_s
     event_s = _time_event(run, validation, output_of)
@@ -148,7 +152,7 @@ def make_plan(run: loop.Run, with_gan: bool, started: float) -> plan.Plan:
     )
     if made.gan_steps:
         text += f", {made.gan_steps} of the GAN at {s.batch_size / gan_s:.0f}"
-    log(f"plan for {s.train_minutes:g} minutes: {text}")
+    log.info(f"plan for {s.train_minutes:g} minutes: {text}")
     return made
 
 

@@ -71,7 +71,7 @@ def of_patients(*names) -> set[str]:
 def checkpoint(folder: Path, given: dict, **other) -> Path:
     """What --run train leaves of its scans, around a weights file without weights."""
     settings = all_settings.make(given | other)
-    store = stores.open_or_build(dataset_paths(settings), lambda text: None)
+    store = stores.open_or_build(dataset_paths(settings))
     manifest = {
         "settings": all_settings.record(settings),
         "vgg_weights": "none",

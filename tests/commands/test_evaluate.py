@@ -20,6 +20,7 @@ from srgan.lowdose.photon_cache import Matched
 from srgan.models import tensorflow_setup, vgg
 from srgan.report import example_pictures
 from srgan.settings import Settings, dataset_paths, degradation_of
+from srgan.system import progress
 from srgan.system.errors import UserError
 from srgan.training import checkpoint_models
 
@@ -109,7 +110,7 @@ def tested(small_scans, tmp_path, monkeypatch):
     folders = {name: tmp_path / name.removesuffix("_dir") for name in ("store_dir", "report_dir")}
     given = {"data": small_scans, **folders}
     settings = all_settings.make(given)
-    store = stores.open_or_build(dataset_paths(settings), lambda text: None)
+    store = stores.open_or_build(dataset_paths(settings))
     known = ["patient:" + store.patients[name] for name in ("P0001", "P0004")]
     trained = Trained({"scale": 4, "seed": 3}).after(*known)
     monkeypatch.setattr(checkpoint_models, "load", lambda folder: trained)
@@ -184,10 +185,11 @@ def test_named_vgg19_weights_give_a_column_and_leave_the_trainings_on_record(
     assert "mine" not in text
 
 
-def test_several_levels_are_one_job_and_end_in_a_table_and_a_picture(tested, monkeypatch, capsys):
-    told = []
+def test_several_levels_are_one_job_and_end_in_a_table_and_a_picture(
+    tested, monkeypatch, capsys, said
+):
     monkeypatch.setattr(example_pictures, "MOST_PATIENTS", 1)
-    monkeypatch.setattr(run, "Progress", lambda: lambda *a: told.append(a))
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 0)
     monkeypatch.setattr(
         example_pictures, "figure_to_png", lambda figure, path: path.write_bytes(b"")
     )
@@ -200,8 +202,8 @@ def test_several_levels_are_one_job_and_end_in_a_table_and_a_picture(tested, mon
     of_disc = [level["sharpness"]["noise_sd_hu"] for level in summary["levels"]]
     assert of_disc == pytest.approx([13.5, 23.8], rel=0.03)  # soft tissue's, by formula
     n = 2 * summary["slices"]
-    jobs = [job for job in told if job[2] == "slices at 2 noise levels"]
-    assert jobs == [(i, n, "slices at 2 noise levels") for i in range(1, n + 1)]
+    of_job = [line.split(",")[0] for line in said if "slices at 2 noise" in line]
+    assert of_job == [f"slices at 2 noise levels {i}/{n}" for i in range(1, n + 1)]
     assert (tested.folder / "noise.png").exists()
     tested.run()
     assert not (tested.folder / "noise.png").exists()

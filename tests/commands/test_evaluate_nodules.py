@@ -55,7 +55,7 @@ def tested(tmp_path, monkeypatch):
     head = "seriesuid,coordX,coordY,coordZ,diameter_mm"
     (data / "annotations.csv").write_text("\r\n".join([head, *lines, "7.7,1,2,3,5"]))
     given = {"data": data, "store_dir": tmp_path / "store", "report_dir": tmp_path / "report"}
-    store = stores.open_or_build(dataset_paths(all_settings.make(given)), lambda text: None)
+    store = stores.open_or_build(dataset_paths(all_settings.make(given)))
     salted = {
         checkpoint_models.hashed("salt", f"patient:{store.patients[p]}") for p in ("P0001", "P0002")
     }
@@ -109,12 +109,12 @@ def test_slices_with_nodules_have_their_photons_and_none_that_a_checkpoint_saw(
         (data / each.name).symlink_to(each)
     given = {"data": data, "store_dir": tmp_path / "store", "noise": "projection", "photons": 4e5}
     settings = all_settings.make(given)
-    store = stores.open_or_build(dataset_paths(settings), lambda text: None)
+    store = stores.open_or_build(dataset_paths(settings))
     rows = [f"{store.patients['P0002']},{x},30,{z},6" for x, z in ((20, 0), (40, 0), (20, 5))]
     (data / "annotations.csv").write_text(
         "\n".join(["seriesuid,coordX,coordY,coordZ,diameter_mm", *rows])
     )
-    store = stores.open_or_build(dataset_paths(settings), lambda text: None)
+    store = stores.open_or_build(dataset_paths(settings))
     chosen = [i for i, record in enumerate(store.records) if record.pseudonym == "P0002"]
     last = pixels_sha256(store.hu(chosen[-1]))
 
@@ -124,7 +124,7 @@ def test_slices_with_nodules_have_their_photons_and_none_that_a_checkpoint_saw(
     def found(*every):
         letters = dict(zip("AB", every, strict=False))
         degradation = degradation_of(settings)
-        return evaluate_nodules.slices_of(letters, store, chosen, settings, degradation, None)
+        return evaluate_nodules.slices_of(letters, store, chosen, settings, degradation)
 
     made = found(checkpoint())
     assert [(item.pseudonym, item.number, item.photons) for item, _ in made] == [

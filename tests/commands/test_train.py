@@ -200,7 +200,7 @@ def vgg_file_run(tmp_path):
     path.write_bytes(b"weights")
     (tmp_path / "same.h5").write_bytes(b"weights")
     (tmp_path / "other.h5").write_bytes(b"other weights")
-    weights = vgg_weights.find(str(path), pytest.fail)
+    weights = vgg_weights.find(str(path))
     settings = make({"vgg_weights": str(path), "pretrain_steps": 1, "gan_steps": 1})
     kept = {"vgg_weights": weights.mode, "vgg_sha256": weights.sha256}
     return {"settings": record(settings), **kept}

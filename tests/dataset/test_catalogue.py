@@ -12,6 +12,7 @@ import SimpleITK as sitk
 from srgan.dataset import catalogue
 from srgan.formats import readers
 from srgan.formats.scan import Catalogue, Skipped
+from srgan.system import progress
 from srgan.system.errors import UserError
 from tests.helpers.made_dicom import SERIES, stored_values, write
 
@@ -39,7 +40,7 @@ def write_volume(path, n: int = 3, compressed: bool = False) -> None:
     sitk.WriteImage(sitk.GetImageFromArray(volume(n)), str(path), compressed)
 
 
-def test_a_mixed_tree(tmp_path):
+def test_a_mixed_tree(tmp_path, monkeypatch, said):
     write(tmp_path / "P1" / "study" / "1.dcm", z=0)
     write(tmp_path / "P1" / "study" / "2", z=1)
     write(tmp_path / "P2" / "3.IMA", z=0, SeriesInstanceUID="1.2.9", PatientID="P2")
@@ -50,8 +51,8 @@ def test_a_mixed_tree(tmp_path):
     (tmp_path / "lonely.raw").write_bytes(b"1234")
     (tmp_path / "more.zip").write_bytes(b"PK\3\4")
     (tmp_path / "a.tar.gz").write_bytes(gzip.compress(b"x"))
-    seen = []
-    result = find(tmp_path, None, lambda *state: seen.append(state))
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 0)
+    result = find(tmp_path)
     assert {(s.kind, s.patient_id, len(s.slices)) for s in result.scans} == {
         ("dicom", "P1", 2),
         ("dicom", "P2", 1),
@@ -65,7 +66,7 @@ def test_a_mixed_tree(tmp_path):
         "more.zip": "archive",
         "a.tar.gz": "archive",
     }
-    assert seen[-1] == (12, 12)
+    assert said[-1] == "headers 12/12, 00:00 left"
     for scan in result.scans:
         read = readers.reader(scan)
         for index in range(len(scan.slices)):

@@ -104,20 +104,20 @@ def test_rows_that_cannot_be_used_are_counted():
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "reason"),
     [
         (b"series,x\n1,2\n", "there is no column seriesuid, coordX"),
         (b"", "there is no column"),
         (b"\xff\xfe\x00s\x00e", "there is no column"),
     ],
 )
-def test_another_table_of_that_name_is_one_line(small_scans, tmp_path, content, said):
+def test_another_table_of_that_name_is_one_line(small_scans, tmp_path, content, reason, caplog):
     paths, store, folder = opened(small_scans, tmp_path)
     (folder / "annotations.csv").write_bytes(content)
-    lines = []
-    assert nodule_slices.open_or_build(paths, store, ["P0001"], lines.append) is None
-    assert len(lines) == 1
-    assert said in lines[0]
+    caplog.clear()
+    assert nodule_slices.open_or_build(paths, store, ["P0001"]) is None
+    assert len(caplog.messages) == 1
+    assert reason in caplog.messages[0]
     assert not (store.folder / "nodules").exists()
 
 
@@ -128,7 +128,7 @@ def opened(small_scans, tmp_path):
     for each in small_scans.iterdir():
         (folder / each.name).symlink_to(each)
     paths = DatasetPaths(folder, tmp_path / "store")
-    return paths, stores.open_or_build(paths, lambda text: None), folder
+    return paths, stores.open_or_build(paths), folder
 
 
 def uid_of(store, pseudonym):
@@ -136,7 +136,7 @@ def uid_of(store, pseudonym):
 
 
 @pytest.fixture
-def kept(small_scans, tmp_path):
+def kept(small_scans, tmp_path, said):
     """Annotations of two tested patients, one that is not, and rows that lead nowhere."""
     paths, store, folder = opened(small_scans, tmp_path)
     one, two, other = (uid_of(store, name) for name in ("P0002", "P0005", "P0001"))
@@ -147,12 +147,12 @@ def kept(small_scans, tmp_path):
     ]  # fmt: skip
     (folder / "below").mkdir()
     (folder / "below" / "annotations.csv").write_text(HEAD + "\n".join(rows))
-    lines = []
+    said.clear()  # of the store
 
     def build():
-        return nodule_slices.open_or_build(paths, store, ["P0002", "P0005"], lines.append)
+        return nodule_slices.open_or_build(paths, store, ["P0002", "P0005"])
 
-    return build, store, folder, lines
+    return build, store, folder, said
 
 
 def test_the_slices_of_tested_patients_are_kept_apart(kept, small_scans):
@@ -215,8 +215,9 @@ def test_a_scan_that_cannot_be_read_is_counted(kept, small_scans, monkeypatch):
     assert "5 in slices that cannot be read" in lines[0]
 
 
-def test_without_a_table_nothing_is_said_or_made(small_scans, tmp_path):
+def test_without_a_table_nothing_is_said_or_made(small_scans, tmp_path, said):
     paths, store, folder = opened(small_scans, tmp_path)
+    said.clear()
     assert nodule_slices.find(Source(folder)) is None
     assert nodule_slices.find(Source(folder / "absent")) is None
     (folder / "kept").mkdir()
@@ -224,5 +225,6 @@ def test_without_a_table_nothing_is_said_or_made(small_scans, tmp_path):
     assert nodule_slices.find(Source(folder, (folder / "kept",))) is None
     assert nodule_slices.find(Source(folder)) == folder / "kept" / "annotations.csv"
     (folder / "kept" / "annotations.csv").unlink()
-    assert nodule_slices.open_or_build(paths, store, ["P0001"], pytest.fail) is None
+    assert nodule_slices.open_or_build(paths, store, ["P0001"]) is None
+    assert not said
     assert not (store.folder / "nodules").exists()

@@ -172,11 +172,9 @@ def test_texture_is_measured_where_there_is_lung(monkeypatch):
     assert none.normal_dose_overall()[slice_metrics.TEXTURE] is None
 
 
-def test_values_beyond_the_scale_are_clipped_first_and_progress_is_told():
-    told = []
+def test_values_beyond_the_scale_are_clipped_first():
     items = slices({"P1": 2}, chest() - np.int16(5000))
-    made = study.run(baselines.classical(4), items, degradation(), 0, lambda *a: told.append(a))
-    assert told == [(1, 2), (2, 2)]
+    made = study.run(baselines.classical(4), items, degradation(), 0)
     assert made.overall()["bicubic"]["rmse_hu"] < 60
     reference, low = study.make_pair(items[0], degradation(), 0)
     assert reference.dtype == low.dtype == np.float32

@@ -321,7 +321,7 @@ def test_a_patient_id_is_harmless_and_comes_back(tmp_path, patient, capfd):
             SpecificCharacterSet="ISO_IR 192",
         )  # fmt: skip
     paths = DatasetPaths(data=tmp_path / "data", store_dir=tmp_path / "store")
-    made = build_store.open_or_build(paths, print)
+    made = build_store.open_or_build(paths)
     assert set(made.patients.values()) == {visible(patient)}
     for name in ("patients.csv", "split.csv", "skipped.csv"):
         text = (made.folder / name).read_text("utf-8")

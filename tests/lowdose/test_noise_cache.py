@@ -20,17 +20,16 @@ NOISE = ProjectionNoise(Levels((0.1, 0.5), True), 1e5, None, Scanner())
 @pytest.fixture(scope="module")
 def store(small_scans, tmp_path_factory):
     settings = make({"data": small_scans, "store_dir": tmp_path_factory.mktemp("store")})
-    return stores.open_or_build(dataset_paths(settings), lambda text: None)
+    return stores.open_or_build(dataset_paths(settings))
 
 
 @pytest.fixture
-def built(store, monkeypatch):
+def built(store, monkeypatch, said):
     """Makes the noise of five slices in this process; `said` is what was told."""
     monkeypatch.setattr(processes, "cpus", lambda: 1)
-    said = []
 
     def build(noise=NOISE, seed=0, realisations=1):
-        return noise_cache.open_or_build(store, range(5), noise, seed, realisations, said.append)
+        return noise_cache.open_or_build(store, range(5), noise, seed, realisations)
 
     yield SimpleNamespace(build=build, said=said, store=store)
     for path in store.folder.glob("*noise-*"):
@@ -57,10 +56,9 @@ def test_cached_noise_at_any_dose_is_the_noise_of_its_seed(built):
             np.testing.assert_allclose(found, wanted, atol=2e-4 * wanted.std())
 
 
-def test_it_is_made_once_by_several_processes_and_opened_again(store):
-    said = []
-    first = noise_cache.open_or_build(store, range(3), NOISE, 7, 1, said.append)
-    again = noise_cache.open_or_build(store, range(3), NOISE, 7, 1, said.append)
+def test_it_is_made_once_by_several_processes_and_opened_again(store, said):
+    first = noise_cache.open_or_build(store, range(3), NOISE, 7, 1)
+    again = noise_cache.open_or_build(store, range(3), NOISE, 7, 1)
     for a, b in zip(first, again, strict=True):
         np.testing.assert_array_equal(a.stored, b.stored)
     assert "GB are free" in said[0]

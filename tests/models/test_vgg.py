@@ -88,26 +88,25 @@ def test_a_file_that_is_no_vgg19_is_one_clear_line(tmp_path, patches):
 
 def test_a_missing_file_is_found_before_anything_is_built(tmp_path):
     with pytest.raises(UserError, match="no such file"):
-        vgg_weights.find(str(tmp_path / "none.h5"), print)
+        vgg_weights.find(str(tmp_path / "none.h5"))
 
 
-def test_auto_falls_back_loudly_and_imagenet_insists(tmp_path, monkeypatch):
+def test_auto_falls_back_loudly_and_imagenet_insists(tmp_path, monkeypatch, said):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
 
     def no_network(*_, **__):
         raise OSError("no network")
 
     monkeypatch.setattr(vgg_weights.urllib.request, "urlopen", no_network)
-    said = []
-    assert vgg_weights.find("auto", said.append).mode == "random"
+    assert vgg_weights.find("auto").mode == "random"
     assert any("RANDOM" in line for line in said)
     with pytest.raises(UserError, match=vgg_weights.MD5) as error:
-        vgg_weights.find("imagenet", said.append)
+        vgg_weights.find("imagenet")
     assert vgg_weights.URL in str(error.value)
-    assert vgg_weights.find("none", said.append).mode == "none"
+    assert vgg_weights.find("none").mode == "none"
 
 
-def test_only_trained_weights_judge_and_none_are_fetched_unasked(tmp_path, monkeypatch):
+def test_only_trained_weights_judge_and_none_are_fetched_unasked(tmp_path, monkeypatch, said):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     asked = []
 
@@ -117,17 +116,16 @@ def test_only_trained_weights_judge_and_none_are_fetched_unasked(tmp_path, monke
 
     monkeypatch.setattr(vgg_weights.urllib.request, "urlopen", no_network)
     for wanted in ("auto", "random", "none"):
-        assert vgg_weights.find_trained(wanted, False, print) == VggWeights("none")
+        assert vgg_weights.find_trained(wanted, False) == VggWeights("none")
     assert not asked
-    said = []
-    assert vgg_weights.find_trained("auto", True, said.append) == VggWeights("none")
+    assert vgg_weights.find_trained("auto", True) == VggWeights("none")
     assert asked
     assert "no network" in said[-1]
     with pytest.raises(UserError, match="no network"):
-        vgg_weights.find_trained("imagenet", False, said.append)
+        vgg_weights.find_trained("imagenet", False)
     path = tmp_path / "mine.h5"
     path.write_bytes(b"")
-    assert vgg_weights.find_trained(str(path), False, print) == VggWeights("file", path)
+    assert vgg_weights.find_trained(str(path), False) == VggWeights("file", path)
 
 
 def test_a_damaged_file_is_neither_used_nor_touched(tmp_path, monkeypatch):
@@ -135,5 +133,5 @@ def test_a_damaged_file_is_neither_used_nor_touched(tmp_path, monkeypatch):
     path = vgg_weights.keras_folder() / vgg_weights.NAME
     path.parent.mkdir(parents=True)
     path.write_bytes(b"half")
-    assert vgg_weights.find("auto", lambda _: None).mode == "random"
+    assert vgg_weights.find("auto").mode == "random"
     assert path.read_bytes() == b"half"

@@ -102,14 +102,17 @@ def test_a_manifest_that_cannot_be_read_is_none(folder, text):
     assert not chest.is_complete(folder, 3)
 
 
-def test_interrupted_then_written_again(tmp_path):
-    def stop(done, total, what):
-        assert (total, what) == (2, "synthetic chests")
-        if done == 1:
+def test_interrupted_then_written_again(tmp_path, monkeypatch):
+    def stop(seed, i, slices):
+        if i == 1:
             raise KeyboardInterrupt
+        return made(seed, i, slices)
 
+    made = chest.chest
+    monkeypatch.setattr(chest, "chest", stop)
     with pytest.raises(KeyboardInterrupt):
-        chest.write(tmp_path, seed=3, patients=2, slices=1, progress=stop)
+        chest.write(tmp_path, seed=3, patients=2, slices=1)
+    monkeypatch.undo()
     assert not chest.is_complete(tmp_path, 3)
     stale = tmp_path / "subset0" / ".2.25.1.999999999.part.raw"  # of a process that is gone
     stale.touch()

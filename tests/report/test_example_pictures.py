@@ -9,6 +9,7 @@ from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
 from srgan.report import example_pictures
 from srgan.report.about import About
+from srgan.system import progress
 
 DEGRADATION = Degradation(ImageNoise(Levels((1700.0,)), Levels((0.005,))), 4)
 ABOUT = About(DEGRADATION, "random", True, {}, {})
@@ -48,8 +49,10 @@ def test_a_picture_a_patient_and_window_and_none_of_an_older_report(tmp_path, sl
     assert picture.std() > 20
 
 
-def test_each_of_several_levels_has_its_pictures_of_the_same_slice(tmp_path, slices, monkeypatch):
-    compared, shown, told = baselines.classical(4), [], []
+def test_each_of_several_levels_has_its_pictures_of_the_same_slice(
+    tmp_path, slices, monkeypatch, said
+):
+    compared, shown = baselines.classical(4), []
     asked = Degradation(ImageNoise(Levels((1700.0, 500.0)), Levels((0.005,))), 4)
     levels = levels_of([(each, study.run(compared, slices, each, 0)) for each in asked.each()])
     monkeypatch.setattr(
@@ -58,14 +61,15 @@ def test_each_of_several_levels_has_its_pictures_of_the_same_slice(tmp_path, sli
     monkeypatch.setattr(
         example_pictures, "figure_to_png", lambda figure, path: path.write_bytes(b"")
     )
-    example_pictures.write(tmp_path, levels, ABOUT, compared, slices, 0, lambda *a: told.append(a))
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 0)
+    example_pictures.write(tmp_path, levels, ABOUT, compared, slices, 0)
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         f"example-P000{p}-{w}-lambda{level}.png"
         for p in (1, 2)
         for w in ("lung", "mediastinum")
         for level in (1700, 500)
     ]
-    assert told[-1] == (4, 4)
+    assert said[-1] == "pictures 4/4, 00:00 left"
     (first, at_1700), _, (second, at_500), _ = shown[:4]
     assert first is second
     assert np.array_equal(at_1700["normal dose"], at_500["normal dose"])

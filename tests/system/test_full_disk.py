@@ -127,7 +127,7 @@ def check(without_room, write, rooms) -> None:
 
 
 def scans_store(data: Path, folder: Path) -> build_store.Store:
-    return build_store.open_or_build(DatasetPaths(data, folder / "store"), lambda _: None)
+    return build_store.open_or_build(DatasetPaths(data, folder / "store"))
 
 
 def test_a_store(without_room, small_scans):
@@ -141,7 +141,7 @@ def test_noise_and_photons_of_a_store(without_room, small_scans):
     noise = ProjectionNoise(Levels((0.1,)), 1e5, None, Scanner(views=90))
     check(
         without_room,
-        lambda: noise_cache.open_or_build(made, range(2), noise, 0, 1, lambda _: None),
+        lambda: noise_cache.open_or_build(made, range(2), noise, 0, 1),
         (4096, 50_000),
     )
     estimated = dataclasses.replace(noise, photons=None)
@@ -153,10 +153,10 @@ def test_synthetic_chests(without_room, monkeypatch):
     monkeypatch.chdir(folder)  # data/ lies here
     hu = np.zeros((1, 512, 512), np.int16)
     monkeypatch.setattr(chest, "chest", lambda seed, i, slices: (hu, (0.7, 0.7, 2.5)))
-    monkeypatch.setattr(chest.write, "__defaults__", (0, 2, 1, None))
+    monkeypatch.setattr(chest.write, "__defaults__", (0, 2, 1))
 
     def locate():
-        scan_source.locate(make({}), lambda _: None)
+        scan_source.locate(make({}))
 
     assert refused(without_room, 100_000, locate)
     locate()
@@ -236,12 +236,12 @@ def test_states_and_models_with_the_earlier_ones_whole(without_room):
         failed += refused(without_room, room, lambda: save(2))
         newest = {folder / checkpoint_states.NEWEST: old[folder / checkpoint_states.NEWEST]}
         assert old.items() <= (content(folder) | newest).items()
-        path, manifest = checkpoint_states.newest(folder, pytest.fail)
+        path, manifest = checkpoint_states.newest(folder)
         restored, network = small_state(3), small(3)
         checkpoint_states.restore(path, restored)
         wanted = small_states[manifest["step"]]["generator"].get_weights()
         assert is_equal(restored["generator"], wanted)
-        trained = checkpoint_models.load(folder, log=pytest.fail)
+        trained = checkpoint_models.load(folder)
         checkpoint_models._set_weights(network, folder, trained.weights["srgan"])
         assert is_equal(network, models[trained.step].get_weights())
         for name in ("step-0000002", "srgan-0000002"):
@@ -279,8 +279,8 @@ def test_a_read_only_disk_is_exit_code_2_and_what_it_holds_is_read(
 
     folder, old = read_only, content(read_only)
     made = scans_store(small_scans, folder)
-    assert checkpoint_states.newest(folder / "checkpoint", pytest.fail)[1]["step"] == 3
-    assert checkpoint_models.load(folder / "checkpoint", log=pytest.fail).step == 3
+    assert checkpoint_states.newest(folder / "checkpoint")[1]["step"] == 3
+    assert checkpoint_models.load(folder / "checkpoint").step == 3
     noise = ProjectionNoise(Levels((0.1,)), 1e5, None, Scanner(views=90))
     write_scan(tmp_path / "in", "1.2.3", small_chest(0))
     arguments = f"--run simulate --input {tmp_path}/in --dose 0.25 --output {folder}/out".split()
@@ -289,7 +289,7 @@ def test_a_read_only_disk_is_exit_code_2_and_what_it_holds_is_read(
         lambda: checkpoint_states.save(folder / "checkpoint", 4, small_state(1), MANIFEST),
         lambda: checkpoint_models.save_model(folder / "checkpoint", "srgan", 4, small(1), MANIFEST),
         lambda: scans_store(small_scans, folder / "another"),
-        lambda: noise_cache.open_or_build(made, range(2), noise, 0, 1, lambda _: None),
+        lambda: noise_cache.open_or_build(made, range(2), noise, 0, 1),
         lambda: results.prepare(folder),
         lambda: results.write(folder, [level], about),
         lambda: page.write(folder / "index.html", page.Page("t", "h", (), (), ())),
@@ -317,7 +317,11 @@ def test_messages_that_cannot_be_written():
         done = subprocess.run(command, stdout=full_disk, stderr=subprocess.PIPE, text=True)
         assert (done.returncode, done.stderr.count("\n")) == (TRY_AGAIN, 1), done.stderr
         assert "No space left" in done.stderr
-        code = "from srgan.progress import log, Progress; log('a'); Progress()(1, 1); print('on')"
+        code = (
+            "import logging; from srgan.system import log, progress; log.set_up(); "
+            "progress.LINE_EVERY_S = 0; logging.getLogger('srgan').warning('a'); "
+            "print(*progress.progress(['on'], 1, 'text'))"
+        )
         command = [sys.executable, "-c", code]
         done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=full_disk)
         assert done.stdout == b"on\n"

@@ -21,13 +21,12 @@ def kept(folder):
     return sorted(int(p.name[-7:]) for p in folder.glob("step-*"))
 
 
-def test_the_last_three_states_are_kept_and_a_corrupt_newest_is_passed_over(tmp_path):
+def test_the_last_three_states_are_kept_and_a_corrupt_newest_is_passed_over(tmp_path, said):
     for step in (1, 2, 3, 4):
         checkpoint_states.save(tmp_path, step, state(step), {**MANIFEST, "step": step})
     assert kept(tmp_path) == [2, 3, 4]
     (tmp_path / "step-0000004" / "state.index").write_bytes(b"x")
-    said = []
-    path, manifest = checkpoint_states.newest(tmp_path, said.append)
+    path, manifest = checkpoint_states.newest(tmp_path)
     assert manifest["step"] == 3
     assert "step-0000004" in said[0]
     assert kept(tmp_path) == [2, 3]
@@ -40,11 +39,11 @@ def test_the_last_three_states_are_kept_and_a_corrupt_newest_is_passed_over(tmp_
 
 
 def test_no_usable_state_is_an_error_and_none_at_all_is_not(tmp_path):
-    assert checkpoint_states.newest(tmp_path, print) is None
+    assert checkpoint_states.newest(tmp_path) is None
     checkpoint_states.save(tmp_path, 1, state(1), {**MANIFEST, "step": 1})
     (tmp_path / "step-0000001" / "manifest.json").unlink()
     with pytest.raises(UserError, match="--fresh"):
-        checkpoint_states.newest(tmp_path, lambda _: None)
+        checkpoint_states.newest(tmp_path)
 
 
 def test_a_state_of_another_network_is_refused(tmp_path):
@@ -67,20 +66,18 @@ def test_states_between_events_do_not_count_and_go_with_the_next_one(tmp_path):
     assert kept(tmp_path) == [3, 6, 9]
 
 
-def test_a_state_of_an_event_is_asked_for(tmp_path):
+def test_a_state_of_an_event_is_asked_for(tmp_path, said):
     save(tmp_path, 0, 3, 4)
-    said = []
-    path, _ = checkpoint_states.newest(tmp_path, said.append, Plan(30, 0).is_event)
+    path, _ = checkpoint_states.newest(tmp_path, Plan(30, 0).is_event)
     assert (path.name, said) == ("step-0000003", [])
     assert kept(tmp_path) == [0, 3, 4]
 
 
-def test_a_missing_newest_is_named_once_and_the_one_before_is_used(tmp_path):
+def test_a_missing_newest_is_named_once_and_the_one_before_is_used(tmp_path, said):
     save(tmp_path, 0, 3, 6)
     shutil.rmtree(tmp_path / "step-0000006")
-    said = []
     for _ in range(2):
-        path, _ = checkpoint_states.newest(tmp_path, said.append)
+        path, _ = checkpoint_states.newest(tmp_path)
         assert path.name == "step-0000003"
     assert said == [f"{tmp_path / 'step-0000006'} is missing: the one before it is used"]
 
@@ -89,34 +86,35 @@ def test_where_every_state_is_missing_it_is_an_error(tmp_path):
     save(tmp_path, 3)
     shutil.rmtree(tmp_path / "step-0000003")
     with pytest.raises(UserError, match=r"step-0000003 is missing, .*--fresh"):
-        checkpoint_states.newest(tmp_path, pytest.fail)
+        checkpoint_states.newest(tmp_path)
 
 
-def test_models_without_a_state_are_an_error(tmp_path):
+def test_models_without_a_state_are_an_error(tmp_path, said):
     """A model that somebody copied here, or all that an earlier version's run has left."""
     checkpoint_models.save_model(tmp_path, "srresnet", 3, SMALL["generator"], MADE)
     with pytest.raises(UserError, match=r"no state to continue from; --fresh"):
-        checkpoint_states.newest(tmp_path, pytest.fail)
-    assert checkpoint_models.load(tmp_path, log=pytest.fail).step == 3
+        checkpoint_states.newest(tmp_path)
+    assert checkpoint_models.load(tmp_path).step == 3
+    assert not said
 
 
-def test_a_run_killed_before_the_newest_state_is_named_misses_nothing(tmp_path, monkeypatch):
+def test_a_run_killed_before_the_newest_state_is_named_misses_nothing(tmp_path, monkeypatch, said):
     save(tmp_path, 0, 3)
     with monkeypatch.context() as killed:
         killed.setattr(checkpoint_states, "write_json", lambda *_: None)
         save(tmp_path, 6)
-    path, _ = checkpoint_states.newest(tmp_path, pytest.fail)
+    path, _ = checkpoint_states.newest(tmp_path)
     assert path.name == "step-0000006"
+    assert not said
 
 
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "3", '{"state": 3}', '{"state": "../x"}', "[" * 999]
 )
-def test_a_damaged_name_of_the_newest_is_told_and_harmless(tmp_path, text):
+def test_a_damaged_name_of_the_newest_is_told_and_harmless(tmp_path, text, said):
     save(tmp_path, 0, 3)
     (tmp_path / checkpoint_states.NEWEST).write_text(text)
-    said = []
-    path, _ = checkpoint_states.newest(tmp_path, said.append)
+    path, _ = checkpoint_states.newest(tmp_path)
     assert path.name == "step-0000003"
     assert len(said) == 1
     assert "newest.json is damaged" in said[0]
@@ -135,6 +133,6 @@ def test_what_was_kept_after_the_step_that_a_run_goes_on_from_is_set_aside(tmp_p
     aside = sorted(p.name for p in (tmp_path / "aside-001").iterdir())
     assert aside == ["srgan-0000009", "srresnet-0000006", "step-0000004"]
     assert (tmp_path / "srgan-0000012" / "notes.txt").exists()
-    assert checkpoint_states.newest(tmp_path, pytest.fail)[0].name == "step-0000003"
+    assert checkpoint_states.newest(tmp_path)[0].name == "step-0000003"
     checkpoint_states.set_later_aside(tmp_path, 3)
     assert not (tmp_path / "aside-002").exists()

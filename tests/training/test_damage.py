@@ -101,7 +101,7 @@ def damage(path: Path, rng: random.Random) -> str:
     return how
 
 
-def test_a_hundred_damages_are_each_detected_or_harmless(folder, models, small_states):
+def test_a_hundred_damages_are_each_detected_or_harmless(folder, models, small_states, said):
     """A damaged newest folder is named and the one before is used; never are weights wrong."""
     rng = random.Random(13)
     restored, network, hows = small_state(9), small(9), set()
@@ -114,9 +114,9 @@ def test_a_hundred_damages_are_each_detected_or_harmless(folder, models, small_s
         path = rng.choice(sorted(files))
         hows.add(damage(path, rng))
         is_same = path.exists() and is_the_same(path, files[path])
-        said = []
-        found, manifest = checkpoint_states.newest(folder, said.append)
-        trained = checkpoint_models.load(folder, log=said.append)
+        said.clear()
+        found, manifest = checkpoint_states.newest(folder)
+        trained = checkpoint_models.load(folder)
         for kind, where in {"step": found, **trained.models}.items():
             step = 2 if path.parent.name.startswith(kind) and not is_same else 3
             assert where.name == f"{kind}-{step:07}", path
@@ -141,7 +141,7 @@ def test_a_hundred_damages_are_each_detected_or_harmless(folder, models, small_s
 def test_a_folder_under_another_name_is_detected(folder):
     """Complete and whole, but of another step or of another network."""
     (folder / "step-0000003").rename(folder / "step-0000004")
-    path, _ = checkpoint_states.newest(folder, lambda _: None)
+    path, _ = checkpoint_states.newest(folder)
     assert path.name == "step-0000002"
     shutil.rmtree(folder / "srgan-0000003")
     shutil.copytree(folder / "srresnet-0000003", folder / "srgan-0000003")
@@ -153,7 +153,7 @@ def test_where_all_are_corrupt_it_is_an_error_and_nothing_is_moved(folder):
         path.write_text("{}")
     before = sorted(folder.rglob("*"))
     with pytest.raises(UserError, match=r"step-0000003.*corrupt.*--fresh"):
-        checkpoint_states.newest(folder, print)
+        checkpoint_states.newest(folder)
     with pytest.raises(UserError, match=r"srresnet-0000003.*corrupt"):
         checkpoint_models.load(folder)
     assert sorted(folder.rglob("*")) == before
@@ -191,21 +191,21 @@ def rewrite(path: Path, change) -> None:
 def test_a_manifest_of_wrong_types_is_corrupt(folder, change):
     for name in ("step", "srgan"):
         rewrite(folder / f"{name}-0000003", change)
-    assert checkpoint_states.newest(folder, lambda _: None)[0].name == "step-0000002"
+    assert checkpoint_states.newest(folder)[0].name == "step-0000002"
     assert checkpoint_models.load(folder).models["srgan"].name == "srgan-0000002"
 
 
 @pytest.mark.parametrize("text", ["[" * 10**6, "{" * 100, "3", "[]", "null", '"x"', "9" * 10**5])
 def test_a_manifest_that_is_no_manifest_is_corrupt(folder, text):
     (folder / "step-0000003" / "manifest.json").write_text(text)
-    assert checkpoint_states.newest(folder, lambda _: None)[0].name == "step-0000002"
+    assert checkpoint_states.newest(folder)[0].name == "step-0000002"
 
 
 def test_a_huge_manifest_is_not_read(folder):
     path = folder / "step-0000003" / "manifest.json"
     text = path.read_bytes()
     path.write_bytes(text + b" " * (8 << 20))  # JSON, and right
-    assert checkpoint_states.newest(folder, lambda _: None)[0].name == "step-0000002"
+    assert checkpoint_states.newest(folder)[0].name == "step-0000002"
 
 
 @pytest.mark.parametrize("kind", ["step", "srgan"])
@@ -218,11 +218,9 @@ def test_a_huge_file_is_not_hashed(folder, monkeypatch, kind):
         file.truncate(2 << 40)  # sparse
     usual, hashed = sealed.sha256_of, []
     monkeypatch.setattr(sealed, "sha256_of", lambda p: hashed.append(p) or usual(p))
-    found, _ = checkpoint_states.newest(folder, lambda _: None)
+    found, _ = checkpoint_states.newest(folder)
     assert found.name == ("step-0000002" if kind == "step" else "step-0000003")
-    step = checkpoint_models.step_of(
-        checkpoint_models.load(folder, log=lambda _: None).models["srgan"]
-    )
+    step = checkpoint_models.step_of(checkpoint_models.load(folder).models["srgan"])
     assert step == (2 if kind == "srgan" else 3)
     assert path not in hashed
 
@@ -234,15 +232,14 @@ def test_a_manifest_that_would_not_be_read_is_not_written(folder, models, monkey
     assert not (folder / "srgan-0000004").exists()
 
 
-def test_another_version_and_another_format_say_so(folder):
-    said = []
+def test_another_version_and_another_format_say_so(folder, said):
     path = folder / "step-0000003"
     rewrite(path, lambda m: m.update(version="0.0.9"))
-    checkpoint_states.newest(folder, said.append)
+    checkpoint_states.newest(folder)
     assert said == [f"{path} was written by version 0.0.9; this is {__version__}"]
     rewrite(path, lambda m: m.update(format=7))
     with pytest.raises(UserError, match=r"version 0\.0\.9 in format 7; .* reads 1"):
-        checkpoint_states.newest(folder, said.append)
+        checkpoint_states.newest(folder)
 
 
 def test_models_of_two_trainings_are_not_mixed(folder):
@@ -320,7 +317,7 @@ def test_a_step_that_is_written_again_keeps_what_a_user_put_there(folder, small_
     (folder / "step-0000003" / "notes.txt").write_text("mine")
     checkpoint_states.save(folder, 3, small_states[1], {**MANIFEST, "step": 3})
     assert (folder / "step-0000003" / "notes.txt").read_text() == "mine"
-    path, _ = checkpoint_states.newest(folder, print)
+    path, _ = checkpoint_states.newest(folder)
     assert path.name == "step-0000003"
     assert not [p for p in folder.iterdir() if p.name.startswith(".")]
 

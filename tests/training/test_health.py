@@ -47,7 +47,7 @@ def test_rows_of_pretraining_say_nothing_of_a_discriminator():
 
 def test_a_kind_of_warning_is_said_once():
     guard = Guard()
-    assert guard.warn(5, "below-input", "text") == "warning, step 5: text"
+    assert guard.warn(5, "below-input", "text") == "step 5: text"
     assert guard.warn(9, "below-input", "other") is None
     assert guard.warnings == [{"step": 5, "kind": "below-input", "text": "text"}]
 
