@@ -24,12 +24,13 @@ import numpy as np
 from scipy import ndimage
 
 from srgan.dataset import catalogue
-from srgan.evaluation import baselines, conclusions, slice_metrics, study, verdict
+from srgan.evaluation import baselines, conclusions, study, verdict
 from srgan.formats import readers
 from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
 from srgan.masks import lung_mask
+from srgan.metrics.slice_output import LUNG_PIXELS, Reference
 from srgan.models import tensorflow_setup
 from srgan.training import checkpoint_models
 
@@ -37,21 +38,21 @@ NOISE = Degradation(ImageNoise(Levels((1700.0,)), Levels((0.005,))), 4)
 BAND = (0.25, 0.6)  # of Nyquist: above what a fourfold smaller low dose can hold
 
 
-def _brighter_lung(output, truth):
-    return output + 10 * lung_mask(truth.reference)
+def _brighter_lung(output, reference):
+    return output + 10 * lung_mask(reference.image)
 
 
-def _blob(output, truth):
+def _blob(output, reference):
     rows, columns = np.indices(output.shape)
-    room = ndimage.distance_transform_edt(lung_mask(truth.reference))
+    room = ndimage.distance_transform_edt(lung_mask(reference.image))
     y, x = np.unravel_index(room.argmax(), room.shape)
     return output + 60 * ((rows - y) ** 2 + (columns - x) ** 2 <= 6**2)
 
 
-def _false_texture(output, truth):
+def _false_texture(output, reference):
     """Band noise that lacks nothing of the normal dose's power, place by place."""
     rng = np.random.default_rng(0)
-    have, want = (_local_power(_band(x)) for x in (output, truth.reference))
+    have, want = (_local_power(_band(x)) for x in (output, reference.image))
     noise = _band(rng.normal(0, 1, output.shape))
     noise *= np.sqrt(np.maximum(want - have, 0) / _local_power(noise))
     return output + noise
@@ -119,7 +120,7 @@ def main() -> int:
     tensorflow_setup.start("float32")
     good = baselines.network(checkpoint_models.load(given.checkpoint).networks()["srresnet"])
     slices = slices_of(given.folder, given.every)
-    made = judged(good, slices, [study.truth_of(item, NOISE, 0) for item in slices])
+    made = judged(good, slices, [study.reference_of(item, NOISE, 0) for item in slices])
     overall, wrong = made.overall(), False
     for name, lines in raised(made).items():
         figures, (missing, surplus) = overall[name], unexpected(name, lines)
@@ -142,21 +143,21 @@ def slices_of(folder: Path, every: int) -> list[study.StudySlice]:
     return [
         study.StudySlice("P1", i + 1, scan.spacing_mm, i, partial(read, i))
         for i in range(0, len(scan.slices), every)
-        if np.count_nonzero(lung_mask(read(i))) > slice_metrics.LUNG_PIXELS
+        if np.count_nonzero(lung_mask(read(i))) > LUNG_PIXELS
     ]
 
 
-def judged(good: baselines.Method, slices: list, truths: list[slice_metrics.Truth]) -> study.Study:
+def judged(good: baselines.Method, slices: list, references: list[Reference]) -> study.Study:
     """Bicubic, the good model under the name of "srresnet", and it spoilt.
 
-    truths: what the slices' outputs are judged by, at NOISE and seed 0.
+    references: what the slices' outputs are judged by, at NOISE and seed 0.
     """
 
     def spoilt(spoil):
         def method(low_dose: np.ndarray) -> np.ndarray:
-            truth = truth_behind(low_dose, truths)
+            reference = reference_behind(low_dose, references)
             output = good(low_dose)
-            return output if truth is None else spoil(output, truth).astype(np.float32)
+            return output if reference is None else spoil(output, reference).astype(np.float32)
 
         return method
 
@@ -165,11 +166,9 @@ def judged(good: baselines.Method, slices: list, truths: list[slice_metrics.Trut
     return study.run(compared, slices, NOISE, 0)
 
 
-def truth_behind(
-    low_dose: np.ndarray, truths: list[slice_metrics.Truth]
-) -> slice_metrics.Truth | None:
+def reference_behind(low_dose: np.ndarray, references: list[Reference]) -> Reference | None:
     """Of the slice with this low dose; None for a patch of one."""
-    return next((t for t in truths if np.array_equal(t.low_dose, low_dose)), None)
+    return next((r for r in references if np.array_equal(r.low_dose, low_dose)), None)
 
 
 def raised(made: study.Study) -> dict[str, tuple[str, ...]]:

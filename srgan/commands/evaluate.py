@@ -1,6 +1,7 @@
 """--run test: a checkpoint judged on patients that it has never seen."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,14 @@ from srgan.commands.study_slices import fits, photons_of, study_slices
 from srgan.commands.train import open_store
 from srgan.dataset import build_store as stores
 from srgan.dataset.split import choose
-from srgan.evaluation import baselines, disc_phantom, slice_metrics, study
+from srgan.evaluation import baselines, disc_phantom, study
 from srgan.evaluation.level import Level, levels_of
 from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS, Window, Windows
 from srgan.lowdose import photon_cache
 from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.photon_cache import Matched
+from srgan.metrics import registry
+from srgan.metrics.registry import Metric
 from srgan.models import tensorflow_setup, vgg_weights
 from srgan.report import dose_plot, example_pictures, nodule_tables, results
 from srgan.report.about import About
@@ -38,7 +41,7 @@ def test(given: dict[str, Any]) -> int:
     windows = windows_of(settings)
     degradation = noise_of(settings, given)
     every = compare.load(trained, settings)
-    features, more = vgg_distance(given, trained)
+    features, metrics = vgg_distance(given, trained)
     results.prepare(settings.report_dir)
     store = open_store(settings)
     chosen = held_out.held_out(every, store, settings)
@@ -50,7 +53,7 @@ def test(given: dict[str, Any]) -> int:
     judged = baselines.classical(degradation.scale) | smoother | networks(every, settings)
     with_nodules = evaluate_nodules.slices_of(every, store, chosen, settings, degradation)
     about = dataclasses.replace(about, features=features, denoiser=how_tuned)
-    levels = measured(judged, slices, degradation, disc, settings.seed, windows, more)
+    levels = measured(judged, slices, degradation, disc, settings.seed, windows, metrics)
     levels = evaluate_nodules.judged(levels, judged, with_nodules, settings.seed)
     results.write(settings.report_dir, levels, about)
     of_nodules = [each.nodules for each in levels if each.nodules]
@@ -100,19 +103,22 @@ def windows_of(settings: Settings) -> dict[str, Window]:
 
 def vgg_distance(
     given: dict[str, Any], trained: checkpoint_models.Trained
-) -> tuple[str, study.Measures]:
-    """Whose weights, as About.features, and the measure; none where no trained ones are found.
+) -> tuple[str, tuple[Metric, ...]]:
+    """Whose weights, as About.features, and the metrics: with a VGG distance where there are any.
 
     Raises UserError for weights that were named and are not there.
     """
     wanted = given.get("vgg_weights", "auto")
     weights = vgg_weights.find_trained(wanted, trained.vgg_weights == "imagenet")
     if weights.mode == "none":
-        return weights.mode, {}
+        return weights.mode, registry.METRICS
     tensorflow_setup.start("float32")  # before what imports TensorFlow, which is loud
     from srgan.models import vgg
 
-    return weights.mode, {slice_metrics.VGG_DISTANCE: vgg.distance(weights)}
+    distance = vgg.distance(weights)
+    return weights.mode, registry.with_measure(
+        registry.VGG_DISTANCE, lambda output: distance(output.image, output.reference.image)
+    )
 
 
 def denoiser(
@@ -168,7 +174,7 @@ def measured(
     disc: dict,
     seed: int,
     windows: Windows,
-    more: study.Measures | None = None,
+    metrics: Sequence[Metric],
 ) -> list[Level]:
     """A study at each noise level; to the user they are one job."""
     every = degradation.each()
@@ -176,7 +182,7 @@ def measured(
     made = []
     with Progress(len(every) * len(slices), text) as bar:
         for here in every:
-            found = study.run(judged, bar.over(slices), here, seed, windows, more)
+            found = study.run(judged, bar.over(slices), here, seed, windows, metrics)
             discs = disc_phantom.discs_of(judged, here, seed=seed, **disc)
             made.append((here, dataclasses.replace(found, discs=discs)))
     return levels_of(made)

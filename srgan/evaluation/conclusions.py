@@ -65,22 +65,30 @@ def _srresnet_of(method: str, kind: str, methods: Collection[str]) -> str | None
     return own if own in methods else "srresnet"
 
 
-def of(study: Study) -> Conclusions:
+def of(study: Study, kinds: Mapping[str, str] | None = None) -> Conclusions:
     """Verdict lines of each method, intervals over patients, and tests against AGAINST.
 
-    Intervals: of every figure of the tables that slices have. Tests: of those of which more, or
-    less, is better.
+    kinds: one of verdict.KINDS by a method's name; `kind_of` guesses the others. Intervals are of
+    every metric of the tables that patients have, tests of those with a better end. Raises
+    ValueError where a kind is unknown or of no method.
     """
+    for name, kind in (kinds or {}).items():
+        if name not in study.methods or kind not in verdict.KINDS:
+            known = f"methods {', '.join(study.methods)}; kinds {', '.join(verdict.KINDS)}"
+            raise ValueError(f"no kind {kind!r} of {name!r} ({known})")
     overall, by_patient = study.overall(), study.by_patient()
-    kinds = {name: kind_of(name, study.kinds) for name in overall}
+    kinds = {name: kind_of(name, kinds) for name in overall}
     others = {"bicubic": overall.get("bicubic", {}), "normal_dose": study.normal_dose_overall()}
     verdicts = {}
-    for name, figures in overall.items():
+    for name, metrics in overall.items():
         srresnet = overall.get(_srresnet_of(name, kinds[name], overall))
-        verdicts[name] = verdict.lines(figures, kinds[name], srresnet=srresnet, **others)
-    metrics = [m for m in registry.METRICS if m.table and not m.of_disc]
-    metrics = registry.measured(metrics, overall.values())
-    paths = {path: metric for metric in metrics for path in metric.paths(study.windows)}
+        verdicts[name] = verdict.lines(metrics, kinds[name], srresnet=srresnet, **others)
+    paths = {
+        path: metric
+        for metric in registry.measured(overall.values())
+        if metric.table and not metric.of_disc
+        for path in metric.paths(study.windows)
+    }
     values = {
         name: {path: [value_at(of[name], path) for of in by_patient.values()] for path in paths}
         for name in overall

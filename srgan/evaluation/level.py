@@ -6,7 +6,7 @@ from functools import cached_property
 
 from srgan.evaluation import conclusions
 from srgan.evaluation.conclusions import Conclusions
-from srgan.evaluation.nodule_study import Found
+from srgan.evaluation.nodule_study import NoduleStudy
 from srgan.evaluation.study import Study
 from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.level_names import called
@@ -19,7 +19,7 @@ class Level:
     name: str
     degradation: Degradation
     study: Study
-    nodules: Found | None = None  # where nodules are annotated
+    nodules: NoduleStudy | None = None  # where nodules are annotated
 
     @cached_property
     def conclusions(self) -> Conclusions:

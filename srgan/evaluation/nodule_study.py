@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from srgan.evaluation.baselines import Method
-from srgan.evaluation.study import StudySlice, make_pair, mean_figures, noise_of
+from srgan.evaluation.study import StudySlice, make_pair, mean_metrics, noise_of
 from srgan.lowdose.degradation import Degradation
 from srgan.masks import lung_mask
 from srgan.metrics.nodule_metrics import (
@@ -26,7 +26,7 @@ MEANS = ("contrast_ratio", "mean_error_hu", "diameter_error_mm", "diameter_abs_e
 
 
 @dataclass(frozen=True)
-class Row:
+class NoduleRow:
     """One nodule by one method."""
 
     pseudonym: str
@@ -35,19 +35,19 @@ class Row:
     diameter_mm: float  # as annotated
     low_dose_px: float  # the same in pixels of the low dose
     method: str
-    figures: dict  # as `figures`
+    metrics: dict  # as `compare` gives them
 
 
 @dataclass(frozen=True)
-class Found:
+class NoduleStudy:
     """What was measured on the nodules of a test; appeared: (pseudonym, slice) to method."""
 
     methods: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[NoduleRow, ...]
     appeared: dict[tuple[str, int], dict[str, int]]
     noise: dict[tuple[str, int], dict] = field(default_factory=dict)  # as study.noise_of
 
-    def of(self, method: str) -> list[Row]:
+    def of(self, method: str) -> list[NoduleRow]:
         return [row for row in self.rows if row.method == method]
 
     def overall(self) -> dict[str, dict]:
@@ -55,10 +55,10 @@ class Found:
         made = {}
         for method in self.methods:
             rows = self.of(method)
-            figures = _mean_of_patients((r.pseudonym, r.figures) for r in rows)
+            means = _mean_of_patients((r.pseudonym, r.metrics) for r in rows)
             slices = ((p, {"n": count[method]}) for (p, _), count in self.appeared.items())
-            gone = [row for row in rows if row.figures["vanished"]]
-            made[method] = {name: figures[name] for name in MEANS} | {
+            gone = [row for row in rows if row.metrics["vanished"]]
+            made[method] = {name: means[name] for name in MEANS} | {
                 "vanished": len(gone),
                 "vanished_large": sum(row.low_dose_px >= LARGE_PX for row in gone),
                 "appeared_a_slice": _mean_of_patients(slices)["n"],
@@ -68,7 +68,7 @@ class Found:
     def judged(self, least_px: float = 0.0) -> int:
         """How many nodules can vanish, of at least so many pixels of the low dose."""
         rows = [r for r in self.of(self.methods[0]) if r.low_dose_px >= least_px]
-        return sum(r.figures["vanished"] is not None for r in rows)
+        return sum(r.metrics["vanished"] is not None for r in rows)
 
     def summary(self) -> dict:
         """JSON values: counts, and what `overall` gives."""
@@ -85,14 +85,14 @@ class Found:
         }
 
 
-def _mean_of_patients(found: Iterable[tuple[str, dict]]) -> dict:
+def _mean_of_patients(rows: Iterable[tuple[str, dict]]) -> dict:
     of_patient: dict[str, list[dict]] = {}
-    for pseudonym, figures in found:
-        of_patient.setdefault(pseudonym, []).append(figures)
-    return mean_figures([mean_figures(of_patient[name]) for name in sorted(of_patient)])
+    for pseudonym, metrics in rows:
+        of_patient.setdefault(pseudonym, []).append(metrics)
+    return mean_metrics([mean_metrics(of_patient[name]) for name in sorted(of_patient)])
 
 
-def figures(output: NoduleMeasurement, normal: NoduleMeasurement) -> dict:
+def compare(output: NoduleMeasurement, normal: NoduleMeasurement) -> dict:
     """What became of a nodule; None where it cannot be told.
 
     A nodule that the normal dose itself does not show (`is_visible`) has no contrast to keep, no
@@ -119,7 +119,7 @@ def run(
     slices: Iterable[tuple[StudySlice, tuple[NoduleInSlice, ...]]],
     degradation: Degradation,
     seed: int,
-) -> Found | None:
+) -> NoduleStudy | None:
     """Low-dose the slices as the study does and judge every method on their nodules.
 
     slices: each with its nodules, in pixels of the whole slice. None where no nodule lies far
@@ -144,7 +144,7 @@ def run(
                 for (spot, where), before in zip(placed, normal, strict=True):
                     across = spot.diameter_mm / (degradation.scale * max(item.spacing_mm))
                     about = (*key, spot.number, spot.diameter_mm, across, name)
-                    rows.append(Row(*about, figures(measure(output, where), before)))
+                    rows.append(NoduleRow(*about, compare(measure(output, where), before)))
                 counts[name] = len(new_blobs(output, normal_dose, lung, item.spacing_mm))
             new[key] = counts
-    return Found(tuple(methods), tuple(rows), new, noise) if rows else None
+    return NoduleStudy(tuple(methods), tuple(rows), new, noise) if rows else None

@@ -1,4 +1,4 @@
-"""Methods over patients: every figure of every slice, and their means.
+"""Methods over patients: every metric of every slice, and their means.
 
 A mean is over a patient's slices first and over patients then, so that a patient with many slices
 weighs no more than one with few.
@@ -6,14 +6,12 @@ weighs no more than one with few.
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 
-from srgan.evaluation import slice_metrics, verdict
 from srgan.evaluation.baselines import Method
 from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS, Windows
 from srgan.lowdose.degradation import (
@@ -25,13 +23,14 @@ from srgan.lowdose.degradation import (
 )
 from srgan.lowdose.level_names import drawn, levels_of
 from srgan.masks import body_mask
-from srgan.metrics import similarity, ttf
+from srgan.metrics import registry, ttf
+from srgan.metrics.registry import Metric
+from srgan.metrics.slice_output import Output, Reference
 from srgan.random_streams import STUDY_LEVELS, STUDY_NOISE, STUDY_PATCHES, generator_of
 from srgan.system.processes import cpus
 
-PATCH = 64  # pixels of the normal dose
+PATCH = 64  # pixels of the normal dose across
 PATCHES_A_SLICE = 4
-Measures = Mapping[str, Callable[[np.ndarray, np.ndarray], float]]  # of output and reference, HU
 NORMAL_DOSE = "normal dose"  # beside the methods' names
 
 
@@ -50,14 +49,14 @@ class StudySlice:
 
 @dataclass(frozen=True)
 class Row:
-    """The figures of one method on one slice or one patch of it."""
+    """The metrics of one method on one slice or one patch of it."""
 
     pseudonym: str
     number: int
     part: str  # "whole" or "patch"
     corner: tuple[int, int]  # first row and column of the patch in the cropped slice
     method: str
-    figures: dict  # of whole slices judge.figures, of patches metrics.all_metrics
+    metrics: dict  # registry.measure_slice or measure_patch
 
 
 @dataclass(frozen=True)
@@ -66,10 +65,9 @@ class Study:
 
     methods: tuple[str, ...]
     rows: tuple[Row, ...]
-    normal_dose: dict[tuple[str, int], dict]  # (pseudonym, number) to Truth.alone
+    normal_dose: dict[tuple[str, int], dict]  # by (pseudonym, number), its own metrics
     noise: dict[tuple[str, int], dict] = field(default_factory=dict)  # as `noise_of`
     windows: Windows = field(default_factory=lambda: WINDOWS)  # of PSNR and SSIM
-    kinds: Mapping[str, str] = field(default_factory=dict)  # of methods, as given to `run`
     discs: ttf.Discs | None = None  # of phantom.discs_of, by method, and the normal dose
 
     def patients(self) -> list[str]:
@@ -82,7 +80,7 @@ class Study:
         )
 
     def by_patient(self, part: str = "whole") -> dict[str, dict[str, dict]]:
-        """Pseudonym to each method's figures: the mean over a patient's slices or patches."""
+        """Pseudonym to each method's metrics: the mean over a patient's slices or patches."""
         return self._over_slices(part, _mean)
 
     def sd_by_patient(self) -> dict[str, dict[str, dict]]:
@@ -94,34 +92,34 @@ class Study:
         for row in self.rows:
             if row.part == part:
                 of_patient = found.setdefault(row.pseudonym, {m: [] for m in self.methods})
-                of_patient[row.method].append(row.figures)
+                of_patient[row.method].append(row.metrics)
         return {
-            pseudonym: {method: _combined(figures, of) for method, figures in of_methods.items()}
+            pseudonym: {method: _combined(rows, of) for method, rows in of_methods.items()}
             for pseudonym, of_methods in sorted(found.items())
         }
 
     def overall(self, part: str = "whole") -> dict[str, dict]:
-        """Each method's figures: mean over a patient's slices or patches, then over patients.
+        """Each method's metrics: mean over a patient's slices or patches, then over patients.
 
         Of whole slices with the TTF50 of the disc, where it was measured.
         """
         patients = self.by_patient(part).values()
-        found = {m: mean_figures([p[m] for p in patients]) for m in self.methods if patients}
+        found = {m: mean_metrics([p[m] for p in patients]) for m in self.methods if patients}
         return {m: f | self._ttf50(m) for m, f in found.items()} if part == "whole" else found
 
     def _ttf50(self, name: str) -> dict:
-        return {slice_metrics.TTF50: ttf.ttf50(self.discs.ttf[name])} if self.discs else {}
+        return {registry.TTF50: ttf.ttf50(self.discs.ttf[name])} if self.discs else {}
 
     def normal_dose_by_patient(self) -> dict[str, dict]:
-        """Each patient's figures of the normal dose alone: the means of its slices."""
+        """Each patient's metrics of the normal dose alone: the means of its slices."""
         of_patient = {p: [] for p in self.patients()}
         for (pseudonym, _), alone in self.normal_dose.items():
             of_patient[pseudonym].append(alone)
-        return {pseudonym: mean_figures(found) for pseudonym, found in of_patient.items()}
+        return {pseudonym: mean_metrics(found) for pseudonym, found in of_patient.items()}
 
     def normal_dose_overall(self) -> dict:
         """The means of `normal_dose_by_patient`, and the disc's own TTF50."""
-        found = mean_figures(list(self.normal_dose_by_patient().values()))
+        found = mean_metrics(list(self.normal_dose_by_patient().values()))
         return found | self._ttf50(NORMAL_DOSE)
 
 
@@ -139,18 +137,18 @@ def _sd(values: list) -> float | None:
     return float(np.std(measured, ddof=1))
 
 
-def _combined(figures: list[dict], of: Callable[[list], float | None]) -> dict:
+def _combined(rows: list[dict], of: Callable[[list], float | None]) -> dict:
     return {
-        name: _combined([f[name] for f in figures], of)
+        name: _combined([row[name] for row in rows], of)
         if isinstance(first, dict)
-        else of([f[name] for f in figures])
-        for name, first in figures[0].items()
+        else of([row[name] for row in rows])
+        for name, first in rows[0].items()
     }
 
 
-def mean_figures(figures: list[dict]) -> dict:
+def mean_metrics(rows: list[dict]) -> dict:
     """The mean of equally nested dicts of numbers; None is left out, infinity stays infinite."""
-    return _combined(figures, _mean)
+    return _combined(rows, _mean)
 
 
 def crop(image: np.ndarray, scale: int) -> np.ndarray:
@@ -206,19 +204,19 @@ def patch_corners(reference: np.ndarray, scale: int, rng: np.random.Generator) -
     return np.clip(centres - PATCH // 2, 0, np.array(reference.shape) - PATCH) // scale * scale
 
 
-def truth_of(item: StudySlice, degradation: Degradation, seed: int) -> slice_metrics.Truth:
-    """What the outputs of a slice are judged by."""
-    reference, low_dose = make_pair(item, degradation, seed)
+def reference_of(item: StudySlice, degradation: Degradation, seed: int) -> Reference:
+    """What the outputs of a slice are measured against."""
+    normal_dose, low_dose = make_pair(item, degradation, seed)
     level = level_of(item, degradation, seed)
-    sd_hu = expected_noise_sd_hu(
+    noise_sd_hu = expected_noise_sd_hu(
         low_dose=low_dose,
-        normal_dose=reference,
+        normal_dose=normal_dose,
         degradation=level,
         spacing_mm=item.spacing_mm,
         photons=item.photons,
     )
     clean = clean_chi2(level)
-    return slice_metrics.Truth.of(reference, low_dose, sd_hu, level.scale, item.spacing_mm, clean)
+    return Reference.of(normal_dose, low_dose, noise_sd_hu, level.scale, item.spacing_mm, clean)
 
 
 def _output(name: str, method: Method, low_dose: np.ndarray, scale: int, place: str) -> np.ndarray:
@@ -236,35 +234,50 @@ def _output(name: str, method: Method, low_dose: np.ndarray, scale: int, place: 
     return found.astype(np.result_type(found, np.float32))  # always a copy
 
 
-def _rows_of(
-    item: StudySlice,
+def _rows_of_slice(
     methods: Mapping[str, Method],
-    degradation: Degradation,
-    seed: int,
+    item: StudySlice,
+    reference: Reference,
     windows: Windows,
-    more: Measures,
-    patches: bool,
-) -> tuple[list[Row], dict]:
-    """All rows of one slice, and the figures of its normal dose alone."""
-    scale, truth = degradation.scale, truth_of(item, degradation, seed)
-    reference, low_dose = truth.reference, truth.low_dose
-    rows, place = [], f"slice {item.number} of {item.pseudonym}"
-    outputs = [_output(n, method, low_dose, scale, place) for n, method in methods.items()]
+    metrics: Sequence[Metric],
+) -> list[Row]:
+    low_dose, scale, place = reference.low_dose, reference.scale, f"slice {item.number} of "
+
+    def measure(image: np.ndarray) -> dict:
+        return registry.measure_slice(Output.of_slice(image, reference, windows), metrics)
+
+    outputs = [
+        _output(name, method, low_dose, scale, place + item.pseudonym)
+        for name, method in methods.items()
+    ]
     with ThreadPoolExecutor(cpus()) as pool:  # NumPy and SciPy let the others run
-        judged = pool.map(partial(slice_metrics.figures, truth=truth, windows=windows), outputs)
-        for name, output, figures in zip(methods, outputs, judged, strict=True):
-            figures |= {key: measure(output, reference) for key, measure in more.items()}
-            rows.append(Row(item.pseudonym, item.number, "whole", (0, 0), name, figures))
+        return [
+            Row(item.pseudonym, item.number, "whole", (0, 0), name, measured)
+            for name, measured in zip(methods, pool.map(measure, outputs), strict=True)
+        ]
+
+
+def _rows_of_patches(
+    methods: Mapping[str, Method],
+    item: StudySlice,
+    reference: Reference,
+    windows: Windows,
+    metrics: Sequence[Metric],
+    seed: int,
+) -> list[Row]:
+    scale, side, rows = reference.scale, PATCH // reference.scale, []
     rng = generator_of(seed, STUDY_PATCHES, item.noise_key)
-    for y, x in patch_corners(reference, scale, rng) if patches else ():
-        target = reference[y : y + PATCH, x : x + PATCH]
-        part = low_dose[y // scale : (y + PATCH) // scale, x // scale : (x + PATCH) // scale]
+    for y, x in patch_corners(reference.image, scale, rng):
+        target = reference.image[y : y + PATCH, x : x + PATCH]
+        top, left = y // scale, x // scale
+        part = reference.low_dose[top : top + side, left : left + side]
         for name, method in methods.items():
-            output = _output(name, method, part, scale, f"a patch of {place}")
-            figures = similarity.all_metrics(output=output, reference=target, windows=windows)
+            place = f"a patch of slice {item.number} of {item.pseudonym}"
+            image = _output(name, method, part, scale, place)
+            measured = registry.measure_patch(Output.of_patch(image, target, windows), metrics)
             corner = (int(y), int(x))
-            rows.append(Row(item.pseudonym, item.number, "patch", corner, name, figures))
-    return rows, truth.of_reference
+            rows.append(Row(item.pseudonym, item.number, "patch", corner, name, measured))
+    return rows
 
 
 def run(
@@ -273,34 +286,30 @@ def run(
     degradation: Degradation,
     seed: int,
     windows: Windows = WINDOWS,
-    more: Measures | None = None,
+    metrics: Sequence[Metric] | None = None,
     *,
-    kinds: Mapping[str, str] | None = None,
     patches: bool = True,
 ) -> Study:
-    """Low-dose every slice and judge every method on it, whole and on four 64 x 64 patches.
+    """Low-dose every slice, and measure every method on it, whole and on four 64 x 64 patches.
 
     methods: name to function, (h, w) HU to (scale*h, scale*w) HU. A patch goes through a method by
     itself, 16 x 16 pixels at scale 4, cut from the same low dose: a method that takes whole slices
     alone needs patches=False. The reference is the normal dose clipped to [-1024, 3071].
-    windows: of PSNR and SSIM, beside hounsfield's.
-    more: figures of whole slices by name. kinds: one of verdict.KINDS by a method's name, by which
-    it is judged; without one conclusions.kind_of guesses by the name. Raises ValueError, with the
-    method's name and the slice, where an output is no NumPy array of finite real numbers of that
-    shape; and where a slice has fewer than 11 rows or columns, a window has the name of one of
-    hounsfield's and other limits, or a kind is unknown or of no method.
+    windows: of PSNR and SSIM, beside hounsfield's. metrics: those of the registry unless given.
+    Raises ValueError, with the method's name and the slice, where an output is no NumPy array of
+    finite real numbers of that shape; and where a slice has fewer than 11 rows or columns, or a
+    window has the name of one of hounsfield's and other limits.
     """
-    windows, kinds = {**WINDOWS, **windows}, dict(kinds or {})
+    windows = {**WINDOWS, **windows}
     if any(windows[name] != window for name, window in WINDOWS.items()):
         raise ValueError(f"the windows {', '.join(WINDOWS)} have their limits")
-    for name, kind in kinds.items():
-        if name not in methods or kind not in verdict.KINDS:
-            known = f"methods {', '.join(methods)}; kinds {', '.join(verdict.KINDS)}"
-            raise ValueError(f"no kind {kind!r} of {name!r} ({known})")
+    metrics = registry.METRICS if metrics is None else metrics
     rows, normal_dose, noise = [], {}, {}
     for item in slices:
-        of_slice, alone = _rows_of(item, methods, degradation, seed, windows, more or {}, patches)
-        rows += of_slice
-        normal_dose[item.pseudonym, item.number] = alone
-        noise[item.pseudonym, item.number] = noise_of(item, degradation, seed)
-    return Study(tuple(methods), tuple(rows), normal_dose, noise, windows, kinds)
+        reference, place = reference_of(item, degradation, seed), (item.pseudonym, item.number)
+        rows += _rows_of_slice(methods, item, reference, windows, metrics)
+        if patches:
+            rows += _rows_of_patches(methods, item, reference, windows, metrics, seed)
+        normal_dose[place] = registry.measure_normal_dose(reference, metrics)
+        noise[place] = noise_of(item, degradation, seed)
+    return Study(tuple(methods), tuple(rows), normal_dose, noise, windows)

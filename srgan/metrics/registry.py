@@ -1,15 +1,24 @@
-"""Every metric once: key, name, unit, digits, which way is better, and where it is explained.
+"""Every metric once: how it is measured, key, name, unit, digits, which way is better.
 
-The terminal, metrics.csv, summary.json and the page all follow METRICS, in its order.
+The terminal, metrics.csv, summary.json and the page all follow METRICS, in its order. A new metric
+is an entry there with its function, and a paragraph in EXPLAINED_IN.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from srgan.hounsfield import HU_MAX, HU_MIN, Windows
+from srgan.metrics import edges_and_vessels, faithfulness, noise_power
+from srgan.metrics.slice_output import TISSUES_HU, Output, Reference, sfrc_floor
 
 EXPLAINED_IN = "docs/metrics.md"
-TISSUES = ("air", "lung", "fat", "soft tissue", "bone")
+TISSUES = tuple(TISSUES_HU)
+NPS = "nps_hu2_mm2"  # a spectrum: it has plots instead of columns
+TTF50 = "ttf50_per_mm"
+VGG_DISTANCE = "vgg_distance"
+Measure = Callable[[Output], float | dict | None]  # None: nothing to measure
 
 
 @dataclass(frozen=True)
@@ -18,15 +27,18 @@ class Metric:
 
     key: str  # in summary.json and metrics.csv
     name: str  # heads its column
-    unit: str  # or what a value is to be read against
-    digits: str  # a format: ".2f"
+    unit: str = ""  # or what a value is to be read against
+    digits: str = ""  # a format: ".2f"
+    measure: Measure | None = None  # on each slice; None: it is measured elsewhere
+    of_normal_dose: Measure | None = None  # the same of the normal dose, by itself
+    on_patches: bool = False  # is it measured on patches too?
+    of_disc: bool = False  # is it measured on the disc phantom, once a test?
     table: str = ""  # caption of the table that shows it; without one it is in summary.json alone
     group: str = ""  # heading over neighbouring columns
     better: str = ""  # "high", "low", or "normal dose" where the nearest to its value is best
     explained: str = ""  # heading in EXPLAINED_IN
     parts: str = ""  # "windows" or "tissues"
     csv: str = ""  # name of a part's column in metrics.csv, {} for the part
-    of_disc: bool = False  # measured on the disc phantom, once a test: no patient has it
 
     def parts_in(self, windows: Windows) -> tuple[str, ...]:
         """Names of its parts; none for a metric of one value."""
@@ -54,49 +66,166 @@ def value_at(values: dict, path: str) -> float | None:
     return values
 
 
-def measured(metrics: Iterable[Metric], values: Iterable[dict]) -> list[Metric]:
+def measured(values: Iterable[dict]) -> list[Metric]:
     """The metrics that any of these has: patches have no texture, for one."""
     values = list(values)
-    return [metric for metric in metrics if any(metric.key in of for of in values)]
+    return [metric for metric in METRICS if any(metric.key in of for of in values)]
 
 
-_ERRORS = "Errors against the normal dose"
-_ERROR = f"error in {HU_MIN:g}..{HU_MAX:g} HU"
-_TEXTURE = "Texture and noise"
-_INVENTED = "What was invented"
-_PSNR = {"digits": ".2f", "better": "high", "parts": "windows", "explained": "Nearness"}
-_SSIM = {"digits": ".4f", "better": "high", "parts": "windows", "explained": "Nearness"}
-_NEAR = {"table": _ERRORS, "explained": "Nearness"}
-_NOISE = {"table": _TEXTURE, "group": "texture and noise", "explained": "Texture and noise"}
+def measure_slice(output: Output, metrics: Iterable[Metric]) -> dict:
+    """Key to value of every metric of a whole slice; None where there is nothing to measure."""
+    return {metric.key: metric.measure(output) for metric in metrics if metric.measure}
+
+
+def measure_patch(output: Output, metrics: Iterable[Metric]) -> dict:
+    return measure_slice(output, [metric for metric in metrics if metric.on_patches])
+
+
+def measure_normal_dose(reference: Reference, metrics: Iterable[Metric]) -> dict:
+    """The metrics that the normal dose has by itself."""
+    image = Output.of_normal_dose(reference)
+    return {metric.key: metric.of_normal_dose(image) for metric in metrics if metric.of_normal_dose}
+
+
+# ---- how each is measured ----
+
+
+def _similarity(key: str) -> Measure:
+    return lambda output: output.similarity[key]
+
+
+def _texture(region: str) -> Measure:
+    def measure(output: Output) -> float | None:
+        mask = getattr(output.reference, region)
+        return None if mask is None else noise_power.texture_sd_hu(output.image, mask=mask)
+
+    return measure
+
+
+def _edge(output: Output) -> float | None:
+    edges = output.reference.edges
+    return None if edges is None else edges_and_vessels.edge_rise_mm(output.image, edges)
+
+
+def _vessel(output: Output) -> float | None:
+    vessels = output.reference.vessels
+    return None if vessels is None else edges_and_vessels.vessel_width_mm(output.image, vessels)
+
+
+def _bias_by_tissue(output: Output) -> dict[str, float | None]:
+    error = output.image.astype(np.float64) - output.reference.image
+    masks = output.reference.tissues
+    return {name: float(error[masks[name]].mean()) if name in masks else None for name in TISSUES}
+
+
+def _spots(which: str) -> Measure:
+    def measure(output: Output) -> float | None:
+        consistency = output.consistency
+        return None if consistency.chi2 is None else float(getattr(consistency, which))
+
+    return measure
+
+
+def _shift(output: Output) -> float | None:
+    """The larger of the shifts along both axes."""
+    shift = faithfulness.shift_px(**output.beside_reference)
+    return None if shift is None else float(np.abs(shift).max())
+
+
+def _sfrc_floor(output: Output) -> float | None:
+    return sfrc_floor(output.reference, _texture("flat")(output))
+
+
+# ---- the metrics, in the order of metrics.csv ----
+
+_PSNR = {
+    "table": "PSNR against the normal dose", "unit": "dB", "digits": ".2f", "better": "high",
+    "parts": "windows", "explained": "Nearness",
+}  # fmt: skip
+_SSIM = {
+    "table": "SSIM against the normal dose", "digits": ".4f", "better": "high",
+    "parts": "windows", "explained": "Nearness",
+}  # fmt: skip
+_NEAR = {"table": "Errors against the normal dose", "explained": "Nearness"}
+_ERROR = {**_NEAR, "unit": "HU", "group": f"error in {HU_MIN:g}..{HU_MAX:g} HU"}
+_NOISE = {
+    "table": "Texture and noise", "group": "texture and noise", "explained": "Texture and noise",
+}  # fmt: skip
 _SHARP = {"table": "Sharpness", "group": "sharpness", "explained": "Sharpness"}
-_INPUT = {"table": _INVENTED, "group": "against its input", "explained": "What was invented"}
-_MADE = {"table": _INVENTED, "group": "invented", "explained": "What was invented"}
-_OTHER = {"table": _INVENTED, "explained": "What was invented"}
+_INVENTED = {"table": "What was invented", "explained": "What was invented"}
+_INPUT = {**_INVENTED, "group": "against its input"}
+_MADE_UP = {**_INVENTED, "group": "invented"}
 
 METRICS = (
-    Metric("psnr_db", "PSNR", "dB", table="PSNR against the normal dose", **_PSNR),
-    Metric("ssim", "SSIM", "", table="SSIM against the normal dose", **_SSIM),
-    Metric("psnr_body_db", "PSNR in the body", "dB", table="PSNR against the normal dose", **_PSNR),
-    Metric("ssim_body", "SSIM in the body", "", table="SSIM against the normal dose", **_SSIM),
-    Metric("rmse_hu", "RMSE", "HU", ".1f", better="low", group=_ERROR, **_NEAR),
-    Metric("mae_hu", "MAE", "HU", ".1f", better="low", group=_ERROR, **_NEAR),
-    Metric("bias_hu", "mean", "HU", "+.2f", group=_ERROR, **_NEAR),
-    Metric("lung_texture_sd_hu", "lung", "SD in HU", ".1f", better="normal dose", **_NOISE),
-    Metric("flat_sd_hu", "flat", "SD in HU", ".1f", better="normal dose", **_NOISE),
-    Metric("nps_distance", "NPS", "distance, 0: equal", ".2f", better="low", **_NOISE),
-    Metric("edge_mm", "edge", "mm", ".2f", better="normal dose", **_SHARP),
-    Metric("vessel_mm", "vessel", "mm", ".2f", better="normal dose", **_SHARP),
-    Metric("ttf50_per_mm", "TTF50", "/mm", ".3f", of_disc=True, **_SHARP),
-    Metric("vgg_distance", "VGG", "distance, 0: equal", ".3g", better="low", **_NEAR),
+    Metric("psnr_db", "PSNR", measure=_similarity("psnr_db"), on_patches=True, **_PSNR),
+    Metric("ssim", "SSIM", measure=_similarity("ssim"), on_patches=True, **_SSIM),
+    Metric("psnr_body_db", "PSNR in the body", measure=_similarity("psnr_body_db"), **_PSNR),
+    Metric("ssim_body", "SSIM in the body", measure=_similarity("ssim_body"), **_SSIM),
     Metric(
-        "bias_by_tissue_hu", "mean error by tissue", "HU", "+.1f", table="Mean error by tissue",
-        explained="Mean error by tissue", parts="tissues", csv="bias_{}_hu",
+        "rmse_hu", "RMSE", digits=".1f", better="low", measure=_similarity("rmse_hu"),
+        on_patches=True, **_ERROR,
     ),
-    Metric("chi2", "chi2", "1: truth", ".2f", **_INPUT),
-    Metric("spots", "spots", "a slice", ".1f", **_INPUT),
-    Metric("wide_spots", "wide", "spots, a slice", ".1f", **_INPUT),
-    Metric("invented_share", "share", "of body", ".3f", **_MADE),
-    Metric("invented_energy_hu2", "energy", "HU^2", "+.0f", **_MADE),
-    Metric("shift_px", "shift", "px", ".2f", **_OTHER),
-    Metric("sfrc_share", "sFRC", "share", ".2f", **_OTHER),
+    Metric(
+        "mae_hu", "MAE", digits=".1f", better="low", measure=_similarity("mae_hu"),
+        on_patches=True, **_ERROR,
+    ),
+    Metric(
+        "bias_hu", "mean", digits="+.2f", measure=_similarity("bias_hu"), on_patches=True, **_ERROR
+    ),
+    Metric(
+        "lung_texture_sd_hu", "lung", "SD in HU", ".1f", better="normal dose",
+        measure=_texture("lung"), of_normal_dose=_texture("lung"), **_NOISE,
+    ),
+    Metric(
+        "flat_sd_hu", "flat", "SD in HU", ".1f", better="normal dose",
+        measure=_texture("flat"), of_normal_dose=_texture("flat"), **_NOISE,
+    ),
+    Metric(
+        NPS, "noise power", "HU^2 mm^2", measure=lambda output: output.noise_power,
+        of_normal_dose=lambda output: output.noise_power,
+    ),
+    Metric(
+        "nps_distance", "NPS", "distance, 0: equal", ".2f", better="low",
+        measure=lambda output: noise_power.power_distance(
+            output.noise_power, output.reference.noise_power
+        ),
+        **_NOISE,
+    ),
+    Metric(
+        "edge_mm", "edge", "mm", ".2f", better="normal dose", measure=_edge, of_normal_dose=_edge,
+        **_SHARP,
+    ),
+    Metric(
+        "vessel_mm", "vessel", "mm", ".2f", better="normal dose", measure=_vessel,
+        of_normal_dose=_vessel, **_SHARP,
+    ),
+    Metric(TTF50, "TTF50", "/mm", ".3f", of_disc=True, **_SHARP),  # see disc_phantom
+    Metric(VGG_DISTANCE, "VGG", "distance, 0: equal", ".3g", better="low", **_NEAR),  # needs VGG19
+    Metric(
+        "bias_by_tissue_hu", "mean error by tissue", "HU", "+.1f", measure=_bias_by_tissue,
+        table="Mean error by tissue", explained="Mean error by tissue", parts="tissues",
+        csv="bias_{}_hu",
+    ),
+    Metric("chi2", "chi2", "1: truth", ".2f", lambda output: output.consistency.chi2, **_INPUT),
+    Metric("clean_chi2", "chi2 without noise", measure=lambda output: output.reference.clean_chi2),
+    Metric("spots", "spots", "a slice", ".1f", _spots("spots"), **_INPUT),
+    Metric("wide_spots", "wide", "spots, a slice", ".1f", _spots("wide_spots"), **_INPUT),
+    Metric(
+        "invented_share", "share", "of body", ".3f", lambda output: output.invention.share,
+        **_MADE_UP,
+    ),
+    Metric(
+        "invented_energy_hu2", "energy", "HU^2", "+.0f",
+        lambda output: output.invention.energy_hu2, **_MADE_UP,
+    ),
+    Metric("shift_px", "shift", "px", ".2f", _shift, **_INVENTED),
+    Metric(
+        "sfrc_share", "sFRC", "share", ".2f",
+        lambda output: faithfulness.sfrc(**output.beside_reference).share, _sfrc_floor, **_INVENTED,
+    ),
 )  # fmt: skip
+
+
+def with_measure(key: str, measure: Measure) -> tuple[Metric, ...]:
+    """METRICS with a function for the one that needs more than the program holds."""
+    return tuple(replace(m, measure=measure) if m.key == key else m for m in METRICS)

@@ -78,7 +78,7 @@ def median_slices(study: Study) -> dict[str, int]:
     best, chosen = best_of(study), {}
     for pseudonym in study.patients():
         found = sorted(
-            (row.figures["rmse_hu"], row.number)
+            (row.metrics["rmse_hu"], row.number)
             for row in study.rows
             if (row.pseudonym, row.part, row.method) == (pseudonym, "whole", best)
         )

@@ -12,12 +12,11 @@ from pathlib import Path
 
 from srgan.evaluation import conclusions
 from srgan.evaluation.level import Level, headline
-from srgan.evaluation.slice_metrics import NPS
 from srgan.evaluation.study import NORMAL_DOSE, Study
 from srgan.hounsfield import Windows
 from srgan.lowdose import photon_cache
 from srgan.metrics import registry
-from srgan.metrics.registry import value_at
+from srgan.metrics.registry import NPS, value_at
 from srgan.report.about import About, checkpoint_remark, counted
 from srgan.report.columns import lines as table_lines
 from srgan.report.columns import looked_for, subjects, written
@@ -151,7 +150,7 @@ def _csv_lines(studies: list[Study]) -> Iterator[tuple]:
     yield ("pseudonym", "slice", *noise, "part", "row", "column", "method", *figures)
     for row, made_with in ((r, s.noise[r.pseudonym, r.number]) for s in studies for r in s.rows):
         levels = (written(made_with[name], ".6g") for name in noise)
-        values = (written(value_at(row.figures, path), ".6g") for path in figures.values())
+        values = (written(value_at(row.metrics, path), ".6g") for path in figures.values())
         yield (row.pseudonym, row.number, *levels, row.part, *row.corner, row.method, *values)
     for (pseudonym, number), alone in first.normal_dose.items():
         values = (written(alone.get(name), ".6g") for name in figures)

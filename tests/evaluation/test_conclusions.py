@@ -34,16 +34,20 @@ def study_of(patients, more=lambda name, patient: 0.0):
         for k, name in enumerate(NAMES)
     ]
     alone = {(f"P{i:04}", 1): {} for i in range(patients)}
-    return study.Study(NAMES, tuple(rows), alone, kinds={"mine": "gan"})
+    return study.Study(NAMES, tuple(rows), alone)
 
 
 def noise(name, patient):
     return float(np.random.default_rng([NAMES.index(name), patient]).normal(0, 0.3))
 
 
+def concluded(made):
+    return conclusions.of(made, {"mine": "gan"})
+
+
 @pytest.fixture
 def found():
-    return conclusions.of(study_of(12, noise))
+    return concluded(study_of(12, noise))
 
 
 def test_every_figure_of_the_tables_has_an_interval(found):
@@ -109,7 +113,7 @@ def test_a_row_without_an_interval_says_why_and_the_others_keep_theirs():
     def perfect(name, patient):
         return math.inf if name == "srgan" and patient == 3 else noise(name, patient)
 
-    text = " ".join(" ".join(certainty(conclusions.of(study_of(12, perfect)))).split())
+    text = " ".join(" ".join(certainty(concluded(study_of(12, perfect)))).split())
     starts = [text.index(f"{name} mean") for name in NAMES]
     rows = [text[a:b] for a, b in pairwise([*starts, len(text)])]
     for name, row in zip(NAMES, rows, strict=True):
@@ -118,10 +122,10 @@ def test_a_row_without_an_interval_says_why_and_the_others_keep_theirs():
 
 
 def test_few_patients_are_told_once_and_p_where_it_can_be():
-    text = "\n".join(certainty(conclusions.of(study_of(7, noise))))
+    text = "\n".join(certainty(concluded(study_of(7, noise))))
     assert text.count("no interval: patients: 7") == 1
     assert intervals.TEST in " ".join(text.split())
-    text = "\n".join(certainty(conclusions.of(study_of(3, noise))))
+    text = "\n".join(certainty(concluded(study_of(3, noise))))
     assert text.count("no interval: patients: 3") == 1
     assert "against bicubic" in text
     assert "(p " not in text

@@ -21,7 +21,7 @@ from tests.helpers.made_nodules import NODULE, SPACING, chest, with_nodule
 
 def judged(output, normal, spot=NODULE):
     where = NoduleRegion.around(spot, lung_mask(normal), SPACING)
-    return nodule_study.figures(measure(output, where), measure(normal, where))
+    return nodule_study.compare(measure(output, where), measure(normal, where))
 
 
 def test_an_equal_image_keeps_everything():
@@ -122,13 +122,13 @@ def test_means_are_over_patients_and_counts_over_nodules(found):
     assert inventor["appeared_a_slice"] == 1
     assert 0.7 < of["methods"]["bicubic"]["contrast_ratio"] < 1.1
     assert of["methods"]["bicubic"]["vanished"] == 0
-    ratios = [row.figures["contrast_ratio"] for row in found.of("bicubic")]
+    ratios = [row.metrics["contrast_ratio"] for row in found.of("bicubic")]
     wanted = (np.mean(ratios[:3]) + ratios[3]) / 2  # patients weigh alike
     assert of["methods"]["bicubic"]["contrast_ratio"] == pytest.approx(wanted)
     json.dumps(of, allow_nan=False)
 
 
-def test_the_tables_and_the_file_have_the_figures(found, tmp_path):
+def test_the_tables_and_the_file_have_the_metrics(found, tmp_path):
     table = nodule_tables.table(found)
     cells = {row.name: [cell.shown for cell in row.cells] for row in table.rows}
     assert cells["perfect"][:2] == ["1.00", "-0"] or cells["perfect"][:2] == ["1.00", "+0"]

@@ -36,13 +36,13 @@ def validation_slices() -> list[study.StudySlice]:
 @pytest.mark.parametrize("slices_of", [synthetic_slices, validation_slices])
 def test_a_spoilt_model_raises_the_lines_of_its_fault_and_a_good_one_none(slices_of):
     slices = slices_of()
-    truths = [study.truth_of(item, verdicts.NOISE, 0) for item in slices]
+    references = [study.reference_of(item, verdicts.NOISE, 0) for item in slices]
 
     def good(low_dose):
-        truth = verdicts.truth_behind(low_dose, truths)
+        truth = verdicts.truth_behind(low_dose, references)
         return bicubic(low_dose, 4) if truth is None else stand_in(truth.reference, truth.low_dose)
 
-    made = verdicts.judged(good, slices, truths)
+    made = verdicts.judged(good, slices, references)
     raised = verdicts.raised(made)
     assert raised["srresnet"] == ()
     assert {name: verdicts.unexpected(name, lines) for name, lines in raised.items()} == {

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 
 from srgan import hounsfield, resampling
-from srgan.evaluation import baselines, conclusions, slice_metrics, study
+from srgan.evaluation import baselines, conclusions, study
 from srgan.lowdose.degradation import Degradation, ProjectionNoise, degrade
 from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
 from srgan.lowdose.projection_noise import Scanner
-from srgan.metrics import similarity
+from srgan.metrics import similarity, slice_output
 from srgan.random_streams import STUDY_NOISE, generator_of
+
+TEXTURE = "lung_texture_sd_hu"
 
 
 def degradation(scale=4, noise_lambda=1700.0):
@@ -57,19 +59,19 @@ def test_means_are_over_a_patients_slices_and_then_over_patients():
 
 def test_infinity_stays_infinite_and_what_was_not_measured_is_left_out():
     figures = [{"x": math.inf, "y": None, "z": None}, {"x": 3.0, "y": 4.0, "z": None}]
-    assert study.mean_figures(figures) == {"x": math.inf, "y": 4.0, "z": None}
+    assert study.mean_metrics(figures) == {"x": math.inf, "y": 4.0, "z": None}
 
 
 def test_the_texture_of_the_normal_dose_is_averaged_in_the_same_way():
     sds = {("P1", 1): 10.0, ("P1", 2): None, ("P2", 1): 20.0, ("P2", 2): 40.0}
-    texture = {key: {slice_metrics.TEXTURE: sd} for key, sd in sds.items()}
+    texture = {key: {TEXTURE: sd} for key, sd in sds.items()}
     rows = [row(*key, 1.0) for key in texture]
     made = study.Study(("a",), tuple(rows), texture)
     assert made.normal_dose_by_patient() == {
-        "P1": {slice_metrics.TEXTURE: 10.0},
-        "P2": {slice_metrics.TEXTURE: 30.0},
+        "P1": {TEXTURE: 10.0},
+        "P2": {TEXTURE: 30.0},
     }
-    assert made.normal_dose_overall() == {slice_metrics.TEXTURE: 20.0}
+    assert made.normal_dose_overall() == {TEXTURE: 20.0}
 
 
 def test_an_identical_image_is_infinitely_good():
@@ -88,7 +90,7 @@ def test_bicubic_is_that_of_hounsfield_without_a_shift():
     expected = similarity.all_metrics(
         output=resampling.bicubic(low, 4), reference=reference, windows=hounsfield.WINDOWS
     )
-    assert {name: whole.figures[name] for name in expected} == expected
+    assert {name: whole.metrics[name] for name in expected} == expected
     ramp = np.tile(np.arange(64.0), (64, 1)) * 10  # a shift of one pixel would be 10 HU
     for name, method in baselines.classical(4).items():
         enlarged = method(resampling.area_mean(ramp, 4))
@@ -102,7 +104,7 @@ def test_a_slice_has_its_noise_whatever_else_is_tested():
     many = study.run(baselines.classical(4), items, degradation(), 3)
     assert few.rows == tuple(r for r in many.rows if r.pseudonym == "P2")
     assert few.rows != study.run(baselines.classical(4), items[2:], degradation(), 4).rows
-    assert many.rows[0].figures != many.rows[10].figures  # same pixels, another key
+    assert many.rows[0].metrics != many.rows[10].metrics  # same pixels, another key
 
 
 def test_of_a_range_a_slice_has_the_level_that_is_recorded():
@@ -137,7 +139,7 @@ def test_patches_are_cut_from_the_same_low_dose():
         part = low[y // 4 : y // 4 + 16, x // 4 : x // 4 + 16]
         output = baselines.classical(4)[found.method](part)
         target = reference[y : y + 64, x : x + 64]
-        assert found.figures == similarity.all_metrics(
+        assert found.metrics == similarity.all_metrics(
             output=output, reference=target, windows=hounsfield.WINDOWS
         )
 
@@ -160,16 +162,16 @@ def test_a_small_slice_of_an_odd_size_is_cropped_and_has_no_patches():
 
 def test_texture_is_measured_where_there_is_lung(monkeypatch):
     noisy = np.random.default_rng(0).normal(-850, 20, (128, 128))
-    monkeypatch.setattr(slice_metrics, "lung_mask", lambda hu: np.ones(hu.shape, bool))
+    monkeypatch.setattr(slice_output, "lung_mask", lambda hu: np.ones(hu.shape, bool))
     made = study.run(baselines.classical(4), slices({"P1": 1}, noisy), degradation(), 0)
-    normal = made.normal_dose_overall()[slice_metrics.TEXTURE]
+    normal = made.normal_dose_overall()[TEXTURE]
     assert normal == pytest.approx(19.4, rel=0.03)
-    texture = {r.method: r.figures[slice_metrics.TEXTURE] for r in made.rows if r.part == "whole"}
+    texture = {r.method: r.metrics[TEXTURE] for r in made.rows if r.part == "whole"}
     assert 0 < texture["bicubic"] < texture["nearest"] < normal
     monkeypatch.undo()
     none = study.run(baselines.classical(4), slices({"P1": 1}, noisy), degradation(), 0)
-    assert none.overall()["bicubic"][slice_metrics.TEXTURE] is None
-    assert none.normal_dose_overall()[slice_metrics.TEXTURE] is None
+    assert none.overall()["bicubic"][TEXTURE] is None
+    assert none.normal_dose_overall()[TEXTURE] is None
 
 
 def test_values_beyond_the_scale_are_clipped_first():
@@ -273,10 +275,10 @@ def test_windows_stand_beside_the_named_ones():
 
 def test_a_method_is_judged_as_the_kind_that_is_given():
     compared = baselines.classical(4) | {"esrgan": baselines.classical(4)["bicubic"]}
-    items = slices({"P1": 1})
+    made = study.run(compared, slices({"P1": 1}), degradation(), 0, patches=False)
 
     def kinds(**given):
-        found = conclusions.of(study.run(compared, items, degradation(), 0, patches=False, **given))
+        found = conclusions.of(made, **given)
         return found.kinds["esrgan"], {line.kind for line in found.verdicts["esrgan"]}
 
     kind, lines = kinds()
@@ -287,7 +289,7 @@ def test_a_method_is_judged_as_the_kind_that_is_given():
     assert lines & {"invented share", "inventing"}
     for wrong in ({"esrgan": "GAN"}, {"other": "gan"}):
         with pytest.raises(ValueError, match=r"no kind '(GAN' of 'esrgan|gan' of 'other)'"):
-            study.run(compared, items, degradation(), 0, kinds=wrong)
+            conclusions.of(made, wrong)
 
 
 def test_the_example_of_the_documentation_runs(capsys):

@@ -135,7 +135,7 @@ def without(levels, method, value):
     made = []
     for level in levels:
         rows = [
-            dataclasses.replace(row, figures=figures(value)) if row.method == method else row
+            dataclasses.replace(row, metrics=figures(value)) if row.method == method else row
             for row in level.study.rows
         ]
         made.append((level.degradation, dataclasses.replace(level.study, rows=tuple(rows))))

@@ -104,7 +104,7 @@ def test_pictures_show_the_low_dose_that_was_judged(slices):
     assert list(images) == ["normal dose", "low dose 24x24", "bicubic"]
     error = np.sqrt(np.mean((images["bicubic"] - images["normal dose"]) ** 2))
     judged = next(r for r in made.rows if (r.part, r.method) == ("whole", "bicubic"))
-    assert judged.figures["rmse_hu"] == pytest.approx(error, rel=1e-3)
+    assert judged.metrics["rmse_hu"] == pytest.approx(error, rel=1e-3)
 
 
 @pytest.mark.parametrize("window", example_pictures.SHOWN)

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from srgan.evaluation import slice_metrics, study
+from srgan.evaluation import study
 from srgan.evaluation.level import levels_of
 from srgan.hounsfield import Window
 from srgan.lowdose.degradation import Degradation, ProjectionNoise
@@ -21,6 +21,9 @@ from srgan.system.errors import BAD_INPUT, TRY_AGAIN, UserError
 WINDOWS = ("full", "lung", "mediastinum")
 
 
+TEXTURE = "lung_texture_sd_hu"
+
+
 def figures(value, part="whole"):
     """Figures of one value each, with infinite PSNR in the full window."""
     made = {
@@ -31,7 +34,7 @@ def figures(value, part="whole"):
         "bias_hu": -value,
     }
     if part == "whole":
-        made |= {slice_metrics.BODY_PSNR: dict.fromkeys(WINDOWS), slice_metrics.TEXTURE: None}
+        made |= {"psnr_body_db": dict.fromkeys(WINDOWS), TEXTURE: None}
     return made
 
 
@@ -49,7 +52,7 @@ def made():
         for part in ("whole", "patch")
     ]
     sds = {("P0001", 1): 30.0, ("P0001", 2): None, ("P0002", 1): 20.0}
-    texture = {key: {slice_metrics.TEXTURE: sd, slice_metrics.FLAT: sd} for key, sd in sds.items()}
+    texture = {key: {TEXTURE: sd, "flat_sd_hu": sd} for key, sd in sds.items()}
     noise = {key: {"noise_lambda": 1700.0, "noise_sigma": 0.005} for key in texture}
     return study.Study(("nearest", "bicubic", "srresnet", "srgan"), tuple(rows), texture, noise)
 
@@ -253,14 +256,14 @@ def test_an_added_window_is_in_every_place_where_the_others_are(tmp_path, made, 
     windows = {n: Window(*w) for n, w in (("lung", (-1350, 150)), ("fat", (-250.5, 50)))}
     rows = []
     for old in made.rows:
-        found = old.figures | {
+        found = old.metrics | {
             "psnr_db": {"lung": 1.0, "fat": 7.5},
             "ssim": {"lung": 0, "fat": 0.5},
         }
         if old.part == "whole":
-            found[slice_metrics.BODY_PSNR] = {"lung": 2.0, "fat": 8.5}
-            found[slice_metrics.BODY_SSIM] = {"lung": 0, "fat": 0.25}
-        rows.append(dataclasses.replace(old, figures=found))
+            found["psnr_body_db"] = {"lung": 2.0, "fat": 8.5}
+            found["ssim_body"] = {"lung": 0, "fat": 0.25}
+        rows.append(dataclasses.replace(old, metrics=found))
     wider = dataclasses.replace(made, rows=tuple(rows), windows=windows)
     level = one_level(wider, about)
     text = results.table(level, about)

@@ -8,12 +8,11 @@ from srgan import __version__
 from srgan.evaluation import verdict
 from srgan.evaluation.baselines import Method
 from srgan.evaluation.level import Level, headline
-from srgan.evaluation.slice_metrics import NPS
 from srgan.evaluation.study import NORMAL_DOSE, Study, StudySlice
 from srgan.hounsfield import WINDOWS
 from srgan.lowdose.level_names import AXES, differing, levels_of, short
 from srgan.metrics.noise_power import BOX, FEWEST_BOXES
-from srgan.metrics.registry import value_at
+from srgan.metrics.registry import NPS, value_at
 from srgan.metrics.ttf import Discs
 from srgan.report import nodule_tables
 from srgan.report.about import About, levels_remark, plural

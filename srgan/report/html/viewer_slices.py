@@ -4,7 +4,7 @@ import numpy as np
 
 from srgan.evaluation.baselines import CLASSICAL, Method
 from srgan.evaluation.level import Level
-from srgan.evaluation.study import NORMAL_DOSE, Study, StudySlice, truth_of
+from srgan.evaluation.study import NORMAL_DOSE, Study, StudySlice, reference_of
 from srgan.hounsfield import WINDOWS
 from srgan.metrics import faithfulness
 from srgan.report.example_pictures import best_of, region
@@ -31,7 +31,7 @@ def _chosen(study: Study) -> dict[tuple[str, int], str]:
     """(pseudonym, number) to "best" and so on, by RMSE of the best network (or method)."""
     best = best_of(study)
     found = sorted(
-        (row.figures["rmse_hu"], row.pseudonym, row.number)
+        (row.metrics["rmse_hu"], row.pseudonym, row.number)
         for row in study.rows
         if (row.part, row.method) == ("whole", best)
     )
@@ -51,16 +51,16 @@ def _viewer(
     methods: dict[str, Method],
     seed: int,
 ) -> Viewer:
-    truth = truth_of(item, level.degradation, seed)
-    pictures = {NORMAL_DOSE: truth.reference, LOW_DOSE: truth.low_dose}
-    pictures |= {name: method(truth.low_dose) for name, method in methods.items()}
+    reference = reference_of(item, level.degradation, seed)
+    pictures = {NORMAL_DOSE: reference.image, LOW_DOSE: reference.low_dose}
+    pictures |= {name: method(reference.low_dose) for name, method in methods.items()}
     pictures.pop("nearest", None)  # the low dose itself is shown that way
     maps = []
     for name in pictures:
         if name in CLASSICAL or name not in methods:
             continue
-        both = {"output": pictures[name], "reference": truth.reference, "body": truth.body}
-        z, rho = truth.consistency(pictures[name]).z, faithfulness.invention(**both).rho
+        both = {"output": pictures[name], "reference": reference.image, "body": reference.body}
+        z, rho = reference.consistency(pictures[name]).z, faithfulness.invention(**both).rho
         flagged = faithfulness.sfrc(**both).flagged
         maps.append(Map("consistency", name, z, "expected SDs", (-Z_END, Z_END), diverging=True))
         maps.append(Map("invention", name, np.where(rho == 0, np.nan, rho), "rho", INVENTED_ENDS))
@@ -71,7 +71,7 @@ def _viewer(
         pictures=pictures,
         maps=tuple(maps),
         shown=(NORMAL_DOSE, next((n for n in MAIN if n in pictures), list(pictures)[-1])),
-        detail=region(truth.reference, "lung"),
+        detail=region(reference.image, "lung"),
         main=tuple(n for n in (LOW_DOSE, *CLASSICAL, *MAIN) if n in pictures),
         spacing_mm=item.spacing_mm,
         windows=SHOWN | {n: w for n, w in level.study.windows.items() if n not in WINDOWS},

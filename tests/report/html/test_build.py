@@ -85,9 +85,9 @@ def test_a_network_that_fails_at_the_second_level_alone_is_named_with_it(made):
 
     def unbiased(row):
         fits = (row.method, row.part) == ("srresnet", "whole")
-        good = row.figures | {"bias_by_tissue_hu": {}, "chi2": 1.0, "wide_spots": 0}
+        good = row.metrics | {"bias_by_tissue_hu": {}, "chi2": 1.0, "wide_spots": 0}
         good |= {"psnr_db": dict.fromkeys(WINDOWS_HERE, 99.0), "flat_sd_hu": None}
-        return replace(row, figures=good | {"lung_texture_sd_hu": None}) if fits else row
+        return replace(row, metrics=good | {"lung_texture_sd_hu": None}) if fits else row
 
     good = replace(first.study, rows=tuple(map(unbiased, first.study.rows)))
     levels = [replace(first, study=good), second]
@@ -161,11 +161,11 @@ def test_a_compared_srgan_is_held_against_the_srresnet_of_its_checkpoint(made):
     names |= {"srgan C": 1.4}
 
     def figures(row, more):
-        psnr = {window: value + more for window, value in row.figures["psnr_db"].items()}
-        return {**row.figures, "psnr_db": psnr}
+        psnr = {window: value + more for window, value in row.metrics["psnr_db"].items()}
+        return {**row.metrics, "psnr_db": psnr}
 
     rows = [
-        replace(row, method=name, figures=figures(row, more))
+        replace(row, method=name, metrics=figures(row, more))
         for row in study_.rows
         if (row.method, row.part) == ("bicubic", "whole")
         for name, more in names.items()
