@@ -160,7 +160,7 @@ def compare(slices, spacing_mm: tuple[float, float], dose: float, scanner: Scann
         x = hu_to_fraction(full[inside["soft"]].mean())
         photons = x / ((sd / HU_SPAN) ** 2 - SIGMA**2)
         for _ in range(REALISATIONS):
-            noise["image"].add(full, image_noise.low_dose(full, photons, SIGMA, rng), inside)
+            noise["image"].add(full, image_noise.add_noise(full, photons, SIGMA, rng), inside)
     if not estimates:
         print("  no slice with enough flat soft tissue")
         return

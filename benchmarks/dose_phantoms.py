@@ -152,7 +152,7 @@ def starvation(rng) -> None:
         low = projection_noise.insert(hu, fields, 0.5) - hu
         print(
             f"starved, dose 0.5 of fields for {lowest:g} and up: SD {low[between].std():.0f} HU; "
-            f"{fields.floored:.1%} of the readings at the floor"
+            f"{fields.at_floor:.1%} of the readings at the floor"
         )
 
 

@@ -21,10 +21,10 @@ from srgan.dataset import catalogue
 from srgan.evaluation import baselines
 from srgan.evaluation.study import StudySlice, make_pair
 from srgan.formats import readers
-from srgan.lowdose.degradation import Degradation, ProjectionNoise
+from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
-from srgan.lowdose.projection_noise import Scanner
+from srgan.lowdose.projection_noise import ProjectionNoise, Scanner
 from srgan.masks import lung_mask
 from srgan.metrics import nodule_metrics
 from srgan.metrics.nodule_metrics import NoduleInSlice, NoduleRegion, is_visible, measure, new_blobs

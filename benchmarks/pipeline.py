@@ -32,7 +32,7 @@ def cached(hu: np.ndarray, pixel: float, settings: Settings, rng: np.random.Gene
     fields = np.stack([made.quantum, made.electronic])
     hu_per_unit = np.abs(fields).max((1, 2)) / TOP
     stored = np.rint(fields / hu_per_unit[:, None, None]).astype(np.int16)
-    return Cached(stored[None], hu_per_unit[None], PHOTONS, None, made.floored)
+    return Cached(stored[None], hu_per_unit[None], PHOTONS, None, made.at_floor)
 
 
 def pairs_a_second(side: batches.Side, settings: Settings, n_batches: int) -> float:

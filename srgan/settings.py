@@ -267,8 +267,9 @@ def _value_of_record(name: str, value: Any) -> Any:
 
 def degradation_of(settings: Settings) -> "Degradation":
     """The dose model and the scale that these settings ask for."""
-    from srgan.lowdose.degradation import Degradation, ProjectionNoise  # NumPy, from here
+    from srgan.lowdose.degradation import Degradation  # NumPy, from here
     from srgan.lowdose.image_noise import ImageNoise
+    from srgan.lowdose.projection_noise import ProjectionNoise
 
     if settings.noise == "image":
         noise = ImageNoise(settings.noise_lambda, settings.noise_sigma)

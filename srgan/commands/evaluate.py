@@ -80,9 +80,8 @@ def noise_of(settings: Settings, given: dict[str, Any]) -> Degradation:
     A given range is drawn from, one level a slice; a list is tabulated.
     """
     asked = degradation_of(settings)
-    names = (field.name for field in dataclasses.fields(asked.noise))
-    here = {name: getattr(asked.noise, name) for name in names if name in given}
-    return dataclasses.replace(asked, noise=dataclasses.replace(asked.noise.middle(), **here))
+    here = {name: levels for name, levels in asked.levels.items() if name in given}
+    return asked.middle().with_levels(here)
 
 
 def windows_of(settings: Settings) -> dict[str, Window]:

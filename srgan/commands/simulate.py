@@ -23,9 +23,9 @@ from srgan.formats.metaimage import header as metaimage_header
 from srgan.formats.metaimage import write as metaimage_write
 from srgan.formats.scan import OWN_MODEL, Scan, Skipped
 from srgan.lowdose import estimate_photons, photon_cache, projection_noise
-from srgan.lowdose.degradation import ProjectionNoise
 from srgan.lowdose.estimate_photons import Estimate
 from srgan.lowdose.photon_cache import Matched
+from srgan.lowdose.projection_noise import ProjectionNoise
 from srgan.settings import Settings, degradation_of
 from srgan.system import processes
 from srgan.system.errors import TRY_AGAIN, Skip, UserError

@@ -16,9 +16,9 @@ from srgan.formats.metaimage import write as metaimage_write
 from srgan.formats.metaimage.pixels import Voxels
 from srgan.formats.scan import OWN_MODEL, Skipped, Slice
 from srgan.lowdose import estimate_photons, projection_noise
-from srgan.lowdose.degradation import ProjectionNoise
 from srgan.lowdose.estimate_photons import Estimate
 from srgan.lowdose.photon_cache import Matched
+from srgan.lowdose.projection_noise import ProjectionNoise
 from srgan.system.errors import Skip, UserError
 from srgan.system.files import sync, writing
 
@@ -91,7 +91,7 @@ def copy(job: Job, task: tuple[int, Slice, Matched]) -> Copy:
                 voxels = metaimage_write.read_source(job.source, item.index)
                 job.target.write(item.index, voxels)
         return Copy(Skipped(item.path, skip.reason, skip.detail))
-    return Copy(floored=made.floored)
+    return Copy(floored=made.at_floor)
 
 
 def _read(job: Job, item: Slice):

@@ -10,7 +10,7 @@ from srgan.lowdose import photon_cache
 from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.photon_cache import Matched
 from srgan.random_streams import slice_number
-from srgan.settings import Settings
+from srgan.settings import Settings, degradation_of
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,8 @@ SMALLEST = 16  # pixels; SSIM needs 11, and the lowest resolution 4
 def fits(record: stores.Record, settings: Settings) -> bool:
     """Is the slice large enough to judge, and can it be projected where that is asked for?"""
     large = min(record.rows, record.columns) >= SMALLEST
-    return large and (settings.noise == "image" or photon_cache.has_square_pixels(record))
+    needs_square = degradation_of(settings).in_projections
+    return large and (not needs_square or photon_cache.has_square_pixels(record))
 
 
 def photons_of(store, chosen: list[int], degradation: Degradation) -> list[Matched]:

@@ -38,7 +38,7 @@ def _train(given: dict[str, Any], stop: signals.Stop) -> int:
     if (settings.pretrain_steps, settings.gan_steps) == (0, 0):
         settings = all_settings.make(given)
         store = open_store(settings)
-        if settings.noise == "projection":
+        if degradation_of(settings).in_projections:
             sides(store, settings)
         return 0
     with (
@@ -185,7 +185,8 @@ def sides(store: stores.Store, settings: Settings) -> tuple[Side, Side]:
 def serves(record: stores.Record, settings: Settings) -> bool:
     """Does the slice hold a crop, and pixels that can be projected where that is asked for?"""
     large = min(record.rows, record.columns) >= settings.crop
-    return large and (settings.noise == "image" or photon_cache.has_square_pixels(record))
+    needs_square = degradation_of(settings).in_projections
+    return large and (not needs_square or photon_cache.has_square_pixels(record))
 
 
 def _say_roles(store: stores.Store, settings: Settings) -> None:

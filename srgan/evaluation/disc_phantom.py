@@ -6,6 +6,8 @@ from srgan.evaluation.baselines import Method
 from srgan.evaluation.study import NORMAL_DOSE, StudySlice, make_pair
 from srgan.hounsfield import AIR_HU
 from srgan.lowdose.degradation import Degradation
+from srgan.lowdose.projector import hann
+from srgan.lowdose.scanner import Scanner
 from srgan.metrics.ttf import Discs, disc_ttf
 
 SLICES = 10  # noise lifts the TTF of fewer
@@ -14,7 +16,6 @@ TISSUE_HU, CONTRAST_HU = 40.0, 300.0
 RADIUS_PX = 40.0  # at least 10 mm
 CENTRE_PX = ((SIZE - 1) / 2 + 0.3, (SIZE - 1) / 2 - 0.2)  # the low dose's pixels cut it anyhow
 BODY_MM = 150.0
-SOFT_KERNEL_PER_MM = 0.74  # Hann's cutoff that fits the noise of real scans (B30f)
 
 
 def disc(pixel_mm: float) -> np.ndarray:
@@ -28,8 +29,7 @@ def disc(pixel_mm: float) -> np.ndarray:
     body_px = min(BODY_MM / pixel_mm, 0.45 * SIZE)
     hu = AIR_HU + (TISSUE_HU - AIR_HU) * inside(body_px) + CONTRAST_HU * inside(RADIUS_PX)
     across, down = np.fft.rfftfreq(SIZE, pixel_mm), np.fft.fftfreq(SIZE, pixel_mm)
-    share = np.minimum(np.hypot(across, down[:, None]) / SOFT_KERNEL_PER_MM, 1)
-    kernel = 0.5 + 0.5 * np.cos(np.pi * share)
+    kernel = hann(np.hypot(across, down[:, None]), Scanner.filter_cutoff)
     return np.fft.irfft2(np.fft.rfft2(hu) * kernel, (SIZE, SIZE)).astype(np.float32)
 
 

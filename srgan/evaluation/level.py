@@ -9,7 +9,7 @@ from srgan.evaluation.conclusions import Conclusions
 from srgan.evaluation.nodule_study import NoduleStudy
 from srgan.evaluation.study import Study
 from srgan.lowdose.degradation import Degradation
-from srgan.lowdose.level_names import called
+from srgan.lowdose.level_names import level_titles
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class Level:
     @property
     def noise_remark(self) -> str:
         """The noise in words."""
-        return self.degradation.noise.remark()
+        return self.degradation.noise.describe()
 
 
 def levels_of(studies: Sequence[tuple[Degradation, Study]]) -> list[Level]:
     """A level for each study, named after what differs between their noise."""
-    names = called([degradation for degradation, _ in studies])
+    names = level_titles([degradation for degradation, _ in studies])
     return [Level(name, *each) for name, each in zip(names, studies, strict=True)]
 
 

@@ -14,14 +14,7 @@ import numpy as np
 
 from srgan.evaluation.baselines import Method
 from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS, Windows
-from srgan.lowdose.degradation import (
-    Degradation,
-    clean_chi2,
-    degrade,
-    expected_noise_sd_hu,
-    fields_of,
-)
-from srgan.lowdose.level_names import drawn, levels_of
+from srgan.lowdose.degradation import Degradation, degrade
 from srgan.masks import body_mask
 from srgan.metrics import registry, ttf
 from srgan.metrics.registry import Metric
@@ -161,12 +154,12 @@ def crop(image: np.ndarray, scale: int) -> np.ndarray:
 
 def level_of(item: StudySlice, degradation: Degradation, seed: int) -> Degradation:
     """The degradation at the one level that a slice has: drawn for it where there is a range."""
-    return drawn(degradation, generator_of(seed, STUDY_LEVELS, item.noise_key))
+    return degradation.sample(generator_of(seed, STUDY_LEVELS, item.noise_key))
 
 
 def noise_of(item: StudySlice, degradation: Degradation, seed: int) -> dict[str, float | None]:
     """The noise of a slice in columns: its level, photons and noise (SD in HU) at full dose."""
-    levels = levels_of(level_of(item, degradation, seed))
+    levels = level_of(item, degradation, seed).levels
     found = {name: level.middle for name, level in levels.items()}
     if degradation.in_projections:
         found |= {"photons": item.photons, "full_dose_sd_hu": item.sd_hu}
@@ -184,7 +177,7 @@ def make_pair(
     degradation = level_of(item, degradation, seed)
     rng = generator_of(seed, STUDY_NOISE, item.noise_key)
     hu, scale = item.hu(), degradation.scale
-    fields = fields_of(hu, item.spacing_mm, item.photons, degradation, rng)
+    fields = degradation.noise.new_fields(hu, item.spacing_mm, item.photons, rng)
     if fields is not None:
         fields = [crop(field, scale)[None] for field in (fields.quantum, fields.electronic)]
     reference = crop(np.clip(hu, HU_MIN, HU_MAX).astype(np.float32), scale)
@@ -208,14 +201,14 @@ def reference_of(item: StudySlice, degradation: Degradation, seed: int) -> Refer
     """What the outputs of a slice are measured against."""
     normal_dose, low_dose = make_pair(item, degradation, seed)
     level = level_of(item, degradation, seed)
-    noise_sd_hu = expected_noise_sd_hu(
+    noise_sd_hu = level.noise.expected_sd_hu(
         low_dose=low_dose,
         normal_dose=normal_dose,
-        degradation=level,
+        scale=level.scale,
         spacing_mm=item.spacing_mm,
         photons=item.photons,
     )
-    clean = clean_chi2(level)
+    clean = level.noise.clean_chi2()
     return Reference.of(normal_dose, low_dose, noise_sd_hu, level.scale, item.spacing_mm, clean)
 
 

@@ -1,77 +1,109 @@
-"""From a normal-dose slice to the networks' input: a dose model, a clip, and the area mean.
+"""From a normal-dose slice to the networks' input: a noise model, a clip, and the area mean.
 
-Training, validation, test and benchmarks all degrade through `degrade`.
+Training, validation, test and benchmarks all use `degrade`.
 """
 
-from dataclasses import dataclass, replace
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import ClassVar, Protocol
 
 import numpy as np
 
 from srgan.hounsfield import HU_MAX, HU_MIN
-from srgan.lowdose import image_noise, projection_noise
-from srgan.lowdose.image_noise import ImageNoise, draw
 from srgan.lowdose.levels import Levels
-from srgan.lowdose.projection_noise import Fields, Scanner
 from srgan.resampling import area_mean
 
 
-@dataclass(frozen=True)
-class ProjectionNoise:
-    """Noise inserted in the projections (srgan/lowdose/projection_noise.py)."""
+class NoiseModel(Protocol):
+    """What a noise model has: `ImageNoise` and `ProjectionNoise` are the two that exist.
 
-    dose: Levels  # fractions of the full dose
-    photons: float | None  # of a reading at 360 views and 0.70 mm; None: matched to each slice
-    noise_hu: float | None  # SD in soft tissue at full dose that the photons are to give
-    scanner: Scanner
+    A noise model is a frozen dataclass. Each of its fields of type `Levels` is a noise level, which
+    a test can tabulate and `degrade` samples. docs/dose.md explains the models.
+    """
 
-    def middle(self) -> "ProjectionNoise":
-        return replace(self, dose=Levels((self.dose.middle,)))
+    in_projections: ClassVar[bool]  # needs square pixels, photons, and fields from `new_fields`
+    axis_labels: ClassVar[dict[str, str]]  # for plots against a level, by field name
 
-    def each(self) -> "list[ProjectionNoise]":
-        return [replace(self, dose=dose) for dose in self.dose.each()]
+    def new_fields(
+        self,
+        hu: np.ndarray,
+        spacing_mm: tuple[float, float],
+        photons: float | None,
+        rng: np.random.Generator,
+    ) -> tuple[np.ndarray, ...] | None:
+        """Noise images of a whole (rows, columns) slice that `apply` needs; None for no need."""
+
+    def apply(
+        self, hu: np.ndarray, rng: np.random.Generator, fields: tuple[np.ndarray, ...] | None
+    ) -> np.ndarray:
+        """Add noise to (n, rows, columns) HU, at one sampled level an image: float32 HU.
+
+        fields: of the shape of hu, cut from `new_fields`.
+        """
+
+    def expected_sd_hu(
+        self,
+        *,
+        low_dose: np.ndarray,
+        normal_dose: np.ndarray,
+        scale: int,
+        spacing_mm: tuple[float, float] | None = None,
+        photons: float | None = None,
+    ) -> np.ndarray:
+        """Expected SD in HU of the noise in each pixel of a low dose made by `degrade`: (h, w).
+
+        low_dose: (h, w) HU. normal_dose: (scale*h, scale*w) HU. The clip to [-1024, 3071], which
+        removes noise near air, is ignored. Raises ValueError where there is more than one level.
+        """
+
+    def clean_chi2(self) -> float:
+        """Mean square of (low dose - slice without any noise) in units of `expected_sd_hu`."""
 
     def as_json(self) -> dict:
-        return {
-            "model": "projection",
-            "dose": str(self.dose),
-            "photons": self.photons if self.photons is not None else "auto",
-            "noise_hu": self.noise_hu,
-            **self.scanner.as_json(),
-        }
+        """The entry in manifests and summary.json, with units."""
 
-    def remark(self) -> str:
-        if self.noise_hu is not None:
-            whose = f"a scan with {self.noise_hu:g} HU of noise"
-        elif self.photons is not None:
-            whose = f"a reference scanner of {self.photons:g} photons"
-        else:
-            whose = "the scan's own, photons matched"
-        scanner = self.scanner
-        return (
-            f"projection noise: dose {self.dose} of {whose}; electronic noise "
-            f"{scanner.electronic_noise:g} counts, cutoff {scanner.filter_cutoff:g}/mm, bowtie "
-            f"{scanner.bowtie:g}"
-        )
+    def describe(self) -> str:
+        """One line for reports and checkpoints."""
 
 
 @dataclass(frozen=True)
 class Degradation:
-    """How a normal-dose slice becomes the networks' input; saved with every checkpoint."""
+    """How a normal-dose slice becomes the networks' input. Every checkpoint records it."""
 
-    noise: ImageNoise | ProjectionNoise
+    noise: NoiseModel
     scale: int  # 1, 2 or 4
 
     @property
     def in_projections(self) -> bool:
-        return isinstance(self.noise, ProjectionNoise)
+        return self.noise.in_projections
+
+    @property
+    def levels(self) -> dict[str, Levels]:
+        """The noise levels by field name: "dose", or "noise_lambda" and "noise_sigma"."""
+        values = {field.name: getattr(self.noise, field.name) for field in fields(self.noise)}
+        return {name: value for name, value in values.items() if isinstance(value, Levels)}
+
+    def with_levels(self, levels: Mapping[str, Levels]) -> "Degradation":
+        """The same degradation with other levels, by field name."""
+        return replace(self, noise=replace(self.noise, **levels))
 
     def middle(self) -> "Degradation":
-        """The same with one noise level: the geometric middle of each range."""
-        return replace(self, noise=self.noise.middle())
+        """The same with single levels: the geometric middle of each range."""
+        return self.with_levels({name: Levels((x.middle,)) for name, x in self.levels.items()})
 
     def each(self) -> "list[Degradation]":
-        """One degradation for each listed level; a range stays a range."""
-        return [replace(self, noise=noise) for noise in self.noise.each()]
+        """One degradation for each combination of listed levels; a range stays a range."""
+        names, lists = self.levels, (levels.each() for levels in self.levels.values())
+        return [
+            self.with_levels(dict(zip(names, each, strict=True)))
+            for each in itertools.product(*lists)
+        ]
+
+    def sample(self, rng: np.random.Generator) -> "Degradation":
+        """The same with single levels, sampled from ranges and lists."""
+        levels = self.levels.items()
+        return self.with_levels({name: Levels((x.sample(1, rng).item(),)) for name, x in levels})
 
     def as_json(self) -> dict:
         return {**self.noise.as_json(), "scale": self.scale}
@@ -81,83 +113,13 @@ def degrade(
     hu: np.ndarray,
     degradation: Degradation,
     rng: np.random.Generator,
-    fields: tuple[np.ndarray, np.ndarray] | None = None,
+    fields: tuple[np.ndarray, ...] | None = None,
 ) -> np.ndarray:
     """Normal dose (n, rows, columns) HU to low dose (n, rows/scale, columns/scale) float32 HU.
 
-    One level of each kind is drawn per image. fields: the quantum and electronic noise at full
-    dose, each of the shape of hu, where the noise is inserted in the projections. Clipped to
-    [-1024, 3071] at full resolution, as a scanner's file is. Raises ValueError where a size does
-    not divide.
+    One level of each kind is sampled for each image. fields: the noise images of the model, each of
+    the shape of hu, where the noise is inserted in the projections. Clipped to [-1024, 3071] at
+    full resolution, as in a scanner's file. Raises ValueError where a size does not divide.
     """
-    noise = degradation.noise
-    if isinstance(noise, ImageNoise):
-        levels = [draw(x, len(hu), rng) for x in (noise.noise_lambda, noise.noise_sigma)]
-        return area_mean(image_noise.low_dose(hu, *levels, rng), degradation.scale)
-    quantum, electronic = projection_noise.weights(
-        draw(noise.dose, len(hu), rng).astype(np.float32)
-    )
-    low = hu + (quantum * fields[0] + electronic * fields[1])
-    return area_mean(np.clip(low, HU_MIN, HU_MAX), degradation.scale)
-
-
-def fields_of(
-    hu: np.ndarray,
-    spacing_mm: tuple[float, float],
-    photons: float | None,
-    degradation: Degradation,
-    rng: np.random.Generator,
-) -> Fields | None:
-    """New noise fields of one slice for `degrade`; None where the noise is the image's.
-
-    hu: (rows, columns). The photon floor is that of the lowest dose of the degradation.
-    """
-    noise = degradation.noise
-    if isinstance(noise, ImageNoise):
-        return None
-    return projection_noise.noise_fields(
-        hu, spacing_mm, photons, noise.scanner, noise.dose.low, rng
-    )
-
-
-def expected_noise_sd_hu(
-    *,
-    low_dose: np.ndarray,
-    normal_dose: np.ndarray,
-    degradation: Degradation,
-    spacing_mm: tuple[float, float] | None = None,
-    photons: float | None = None,
-) -> np.ndarray:
-    """SD in HU of the noise in each pixel of a low dose that `degrade` made of one slice.
-
-    low_dose: (h, w) HU; normal_dose: (scale*h, scale*w) HU; spacing_mm and photons, at full dose:
-    for noise in the projections alone. Returns (h, w). Without the clip to [-1024, 3071], which
-    takes noise away near air. Raises ValueError where the degradation has more than one level.
-    """
-    noise, scale = degradation.noise, degradation.scale
-    if isinstance(noise, ImageNoise):
-        levels = _only(noise.noise_lambda), _only(noise.noise_sigma)
-        return image_noise.block_noise_sd_hu(low_dose, *levels, scale)
-    return projection_noise.block_noise_sd_hu(
-        normal_dose, spacing_mm, photons, noise.scanner, _only(noise.dose), scale
-    )
-
-
-def clean_chi2(degradation: Degradation) -> float:
-    """Mean square of (low dose - clean slice) in units of `expected_noise_sd_hu`.
-
-    A low dose in the projections has the noise of the full dose too, and no network can tell it
-    from what was inserted, which is the share 1 - a of the quantum variance at dose a. Noise on the
-    image knows nothing of the slice's own: 1. Raises ValueError where the degradation has more than
-    one level.
-    """
-    noise = degradation.noise
-    if isinstance(noise, ImageNoise) or _only(noise.dose) >= 1:
-        return 1.0
-    return 1.0 / (1.0 - _only(noise.dose))
-
-
-def _only(levels: Levels) -> float:
-    if len(levels.values) != 1:
-        raise ValueError(f"the noise level {levels} is not one level")
-    return levels.values[0]
+    noisy = degradation.noise.apply(hu, rng, fields)
+    return area_mean(np.clip(noisy, HU_MIN, HU_MAX), degradation.scale)

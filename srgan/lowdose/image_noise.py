@@ -1,11 +1,11 @@
-"""Low dose on the slice itself: Poisson and Gaussian noise.
+"""Noise on the pixels of the slice: Poisson plus Gaussian.
 
-White noise without streaks or a unit of dose: a fast baseline. SD in HU is
-4095 sqrt(x / lambda + sigma^2), x = (HU + 1024) / 4095; the area mean divides it by the scale.
+A fast baseline: the noise is white, has no streaks, and its level is not a dose. Its SD in HU is
+4095 sqrt(x / lambda + sigma^2) with x = (HU + 1024) / 4095. The area mean divides it by the scale.
 """
 
-import itertools
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -15,17 +15,29 @@ from srgan.lowdose.levels import Levels
 
 @dataclass(frozen=True)
 class ImageNoise:
-    """Poisson and Gaussian noise on the slice itself."""
+    """A noise model (see `degradation.NoiseModel`): Poisson and Gaussian noise on each pixel."""
 
     noise_lambda: Levels  # photons at full scale
-    noise_sigma: Levels  # a fraction of 4095 HU
+    noise_sigma: Levels  # fraction of 4095 HU
 
-    def middle(self) -> "ImageNoise":
-        return ImageNoise(*(Levels((x.middle,)) for x in (self.noise_lambda, self.noise_sigma)))
+    in_projections: ClassVar[bool] = False
+    axis_labels: ClassVar[dict[str, str]] = {
+        "noise_lambda": "lambda, photons at full scale",
+        "noise_sigma": "sigma, fraction of 4095 HU",
+    }
 
-    def each(self) -> "list[ImageNoise]":
-        pairs = itertools.product(self.noise_lambda.each(), self.noise_sigma.each())
-        return [ImageNoise(*pair) for pair in pairs]
+    def new_fields(self, hu, spacing_mm, photons, rng) -> None:
+        return None
+
+    def apply(self, hu: np.ndarray, rng: np.random.Generator, fields=None) -> np.ndarray:
+        noise_lambda = self.noise_lambda.sample(len(hu), rng)
+        return add_noise(hu, noise_lambda, self.noise_sigma.sample(len(hu), rng), rng)
+
+    def expected_sd_hu(self, *, low_dose: np.ndarray, scale: int, **_) -> np.ndarray:
+        return block_noise_sd_hu(low_dose, self.noise_lambda.only, self.noise_sigma.only, scale)
+
+    def clean_chi2(self) -> float:
+        return 1.0
 
     def as_json(self) -> dict:
         return {
@@ -35,23 +47,17 @@ class ImageNoise:
             "unit": "lambda: photons at full scale (4095 HU); sigma: fraction of 4095 HU",
         }
 
-    def remark(self) -> str:
+    def describe(self) -> str:
         return (
             f"image noise: lambda {self.noise_lambda} photons, sigma {self.noise_sigma} of 4095 HU"
         )
 
 
-def draw(levels: Levels, n: int, rng: np.random.Generator) -> np.ndarray:
-    """n values, shape (n, 1, 1), log-uniform in a range, evenly from a list."""
-    if levels.is_range:
-        return np.exp(rng.uniform(np.log(levels.low), np.log(levels.high), (n, 1, 1)))
-    return rng.choice(np.array(levels.values), (n, 1, 1))
+def add_noise(hu: np.ndarray, noise_lambda, noise_sigma, rng: np.random.Generator) -> np.ndarray:
+    """Poisson and Gaussian noise on HU, clipped to [-1024, 3071] as in a scanner's file.
 
-
-def low_dose(hu: np.ndarray, noise_lambda, noise_sigma, rng: np.random.Generator) -> np.ndarray:
-    """Poisson and Gaussian noise on HU, clipped to [-1024, 3071] as a scanner's file is.
-
-    hu: (..., rows, columns), any real dtype; levels are scalars or broadcast. Returns float32.
+    hu: (..., rows, columns), any real dtype. noise_lambda, noise_sigma: scalars, or arrays that
+    broadcast. Returns float32 HU.
     """
     x = hu_to_fraction(np.clip(hu, HU_MIN, HU_MAX)).astype(np.float64)
     noisy = rng.poisson(noise_lambda * x) / noise_lambda
@@ -60,12 +66,11 @@ def low_dose(hu: np.ndarray, noise_lambda, noise_sigma, rng: np.random.Generator
 
 
 def block_noise_sd_hu(
-    low: np.ndarray, noise_lambda: float, noise_sigma: float, scale: int
+    low_dose: np.ndarray, noise_lambda: float, noise_sigma: float, scale: int
 ) -> np.ndarray:
-    """SD in HU of the noise of each pixel of a low dose that is the mean of scale x scale pixels.
+    """SD in HU of the noise in each pixel of a low dose, the mean of scale x scale noisy pixels.
 
-    low: that low dose in HU, any shape; returns float64 of the shape. The noise is white, so the
-    mean divides its SD by the scale.
+    low_dose: HU, any shape. Returns float64 of that shape. White noise averages down by the scale.
     """
-    x = hu_to_fraction(np.clip(low, HU_MIN, HU_MAX).astype(np.float64))
+    x = hu_to_fraction(np.clip(low_dose, HU_MIN, HU_MAX).astype(np.float64))
     return HU_SPAN / scale * np.sqrt(x / noise_lambda + noise_sigma**2)

@@ -20,8 +20,8 @@ import numpy as np
 from srgan.dataset.split import sha256
 from srgan.dataset.store import DAMAGES, NAMES, Store, first_changed
 from srgan.lowdose import projection_noise
-from srgan.lowdose.degradation import ProjectionNoise
 from srgan.lowdose.photon_cache import Matched, of_slices, place_of, summary, told_of
+from srgan.lowdose.projection_noise import ProjectionNoise
 from srgan.random_streams import FIELDS, generator_of, slice_number
 from srgan.system import locks, processes
 from srgan.system.errors import TRY_AGAIN, UserError
@@ -211,7 +211,7 @@ def _make(task: Task) -> tuple[np.ndarray, np.ndarray, float]:
         for j, field in enumerate((made.quantum, made.electronic)):
             hu_per_unit[r, j] = max(float(np.abs(field).max()), 1e-9) / TOP
             stored[r, j] = np.rint(field / hu_per_unit[r, j])
-    return stored, hu_per_unit, made.floored
+    return stored, hu_per_unit, made.at_floor
 
 
 def _open(folder: Path, store: Store, indices, matched, quiet=False):

@@ -10,9 +10,8 @@ import numpy as np
 from srgan.dataset.split import sha256
 from srgan.dataset.store import DAMAGES, Record, Store
 from srgan.lowdose import estimate_photons
-from srgan.lowdose.degradation import ProjectionNoise
 from srgan.lowdose.estimate_photons import Estimate
-from srgan.lowdose.projection_noise import pixel_mm_of
+from srgan.lowdose.projection_noise import ProjectionNoise, pixel_mm_of
 from srgan.system import processes
 from srgan.system.files import read_bounded, write_json, writing
 from srgan.system.progress import progress

@@ -13,7 +13,7 @@ class Scanner:
     mu_water: float = 0.0192  # 1/mm; water near 70 keV, the effective energy of 120 kVp
     views: int = 360  # over 180 degrees
     bowtie: float = 0.25  # 0: none; 1: makes water of 160 mm radius flat
-    filter_cutoff: float = 0.74  # 1/mm, zero of the Hann window
+    filter_cutoff: float = 0.74  # 1/mm, zero of the Hann window; fits the noise of real scans
 
     def as_json(self) -> dict:
         units = {

@@ -72,10 +72,9 @@ def consistency(
 ) -> Consistency:
     """z = (area mean of the output - its low dose) / expected noise SD of the low dose.
 
-    output: (scale*h, scale*w) HU. low_dose: (h, w) HU. sd_hu: (h, w), from
-    `lowdose.degradation.expected_noise_sd_hu`; pixels where it is 0 are left out. body: bool, of
-    the shape of output. clean_chi2: the chi2 of an output without noise, from
-    `lowdose.degradation.clean_chi2`.
+    output: (scale*h, scale*w) HU. low_dose: (h, w) HU. sd_hu: (h, w), the
+    `expected_sd_hu` of the noise model; pixels where it is 0 are left out. body: bool, of the shape
+    of output. clean_chi2: the chi2 of an output without noise, also from the noise model.
 
     chi2 is the mean of z^2 in the body: 1.00 for the normal dose, less for an output that follows
     the noise of its input, more for one that departs from its input. spots: connected areas with

@@ -8,6 +8,8 @@ from scipy import ndimage
 
 from srgan.hounsfield import Windows
 from srgan.lowdose.estimate_photons import flat_soft_tissue
+from srgan.lowdose.projector import hann
+from srgan.lowdose.scanner import Scanner
 from srgan.masks import body_mask, lung_mask
 from srgan.metrics import edges_and_vessels, faithfulness, noise_power, similarity
 from srgan.metrics.edges_and_vessels import ProfileLines
@@ -26,7 +28,6 @@ TISSUES_HU = {
 # A tissue is cut from the smoothed normal dose, without its rim. Cut pixel by pixel, lung would be
 # what is dark by chance and between vessels, and any smoother output would look brighter there.
 TISSUE_SMOOTH_PX, TISSUE_RIM_PX, AIR_RIM_PX = 3.0, 3, 8
-SCANNER_CUTOFF_PER_MM = 0.74  # of a Hann window; fits the noise of real scans (B30f)
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,7 @@ def scanner_noise(
     frequency = np.hypot(
         np.fft.fftfreq(shape[0], pixel_mm)[:, None], np.fft.rfftfreq(shape[1], pixel_mm)
     )
-    hann = 0.5 + 0.5 * np.cos(np.pi * np.minimum(frequency / SCANNER_CUTOFF_PER_MM, 1))
-    noise = np.fft.irfft2(np.fft.rfft2(rng.normal(size=shape)) * np.sqrt(frequency) * hann, shape)
+    spectrum = np.fft.rfft2(rng.normal(size=shape)) * np.sqrt(frequency)
+    noise = np.fft.irfft2(spectrum * hann(frequency, Scanner.filter_cutoff), shape)
     whole = np.ones(shape, bool)
     return noise * (texture_sd_hu / noise_power.texture_sd_hu(noise, mask=whole))

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from srgan.evaluation.study import Study
 from srgan.lowdose.degradation import Degradation
-from srgan.lowdose.level_names import short
+from srgan.lowdose.level_names import short_name
 
 LEVELS = ("noise_lambda", "noise_sigma", "dose")  # of a degradation as JSON
 
@@ -67,7 +67,7 @@ def checkpoint_remark(said: dict) -> str:
 
 def levels_remark(degradation: dict) -> str:
     """The levels of a degradation that is a dict of JSON values: "lambda 1700, sigma 0.005"."""
-    return ", ".join(f"{short(n)} {degradation[n]}" for n in LEVELS if n in degradation)
+    return ", ".join(f"{short_name(n)} {degradation[n]}" for n in LEVELS if n in degradation)
 
 
 def plural(count: int, word: str) -> str:

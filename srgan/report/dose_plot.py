@@ -11,7 +11,7 @@ from srgan.evaluation.baselines import CLASSICAL
 from srgan.evaluation.level import Level
 from srgan.evaluation.study import Study
 from srgan.hounsfield import WINDOWS
-from srgan.lowdose.level_names import AXES, column, differing, levels_of, short
+from srgan.lowdose.level_names import column_head, differing, short_name
 from srgan.report.about import About, counted
 from srgan.report.columns import written
 from srgan.report.html.plots import floats, looks
@@ -47,10 +47,10 @@ def window_text() -> str:
 def table(levels: Sequence[Level]) -> str:
     """A row a method and a column a level: whole slices, the mean over patients."""
     names = differing([level.degradation for level in levels])
-    heads = [column(level.degradation, names) for level in levels]
+    heads = [column_head(level.degradation, names) for level in levels]
     width = max(8, *(len(head) + 2 for head in heads))
     lines = [
-        f"quality against {'/'.join(map(short, names))}: {window_text()}, whole slices, "
+        f"quality against {'/'.join(map(short_name, names))}: {window_text()}, whole slices, "
         "mean over patients"
     ]
     for key, (name, unit, form) in FIGURES.items():
@@ -89,8 +89,8 @@ def figure(levels: Sequence[Level], about: About):
     from matplotlib.figure import Figure
 
     name = differing([level.degradation for level in levels])[0]
-    in_order = sorted(levels, key=lambda level: levels_of(level.degradation)[name].low)
-    x = [levels_of(level.degradation)[name].low for level in in_order]
+    in_order = sorted(levels, key=lambda level: level.degradation.levels[name].low)
+    x = [level.degradation.levels[name].low for level in in_order]
     drawn = Figure((11, 8.4), dpi=110)
     drawn.set_layout_engine("constrained", w_pad=0.1, h_pad=0.08)
     axes = drawn.subplots(2, len(FIGURES), sharex=True, height_ratios=(1.2, 1))
@@ -100,7 +100,7 @@ def figure(levels: Sequence[Level], about: About):
         above.set_title(title, fontsize=13)
         above.set_ylabel(f"{title}{unit}", fontsize=11)
         below.set_ylabel(f"{title} gained on {BASELINE}{unit}", fontsize=11)
-        below.set_xlabel(AXES[name], fontsize=11)
+        below.set_xlabel(levels[0].degradation.noise.axis_labels[name], fontsize=11)
     _mark_levels(axes, x)
     _add_words(drawn, axes, in_order[0], about, name)
     return drawn
@@ -181,8 +181,8 @@ def _add_words(drawn, axes, level: Level, about: About, name: str) -> None:
         fontsize=11,
     )
     lines = [
-        f"Quality against {short(name)}, {window_text()}",
-        *about.degradation.noise.remark().split("; "),
+        f"Quality against {short_name(name)}, {window_text()}",
+        *about.degradation.noise.describe().split("; "),
         f"{counted(level.study)}, mean over a patient's slices, "
         f"then over patients; checkpoint of step {about.checkpoint.get('step')}",
         "; ".join([*about.remarks(), "Research use only, not a medical device"]),

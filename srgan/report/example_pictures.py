@@ -12,7 +12,7 @@ from srgan.evaluation.level import Level
 from srgan.evaluation.study import Study, StudySlice, level_of, make_pair
 from srgan.hounsfield import WINDOWS
 from srgan.lowdose.degradation import Degradation
-from srgan.lowdose.level_names import differing, tag
+from srgan.lowdose.level_names import differing, file_tag
 from srgan.masks import body_mask, lung_mask
 from srgan.metrics.similarity import has_contrast, psnr_db, ssim
 from srgan.report.about import About
@@ -54,8 +54,8 @@ def write(
     with writing(folder):
         for item, degradation in progress(jobs, len(jobs), "pictures"):
             images = outputs(item, methods, degradation, seed)
-            level = f"-{tag(degradation, differ)}" if len(levels) > 1 else ""
-            noise = level_of(item, degradation, seed).noise.remark()
+            level = f"-{file_tag(degradation, differ)}" if len(levels) > 1 else ""
+            noise = level_of(item, degradation, seed).noise.describe()
             for window in SHOWN:
                 path = folder / f"example-{item.pseudonym}-{window}{level}.png"
                 figure_to_png(figure(item, images, window, noise, about), path)

@@ -48,7 +48,7 @@ def begin(
         "degradation": degradation.as_json(),
         "precision": keras.mixed_precision.global_policy().name,
     }
-    noise = degradation.noise.remark()
+    noise = degradation.noise.describe()
     if sides[0].noise is not None:
         manifest["photons"] = photon_cache.summary(sides[0].noise)
         noise += f"\n{photon_cache.told_of(manifest['photons'])}"

@@ -8,10 +8,10 @@ import pytest
 
 from srgan import hounsfield, resampling
 from srgan.evaluation import baselines, conclusions, study
-from srgan.lowdose.degradation import Degradation, ProjectionNoise, degrade
+from srgan.lowdose.degradation import Degradation, degrade
 from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
-from srgan.lowdose.projection_noise import Scanner
+from srgan.lowdose.projection_noise import ProjectionNoise, Scanner
 from srgan.metrics import similarity, slice_output
 from srgan.random_streams import STUDY_NOISE, generator_of
 

@@ -4,7 +4,7 @@ import numpy as np
 from scipy import ndimage
 
 from srgan.hounsfield import HU_MAX, HU_MIN
-from srgan.lowdose.degradation import Degradation, degrade, expected_noise_sd_hu
+from srgan.lowdose.degradation import Degradation, degrade
 from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
 from srgan.masks import body_mask, lung_mask
@@ -22,9 +22,7 @@ class Pair:
         self.reference = np.clip(hu, HU_MIN, HU_MAX).astype(np.float64)
         self.low = degrade(self.reference[None], IMAGE_NOISE, rng)[0].astype(np.float64)
         self.body = body_mask(self.reference)
-        self.sd_hu = expected_noise_sd_hu(
-            low_dose=self.low, normal_dose=self.reference, degradation=IMAGE_NOISE
-        )
+        self.sd_hu = IMAGE_NOISE.noise.expected_sd_hu(low_dose=self.low, scale=SCALE)
 
     def consistency(self, output):
         return faithfulness.consistency(

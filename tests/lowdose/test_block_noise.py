@@ -5,17 +5,11 @@ import pytest
 
 from srgan.hounsfield import fraction_to_hu
 from srgan.lowdose import image_noise, projection_noise
-from srgan.lowdose.degradation import (
-    Degradation,
-    ProjectionNoise,
-    clean_chi2,
-    degrade,
-    expected_noise_sd_hu,
-    fields_of,
-)
+from srgan.lowdose.degradation import Degradation, degrade
 from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
-from srgan.lowdose.projection_noise import Scanner
+from srgan.lowdose.projection_noise import ProjectionNoise
+from srgan.lowdose.scanner import Scanner
 from srgan.resampling import area_mean
 
 SPACING = (2.8, 2.8)  # so that 96 pixels hold a chest
@@ -37,15 +31,15 @@ def chest():
 @pytest.mark.parametrize(
     ("scale", "dose", "photons"), [(4, 0.25, 3e5), (2, 0.5, 3e5), (4, 0.1, 3e2)]
 )
-def test_the_noise_of_a_block_mean_is_that_of_many_realisations(chest, scale, dose, photons):
+def test_block_noise_sd_in_projections_is_that_of_many_realisations(chest, scale, dose, photons):
     expected = projection_noise.block_noise_sd_hu(chest, SPACING, photons, SCANNER, dose, scale)
     rng = np.random.default_rng(1)
-    blocks, floored = [], 0
+    blocks, at_floor = [], 0
     for _ in range(150):
         fields = projection_noise.noise_fields(chest, SPACING, photons, SCANNER, dose, rng)
         blocks.append(area_mean(projection_noise.insert(chest, fields, dose) - chest, scale))
-        floored = fields.floored
-    assert (floored > 0.02) == (photons < 1e3)  # the last case lives on the photon floor
+        at_floor = fields.at_floor
+    assert (at_floor > 0.02) == (photons < 1e3)  # the last case lives on the photon floor
     ratio = np.std(blocks, axis=0) / expected
     assert ratio.mean() == pytest.approx(1, abs=0.03)
     inside = area_mean(chest, scale) > 0
@@ -56,13 +50,13 @@ def test_the_noise_of_a_block_mean_is_that_of_many_realisations(chest, scale, do
     assert expected[inside].mean() > 1.3 * expected[air].mean()  # a flat map could not pass
 
 
-def test_blocks_of_one_pixel_have_the_noise_of_the_pixels(chest):
+def test_block_noise_sd_of_one_pixel_is_the_noise_sd_of_pixels(chest):
     level = (chest, SPACING, 3e5, SCANNER, 0.25)
     pixels = projection_noise.noise_sd_hu(*level)
     np.testing.assert_allclose(projection_noise.block_noise_sd_hu(*level, 1), pixels, rtol=1e-4)
 
 
-def test_a_slice_that_is_not_square_has_the_noise_of_its_square(chest):
+def test_block_noise_sd_of_a_slice_that_is_not_square_is_that_of_its_square(chest):
     level = (SPACING, 3e5, SCANNER, 0.25, 4)
     whole = projection_noise.block_noise_sd_hu(chest, *level)
     chest = chest.copy()
@@ -73,10 +67,10 @@ def test_a_slice_that_is_not_square_has_the_noise_of_its_square(chest):
 
 
 @pytest.mark.parametrize("scale", [1, 2, 4])
-def test_image_noise_of_a_block_mean_is_that_of_many_realisations(scale):
+def test_block_noise_sd_of_image_noise_is_that_of_many_realisations(scale):
     levels = np.array([-990.0, -850.0, 40.0, 700.0])
     hu = np.kron(levels[:, None], np.ones((4, 4 * 4000)))
-    low = area_mean(image_noise.low_dose(hu, 1700, 0.005, np.random.default_rng(2)), scale)
+    low = area_mean(image_noise.add_noise(hu, 1700, 0.005, np.random.default_rng(2)), scale)
     expected = image_noise.block_noise_sd_hu(area_mean(hu, scale), 1700, 0.005, scale)[:, 0]
     dark = 4 // scale  # rows of them
     np.testing.assert_allclose(low.std(axis=1)[dark:], expected[dark:], rtol=0.03)
@@ -86,10 +80,10 @@ def test_image_noise_of_a_block_mean_is_that_of_many_realisations(scale):
 
 
 @pytest.mark.parametrize("dose", [0.5, 0.25])
-def test_a_clean_slice_departs_by_the_full_doses_noise_too(chest, dose):
+def test_clean_chi2_counts_the_noise_of_the_full_dose_too(chest, dose):
     scanner = dataclasses.replace(SCANNER, electronic_noise=0.0)
     noise = ProjectionNoise(Levels((dose,)), 3e5, None, scanner)
-    degradation, rng, z = Degradation(noise, 4), np.random.default_rng(3), []
+    rng, z = np.random.default_rng(3), []
     expected = projection_noise.block_noise_sd_hu(chest, SPACING, 3e5, scanner, dose, 4)
     for _ in range(30):
         full = projection_noise.low_dose(
@@ -98,15 +92,12 @@ def test_a_clean_slice_departs_by_the_full_doses_noise_too(chest, dose):
         low = projection_noise.low_dose(full, SPACING, dose, 3e5, scanner, rng)
         z.append(area_mean(low - chest, 4) / expected)
     inside = area_mean(chest, 4) > -900
-    assert np.mean(np.square(z), 0)[inside].mean() == pytest.approx(
-        clean_chi2(degradation), rel=0.1
-    )
-    assert (
-        clean_chi2(dataclasses.replace(degradation, noise=ImageNoise(noise.dose, noise.dose))) == 1
-    )
+    chi2 = np.mean(np.square(z), 0)[inside].mean()
+    assert chi2 == pytest.approx(noise.clean_chi2(), rel=0.1)
+    assert ImageNoise(noise.dose, noise.dose).clean_chi2() == 1
 
 
-def test_expected_noise_is_that_of_the_degradation(chest):
+def test_expected_sd_is_the_sd_of_degrade_for_both_noise_models(chest):
     scanner = dataclasses.replace(SCANNER, views=60)
     noise = ProjectionNoise(Levels((0.25,)), 3e5, None, scanner)
     image_noise = ImageNoise(Levels((1700.0,)), Levels((0.005,)))
@@ -115,16 +106,11 @@ def test_expected_noise_is_that_of_the_degradation(chest):
     for degradation in (Degradation(noise, 4), Degradation(image_noise, 4)):
         lows = []
         for _ in range(80):
-            fields = fields_of(hu, SPACING, 3e5, degradation, rng)
+            fields = degradation.noise.new_fields(hu, SPACING, 3e5, rng)
             fields = fields and [f[None] for f in fields[:2]]
             lows.append(degrade(hu[None], degradation, rng, fields)[0])
-        expected = expected_noise_sd_hu(
-            low_dose=lows[0],
-            normal_dose=hu,
-            degradation=degradation,
-            spacing_mm=SPACING,
-            photons=3e5,
-        )
+        level = {"scale": 4, "spacing_mm": SPACING, "photons": 3e5}
+        expected = degradation.noise.expected_sd_hu(low_dose=lows[0], normal_dose=hu, **level)
         assert expected.shape == (24, 24)
         assert (np.std(lows, axis=0) / expected).mean() == pytest.approx(1, abs=0.03)
 
@@ -137,12 +123,12 @@ def test_expected_noise_is_that_of_the_degradation(chest):
         ImageNoise(Levels((500.0, 1700.0)), Levels((0.005,))),
     ],
 )
-def test_a_degradation_of_several_levels_is_refused(chest, noise):
+def test_expected_sd_refuses_several_levels(chest, noise):
     with pytest.raises(ValueError, match="not one level"):
-        expected_noise_sd_hu(
+        noise.expected_sd_hu(
             low_dose=area_mean(chest, 4),
             normal_dose=chest,
-            degradation=Degradation(noise, 4),
+            scale=4,
             spacing_mm=SPACING,
             photons=3e5,
         )

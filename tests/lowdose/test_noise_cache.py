@@ -6,9 +6,8 @@ import pytest
 
 from srgan.dataset import build_store as stores
 from srgan.lowdose import noise_cache, photon_cache, projection_noise
-from srgan.lowdose.degradation import ProjectionNoise
 from srgan.lowdose.levels import Levels
-from srgan.lowdose.projection_noise import Scanner
+from srgan.lowdose.projection_noise import ProjectionNoise, Scanner
 from srgan.random_streams import FIELDS, generator_of, slice_number
 from srgan.settings import dataset_paths, make
 from srgan.system import locks, processes
@@ -51,7 +50,7 @@ def test_cached_noise_at_any_dose_is_the_noise_of_its_seed(built):
         )
         for dose in (0.1, 0.25, 0.5):
             wanted = projection_noise.insert(np.zeros((96, 96), np.float32), fields, dose)
-            weights = np.reshape(projection_noise.weights(dose), (2, 1, 1))
+            weights = np.reshape(projection_noise.dose_weights(dose), (2, 1, 1))
             found = (weights * made[3].fields(r)).sum(0)
             np.testing.assert_allclose(found, wanted, atol=2e-4 * wanted.std())
 

@@ -8,7 +8,7 @@ import pytest
 
 from srgan.lowdose import estimate_photons, projection_noise
 from srgan.lowdose.projection_noise import Scanner
-from srgan.lowdose.projector import filtered, hann, projector, ramp, variance_map
+from srgan.lowdose.projector import filter_response, filtered, projector, variance_map
 from tests.helpers import dose_phantoms
 
 PATH = Path(__file__).resolve().parents[3] / "shared" / "reference" / "low_dose.py"
@@ -51,7 +51,7 @@ def test_variance_is_the_prototype_s(reference, thorax):
     theirs, ours = reference.gridder(SIZE), projector(SIZE, 360)
     variance = np.exp(reference.line_integrals(thorax, PIXEL_MM, theirs))
     wanted = reference.variance_map(theirs, variance, theirs.ramp * theirs.window("hann", CUTOFF))
-    found = variance_map(ours, variance[None], ramp(ours) * hann(ours, CUTOFF / 2))
+    found = variance_map(ours, variance[None], filter_response(ours, CUTOFF / 2))
     np.testing.assert_allclose(found[0], wanted, rtol=1e-3)
 
 

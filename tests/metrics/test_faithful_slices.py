@@ -13,16 +13,11 @@ import pytest
 from scipy import ndimage
 
 from srgan.hounsfield import HU_MAX, HU_MIN
-from srgan.lowdose.degradation import (
-    Degradation,
-    ProjectionNoise,
-    degrade,
-    expected_noise_sd_hu,
-    fields_of,
-)
+from srgan.lowdose.degradation import Degradation, degrade
 from srgan.lowdose.estimate_photons import estimate
 from srgan.lowdose.levels import Levels
-from srgan.lowdose.projection_noise import Scanner
+from srgan.lowdose.projection_noise import ProjectionNoise
+from srgan.lowdose.scanner import Scanner
 from srgan.masks import body_mask, lung_mask
 from srgan.metrics import faithfulness
 from srgan.resampling import area_mean, bicubic
@@ -111,13 +106,13 @@ def test_in_projection_noise_the_truth_is_consistent_and_the_clip_hardly_matters
     for hu, spacing_mm in slices_of("LIDC-IDRI-0003"):
         photons = estimate(hu, spacing_mm, scanner).photons
         reference = np.clip(hu, HU_MIN, HU_MAX).astype(np.float32)
-        fields = fields_of(reference, spacing_mm, photons, noise, rng)
+        fields = noise.noise.new_fields(reference, spacing_mm, photons, rng)
         low = degrade(reference[None], noise, rng, [f[None] for f in fields[:2]])[0]
         unclipped = reference + 3**0.5 * fields.quantum + 15**0.5 * fields.electronic
-        sd_hu = expected_noise_sd_hu(
+        sd_hu = noise.noise.expected_sd_hu(
             low_dose=low,
             normal_dose=reference,
-            degradation=noise,
+            scale=SCALE,
             spacing_mm=spacing_mm,
             photons=photons,
         )

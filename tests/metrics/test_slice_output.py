@@ -4,7 +4,7 @@ from scipy import ndimage
 
 from srgan.evaluation import study
 from srgan.hounsfield import WINDOWS
-from srgan.lowdose.degradation import degrade, expected_noise_sd_hu
+from srgan.lowdose.degradation import degrade
 from srgan.metrics import noise_power, registry, slice_output
 from srgan.metrics.slice_output import Output, Reference
 from srgan.phantom import chest
@@ -24,7 +24,7 @@ def normal_dose(reference):
 def reference():
     hu = np.clip(chest.chest(0, 1, 6)[0][3], -1024, 3071).astype(np.float32)
     low = degrade(hu[None], IMAGE_NOISE, np.random.default_rng(0))[0]
-    sd_hu = expected_noise_sd_hu(low_dose=low, normal_dose=hu, degradation=IMAGE_NOISE)
+    sd_hu = IMAGE_NOISE.noise.expected_sd_hu(low_dose=low, scale=IMAGE_NOISE.scale)
     return Reference.of(hu, low, sd_hu, 4, (0.7, 0.7))
 
 

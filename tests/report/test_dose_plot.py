@@ -9,10 +9,10 @@ import pytest
 from srgan.evaluation import study
 from srgan.evaluation.level import levels_of
 from srgan.lowdose import level_names
-from srgan.lowdose.degradation import Degradation, ProjectionNoise
+from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
-from srgan.lowdose.projection_noise import Scanner
+from srgan.lowdose.projection_noise import ProjectionNoise, Scanner
 from srgan.report import dose_plot
 from srgan.report.about import About
 from srgan.report.html import plots
@@ -70,9 +70,10 @@ def test_a_level_is_called_by_what_differs():
     degradations = [level.degradation for level in made_of(of_lambdas(1700.0, 500.0))[0]]
     assert level_names.differing(degradations) == ["noise_lambda"]
     assert level_names.differing(degradations[:1]) == ["noise_lambda", "noise_sigma"]
-    assert level_names.tag(degradations[1], ["noise_lambda"]) == "lambda500"
+    assert level_names.file_tag(degradations[1], ["noise_lambda"]) == "lambda500"
     assert (
-        level_names.tag(degradations[1], ["noise_lambda", "noise_sigma"]) == "lambda500-sigma0.005"
+        level_names.file_tag(degradations[1], ["noise_lambda", "noise_sigma"])
+        == "lambda500-sigma0.005"
     )
 
 

@@ -9,10 +9,10 @@ import pytest
 from srgan.evaluation import study
 from srgan.evaluation.level import levels_of
 from srgan.hounsfield import Window
-from srgan.lowdose.degradation import Degradation, ProjectionNoise
+from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
-from srgan.lowdose.projection_noise import Scanner
+from srgan.lowdose.projection_noise import ProjectionNoise, Scanner
 from srgan.metrics.ttf import Discs, Ttf
 from srgan.report import columns, results
 from srgan.report.about import About

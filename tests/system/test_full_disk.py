@@ -20,9 +20,8 @@ from srgan.commands.simulate import simulate
 from srgan.dataset import build_store, scan_source
 from srgan.dataset.scan_source import DatasetPaths
 from srgan.lowdose import noise_cache, photon_cache
-from srgan.lowdose.degradation import ProjectionNoise
 from srgan.lowdose.levels import Levels
-from srgan.lowdose.projection_noise import Scanner
+from srgan.lowdose.projection_noise import ProjectionNoise, Scanner
 from srgan.phantom import chest
 from srgan.report import results
 from srgan.report.html import page

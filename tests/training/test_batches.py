@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from srgan.hounsfield import hu_to_network, network_to_hu
-from srgan.lowdose.degradation import Degradation, ProjectionNoise
+from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
 from srgan.lowdose.noise_cache import Cached
-from srgan.lowdose.projection_noise import Scanner, weights
+from srgan.lowdose.projection_noise import ProjectionNoise, Scanner, dose_weights
 from srgan.training import batches
 
 NOISE = Degradation(ImageNoise(Levels((500.0, 5000.0), True), Levels((0.002, 0.01), True)), 4)
@@ -110,7 +110,7 @@ def test_projection_batches_are_a_pure_function_too(noisy_side):
 def test_noise_is_scaled_to_the_dose(noisy_side, dose):
     fixed = Degradation(ProjectionNoise(Levels((dose,)), 1e5, None, Scanner()), 1)
     low, normal = batches.batch(noisy_side, 16, 64, fixed, 0, 0)
-    quantum, electronic = weights(dose)
+    quantum, electronic = dose_weights(dose)
     wanted = np.hypot(10 * quantum, 1 * electronic)
     error = network_to_hu(low.astype(np.float64)) - network_to_hu(normal.astype(np.float64))
     assert abs(error.std() - wanted) < 0.03 * wanted + 1e-3

@@ -10,7 +10,7 @@ from srgan.evaluation.baselines import Method
 from srgan.evaluation.level import Level, headline
 from srgan.evaluation.study import NORMAL_DOSE, Study, StudySlice
 from srgan.hounsfield import WINDOWS
-from srgan.lowdose.level_names import AXES, differing, levels_of, short
+from srgan.lowdose.level_names import differing, short_name
 from srgan.metrics.noise_power import BOX, FEWEST_BOXES
 from srgan.metrics.registry import NPS, value_at
 from srgan.metrics.ttf import Discs
@@ -182,8 +182,9 @@ def _against_level(levels: Sequence[Level]) -> Section:
     if len(names) != 1:
         words = "More than one kind of level was listed: see the figures of each, above."
         return Section("Quality against noise", (words,))
-    x = [levels_of(level.degradation)[names[0]].middle for level in levels]
-    name, made = short(names[0]), []
+    x = [level.degradation.levels[names[0]].middle for level in levels]
+    name, made = short_name(names[0]), []
+    x_label = levels[0].degradation.noise.axis_labels[names[0]]
     for key, label in (("psnr_db", "PSNR, lung window, dB"), ("ssim", "SSIM, lung window")):
         lines = [
             Line(method, x, [level.overall[method][key]["lung"] for level in levels])
@@ -191,6 +192,13 @@ def _against_level(levels: Sequence[Level]) -> Section:
         ]
         caption = f"{label.split(',')[0]} against {name}, {IN_LUNG}"
         made.append(
-            curve_plot(caption, lines, x=AXES[names[0]], y=label, log_x=min(x) > 0, ticks=x)
+            curve_plot(
+                caption,
+                lines,
+                x=x_label,
+                y=label,
+                log_x=min(x) > 0,
+                ticks=x,
+            )
         )
     return Section(f"Quality against {name}", tuple(made))
