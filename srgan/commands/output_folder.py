@@ -1,17 +1,14 @@
 """An output folder that is complete or absent, whatever ends the run."""
 
 import contextlib
-import logging
 import shutil
-import signal
 from collections.abc import Iterator
 from os import getpid
 from pathlib import Path
 
-from srgan.system.errors import TERMINATED, UserError
+from srgan.system import signals
+from srgan.system.errors import UserError
 from srgan.system.files import sync, writing
-
-log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
@@ -38,41 +35,9 @@ def new_folder(folder: Path) -> Iterator[Path]:
             part.rename(place)
             sync(place.parent)
     except BaseException:
-        with _undisturbed():
+        with signals.ignored():
             shutil.rmtree(part, ignore_errors=True)
             for parent in new_parents:
                 with contextlib.suppress(OSError):
                     parent.rmdir()
         raise
-
-
-@contextlib.contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """SIGTERM ends the run as Ctrl-C does: what is half written is taken away.
-
-    SIGINT too where it was ignored before, as shells do for what they start in the background.
-    """
-
-    def end(number, frame):
-        log.info("stopped by SIGTERM")
-        raise SystemExit(TERMINATED)
-
-    wanted = {signal.SIGTERM: end, signal.SIGINT: signal.default_int_handler}
-    before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
-    """A second Ctrl-C must not stop the tidying up."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)

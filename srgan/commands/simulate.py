@@ -15,7 +15,7 @@ import numpy as np
 import srgan
 from srgan import settings as all_settings
 from srgan.commands import simulate_slice
-from srgan.commands.output_folder import ended_by_signals, new_folder
+from srgan.commands.output_folder import new_folder
 from srgan.commands.simulate_slice import Copy, Job
 from srgan.dataset import single_scan
 from srgan.formats.dicom import write as dicom_write
@@ -27,7 +27,7 @@ from srgan.lowdose.estimate_photons import Estimate
 from srgan.lowdose.photon_cache import Matched
 from srgan.lowdose.projection_noise import ProjectionNoise
 from srgan.settings import Settings, degradation_of
-from srgan.system import processes
+from srgan.system import processes, signals
 from srgan.system.errors import TRY_AGAIN, Skip, UserError
 from srgan.system.files import sync, write_json, writing
 from srgan.system.progress import progress
@@ -47,7 +47,7 @@ def simulate(given: dict[str, Any]) -> int:
     if settings.input is None and settings.output is None:
         return _photons_of_water(noise)
     _check(settings, given)
-    with ended_by_signals():
+    with signals.caught():
         scan, skipped = single_scan.find(settings.input)
         _check_pixels(scan)
         if skipped:

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from srgan.formats.scan import Skipped
+from srgan.system.errors import reason
 
 SYSTEM_FILES = {"thumbs.db", "desktop.ini"}
 
@@ -29,7 +30,7 @@ def files_below(folder: Path, left_out: Collection[Path] = ()) -> tuple[list[Pat
             with os.scandir(here) as entries:
                 names = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
-            skipped.append(Skipped(here, "folder cannot be read", error.strerror or ""))
+            skipped.append(Skipped(here, "folder cannot be read", reason(error)))
             continue
         folders = []
         for entry in names:
@@ -44,7 +45,6 @@ def files_below(folder: Path, left_out: Collection[Path] = ()) -> tuple[list[Pat
                     kind = "a broken link" if entry.is_symlink() else "a pipe, socket or device"
                     skipped.append(Skipped(here / entry.name, "not a regular file", kind))
             except OSError as error:
-                reason = error.strerror or ""
-                skipped.append(Skipped(here / entry.name, "cannot be read", reason))
+                skipped.append(Skipped(here / entry.name, "cannot be read", reason(error)))
         pending += reversed(folders)
     return files, skipped

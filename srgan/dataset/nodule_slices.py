@@ -39,7 +39,7 @@ from srgan.dataset.store import (
 from srgan.formats import csv_tables, readers
 from srgan.formats.scan import Scan, tidy_id
 from srgan.system import locks
-from srgan.system.errors import Skip
+from srgan.system.errors import Skip, reason
 from srgan.system.files import put_in_place, read_bounded, write_json, writing
 from srgan.system.progress import progress
 
@@ -144,7 +144,7 @@ def open_or_build(
         log.warning(f"{TABLE} is not used: {skip.reason}, {skip.detail}")
         return None
     except OSError as error:
-        log.warning(f"{TABLE} is not used: {error.strerror or type(error).__name__}")
+        log.warning(f"{TABLE} is not used: {reason(error)}")
         return None
     key = {
         "annotations": hashlib.sha256(content).hexdigest(),

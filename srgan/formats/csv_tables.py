@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from srgan.system.errors import Skip, UserError
+from srgan.system.errors import Skip, UserError, reason
 from srgan.system.files import read_bounded
 
 MAX_TABLE = 8 << 20  # bytes: 100,000 rows of a series UID and a patient
@@ -20,8 +20,7 @@ def named(option: str, path: Path, columns: Sequence[str]) -> Iterator[tuple[int
     try:
         yield from rows(read_bounded(path, MAX_TABLE), columns)
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise UserError(f"{option} {path} cannot be read: {reason}") from None
+        raise UserError(f"{option} {path} cannot be read: {reason(error)}") from None
     except Skip as skip:
         raise UserError(f"{option} {path}: {skip.detail}") from None
     except ValueError as error:

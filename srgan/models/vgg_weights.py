@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from srgan.system.errors import UserError
+from srgan.system.errors import UserError, reason
 from srgan.system.files import read_bounded
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class VggWeights:
         try:
             return hashlib.sha256(read_bounded(self.path, MOST_BYTES)).hexdigest()
         except OSError as error:
-            raise UserError(f"--vgg-weights {self.path}: {error.strerror or error}") from error
+            raise UserError(f"--vgg-weights {self.path}: {reason(error)}") from error
 
 
 def keras_folder() -> Path:

@@ -42,6 +42,11 @@ class Skip(Exception):
         self.detail = one_line(detail)
 
 
+def reason(error: OSError | ValueError) -> str:
+    """What the system said, "No space left on device", or the error's own words."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
 def visible(text: object) -> str:
     """Text with escapes for what is not printable: a terminal acts on nothing in it, one line."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))

@@ -1,16 +1,17 @@
-"""Writing files so that they are complete or absent, with a full disk told in one line."""
+"""Write files that are complete or absent; report a full disk in one line."""
 
+import csv
 import errno
 import json
 import os
 import re
 import secrets
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from srgan.system.errors import BAD_INPUT, TRY_AGAIN, UserError
+from srgan.system.errors import BAD_INPUT, TRY_AGAIN, UserError, reason
 
 _REMEDY = {
     errno.ENOSPC: "make room there and start again",
@@ -33,7 +34,7 @@ def writing(path: Path | str):
         later = error.errno in _REMEDY
         remedy = _REMEDY[error.errno] if later else "name a folder that can be written"
         raise UserError(
-            f"cannot write {path}: {error.strerror or error}: {remedy}",
+            f"cannot write {path}: {reason(error)}: {remedy}",
             TRY_AGAIN if later else BAD_INPUT,
         ) from error
 
@@ -88,6 +89,16 @@ def _lives(pid: int) -> bool:
         return False
     except (OSError, OverflowError):
         return True
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence]) -> None:
+    """A table in UTF-8 with a line of column names; None is an empty cell. Raises OSError."""
+
+    def write(part: Path) -> None:
+        with open(part, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+            csv.writer(file).writerows([columns, *rows])
+
+    write_whole(path, write)
 
 
 def write_json(path: Path, value: dict) -> None:

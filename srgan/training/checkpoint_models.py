@@ -22,7 +22,7 @@ import numpy as np
 from srgan import settings
 from srgan.models import check_hdf5
 from srgan.system import locks
-from srgan.system.errors import UserError
+from srgan.system.errors import UserError, reason
 from srgan.system.files import clear_parts, writing
 from srgan.training import sealed
 from srgan.training.manifest import wrong_part
@@ -105,7 +105,7 @@ def folders(folder: Path, *kinds: str) -> list[Path]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise UserError(f"cannot read {folder}: {error.strerror}") from error
+        raise UserError(f"cannot read {folder}: {reason(error)}") from error
     found = [p for p in names if (m := _NAME.fullmatch(p.name)) and m[1] in kinds]
     return sorted(found, key=step_of)
 

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from srgan.lowdose.degradation import Degradation
 from srgan.settings import Settings
-from srgan.system.errors import DIVERGED, UserError
+from srgan.system.errors import DIVERGED, UserError, reason
 from srgan.system.png import figure_to_png
 from srgan.system.progress import Progress
 from srgan.system.signals import Stop
@@ -82,7 +82,7 @@ def _advance(run: Run, validation: watch.Validation, output_of, bar: Progress) -
     for low, normal in run.batches(run.step, plan.steps):
         step = run.step + 1
         stage = plan.stage(step)
-        run.stop.leaves = stage not in compiled  # that takes long; the state before it is saved
+        run.stop.exits_at_once = stage not in compiled  # it traces for long
         if stage == "gan" and step == plan.pretrain_steps + 1:
             _start_gan(run)
             began = time.monotonic(), run.step
@@ -94,7 +94,7 @@ def _advance(run: Run, validation: watch.Validation, output_of, bar: Progress) -
         guard.saw(int(losses["applied"]))
         run.step = step
         compiled.add(stage)
-        run.stop.waits, run.stop.leaves = True, False
+        run.stop.finishes_step, run.stop.exits_at_once = True, False
         if guard.in_row == health.IN_ROW:
             return None
         if plan.is_row(step):
@@ -270,7 +270,7 @@ def _write(run: Run, path: Path, write: Callable[[], None]) -> None:
         write()
     except OSError as error:
         if path.suffix not in run.unwritten:
-            log.warning(f"cannot write {path}: {error.strerror or error}; the training goes on")
+            log.warning(f"cannot write {path}: {reason(error)}; the training goes on")
         run.unwritten.add(path.suffix)
 
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from srgan import __version__
-from srgan.system.errors import UserError
+from srgan.system.errors import UserError, reason
 from srgan.system.files import read_bounded, sync, write_json, writing
 
 FORMAT = 1
@@ -105,7 +105,7 @@ def read(folder: Path) -> dict:
     except FileNotFoundError as error:
         raise Corrupt(f"{folder} is corrupt: {MANIFEST} is missing") from error
     except OSError as error:
-        raise Corrupt(f"{folder} cannot be read: {error.strerror or error}") from error
+        raise Corrupt(f"{folder} cannot be read: {reason(error)}") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Corrupt(f"{folder} is corrupt: {type(error).__name__}: {error}") from error
     return manifest
@@ -122,7 +122,7 @@ def content(folder: Path, manifest: dict, name: str) -> bytes:
     try:
         found = read_bounded(folder / name, MOST_BYTES)
     except OSError as error:
-        raise Corrupt(f"{folder} cannot be read: {error.strerror or error}") from error
+        raise Corrupt(f"{folder} cannot be read: {reason(error)}") from error
     if hashlib.sha256(found).hexdigest() != manifest["files"].get(name):
         raise Corrupt(f"{folder} is corrupt: {name} is not what was written")
     return found

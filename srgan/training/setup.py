@@ -40,7 +40,7 @@ def begin(
     step a signal ends the process where it stands; what it leaves half written goes at the next
     start.
     """
-    stop.leaves = True
+    stop.exits_at_once = True
     keras.utils.set_random_seed(settings.seed % 2**32)
     degradation = degradation_of(settings)
     manifest = {

@@ -14,17 +14,10 @@ from srgan.system import processes
 from srgan.system.errors import TRY_AGAIN, Skip, UserError
 from tests.conftest import ROOT
 
-_added = 0
-
-
-def set_added(value):
-    global _added
-    _added = value
-
 
 def slow_first(task):
     time.sleep(0.3 if task == 0 else 0)
-    return task + _added, os.getpid()
+    return task, os.getpid()
 
 
 def refuse(task):
@@ -48,19 +41,16 @@ def two_cpus(monkeypatch):
 
 
 def test_results_come_in_the_order_of_the_tasks_from_several_processes(two_cpus):
-    results = list(processes.in_order(slow_first, range(12), set_added, (100,)))
-    assert [value for value, _ in results] == list(range(100, 112))
+    results = list(processes.in_order(slow_first, range(12)))
+    assert [value for value, _ in results] == list(range(12))
     assert len({pid for _, pid in results} - {os.getpid()}) == 2
 
 
 @pytest.mark.parametrize(("count", "tasks"), [(1, range(3)), (8, [0]), (8, [])])
 def test_one_cpu_or_one_task_starts_no_process(monkeypatch, count, tasks):
     monkeypatch.setattr(processes, "cpus", lambda: count)
-    try:
-        results = list(processes.in_order(slow_first, tasks, set_added, (5,)))
-    finally:
-        set_added(0)
-    assert results == [(task + 5, os.getpid()) for task in tasks]
+    results = list(processes.in_order(slow_first, tasks))
+    assert results == [(task, os.getpid()) for task in tasks]
 
 
 def test_what_the_function_raises_is_raised_here_whole(two_cpus):

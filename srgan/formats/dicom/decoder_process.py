@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from srgan.system import signals
 from srgan.system.errors import Skip
 
 # Of the processor for a frame, and as much for each megapixel: 1.3 s at 512 x 512, 2 s at 1024 x
@@ -105,9 +106,7 @@ def stop() -> int:
 
 def serve() -> None:
     """The other side: decode what comes on stdin until it closes."""
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    signals.leave_interrupts_to_parent()
     from srgan.formats.dicom import compressed_frames
 
     _limit_memory()

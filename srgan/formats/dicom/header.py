@@ -20,7 +20,7 @@ from srgan.formats.dicom.parse import TAGS, number, numbers, parse, text, unsign
 from srgan.formats.dicom.pixels import Stored, read_stored, read_values, values_to_hu
 from srgan.formats.limits import MAX_ANGLE_DEG, MAX_POSITION_MM, MAX_SIDE, MAX_SPACING_MM
 from srgan.formats.scan import MAX_ID, OWN_MODEL, tidy_id
-from srgan.system.errors import Skip
+from srgan.system.errors import Skip, reason
 
 CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
 
@@ -107,8 +107,8 @@ def _read(path: Path, take: Callable[[Dataset, BinaryIO, Header], Any], whole: b
         raise
     except OSError as error:
         # pydicom raises some of its own, which have no number.
-        reason = "cannot be read" if error.errno else "damaged header"
-        raise Skip(reason, error.strerror or type(error).__name__) from None
+        fault = "cannot be read" if error.errno else "damaged header"
+        raise Skip(fault, reason(error)) from None
     except RecursionError:
         raise Skip("damaged header", "sequences nested too deep") from None
     except Exception as error:

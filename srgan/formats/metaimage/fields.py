@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from srgan.system.errors import Skip
+from srgan.system.errors import Skip, reason
 
 MAX_HEADER = 64 << 10  # bytes
 MATRIX = ("TransformMatrix", "Rotation", "Orientation")  # three names for one thing, as in MetaIO
@@ -19,7 +19,7 @@ def read_fields(path: Path) -> tuple[dict[str, str], int]:
         with open(path, "rb") as file:  # in a .mha all the voxels follow
             return parse_fields(file.read(MAX_HEADER))
     except OSError as error:
-        raise Skip("cannot be read", error.strerror or type(error).__name__) from None
+        raise Skip("cannot be read", reason(error)) from None
 
 
 def parse_fields(start: bytes) -> tuple[dict[str, str], int]:

@@ -15,7 +15,7 @@ import numpy as np
 from srgan.formats.metaimage.header import Header, read_header
 from srgan.formats.scan import Scan
 from srgan.hounsfield import AIR_HU
-from srgan.system.errors import Skip
+from srgan.system.errors import Skip, reason
 
 MIN_SPAN = 100  # a slice whose values span less is not HU
 CHUNK = 1 << 20  # bytes that are inflated at once
@@ -150,7 +150,7 @@ def inflate(header: Header) -> Iterator[np.ndarray]:
     except zlib.error:
         raise Skip("damaged pixel data", "the compressed data are not zlib or damaged") from None
     except OSError as error:
-        raise Skip("cannot be read", error.strerror or type(error).__name__) from None
+        raise Skip("cannot be read", reason(error)) from None
     if total != header.nbytes or rest:
         raise Skip("damaged pixel data", "the compressed data are not of the size of the header")
 

@@ -13,7 +13,7 @@ from srgan.formats.dicom.write import changed_hu
 from srgan.formats.metaimage.fields import MATRIX, ORIGIN, header_text, read_fields
 from srgan.formats.metaimage.header import Header
 from srgan.formats.metaimage.pixels import Voxels, inflate
-from srgan.system.errors import TRY_AGAIN, UserError
+from srgan.system.errors import TRY_AGAIN, UserError, reason
 
 MAX_COMMENT = 240  # characters; MetaIO keeps 255 bytes
 GEOMETRY = (
@@ -54,8 +54,7 @@ def read_source(voxels: Voxels, index: int) -> np.ndarray:
     except EOFError:
         raise UserError(f"{voxels.path} became shorter while it was read") from None
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise UserError(f"{voxels.path} cannot be read: {reason}", TRY_AGAIN) from None
+        raise UserError(f"{voxels.path} cannot be read: {reason(error)}", TRY_AGAIN) from None
 
 
 def changed_voxels(values: np.ndarray, change_hu: np.ndarray) -> np.ndarray:
