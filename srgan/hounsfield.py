@@ -1,15 +1,15 @@
-"""Hounsfield units: air, windows, and the networks' range.
+"""Hounsfield units (HU): air, windows, and the range of the networks.
 
-Rooms pass HU to each other. [-1, 1] exists between the training batches and the networks alone.
+All modules exchange HU. The range [-1, 1] is used only between training batches and networks.
 """
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
-AIR_HU = -1024.0  # also what padding becomes
+AIR_HU = -1024.0  # also the value of padding
 HU_MIN = -1024.0
 HU_MAX = 3071.0
-HU_SPAN = HU_MAX - HU_MIN  # 4095; divide by this and never by 4096
+HU_SPAN = HU_MAX - HU_MIN  # 4095; divide by this, never by 4096
 
 
 class Window(NamedTuple):
@@ -23,7 +23,7 @@ class Window(NamedTuple):
         return self.high - self.low
 
     def __str__(self) -> str:
-        """What stands beside a figure: its limits and data range."""
+        """Limits and data range, as printed beside a metric."""
         return f"{self.low:g}..{self.high:g} HU, range {self.width:g}"
 
 
@@ -36,7 +36,7 @@ WINDOWS = {
 
 
 def hu_to_fraction(hu):
-    """HU to the fraction of full scale, x = (HU + 1024) / 4095; nothing is clipped."""
+    """HU to the fraction of full scale, x = (HU + 1024) / 4095. Not clipped."""
     return (hu - HU_MIN) / HU_SPAN
 
 
@@ -46,7 +46,7 @@ def fraction_to_hu(x):
 
 
 def hu_to_network(hu):
-    """HU to the networks' range: -1024 HU is -1, 3071 HU is 1; nothing is clipped."""
+    """HU to the range of the networks: -1024 HU to -1, 3071 HU to 1. Not clipped."""
     return (hu - HU_MIN) * (2.0 / HU_SPAN) - 1.0
 
 

@@ -1,14 +1,14 @@
-"""Where a slice shows the body and the lungs."""
+"""Masks of the body and the lungs of a slice."""
 
 import numpy as np
 from scipy import ndimage
 
 
 def has_body(hu: np.ndarray, share: float = 0.1, threshold_hu: float = -500.0) -> bool:
-    """Is at least `share` of the slice above `threshold_hu` after an opening (table, noise)?
+    """Whether at least `share` of the slice is above `threshold_hu` after a binary opening.
 
-    hu: (rows, columns). The opening is by a cross, on every second pixel; spelled out it is five
-    times as fast as SciPy's.
+    hu: (rows, columns). The opening, by a cross on every second pixel, removes table and noise.
+    Written out it is five times as fast as SciPy's.
     """
     solid = np.pad(hu[::2, ::2] > threshold_hu, 2)
     eroded = np.logical_and.reduce(_cross(solid))
@@ -16,14 +16,17 @@ def has_body(hu: np.ndarray, share: float = 0.1, threshold_hu: float = -500.0) -
 
 
 def _cross(mask: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Each inner pixel of a mask, and its four neighbours."""
+    """The inner pixels of a mask, and the same shifted to their four neighbours."""
     shifts = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
     rows, columns = mask.shape
     return tuple(mask[1 + r : rows - 1 + r, 1 + c : columns - 1 + c] for r, c in shifts)
 
 
 def body_mask(hu: np.ndarray, threshold_hu: float = -400.0) -> np.ndarray:
-    """The largest connected body with its lungs filled: (rows, columns) bool."""
+    """The largest connected region above a threshold, with its holes (the lungs) filled.
+
+    hu: (rows, columns). Returns a bool mask of that shape.
+    """
     smooth = ndimage.gaussian_filter(hu.astype(np.float32), 1.0)
     solid = ndimage.binary_opening(smooth > threshold_hu, iterations=3)
     label, n = ndimage.label(solid)
@@ -34,7 +37,10 @@ def body_mask(hu: np.ndarray, threshold_hu: float = -400.0) -> np.ndarray:
 
 
 def lung_mask(hu: np.ndarray, threshold_hu: float = -600.0) -> np.ndarray:
-    """Lung inside the body: (rows, columns) bool; all False where the slice shows none."""
+    """The lung inside the body, all False where there is none.
+
+    hu: (rows, columns). Returns a bool mask of that shape.
+    """
     inside = ndimage.binary_erosion(body_mask(hu), iterations=4)
     dark = ndimage.gaussian_filter(hu.astype(np.float32), 1.5) < threshold_hu
     return ndimage.binary_opening(dark & inside, iterations=6)

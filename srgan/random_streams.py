@@ -1,19 +1,19 @@
-"""Random numbers by name: what is drawn depends on the seed, a stream and a number alone."""
+"""Random numbers that depend only on the seed, the name of a stream, and a number."""
 
 import numpy as np
 
-# Streams keep apart what is drawn for different ends under one seed.
+# One stream for each purpose, so that none changes the random numbers of another.
 TRAIN, VALIDATION, STUDY_NOISE, STUDY_PATCHES, FIELDS, SIMULATE, STUDY_LEVELS = range(7)
 
 
 def generator_of(seed: int, stream: int, k: int, realisation: int = 0) -> np.random.Generator:
-    """Random numbers of batch or slice k (0 to 2^64 - 1) in a stream.
+    """The generator of batch or slice k (0 to 2^64 - 1) in a stream.
 
-    k lies in the highest word of the counter, which keeps neighbours apart.
+    k is the highest word of the counter, so the numbers of neighbours cannot overlap.
     """
     return np.random.Generator(np.random.Philox(key=seed, counter=[0, realisation, stream, k]))
 
 
 def slice_number(pixels_sha256: str) -> int:
-    """The k of a slice: its pixels name its noise, so that it has the same in any folder."""
+    """The k of a slice, from its pixels, so that its noise is the same in any folder."""
     return int(pixels_sha256[:16], 16)

@@ -1,4 +1,4 @@
-"""Area mean, aligned bicubic and nearest enlargement of images."""
+"""Area mean, and bicubic and nearest enlargement that are aligned with it."""
 
 from functools import lru_cache
 
@@ -6,10 +6,10 @@ import numpy as np
 
 
 def area_mean(image: np.ndarray, scale: int) -> np.ndarray:
-    """Mean over blocks of scale x scale pixels of the last two axes.
+    """Mean over blocks of scale x scale pixels: (..., scale*h, scale*w) to (..., h, w).
 
-    Shape (..., scale*h, scale*w) to (..., h, w). Low pixel i lies at high coordinate
-    scale*i + (scale-1)/2. Raises ValueError where a size is not a multiple of scale.
+    Pixel i of the result lies at coordinate scale*i + (scale-1)/2 of the image. Keeps the dtype.
+    Raises ValueError where a size is not a multiple of scale.
     """
     rows, columns = image.shape[-2:]
     if rows % scale or columns % scale:
@@ -20,9 +20,9 @@ def area_mean(image: np.ndarray, scale: int) -> np.ndarray:
 
 @lru_cache(maxsize=16)
 def _keys_matrix(n: int, scale: int) -> np.ndarray:
-    """(scale*n, n) weights of cubic convolution, a = -0.5, aligned with the area mean.
+    """Weights of cubic convolution (a = -0.5), aligned with the area mean: (scale*n, n).
 
-    R. Keys, IEEE Trans. ASSP 29 (1981) 1153, equation 15; pixels beyond the edge repeat it.
+    R. Keys, IEEE Trans. ASSP 29 (1981) 1153, equation 15. Beyond the edge its pixel is repeated.
     """
     position = (np.arange(scale * n) + 0.5) / scale - 0.5
     first = np.floor(position).astype(int) - 1
@@ -37,14 +37,14 @@ def _keys_matrix(n: int, scale: int) -> np.ndarray:
 
 
 def bicubic(image: np.ndarray, scale: int) -> np.ndarray:
-    """Aligned bicubic enlargement (Keys, a = -0.5) of the last two axes; float64 inside.
+    """Bicubic enlargement (Keys, a = -0.5): (..., h, w) to (..., scale*h, scale*w) float32.
 
-    Shape (..., h, w) to (..., scale*h, scale*w), dtype float32.
+    Computed in float64.
     """
     rows, columns = (_keys_matrix(n, scale) for n in image.shape[-2:])
     return (rows @ image.astype(np.float64) @ columns.T).astype(np.float32)
 
 
 def nearest(image: np.ndarray, scale: int) -> np.ndarray:
-    """Each pixel of the last two axes repeated scale x scale times, dtype float32."""
+    """Each pixel repeated scale x scale times: (..., h, w) to (..., scale*h, scale*w) float32."""
     return image.repeat(scale, -2).repeat(scale, -1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The scanner that noise in the projections is modelled for. Without NumPy: --help reads it."""
+"""The scanner that noise in the projections is modelled for. No NumPy: --help reads this file."""
 
 from dataclasses import asdict, dataclass
 
@@ -7,7 +7,7 @@ REFERENCE_VIEWS, REFERENCE_MM = 360, 0.70  # the detector reading that photons a
 
 @dataclass(frozen=True)
 class Scanner:
-    """The scanner that noise is modelled for."""
+    """The modelled scanner; the defaults are those of --run train."""
 
     electronic_noise: float = 10.0  # SD in counts of a reading at 360 views and 0.70 mm
     mu_water: float = 0.0192  # 1/mm; water near 70 keV, the effective energy of 120 kVp
@@ -24,14 +24,14 @@ class Scanner:
         return {**asdict(self), "units": units}
 
     def readings(self, photons: float, pixel_mm: float) -> tuple[float, float]:
-        """(photons of an unattenuated reading, its electronic SD) at these views and pixels.
+        """(photons, electronic SD in counts) of an unattenuated reading of this scanner.
 
-        photons: of a reading at 360 views and 0.70 mm. Photons and electronic variance go with the
-        share of the scan in a reading, so image noise depends on neither views nor pixel size.
+        photons: of a reading at 360 views and 0.70 mm. Photons and electronic variance are shared
+        among the readings, so image noise depends neither on the views nor on the pixel size.
         """
         share = REFERENCE_VIEWS / self.views * pixel_mm / REFERENCE_MM
         return photons * share, self.electronic_noise * share**0.5
 
     def hu_per_line(self, pixel_mm: float) -> float:
-        """HU of one unit of reconstructed line integrals (1/pixel)."""
+        """HU of one unit (1/pixel) of an image reconstructed from line integrals."""
         return 1000.0 / (self.mu_water * pixel_mm)
