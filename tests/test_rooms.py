@@ -1,7 +1,14 @@
-"""Data flows one way: a room imports only from rooms above it."""
+"""Imports flow one way: a room imports only from rooms above it, and no circle of modules exists.
+
+Imports inside functions count as well.
+"""
 
 import ast
+import graphlib
+from collections import Counter
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parent.parent
 ORDER = [
@@ -9,6 +16,10 @@ ORDER = [
     "dataset", "lowdose", "flag_values", "settings", "metrics", "models", "training", "evaluation",
     "report", "commands", "cli",
 ]  # fmt: skip
+COMMAND_LINE = {"flag_values", "settings", "commands", "cli"}
+PHYSICS_AND_DATA = {"formats", "dataset", "phantom", "lowdose", "metrics", "system"}
+MEASURING = {"metrics", "evaluation"}
+SAME_NAMES = {"header.py", "pixels.py", "write.py"}  # of formats/dicom and formats/metaimage
 TENSORFLOW = {"models", "training"}  # may import it at the top
 LATE = {
     "models/tensorflow_setup.py",
@@ -20,19 +31,26 @@ LATE = {
     "training/plan.py",
     "training/sealed.py",
 }  # yet these may not
+STILL_WRONG = {
+    "srgan.formats.dicom.compressed_frames",
+    "srgan.formats.dicom.decoder_process",
+}  # import each other
 
-STILL_WRONG = {("conclusions.py", "report")}  # texts of the terminal, on their way to report/
+
+def modules() -> list[Path]:
+    return [p for p in sorted((ROOT / "srgan").rglob("*.py")) if p.name != "__init__.py"]
 
 
 def room_of(path: Path) -> str:
     return path.relative_to(ROOT / "srgan").parts[0].removesuffix(".py")
 
 
-def modules():
-    return [p for p in sorted((ROOT / "srgan").rglob("*.py")) if p.name != "__init__.py"]
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
 def imported(nodes):
+    """The modules that statements import; of `from a import b` both a and a.b."""
     for node in nodes:
         if isinstance(node, ast.ImportFrom) and node.level == 0:
             yield node.module
@@ -41,20 +59,67 @@ def imported(nodes):
             yield from (a.name for a in node.names)
 
 
-def test_each_room_has_its_place():
-    assert {room_of(p) for p in modules()} <= set(ORDER)
+def graph() -> dict[str, set[str]]:
+    """Each module of srgan to the modules of srgan that it imports, at the top or in functions."""
+    paths = {module_name(p): p for p in sorted((ROOT / "srgan").rglob("*.py"))}
+    found = {}
+    for name, path in paths.items():
+        names = set(imported(ast.walk(ast.parse(path.read_text(encoding="utf-8")))))
+        found[name] = {n for n in names if n in paths and paths[n].name != "__init__.py"}
+    return found
+
+
+def rooms_imported_by(rooms: set[str]) -> dict[str, set[str]]:
+    """Each module of these rooms to the rooms that it imports from."""
+    return {
+        name: {n.split(".")[1] for n in names if "." in n}
+        for name, names in graph().items()
+        if name.split(".")[1:2] and name.split(".")[1] in rooms
+    }
+
+
+def test_every_room_has_its_place_in_the_order():
+    assert {room_of(p) for p in modules()} == set(ORDER)
 
 
 def test_rooms_import_only_from_rooms_above():
-    wrong = []
-    for path in modules():
-        here = ORDER.index(room_of(path))
-        for name in imported(ast.walk(ast.parse(path.read_text(encoding="utf-8")))):
-            parts = name.split(".")
-            ours = parts[0] == "srgan" and len(parts) > 1 and parts[1] in ORDER
-            if ours and ORDER.index(parts[1]) > here and (path.name, parts[1]) not in STILL_WRONG:
-                wrong.append(f"{path.name} imports {name}")
+    wrong = [
+        f"{name} imports from {room}"
+        for name, rooms in rooms_imported_by(set(ORDER)).items()
+        for room in rooms
+        if ORDER.index(room) > ORDER.index(name.split(".")[1])
+    ]
     assert not wrong
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    made = graph()
+    for name in STILL_WRONG & set(made):
+        made[name] -= STILL_WRONG
+    graphlib.TopologicalSorter(made).prepare()  # CycleError names the circle
+
+
+def test_a_circle_would_be_found():
+    made = {**graph(), "srgan.lowdose.levels": {"srgan.cli"}}
+    with pytest.raises(graphlib.CycleError):
+        graphlib.TopologicalSorter(made).prepare()
+
+
+@pytest.mark.parametrize(
+    ("rooms", "others"), [(PHYSICS_AND_DATA, COMMAND_LINE), (MEASURING, {"report"})]
+)
+def test_rooms_that_know_nothing_of_others(rooms, others):
+    found = rooms_imported_by(rooms)
+    assert len(found) > len(rooms)
+    assert not {name: used & others for name, used in found.items() if used & others}
+
+
+def test_no_two_files_have_the_same_name():
+    counts = Counter(path.name for path in modules())
+    assert {name for name, n in counts.items() if n > 1} == SAME_NAMES
+    for name in SAME_NAMES:
+        folders = {p.parent.name for p in modules() if p.name == name}
+        assert folders == {"dicom", "metaimage"}
 
 
 def test_tensorflow_is_imported_at_the_top_in_its_rooms_alone():
