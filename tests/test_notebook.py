@@ -1,5 +1,3 @@
-"""colab.ipynb: valid, without outputs, and it runs from top to bottom on synthetic chests."""
-
 import json
 import re
 import shutil
@@ -17,7 +15,7 @@ def notebook():
     return nbformat.read(ROOT / "colab.ipynb", as_version=4)
 
 
-def test_is_valid_and_holds_no_output(notebook):
+def test_notebook_is_valid_and_holds_no_output(notebook):
     nbformat.validate(notebook)
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -25,7 +23,7 @@ def test_is_valid_and_holds_no_output(notebook):
             assert cell.execution_count is None
 
 
-def test_parameters_stand_in_one_cell(notebook):
+def test_notebook_has_its_parameters_in_one_cell(notebook):
     (cell,) = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", ())]
     values = {}
     exec(cell.source, values)
@@ -33,14 +31,14 @@ def test_parameters_stand_in_one_cell(notebook):
     assert (values["REPOSITORY"], values["CHECKPOINT"]) == ("", "checkpoint")
 
 
-def test_tensorflow_is_left_alone(notebook):
+def test_notebook_does_not_install_tensorflow_over_another(notebook):
     (cell,) = [c for c in notebook.cells if "pip install" in c.source]
     assert 'find_spec("tensorflow")' in cell.source
     assert 'startswith("tensorflow")' in cell.source
 
 
 @pytest.mark.slow
-def test_runs_from_top_to_bottom(notebook, tmp_path):
+def test_notebook_runs_from_top_to_bottom_on_synthetic_chests(notebook, tmp_path):
     nbclient = pytest.importorskip("nbclient")
     for name in COPIED:
         source, target = ROOT / name, tmp_path / name
@@ -66,4 +64,4 @@ def test_runs_from_top_to_bottom(notebook, tmp_path):
     pictures = [
         o for c in notebook.cells for o in c.get("outputs", ()) if "image/png" in o.get("data", {})
     ]
-    assert len(pictures) >= 3  # two grids, and what the report shows
+    assert len(pictures) >= 3  # two grids and the report's
