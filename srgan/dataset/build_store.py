@@ -54,8 +54,8 @@ def open_or_build(paths: DatasetPaths) -> Store:
     patients = catalogue.read_patients_csv(paths.patients) if paths.patients else None
     if scan_source.has_no_scans(paths.data):
         log.info(
-            f"{paths.data} holds no scans: synthetic chests are used. For real CT unpack LUNA16 "
-            "there: Zenodo records 3723295 and 4121926, see data/README.md"
+            f"{paths.data} holds no scans: synthetic chests are used. For real CT, unpack LUNA16 "
+            "there (Zenodo records 3723295 and 4121926), or name a folder with --data"
         )
     source = scan_source.locate(paths)
     prints = scan_source.fingerprint(source, paths, FORMAT)
