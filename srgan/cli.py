@@ -27,7 +27,9 @@ SUMMARIES = {
 DESCRIPTIONS = {
     "train": "The same command resumes a run that was stopped.",
     "test": "The noise is that of the training, unless you give it here.",
-    "simulate": "Needs --input, --output and --dose.",
+    "simulate": "It needs --input, --output and --dose, one value such as 0.25. With "
+    "--noise-hu alone it prints how many photons give this noise in the centre of a 30 cm water "
+    "cylinder.",
 }
 LEVELS = {
     "train": "A noise level or dose is one value, or a range LOW:HIGH from which every patch gets "

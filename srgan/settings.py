@@ -115,20 +115,14 @@ class Settings:
         "Standard deviation of the Gaussian noise.", "of 4095 HU")
     dose: Levels = _setting(
         Levels((0.1, 0.5), True), values.dose_levels, VERBS, PROJECTION_NOISE,
-        {"train": "Fraction of the dose that the scan was made with.",
-         "test": "Fraction of the dose that the scan was made with.",
-         "simulate": "Fraction of the dose that the scan was made with: one value, such as 0.25."})
+        "Fraction of the dose that the scan was made with.")
     photons: float | str = _setting(
         "auto", values.photons, VERBS, PROJECTION_NOISE,
         "Photons per detector reading at full dose (for 360 views and 0.70 mm pixels), or 'auto' "
         "to estimate them from the noise in each slice.")
     noise_hu: float | None = _setting(
         None, values.noise_hu, VERBS, PROJECTION_NOISE,
-        {"train": "Noise at full dose, instead of photons: standard deviation in soft tissue.",
-         "test": "Noise at full dose, instead of photons: standard deviation in soft tissue.",
-         "simulate": "Noise at full dose, instead of photons: standard deviation in soft tissue. "
-         "Without --input: in the centre of a 30 cm water cylinder; the photons are printed."},
-        "HU")
+        "Noise at full dose, instead of photons: standard deviation in soft tissue.", "HU")
     electronic_noise: float = _setting(
         Scanner.electronic_noise, values.counts, VERBS, PROJECTION_NOISE,
         "Electronic noise: standard deviation of a detector reading (for 360 views and 0.70 mm "

@@ -133,7 +133,7 @@ def test_help_of_a_verb_shows_each_of_its_flags_with_unit_and_default_and_no_oth
         ("test", "Linear attenuation of water. (1/mm, default: as in training)"),
         ("test", "that the scan was made with. (default: geometric middle of the training range)"),
         ("test", "FILE: an .h5 file. (default: auto)"),
-        ("simulate", "one value, such as 0.25. --photons"),
+        ("simulate", "Fraction of the dose that the scan was made with. --photons"),
         ("simulate", "Linear attenuation of water. (1/mm, default: 0.0192)"),
     ],
 )
