@@ -1,39 +1,86 @@
-"""Quality against the noise level, where a test had several: a table and a picture."""
+"""Quality against the noise level, where a test has several levels: a table and dose.png."""
 
 import math
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from srgan.evaluation.baselines import CLASSICAL
 from srgan.evaluation.level import Level
-from srgan.evaluation.study import Study
 from srgan.hounsfield import WINDOWS
-from srgan.lowdose.level_names import column_head, differing, short_name
+from srgan.lowdose.level_names import AXES, column, differing, levels_of, short
 from srgan.report.about import About, counted
 from srgan.report.columns import written
-from srgan.report.html.plots import floats, looks
+from srgan.report.method_styles import PAPER_COLOURS, method_styles
 from srgan.system.files import writing
 from srgan.system.png import figure_to_png
 
 WINDOW = "lung"
-FIGURES = {"psnr_db": ("PSNR", ", dB", ".2f"), "ssim": ("SSIM", "", ".4f")}  # name, unit, form
+METRICS = {"psnr_db": ("PSNR", ", dB", ".2f"), "ssim": ("SSIM", "", ".4f")}  # name, unit, form
 BASELINE = "bicubic"
 PICTURES = {"dose": "dose.png", "noise_lambda": "noise.png", "noise_sigma": "noise.png"}
-COLOURS = (  # of plots.looks: page.css' on paper
-    "#1b2026", "#767676", "#a86c00", "#7a4fb0", "#0072b2", "#c94f00", "#00795a", "#b03a80",
-    "#4b2d00", "#ab00f0",
-)  # fmt: skip
 
 
-def styles(names: Sequence[str]) -> dict[str, dict]:
-    """A colour, a line and a marker for each method, as on the page."""
-    return {
-        name: {"color": COLOURS[i], "linestyle": dash, "marker": marker}
-        for name, (i, dash, marker) in looks(names).items()
+@dataclass(frozen=True)
+class Quality:
+    """The mean of one metric in the lung window, for each method at each level."""
+
+    title: str  # "PSNR"
+    unit: str  # ", dB"
+    means: dict[str, list[float]]  # method to its means, NaN where it is not finite
+
+
+@dataclass(frozen=True)
+class QualityAgainstLevel:
+    """What dose.png and the page draw, in the order of the levels."""
+
+    field: str  # of the noise model: "dose"
+    levels: tuple[Level, ...]
+    x: tuple[float, ...]
+    metrics: dict[str, Quality]  # by key
+
+    @property
+    def name(self) -> str:
+        return short(self.field)
+
+    @property
+    def axis(self) -> str:
+        return AXES[self.field]
+
+    @property
+    def is_logarithmic(self) -> bool:
+        return self.x[0] > 0
+
+
+def quality_against_level(levels: Sequence[Level]) -> QualityAgainstLevel | None:
+    """None for one level, and where lambda and sigma both differ: that needs two axes."""
+    fields = differing([level.degradation for level in levels])
+    if len(levels) < 2 or len(fields) != 1:
+        return None
+
+    def x_of(level: Level) -> float:
+        return levels_of(level.degradation)[fields[0]].middle
+
+    in_order = tuple(sorted(levels, key=x_of))
+    metrics = {
+        key: Quality(title, unit, _means(in_order, key)) for key, (title, unit, _) in METRICS.items()
     }
+    return QualityAgainstLevel(fields[0], in_order, tuple(map(x_of, in_order)), metrics)
+
+
+def _means(levels: Sequence[Level], key: str) -> dict[str, list[float]]:
+    return {
+        method: [_finite(level.overall[method][key][WINDOW]) for level in levels]
+        for method in levels[0].study.methods
+    }
+
+
+def _finite(value: float | None) -> float:
+    """NaN for None and for infinity."""
+    return math.nan if value is None or math.isinf(value) else value
 
 
 def window_text() -> str:
@@ -45,15 +92,15 @@ def window_text() -> str:
 
 
 def table(levels: Sequence[Level]) -> str:
-    """A row a method and a column a level: whole slices, the mean over patients."""
+    """One row for each method, one column for each level: means over patients, whole slices."""
     names = differing([level.degradation for level in levels])
-    heads = [column_head(level.degradation, names) for level in levels]
+    heads = [column(level.degradation, names) for level in levels]
     width = max(8, *(len(head) + 2 for head in heads))
     lines = [
-        f"quality against {'/'.join(map(short_name, names))}: {window_text()}, whole slices, "
+        f"quality against {'/'.join(map(short, names))}: {window_text()}, whole slices, "
         "mean over patients"
     ]
-    for key, (name, unit, form) in FIGURES.items():
+    for key, (name, unit, form) in METRICS.items():
         lines += ["", f"{name + unit:12}" + "".join(f"{head:>{width}}" for head in heads)]
         for method in levels[0].study.methods:
             values = (written(level.overall[method][key][WINDOW], form) for level in levels)
@@ -65,86 +112,95 @@ def table(levels: Sequence[Level]) -> str:
 
 
 def write(folder: Path, levels: Sequence[Level], about: About) -> str | None:
-    """dose.png, or noise.png where lambda or sigma was listed; returns the name.
+    """Write dose.png, or noise.png if lambda or sigma was listed, and return its name.
 
-    Nothing is drawn of one level, or where lambda and sigma both differ. A picture of an earlier
-    report goes. Raises UserError (files.writing).
+    Nothing is written for what `quality_against_level` refuses. A picture of an earlier report is
+    removed. Raises UserError.
     """
-    names = differing([level.degradation for level in levels])
-    name = PICTURES[names[0]] if len(levels) > 1 and len(names) == 1 else None
+    quality = quality_against_level(levels)
+    name = PICTURES[quality.field] if quality else None
     with writing(folder):
-        if name:
-            figure_to_png(figure(levels, about), folder / name)
+        if quality:
+            figure_to_png(draw(quality, about), folder / name)
         for old in set(PICTURES.values()) - {name}:
             (folder / old).unlink(missing_ok=True)
     return name
 
 
-def figure(levels: Sequence[Level], about: About):
-    """Above: figures against the level. Below: what the networks gain on bicubic.
+def draw(quality: QualityAgainstLevel, about: About):
+    """A matplotlib Figure. Above: metrics against the level. Below: gains on bicubic.
 
-    A point below is a patient. Patients differ more from each other than methods do, hence the
-    difference within each.
+    Each point below is a patient. Patients differ more from each other than methods do, so the
+    difference is taken within each patient.
     """
     from matplotlib.figure import Figure
 
-    name = differing([level.degradation for level in levels])[0]
-    in_order = sorted(levels, key=lambda level: level.degradation.levels[name].low)
-    x = [level.degradation.levels[name].low for level in in_order]
-    drawn = Figure((11, 8.4), dpi=110)
-    drawn.set_layout_engine("constrained", w_pad=0.1, h_pad=0.08)
-    axes = drawn.subplots(2, len(FIGURES), sharex=True, height_ratios=(1.2, 1))
-    for (above, below), (key, (title, unit, _)) in zip(axes.T, FIGURES.items(), strict=True):
-        _draw_means(above, x, in_order, key)
-        _draw_gains(below, x, [level.study for level in in_order], key)
-        above.set_title(title, fontsize=13)
-        above.set_ylabel(f"{title}{unit}", fontsize=11)
-        below.set_ylabel(f"{title} gained on {BASELINE}{unit}", fontsize=11)
-        below.set_xlabel(levels[0].degradation.noise.axis_labels[name], fontsize=11)
-    _mark_levels(axes, x)
-    _add_words(drawn, axes, in_order[0], about, name)
-    return drawn
+    figure = Figure((11, 8.4), dpi=110)
+    figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.08)
+    axes = figure.subplots(2, len(quality.metrics), sharex=True, height_ratios=(1.2, 1))
+    for (above, below), (key, metric) in zip(axes.T, quality.metrics.items(), strict=True):
+        _draw_means(above, quality.x, metric)
+        _draw_gains(below, quality, key)
+        above.set_title(metric.title, fontsize=13)
+        above.set_ylabel(f"{metric.title}{metric.unit}", fontsize=11)
+        below.set_ylabel(f"{metric.title} gained on {BASELINE}{metric.unit}", fontsize=11)
+        below.set_xlabel(quality.axis, fontsize=11)
+    _mark_levels(axes, quality)
+    _add_words(figure, axes, quality, about)
+    return figure
 
 
-def _draw_means(axis, x: list[float], levels: list[Level], key: str) -> None:
-    methods = levels[0].study.methods
-    style = styles(methods)
-    for method in methods:
-        y = floats([level.overall[method][key][WINDOW] for level in levels])
-        axis.plot(x, y, label=method, linewidth=1.8, markersize=6, **style[method])
+def line_styles(methods: Sequence[str]) -> dict[str, dict]:
+    """Keyword arguments of matplotlib's `plot` for each method, as on the page."""
+    return {
+        name: {
+            "color": PAPER_COLOURS[style.colour], "linestyle": style.dash, "marker": style.marker,
+            "linewidth": 1.8, "markersize": 6,
+        }
+        for name, style in method_styles(methods).items()
+    }  # fmt: skip
+
+
+def _draw_means(axis, x: Sequence[float], metric: Quality) -> None:
+    styles = line_styles(list(metric.means))
+    for method, means in metric.means.items():
+        axis.plot(x, means, label=method, **styles[method])
     _tidy(axis)
 
 
-def _draw_gains(axis, x: list[float], studies: list[Study], key: str) -> None:
-    """Each patient's difference from the baseline, and the differences' mean."""
+def _draw_gains(axis, quality: QualityAgainstLevel, key: str) -> None:
+    """Each patient's difference from the baseline, and the mean of these differences."""
     from matplotlib.transforms import ScaledTranslation
 
-    networks = [m for m in studies[0].methods if m not in CLASSICAL]
-    style, apart = styles(studies[0].methods), min(12, 36 / max(len(networks), 1))
-    patients = [study.by_patient() for study in studies]
+    methods = quality.levels[0].study.methods
+    networks = [method for method in methods if method not in CLASSICAL]
+    styles, step = line_styles(methods), min(12, 36 / max(len(networks), 1))  # points
+    patients = [level.study.by_patient() for level in quality.levels]
     alpha = float(np.clip(15 / len(patients[0]), 0.1, 0.45))
     inches = axis.figure.dpi_scale_trans
-    axis.axhline(0, linewidth=1.8, **styles([BASELINE])[BASELINE] | {"marker": None})
+    axis.axhline(0, **line_styles([BASELINE])[BASELINE] | {"marker": None})
     for i, method in enumerate(networks):
         gains = [_gains(of_level, method, key) for of_level in patients]
-        points = [(level, g) for level, of_level in zip(x, gains, strict=True) for g in of_level]
+        points = [(x, gain) for x, of_level in zip(quality.x, gains, strict=True)
+                  for gain in of_level]  # fmt: skip
         if not points:
             continue
-        beside = ScaledTranslation(apart * (i - (len(networks) - 1) / 2) / 72, 0, inches)
+        beside = ScaledTranslation(step * (i - (len(networks) - 1) / 2) / 72, 0, inches)
         axis.plot(
-            *zip(*points, strict=True), "o", color=style[method]["color"], markersize=4,
+            *zip(*points, strict=True), "o", color=styles[method]["color"], markersize=4,
             alpha=alpha, markeredgewidth=0, transform=axis.transData + beside,
         )  # fmt: skip
         axis.update_datalim(points)
         means = [math.fsum(of) / len(of) if of else math.nan for of in gains]
-        axis.plot(x, means, linewidth=1.8, markersize=6, **style[method])
+        axis.plot(quality.x, means, **styles[method])
     _tidy(axis)
 
 
 def _gains(patients: dict[str, dict], method: str, key: str) -> list[float]:
-    """Of the patients in whom both were measured and are finite."""
+    """Of the patients for whom both values are finite."""
     pairs = [(of[method][key][WINDOW], of[BASELINE][key][WINDOW]) for of in patients.values()]
-    return [a - b for a, b in map(floats, pairs) if math.isfinite(a - b)]
+    gains = [_finite(value) - _finite(baseline) for value, baseline in pairs]
+    return [gain for gain in gains if math.isfinite(gain)]
 
 
 def _tidy(axis) -> None:
@@ -155,37 +211,33 @@ def _tidy(axis) -> None:
     axis.tick_params(labelsize=10)
 
 
-def _mark_levels(axes, x: list[float]) -> None:
-    """A shared logarithmic axis, unless a level is 0, with the tested levels as its ticks."""
+def _mark_levels(axes, quality: QualityAgainstLevel) -> None:
+    """Set up the shared x axis, with the tested levels as its ticks."""
     shared = axes[0, 0]
-    if x[0] > 0:
+    if quality.is_logarithmic:
         shared.set_xscale("log")
-    shared.set_xticks(x, [f"{level:g}" for level in x])
+    shared.set_xticks(quality.x, [f"{level:g}" for level in quality.x])
     shared.minorticks_off()
     shared.margins(x=0.08)
     for axis in axes[1]:
-        axis.tick_params(axis="x", labelrotation=45 if len(x) > 5 else 0)
+        axis.tick_params(axis="x", labelrotation=45 if len(quality.x) > 5 else 0)
 
 
-def _add_words(drawn, axes, level: Level, about: About, name: str) -> None:
+def _add_words(figure, axes, quality: QualityAgainstLevel, about: About) -> None:
     from matplotlib.lines import Line2D
 
     handles, labels = axes[0, 0].get_legend_handles_labels()
     handles.append(Line2D([], [], color="0.4", marker="o", linestyle="", alpha=0.6, markersize=4))
-    drawn.legend(
-        handles,
-        [*labels, "one patient"],
-        loc="outside lower center",
-        ncols=5,
-        frameon=False,
+    figure.legend(
+        handles, [*labels, "one patient"], loc="outside lower center", ncols=5, frameon=False,
         fontsize=11,
-    )
+    )  # fmt: skip
     lines = [
-        f"Quality against {short_name(name)}, {window_text()}",
-        *about.degradation.noise.describe().split("; "),
-        f"{counted(level.study)}, mean over a patient's slices, "
+        f"Quality against {quality.name}, {window_text()}",
+        *about.degradation.noise.remark().split("; "),
+        f"{counted(quality.levels[0].study)}, mean over a patient's slices, "
         f"then over patients; checkpoint of step {about.checkpoint.get('step')}",
         "; ".join([*about.remarks(), "Research use only, not a medical device"]),
     ]
     wrapped = [part for line in lines for part in textwrap.wrap(line, 130)]
-    drawn.suptitle("\n".join(wrapped), fontsize=10.5)
+    figure.suptitle("\n".join(wrapped), fontsize=10.5)

@@ -1,30 +1,27 @@
-"""Example pictures: one slice a patient, every method side by side, whole and enlarged."""
+"""Example pictures: one slice of each patient, every method side by side, whole and enlarged."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from scipy import ndimage
 
-from srgan.evaluation.baselines import CLASSICAL, Method
+from srgan.evaluation.baselines import Method
 from srgan.evaluation.level import Level
-from srgan.evaluation.study import Study, StudySlice, level_of, make_pair
+from srgan.evaluation.study import StudySlice, level_of, make_pair
 from srgan.hounsfield import WINDOWS
 from srgan.lowdose.degradation import Degradation
-from srgan.lowdose.level_names import differing, file_tag
-from srgan.masks import body_mask, lung_mask
+from srgan.lowdose.level_names import differing, tag
 from srgan.metrics.similarity import has_contrast, psnr_db, ssim
 from srgan.report.about import About
+from srgan.report.shown_slices import ZOOM, median_slices, region
 from srgan.system.files import writing
 from srgan.system.png import figure_to_png
-from srgan.system.progress import progress
 
 MOST_PATIENTS = 20  # of a larger test, evenly chosen
 SHOWN = ("lung", "mediastinum")  # windows, one picture each
 OURS = re.compile(rf"example-P\d+-({'|'.join(SHOWN)})(-[a-z]+[\d.e+-]+)*\.png")
 PANEL = 512  # dots across: a slice of 512 columns is drawn dot for pixel
-ZOOM = 4  # the second row shows a fourth of the slice in each direction
 GAP, HEAD, LINE = 8, 82, 26  # dots
 DPI = 100
 
@@ -36,142 +33,113 @@ def write(
     methods: dict[str, Method],
     slices: list[StudySlice],
     seed: int,
+    progress: Callable[[int, int], None] | None = None,
 ) -> int:
-    """example-P0001-lung.png and so on, of the slice that `median_slices` names; returns how many.
+    """Write example-P0001-lung.png and so on, and return how many.
 
-    Of several noise levels each has its pictures, example-P0001-lung-dose0.25.png, of the slice
-    that the first level's study names. The low dose is made again, with the noise that the study
-    had. Pictures of an earlier report in the folder go. Raises UserError (files.writing).
+    Each patient has the slice with the median RMSE. With several noise levels each has a picture of
+    that slice, example-P0001-lung-dose0.25.png. The low dose is made again, with the noise of the
+    study. Pictures of an earlier report are removed. Raises UserError.
     """
-    chosen = median_slices(levels[0].study)
-    names = sorted(chosen)
-    if len(names) > MOST_PATIENTS:
-        names = [names[i * len(names) // MOST_PATIENTS] for i in range(MOST_PATIENTS)]
-    by_name = {(item.pseudonym, item.number): item for item in slices}
+    by_place = {(item.pseudonym, item.number): item for item in slices}
+    chosen = [by_place[place] for place in chosen_slices(levels[0])]
+    jobs = [(item, level.degradation) for item in chosen for level in levels]
     differ = differing([level.degradation for level in levels])
-    jobs = [(by_name[name, chosen[name]], level.degradation) for name in names for level in levels]
     written = set()
     with writing(folder):
-        for item, degradation in progress(jobs, len(jobs), "pictures"):
+        for done, (item, degradation) in enumerate(jobs, 1):
             images = outputs(item, methods, degradation, seed)
-            level = f"-{file_tag(degradation, differ)}" if len(levels) > 1 else ""
-            noise = level_of(item, degradation, seed).noise.describe()
+            suffix = f"-{tag(degradation, differ)}" if len(levels) > 1 else ""
+            noise = level_of(item, degradation, seed).noise.remark()
             for window in SHOWN:
-                path = folder / f"example-{item.pseudonym}-{window}{level}.png"
-                figure_to_png(figure(item, images, window, noise, about), path)
+                path = folder / f"example-{item.pseudonym}-{window}{suffix}.png"
+                figure_to_png(draw(item, images, window, noise, about), path)
                 written.add(path)
+            if progress:
+                progress(done, len(jobs))
         for old in set(folder.glob("example-P*.png")) - written:
             if OURS.fullmatch(old.name):
                 old.unlink()
     return len(written)
 
 
-def best_of(study: Study) -> str:
-    """The network (or method, without one) of the least RMSE."""
-    overall = study.overall()
-    networks = [name for name in overall if name not in CLASSICAL]
-    return min(networks or overall, key=lambda name: overall[name]["rmse_hu"])
-
-
-def median_slices(study: Study) -> dict[str, int]:
-    """Each patient's slice of the median RMSE by the best network (or method, without one)."""
-    best, chosen = best_of(study), {}
-    for pseudonym in study.patients():
-        found = sorted(
-            (row.metrics["rmse_hu"], row.number)
-            for row in study.rows
-            if (row.pseudonym, row.part, row.method) == (pseudonym, "whole", best)
-        )
-        chosen[pseudonym] = found[(len(found) - 1) // 2][1]
+def chosen_slices(level: Level) -> list[tuple[str, int]]:
+    """One slice of each patient, as (pseudonym, number); of MOST_PATIENTS at most."""
+    chosen = sorted(median_slices(level.study).items())
+    if len(chosen) > MOST_PATIENTS:
+        chosen = [chosen[i * len(chosen) // MOST_PATIENTS] for i in range(MOST_PATIENTS)]
     return chosen
 
 
 def outputs(
     item: StudySlice, methods: dict[str, Method], degradation: Degradation, seed: int
 ) -> dict[str, np.ndarray]:
-    """Panel name to (rows, columns) HU: the normal dose first, then each method."""
-    normal, low_dose = make_pair(item, degradation, seed)
+    """Name of each panel to (rows, columns) HU: the normal dose first, then each method."""
+    normal_dose, low_dose = make_pair(item, degradation, seed)
     size = "x".join(map(str, low_dose.shape))
-    images = {"normal dose": normal}
+    images = {"normal dose": normal_dose}
     for name, method in methods.items():
         images[f"low dose {size}" if name == "nearest" else name] = method(low_dose)
     return images
 
 
-def region(normal: np.ndarray, window: str) -> tuple[slice, slice]:
-    """The fourth of the slice in each direction that is worth enlarging in a window.
+def draw(item: StudySlice, images: dict[str, np.ndarray], window: str, noise: str, about: About):
+    """A matplotlib Figure: a column for each image, the whole slice above, the region below.
 
-    Lung: where the gradient of lung sums to the most, that is where its vessels are; mediastinum:
-    the middle of the body at the height of the lungs. Without lung, the middle of the body.
-    """
-    size = np.array(normal.shape) // ZOOM
-    body, lung = body_mask(normal), lung_mask(normal)
-    if lung.any() and window == "lung":
-        inner = ndimage.binary_erosion(lung, iterations=4)  # the wall is no vessel
-        gradient = ndimage.gaussian_gradient_magnitude(np.clip(normal, *WINDOWS[window]), 1.5)
-        sums = np.pad((gradient * inner).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-        sums = sums[size[0] :] - sums[: -size[0]]
-        sums = sums[:, size[1] :] - sums[:, : -size[1]]
-        first = np.array(np.unravel_index(np.argmax(sums), sums.shape))
-    else:
-        body = body if body.any() else ~body
-        rows = np.flatnonzero((lung if lung.any() else body).any(1))
-        columns = np.flatnonzero(body.any(0))
-        first = np.array([rows[0] + rows[-1], columns[0] + columns[-1]]) // 2 - size // 2
-    first = np.clip(first, 0, np.array(normal.shape) - size)
-    return tuple(slice(int(start), int(start + n)) for start, n in zip(first, size, strict=True))
-
-
-def figure(item: StudySlice, images: dict[str, np.ndarray], window: str, noise: str, about: About):
-    """A matplotlib Figure: a column an image, the whole slice above, the region below.
-
-    images: as `outputs` makes them; noise: in words. One dot a pixel for a slice of 512 columns.
+    images: as `outputs` makes them. noise: in words. A slice of 512 columns has one dot a pixel.
     """
     from matplotlib.figure import Figure
 
-    normal = next(iter(images.values()))
-    shown = WINDOWS[window]
+    normal_dose = next(iter(images.values()))
     row_mm, column_mm = item.spacing_mm
-    height = round(PANEL * normal.shape[0] * row_mm / (normal.shape[1] * column_mm))
-    dots = (len(images) * (PANEL + GAP) + GAP, HEAD + 2 * (LINE + height) + LINE + GAP)
-    drawn = Figure((dots[0] / DPI, dots[1] / DPI), dpi=DPI, facecolor="black")
-
-    def text(x: float, y: float, words: str, size: float, **more) -> None:
-        drawn.text(x / dots[0], 1 - y / dots[1], words, color="white", size=size, **more)
-
+    rows, columns = normal_dose.shape
+    height = round(PANEL * rows * row_mm / (columns * column_mm))
+    width, bottom = len(images) * (PANEL + GAP) + GAP, HEAD + 2 * (LINE + height)
+    size = (width / DPI, (bottom + LINE + GAP) / DPI)
+    figure = Figure(size, dpi=DPI, facecolor="black")
+    shown = WINDOWS[window]
     title = (
         f"{item.pseudonym}, slice {item.number}, {window} window "
         f"{shown.low:g} to {shown.high:g} HU; PSNR and SSIM of the whole slice, "
         f"data range {shown.width:g} HU"
     )
-    text(GAP, 26, title, 15)
-    text(GAP, 50, noise, 12)
-    text(GAP, 70, "; ".join(about.remarks()), 12)
-    part = region(normal, window)
+    _text(figure, GAP, 26, title, 15)
+    _text(figure, GAP, 50, noise, 12)
+    _text(figure, GAP, 70, "; ".join(about.remarks()), 12)
+    part = region(normal_dose, window)
     for i, (name, image) in enumerate(images.items()):
         left = GAP + i * (PANEL + GAP)
-        text(left, HEAD + 20, name, 14, weight="bold")
-        if i and has_contrast(normal, shown):
-            both = {"output": image, "reference": normal, "window": shown}
-            figures = (psnr_db(**both), ssim(**both))
-            said = "{:.2f} dB, SSIM {:.3f}".format(*figures)
-            text(left + PANEL, HEAD + 20, said, 13, ha="right")
+        _text(figure, left, HEAD + 20, name, 14, weight="bold")
+        if i and has_contrast(normal_dose, shown):
+            both = {"output": image, "reference": normal_dose, "window": shown}
+            metrics = f"{psnr_db(**both):.2f} dB, SSIM {ssim(**both):.3f}"
+            _text(figure, left + PANEL, HEAD + 20, metrics, 13, ha="right")
         for j, pixels in enumerate((image, image[part])):
-            top = HEAD + LINE + j * (height + LINE)
-            box = (left, dots[1] - top - height, PANEL, height)
-            axes = drawn.add_axes([v / dots[k % 2] for k, v in enumerate(box)])
-            axes.set_axis_off()
-            smooth = "nearest" if j or pixels.shape[1] <= PANEL else "antialiased"
-            axes.imshow(
-                pixels, cmap="gray", vmin=shown.low, vmax=shown.high, aspect="auto",
-                interpolation=smooth,
-            )  # fmt: skip
+            axes = _panel(figure, left, HEAD + LINE + j * (height + LINE), height)
+            smooth = "nearest" if j or columns <= PANEL else "antialiased"
+            limits = {"vmin": shown.low, "vmax": shown.high}
+            axes.imshow(pixels, cmap="gray", aspect="auto", interpolation=smooth, **limits)
             if i == 0 and j == 0:
                 _mark(axes, part, pixels.shape, column_mm)
-    bottom = HEAD + 2 * (LINE + height)
-    text(GAP, HEAD + LINE + height + 19, f"the framed region, {ZOOM} times enlarged", 12)
-    text(GAP, bottom + 19, "Research use only, not a medical device.", 11)
-    return drawn
+    enlarged = f"the framed region, {ZOOM} times enlarged"
+    _text(figure, GAP, HEAD + LINE + height + 19, enlarged, 12)
+    _text(figure, GAP, bottom + 19, "Research use only, not a medical device.", 11)
+    return figure
+
+
+def _text(figure, x: float, y: float, words: str, size: float, **more) -> None:
+    """White text at dots from the left and from the top."""
+    width, height = figure.get_size_inches() * DPI
+    figure.text(x / width, 1 - y / height, words, color="white", size=size, **more)
+
+
+def _panel(figure, left: float, top: float, height: float):
+    """Axes without a frame, PANEL dots wide, at dots from the left and from the top."""
+    dots = figure.get_size_inches() * DPI
+    box = (left, dots[1] - top - height, PANEL, height)
+    axes = figure.add_axes([value / dots[k % 2] for k, value in enumerate(box)])
+    axes.set_axis_off()
+    return axes
 
 
 def _mark(axes, part: tuple[slice, slice], shape: tuple[int, int], column_mm: float) -> None:

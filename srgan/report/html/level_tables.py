@@ -1,51 +1,95 @@
-"""The page's tables of one noise level: its figures, and with what certainty they are known."""
+"""The page's tables for one noise level: the main results, every metric, and its uncertainty."""
 
 import math
 from dataclasses import replace
 
-from srgan.evaluation import conclusions
+from srgan.evaluation import conclusions, verdict
 from srgan.evaluation.level import Level
 from srgan.evaluation.study import NORMAL_DOSE
 from srgan.hounsfield import WINDOWS
 from srgan.metrics.intervals import Comparison, Interval
 from srgan.report.columns import Column, Subject, figure_of, looked_for, subjects, written
 from srgan.report.html.tables import Cell, Row, Table
+from srgan.report.verdict_sentence import failed_checks
 
-CERTAINTY = {  # by the key in Conclusions.intervals: name, unit, form
+MAIN = (  # columns of the main table
+    Column("PSNR", "lung window, dB", "", "psnr_db.lung", "high", ".2f"),
+    Column("SSIM", "lung window", "", "ssim.lung", "high", ".4f"),
+    Column("RMSE", "HU", "", "rmse_hu", "low", ".1f"),
+    Column("mean error", "HU", "", "bias_hu", "zero", "+.2f"),
+)
+CERTAINTY = {  # path in Conclusions.intervals: name, unit, form
     "psnr_db.lung": ("PSNR, lung", "dB, ", ".2f"),
     "ssim.lung": ("SSIM, lung", "", ".4f"),
     "rmse_hu": ("RMSE", "HU, ", ".1f"),
 }
 IN_LUNG = f"lung window {WINDOWS['lung']}"
-INTERVALS = "In small type, here and below: the 95 % interval of the mean over patients."
+INTERVALS = "In small type: the 95 % interval of the mean over patients."
 
 
-def tables(level: Level) -> tuple[Table, ...]:
-    first, *others = [_table(subject, level) for subject in subjects(level.study.windows)]
+def main_table(level: Level) -> Table:
+    """What most readers want: nearness in the lung window, errors, and which checks fail."""
+    rows = []
+    for name in level.overall:
+        cells = [_cell_with_interval(level, name, column) for column in MAIN]
+        rows.append(Row(name, (*cells, Cell(_checks(level, name), is_text=True))))
+    small = any(cell.under for row in rows for cell in row.cells)
+    notes = (
+        f"PSNR and SSIM: {IN_LUNG}, whole slices against the normal dose. Means over each "
+        "patient's slices, then over patients.",
+        *([INTERVALS] if small else []),
+    )
+    columns = (*MAIN, Column("checks"))
+    return _of_level(level, Table("Main results", columns, tuple(rows), notes))
+
+
+def _checks(level: Level, method: str) -> str:
+    if level.conclusions.kinds[method] not in verdict.NETWORKS:
+        return "for comparison"
+    failed = failed_checks(level.conclusions.verdicts[method])
+    return f"fails: {failed}" if failed else "no check failed"
+
+
+def metric_tables(level: Level) -> tuple[Table, ...]:
+    """Every metric, with the interval of its mean below it where there is one."""
+    made = [_metric_table(subject, level) for subject in subjects(level.study.windows)]
+    first, *others = [_of_level(level, table) for table in made]
     small = any(cell.under for row in first.rows for cell in row.cells)
     return (replace(first, notes=(*first.notes, *([INTERVALS] if small else []))), *others)
 
 
-def _table(subject: Subject, level: Level) -> Table:
-    """The interval of a mean stands below it, where there is one."""
+def _of_level(level: Level, table: Table) -> Table:
+    return table.at_level(level.name, failing(level))
+
+
+def failing(level: Level) -> set[str]:
+    """The networks that fail a check."""
+    verdicts = level.conclusions.verdicts
+    return {name for name, lines in verdicts.items() if any(line.fails for line in lines)}
+
+
+def _metric_table(subject: Subject, level: Level) -> Table:
     columns = tuple(
         replace(c, group="") if c.group == subject.caption.lower() else c  # said once
         for c in looked_for(subject.columns, level.overall)
     )
     rows = [
-        Row(
-            name, tuple(_cell(of, c, level.conclusions.intervals[name].get(c.key)) for c in columns)
-        )
-        for name, of in level.overall.items()
+        Row(name, tuple(_cell_with_interval(level, name, column) for column in columns))
+        for name in level.overall
     ]
     cells = tuple(_cell(level.normal_dose, column) for column in columns)
     if any(cell.shown for cell in cells):
         rows.append(Row(NORMAL_DOSE, cells, judged=False))
-    return Table(subject.caption, columns, tuple(rows), subject.notes, level=level.name)
+    return Table(subject.caption, columns, tuple(rows), subject.notes)
 
 
-def _cell(figures: dict, column: Column, interval: Interval | None = None) -> Cell:
-    value = figure_of(figures, column)
+def _cell_with_interval(level: Level, method: str, column: Column) -> Cell:
+    interval = level.conclusions.intervals[method].get(column.key)
+    return _cell(level.overall[method], column, interval)
+
+
+def _cell(metrics: dict, column: Column, interval: Interval | None = None) -> Cell:
+    value = figure_of(metrics, column)
     known = value is not None and math.isfinite(value)
     return Cell(written(value, column.form), value if known else None, _ends(interval, column.form))
 
@@ -56,45 +100,48 @@ def _ends(interval: Interval | None, form: str) -> str:
     return f"{interval.low:{form}} to {interval.high:{form}}"
 
 
-def certainty(level: Level) -> Table:
-    """Mean, SD and interval of the main figures, and what is gained on the others."""
+def certainty_table(level: Level) -> Table:
+    """Mean, SD and interval of the main metrics, and the gains on the other methods."""
     found, rows = level.conclusions, []
     gains = [o for o in conclusions.AGAINST if any(o in of for of in found.compared.values())]
     for name, intervals in found.intervals.items():
-        cells = []
-        for figure, (_, _, form) in CERTAINTY.items():
-            each = intervals.get(figure, Interval(None, None, 0))
-            shown = "".join(
-                [
-                    written(each.mean, form),
-                    *([f" \N{PLUS-MINUS SIGN} {each.sd:{form}}"] if each.sd is not None else []),
-                ]
-            )
-            cells.append(Cell(shown, each.mean, _ends(each, form)))
+        cells = [
+            _mean_and_sd(intervals.get(path, Interval(None, None, 0)), form)
+            for path, (_, _, form) in CERTAINTY.items()
+        ]
         for other in gains:
-            cells += _gain(found.compared.get(name, {}).get(other, {}).get(conclusions.TOLD))
+            cells += _gain(found.compared.get(name, {}).get(other, {}).get("psnr_db.lung"))
         rows.append(Row(name, tuple(cells)))
     columns = [
         Column(
-            name, f"{unit}mean \N{PLUS-MINUS SIGN} SD", key=f"intervals/{figure}/mean", form=form
+            name, f"{unit}mean \N{PLUS-MINUS SIGN} SD", key=f"intervals/{path}/mean", form=form
         )
-        for figure, (name, unit, form) in CERTAINTY.items()
+        for path, (name, unit, form) in CERTAINTY.items()
     ]
     for other in gains:
-        key = f"compared/{other}/{conclusions.TOLD}"
-        group = f"PSNR gained on {other}, lung"
+        key, group = f"compared/{other}/psnr_db.lung", f"PSNR gained on {other}, lung"
         columns += [
             Column("mean", "dB", group, f"{key}/difference"),
             Column("p", "paired", group, f"{key}/p"),
         ]
-    main = [of[figure] for of in found.intervals.values() for figure in CERTAINTY if figure in of]
-    why = next((each.why for each in main if each.why), "")
+    table = Table("Uncertainty", tuple(columns), tuple(rows), _certainty_notes(level))
+    return _of_level(level, table)
+
+
+def _certainty_notes(level: Level) -> tuple[str, ...]:
+    found = level.conclusions
+    main = [of[path] for of in found.intervals.values() for path in CERTAINTY if path in of]
+    why = next((interval.why for interval in main if interval.why), "")
     said = found.as_json()
-    notes = (
+    return (
         f"No interval: {why}." if why else f"In small type: {said['interval']}.",
         f"p: {said['test']}. PSNR and SSIM: {IN_LUNG}.",
     )
-    return Table("With what certainty", tuple(columns), tuple(rows), notes, level=level.name)
+
+
+def _mean_and_sd(interval: Interval, form: str) -> Cell:
+    sd = "" if interval.sd is None else f" \N{PLUS-MINUS SIGN} {interval.sd:{form}}"
+    return Cell(f"{written(interval.mean, form)}{sd}", interval.mean, _ends(interval, form))
 
 
 def _gain(compared: Comparison | None) -> list[Cell]:

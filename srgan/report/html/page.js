@@ -1,26 +1,16 @@
 "use strict";
-// The viewers of the page: each <figure class="viewer"> carries its pictures in a JSON block.
-// Nothing is fetched. Without scripts, or in an old browser, the still pictures stay.
+// The viewers of the page. Each <figure class="viewer"> carries its pictures in a JSON block, so
+// nothing is fetched. Without scripts, or in an old browser, the still pictures stay.
 
-const HU_MIN = -1024, HU_BITS = 12, MAP_BITS = 8;
+const HU_MIN = -1024;
 
-// The inverse of viewer.pack: inflate, unfold the sign, add the median edge prediction.
-async function unpack(text, [rows, columns], bits) {
+// The inverse of viewer.pack: inflate, then put the high and the low bytes together.
+async function unpack(text, [rows, columns]) {
   const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   const inflated = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
   const planes = new Uint8Array(await new Response(inflated).arrayBuffer());
-  const n = rows * columns, mask = (1 << bits) - 1, values = new Int16Array(n);
-  for (let i = 0, y = 0; y < rows; y++) {
-    for (let x = 0; x < columns; x++, i++) {
-      const left = x ? values[i - 1] : 0, above = y ? values[i - columns] : 0;
-      const corner = x && y ? values[i - columns - 1] : 0;
-      const low = Math.min(left, above), high = Math.max(left, above);
-      const predicted = Math.min(high, Math.max(low, left + above - corner));
-      const folded = (planes[i] << 8) | planes[n + i];
-      values[i] = (predicted + ((folded >> 1) ^ -(folded & 1))) & mask;
-    }
-  }
-  return values;
+  const n = rows * columns;
+  return Int16Array.from({ length: n }, (_, i) => (planes[i] << 8) | planes[n + i]);
 }
 
 // Each pixel repeated until the shape is reached.
@@ -63,7 +53,7 @@ class Viewer {
     this.data = JSON.parse(figure.querySelector("script").textContent);
     this.canvas = figure.querySelector("canvas");
     this.stage = figure.querySelector(".stage");
-    this.known = new Map(); // what was unpacked already
+    this.unpacked = new Map(); // and error maps that were made
   }
 
   field(name) {
@@ -78,7 +68,7 @@ class Viewer {
   hu(name) {
     const found = this.data.pictures.find((picture) => picture.name === name);
     return this.once("hu " + name, async () => {
-      const steps = await unpack(found.data, found.shape, HU_BITS);
+      const steps = await unpack(found.data, found.shape);
       return enlarge(steps, found.shape, this.data.shape).map((step) => step + HU_MIN);
     });
   }
@@ -89,7 +79,7 @@ class Viewer {
     const found = this.data.maps.find((map) => map.name === name && map.of === of);
     if (found) {
       found.steps = await this.once(`map ${name} ${of}`, async () =>
-        enlarge(await unpack(found.data, found.shape, MAP_BITS), found.shape, this.data.shape));
+        enlarge(await unpack(found.data, found.shape), found.shape, this.data.shape));
       return found;
     }
     const first = this.data.pictures[0].name, high = this.data.error;
@@ -105,8 +95,8 @@ class Viewer {
   }
 
   once(key, make) {
-    if (!this.known.has(key)) this.known.set(key, make());
-    return this.known.get(key);
+    if (!this.unpacked.has(key)) this.unpacked.set(key, make());
+    return this.unpacked.get(key);
   }
 
   async start() {
@@ -135,15 +125,15 @@ class Viewer {
     const names = [this.field("before").value, this.field("after").value];
     const map = this.field("map").value;
     const asked = (this.asked = {});
-    const sides = await Promise.all(names.map(async (name) =>
+    const halves = await Promise.all(names.map(async (name) =>
       ({ name, hu: await this.hu(name), map: await this.map(map, name) })));
     if (asked !== this.asked) return; // another choice was made meanwhile
-    this.sides = sides;
+    this.halves = halves;
     const whole = this.data.shape.map((n) => [0, n]);
     this.part = this.chosen("part") === "detail" ? this.data.detail : whole;
     this.window = this.chosen("window");
     this.stage.classList.toggle("enlarged", this.part !== whole);
-    this.tell(map);
+    this.describe(map);
     this.draw();
   }
 
@@ -157,14 +147,14 @@ class Viewer {
     }
     const context = this.canvas.getContext("2d");
     const image = context.createImageData(columns, rows), out = image.data;
-    const ramps = this.sides.map(({ map }) =>
+    const ramps = this.halves.map(({ map }) =>
       map && Array.from({ length: 256 }, (_, step) => (step ? colour(step, map.diverging) : null)));
     for (let j = 0, y = 0; y < rows; y++) {
       const row = (top + y) * this.data.shape[1] + first;
       for (let x = 0; x < columns; x++, j += 4) {
-        const k = x < cut ? 0 : 1, side = this.sides[k];
-        const grey = (255 * (side.hu[row + x] - low)) / (high - low); // clamped when it is stored
-        const tint = ramps[k] && ramps[k][side.map.steps[row + x]];
+        const k = x < cut ? 0 : 1, half = this.halves[k];
+        const grey = (255 * (half.hu[row + x] - low)) / (high - low); // clamped when it is stored
+        const tint = ramps[k] && ramps[k][half.map.steps[row + x]];
         const shown = Math.min(255, Math.max(0, grey));
         for (let c = 0; c < 3; c++) {
           out[j + c] = tint ? shown + (tint[c] - shown) * tint[3] : grey;
@@ -177,8 +167,8 @@ class Viewer {
   }
 
   // What is shown, in words, and the map's colours.
-  tell(map) {
-    const [left, right] = this.sides, slide = this.field("divide");
+  describe(map) {
+    const [left, right] = this.halves, slide = this.field("divide");
     this.stage.querySelector(".left").textContent = left.name;
     this.stage.querySelector(".right").textContent = right.name;
     const over = map ? `, with the ${map} map` : "";
@@ -189,7 +179,7 @@ class Viewer {
     slide.setAttribute("aria-label", `Divide between ${left.name} and ${right.name}`);
     const legend = this.figure.querySelector(".legend");
     legend.hidden = !map;
-    const shown = (right.map ?? left.map), without = this.sides.filter((side) => !side.map);
+    const shown = (right.map ?? left.map), without = this.halves.filter((half) => !half.map);
     legend.replaceChildren();
     if (shown) {
       const stops = [1, 64, 128, 192, 255].map((step) => {
@@ -202,7 +192,7 @@ class Viewer {
       const ends = shown.ends.map(number);
       legend.append(`${shown.name}, ${shown.unit}: ${ends[0]} `, ramp, ` ${ends[1]} `);
     }
-    const names = without.map((side) => side.name).join(", ");
+    const names = without.map((half) => half.name).join(", ");
     if (names) legend.append(`(no ${map} map of ${names})`);
   }
 
@@ -221,13 +211,13 @@ class Viewer {
     const [across, down] = this.place(event), [[top, bottom], [first, last]] = this.part;
     const row = Math.min(bottom - 1, Math.floor(top + down * (bottom - top)));
     const column = Math.min(last - 1, Math.floor(first + across * (last - first)));
-    const told = this.sides.map(({ name, hu, map }) => {
+    const values = this.halves.map(({ name, hu, map }) => {
       const step = map ? map.steps[row * this.data.shape[1] + column] : 0;
       const more = step ? ` (${map.name} ${mapped(step, map.ends)})` : "";
       return `${name} ${number(hu[row * this.data.shape[1] + column])} HU${more}`;
     });
     this.figure.querySelector(".values").textContent =
-      `Row ${row + 1}, column ${column + 1}: ${told.join("; ")}`;
+      `Row ${row + 1}, column ${column + 1}: ${values.join("; ")}`;
   }
 }
 

@@ -1,17 +1,18 @@
-"""The slices of the page: the best, the median and the worst, each in a viewer with its maps."""
+"""The slices of the page: the median, the worst and the best, each in a viewer with its maps."""
 
 import numpy as np
 
 from srgan.evaluation.baselines import CLASSICAL, Method
 from srgan.evaluation.level import Level
-from srgan.evaluation.study import NORMAL_DOSE, Study, StudySlice, reference_of
+from srgan.evaluation.slice_metrics import Truth
+from srgan.evaluation.study import NORMAL_DOSE, StudySlice, truth_of
 from srgan.hounsfield import WINDOWS
 from srgan.metrics import faithfulness
-from srgan.report.example_pictures import best_of, region
 from srgan.report.html.viewer import SHOWN, Map, Viewer
+from srgan.report.shown_slices import best_network, median_worst_best, region
 
 LOW_DOSE = "low dose"
-MAIN = ("srgan", "srresnet")  # the first of these is shown at the start
+NETWORKS = ("srgan", "srresnet")  # the first of these is shown at the start
 INVENTED_ENDS = (0.3, 1.0)  # of the correlation map: clear below the bound of the share
 Z_END = 6.0  # of the consistency map
 
@@ -19,60 +20,50 @@ Z_END = 6.0  # of the consistency map
 def viewers(
     level: Level, methods: dict[str, Method], slices: list[StudySlice], seed: int
 ) -> tuple[Viewer, ...]:
-    """The outputs are made again, with the noise of the study."""
+    """The median slice first. The outputs are made again, with the noise of the study."""
     items = {(item.pseudonym, item.number): item for item in slices}
+    best = best_network(level.study)
     return tuple(
-        _viewer(words, items[place], level, methods, seed)
-        for place, words in _chosen(level.study).items()
+        _viewer(_title(items[place], words, best), items[place], level, methods, seed)
+        for place, words in median_worst_best(level.study).items()
     )
 
 
-def _chosen(study: Study) -> dict[tuple[str, int], str]:
-    """(pseudonym, number) to "best" and so on, by RMSE of the best network (or method)."""
-    best = best_of(study)
-    found = sorted(
-        (row.metrics["rmse_hu"], row.pseudonym, row.number)
-        for row in study.rows
-        if (row.part, row.method) == ("whole", best)
-    )
-    if len(found) == 1:
-        return {found[0][1:]: "The slice"}
-    places = {"best": 0, "median": (len(found) - 1) // 2, "worst": len(found) - 1}
-    words: dict[tuple[str, int], list[str]] = {}
-    for word, i in places.items():
-        words.setdefault(found[i][1:], []).append(word)
-    return {place: f"{' and '.join(of)} by RMSE of {best}" for place, of in words.items()}
+def _title(item: StudySlice, words: list[str], best: str) -> str:
+    what = f"{' and '.join(words)} slice by RMSE of {best}" if len(words) < 3 else "the slice"
+    return f"{what[0].upper()}{what[1:]}: {item.pseudonym}, slice {item.number}"
 
 
 def _viewer(
-    words: str,
-    item: StudySlice,
-    level: Level,
-    methods: dict[str, Method],
-    seed: int,
+    title: str, item: StudySlice, level: Level, methods: dict[str, Method], seed: int
 ) -> Viewer:
-    reference = reference_of(item, level.degradation, seed)
-    pictures = {NORMAL_DOSE: reference.image, LOW_DOSE: reference.low_dose}
-    pictures |= {name: method(reference.low_dose) for name, method in methods.items()}
+    truth = truth_of(item, level.degradation, seed)
+    pictures = {NORMAL_DOSE: truth.reference, LOW_DOSE: truth.low_dose}
+    outputs = {name: method(truth.low_dose) for name, method in methods.items()}
+    networks = [name for name in outputs if name not in CLASSICAL]
+    pictures |= outputs
     pictures.pop("nearest", None)  # the low dose itself is shown that way
-    maps = []
-    for name in pictures:
-        if name in CLASSICAL or name not in methods:
-            continue
-        both = {"output": pictures[name], "reference": reference.image, "body": reference.body}
-        z, rho = reference.consistency(pictures[name]).z, faithfulness.invention(**both).rho
-        flagged = faithfulness.sfrc(**both).flagged
-        maps.append(Map("consistency", name, z, "expected SDs", (-Z_END, Z_END), diverging=True))
-        maps.append(Map("invention", name, np.where(rho == 0, np.nan, rho), "rho", INVENTED_ENDS))
-        maps.append(Map("sFRC", name, flagged.astype(float), "1 is flagged", (0.0, 2.0)))
+    more_windows = {n: w for n, w in level.study.windows.items() if n not in WINDOWS}
     return Viewer(
-        title=f"{words[0].upper()}{words[1:]}: {item.pseudonym}, slice {item.number}",
+        title=title,
         words=level.noise_remark,
         pictures=pictures,
-        maps=tuple(maps),
-        shown=(NORMAL_DOSE, next((n for n in MAIN if n in pictures), list(pictures)[-1])),
-        detail=region(reference.image, "lung"),
-        main=tuple(n for n in (LOW_DOSE, *CLASSICAL, *MAIN) if n in pictures),
+        maps=tuple(each for name in networks for each in _maps(name, outputs[name], truth)),
+        shown=(NORMAL_DOSE, next((n for n in NETWORKS if n in pictures), list(pictures)[-1])),
+        detail=region(truth.reference, "lung"),
         spacing_mm=item.spacing_mm,
-        windows=SHOWN | {n: w for n, w in level.study.windows.items() if n not in WINDOWS},
+        windows=SHOWN | more_windows,
+    )
+
+
+def _maps(name: str, output: np.ndarray, truth: Truth) -> tuple[Map, ...]:
+    """Where a network's output contradicts its input, and where it may have invented detail."""
+    both = {"output": output, "reference": truth.reference, "body": truth.body}
+    z, rho = truth.consistency(output).z, faithfulness.invention(**both).rho
+    flagged = faithfulness.sfrc(**both).flagged.astype(float)
+    rho = np.where(rho == 0, np.nan, rho)
+    return (
+        Map("consistency", name, z, "expected SDs", (-Z_END, Z_END), diverging=True),
+        Map("invention", name, rho, "rho", INVENTED_ENDS),
+        Map("sFRC", name, flagged, "1 is flagged", (0.0, 2.0)),
     )
