@@ -23,7 +23,7 @@ from srgan.metrics.registry import Metric
 from srgan.models import tensorflow_setup, vgg_weights
 from srgan.report import dose_plot, example_pictures, nodule_tables, results
 from srgan.report.about import About
-from srgan.report.html import build, page
+from srgan.report.html import build_page, render
 from srgan.settings import Settings, degradation_of
 from srgan.system.errors import UserError
 from srgan.system.progress import Progress
@@ -65,9 +65,9 @@ def test(given: dict[str, Any]) -> int:
         print(f"\n{dose_plot.table(levels)}")
     if of_nodules:
         print(f"\n{nodule_tables.text(of_nodules[0])}")
-    page.write(
+    render.write(
         settings.report_dir / "index.html",
-        build.page_of(levels, about, judged, slices, settings.seed),
+        build_page.build_page(levels, about, judged, slices, settings.seed),
     )
     files = ["index.html", "metrics.csv", "summary.json", nodule_table, curve]
     print(f"\n{', '.join(filter(None, files))} and example-*.png are in {settings.report_dir}")

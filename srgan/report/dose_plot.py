@@ -66,7 +66,8 @@ def quality_against_level(levels: Sequence[Level]) -> QualityAgainstLevel | None
 
     in_order = tuple(sorted(levels, key=x_of))
     metrics = {
-        key: Quality(title, unit, _means(in_order, key)) for key, (title, unit, _) in METRICS.items()
+        key: Quality(title, unit, _means(in_order, key))
+        for key, (title, unit, _) in METRICS.items()
     }
     return QualityAgainstLevel(fields[0], in_order, tuple(map(x_of, in_order)), metrics)
 

@@ -1,7 +1,6 @@
 import dataclasses
 import math
 import re
-from pathlib import Path
 
 import imageio.v3 as imageio
 import pytest
@@ -15,7 +14,8 @@ from srgan.lowdose.levels import Levels
 from srgan.lowdose.projection_noise import ProjectionNoise, Scanner
 from srgan.report import dose_plot
 from srgan.report.about import About
-from srgan.report.html import plots
+from srgan.report.html import plots, render
+from srgan.report.html.render import Page
 
 METHODS = {"nearest": -3.0, "bicubic": 0.0, "srresnet": 4.0, "srgan": 3.0}  # dB above bicubic
 
@@ -34,7 +34,7 @@ def made_of(noise, patients=2):
     studies = []
     for i, level in enumerate(about.degradation.each()):
         rows = [
-            study.Row(f"P{n:04}", 1, "whole", (0, 0), method, figures(30.0 - i + n + more))
+            study.Row(f"P{n:04}", 1, "whole", (0, 0), method, metrics_of(30.0 - i + n + more))
             for n in range(1, patients + 1)
             for method, more in METHODS.items()
         ]
@@ -42,7 +42,11 @@ def made_of(noise, patients=2):
     return levels_of(studies), about
 
 
-def figures(value):
+def figure(levels, about):
+    return dose_plot.draw(dose_plot.quality_against_level(levels), about)
+
+
+def metrics_of(value):
     windows = ("full", "lung", "mediastinum")
     ssim = None if value is None else value / 100
     return {"psnr_db": dict.fromkeys(windows, value), "ssim": dict.fromkeys(windows, ssim)}
@@ -107,7 +111,7 @@ def test_the_picture_is_drawn_within_its_borders(tmp_path):
 
 
 def test_lines_are_means_in_the_order_of_the_levels_and_points_are_patients():
-    drawn = dose_plot.figure(*made_of(of_doses(0.1, 0.5, 0.25), patients=3))
+    drawn = figure(*made_of(of_doses(0.1, 0.5, 0.25), patients=3))
     above, _, below, _ = drawn.axes
     assert above.get_xscale() == "log"
     assert list(above.get_xticks()) == [0.1, 0.25, 0.5]
@@ -119,16 +123,15 @@ def test_lines_are_means_in_the_order_of_the_levels_and_points_are_patients():
     assert [list(found) for found in gains] == [[0, 0], [4] * 9, [4] * 3, [3] * 9, [3] * 3]
     low, high = below.get_ylim()
     assert low < 0 < 4 < high
-    assert dose_plot.figure(*made_of(of_lambdas(1.0, sigma=(0.0, 0.1)))).axes[0].get_xscale() == (
-        "linear"
-    )
+    assert figure(*made_of(of_lambdas(1.0, sigma=(0.0, 0.1)))).axes[0].get_xscale() == ("linear")
 
 
-def test_a_method_looks_as_on_the_page():
-    css = (Path(plots.__file__).parent / "page.css").read_text()
-    paper = re.findall(r"--line-(\d): (#\w+);", css[: css.index("dark)")])
-    assert tuple(colour for _, colour in sorted(paper)) == dose_plot.COLOURS
-    assert dose_plot.styles(["srgan"])["srgan"]["color"] == dose_plot.COLOURS[5]
+def test_a_method_looks_the_same_in_dose_png_and_on_the_page():
+    css = re.findall(r"--line-(\d): (#\w+);", render.render(Page("t", (), (), ())))
+    plot = plots.curve_plot("c", [plots.Line("srgan", (1, 2), (1, 2))], x="x", y="y")
+    used = set(re.findall(r"var\(--line-(\d)\)", plot.svg))
+    colour = dose_plot.line_styles(["srgan"])["srgan"]["color"]
+    assert [dict(reversed(css))[number] for number in used] == [colour]
 
 
 def without(levels, method, value):
@@ -136,7 +139,7 @@ def without(levels, method, value):
     made = []
     for level in levels:
         rows = [
-            dataclasses.replace(row, metrics=figures(value)) if row.method == method else row
+            dataclasses.replace(row, metrics=metrics_of(value)) if row.method == method else row
             for row in level.study.rows
         ]
         made.append((level.degradation, dataclasses.replace(level.study, rows=tuple(rows))))
@@ -151,12 +154,12 @@ def test_what_was_not_measured_is_a_gap(tmp_path, value, method):
     line = next(of for of in dose_plot.table(levels).splitlines() if of.startswith(method))
     assert line.split()[1:] == ([] if value is None else ["inf", "inf"])
     assert dose_plot.write(tmp_path, levels, about) == "dose.png"
-    gains = dose_plot.figure(levels, about).axes[2].get_lines()
+    gains = figure(levels, about).axes[2].get_lines()
     assert len(gains) == (1 if method == "bicubic" else 3)  # the zero line, two a network
 
 
 def test_the_picture_says_what_it_shows():
-    said = dose_plot.figure(*made_of(of_doses(0.5, 0.25))).get_suptitle().replace("\n", " ")
+    said = figure(*made_of(of_doses(0.5, 0.25))).get_suptitle().replace("\n", " ")
     for words in (
         "lung window -1350..150 HU (range 1500)", "projection noise: dose 0.5,0.25",
         "2 slices of 2 patients", "checkpoint of step 70", "VGG19 weights: random",

@@ -7,7 +7,7 @@ from srgan.evaluation.level import levels_of
 from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
-from srgan.report import example_pictures
+from srgan.report import example_pictures, shown_slices
 from srgan.report.about import About
 from srgan.system import progress
 
@@ -56,7 +56,7 @@ def test_each_of_several_levels_has_its_pictures_of_the_same_slice(
     asked = Degradation(ImageNoise(Levels((1700.0, 500.0)), Levels((0.005,))), 4)
     levels = levels_of([(each, study.run(compared, slices, each, 0)) for each in asked.each()])
     monkeypatch.setattr(
-        example_pictures, "figure", lambda item, images, *_: shown.append((item, images))
+        example_pictures, "draw", lambda item, images, *_: shown.append((item, images))
     )
     monkeypatch.setattr(
         example_pictures, "figure_to_png", lambda figure, path: path.write_bytes(b"")
@@ -80,7 +80,7 @@ def test_of_a_range_a_picture_names_the_level_that_was_drawn(tmp_path, slices, m
     asked = Degradation(ImageNoise(Levels((500.0, 5000.0), True), Levels((0.005,))), 4)
     compared, said = baselines.classical(4), []
     made = study.run(compared, slices[:1], asked, 0)
-    monkeypatch.setattr(example_pictures, "figure", lambda *args: said.append(args[3]))
+    monkeypatch.setattr(example_pictures, "draw", lambda *args: said.append(args[3]))
     monkeypatch.setattr(
         example_pictures, "figure_to_png", lambda figure, path: path.write_bytes(b"")
     )
@@ -95,7 +95,7 @@ def test_the_slice_is_the_median_of_the_best_network():
     errors = {"bicubic": (1, 2, 3), "srresnet": (9, 4, 5), "srgan": (9, 9, 8)}
     rows = [row(n, name, rmse) for name, of in errors.items() for n, rmse in enumerate(of, 1)]
     made = study.Study(tuple(errors), tuple(rows), {})
-    assert example_pictures.median_slices(made) == {"P0001": 3}  # of 4, 5, 9 by the srresnet
+    assert shown_slices.median_slices(made) == {"P0001": 3}  # of 4, 5, 9 by the srresnet
 
 
 def test_pictures_show_the_low_dose_that_was_judged(slices):
@@ -111,7 +111,7 @@ def test_pictures_show_the_low_dose_that_was_judged(slices):
 def test_the_region_lies_in_the_slice(slices, window):
     normal = slices[0].hu().astype(np.float32)
     for image in (normal, np.zeros_like(normal), np.full((50, 70), -1024, np.float32)):
-        rows, columns = example_pictures.region(image, window)
+        rows, columns = shown_slices.region(image, window)
         assert rows.stop - rows.start == image.shape[0] // 4
         assert columns.stop - columns.start == image.shape[1] // 4
         assert 0 <= rows.start < rows.stop <= image.shape[0]
@@ -119,6 +119,6 @@ def test_the_region_lies_in_the_slice(slices, window):
 
 
 def test_the_middle_of_the_body_is_shown_in_the_mediastinum(slices):
-    rows, columns = example_pictures.region(slices[0].hu().astype(np.float32), "mediastinum")
+    rows, columns = shown_slices.region(slices[0].hu().astype(np.float32), "mediastinum")
     assert (rows.start + rows.stop) / 2 == pytest.approx(48, abs=2)
     assert (columns.start + columns.stop) / 2 == pytest.approx(48, abs=2)

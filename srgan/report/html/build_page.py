@@ -7,10 +7,10 @@ from srgan import __version__
 from srgan.evaluation import verdict
 from srgan.evaluation.baselines import Method
 from srgan.evaluation.level import Level
-from srgan.evaluation.noise_power import BOX, FEWEST
 from srgan.evaluation.slice_metrics import NPS
 from srgan.evaluation.study import NORMAL_DOSE, Study, StudySlice
 from srgan.hounsfield import WINDOWS
+from srgan.metrics.noise_power import BOX, FEWEST_BOXES
 from srgan.metrics.registry import value_at
 from srgan.report import dose_plot, nodule_tables
 from srgan.report.about import About, levels_remark, plural
@@ -41,11 +41,12 @@ def build_page(
     The outputs of the slices that are shown are made again, with the noise of the study.
     """
     first, study = levels[0], levels[0].study
+    lung_window = f"The lung window is {WINDOWS['lung']}."
     main_slice, *other_slices = viewers(first, methods, slices, seed)
     sections = [
         Section("Slice", (main_slice,)),
         Section("Results", _for_each(levels, lambda level: (main_table(level),))),
-        Section("Checks", _checks(levels), (verdict.BOUNDS, f"The lung window is {WINDOWS['lung']}.")),
+        Section("Checks", _checks(levels), (verdict.BOUNDS, lung_window)),
         Section("Metrics", _for_each(levels, metric_tables), _conditions(about)),
         *([_against_level(levels)] if len(levels) > 1 else []),
         Section(
@@ -171,7 +172,7 @@ def _patient_plots(level: Level) -> tuple[Plot, ...]:
 def _frequency_parts(level: Level) -> tuple[Part, ...]:
     """The noise power and the task transfer function, as far as they were measured."""
     plots = (*_noise_power(level), *_task_transfer(level))
-    few = f"No slice shows enough soft tissue: {FEWEST} squares of {BOX} x {BOX} pixels."
+    few = f"No slice shows enough soft tissue: {FEWEST_BOXES} squares of {BOX} x {BOX} pixels."
     return (*([] if _noise_power(level) else [few]), *([plots] if plots else []))
 
 

@@ -113,9 +113,7 @@ def certainty_table(level: Level) -> Table:
             cells += _gain(found.compared.get(name, {}).get(other, {}).get("psnr_db.lung"))
         rows.append(Row(name, tuple(cells)))
     columns = [
-        Column(
-            name, f"{unit}mean \N{PLUS-MINUS SIGN} SD", key=f"intervals/{path}/mean", form=form
-        )
+        Column(name, f"{unit}mean \N{PLUS-MINUS SIGN} SD", key=f"intervals/{path}/mean", form=form)
         for path, (name, unit, form) in CERTAINTY.items()
     ]
     for other in gains:

@@ -73,6 +73,10 @@ class Table:
     def has_groups(self) -> bool:
         return any(column.group for column in self.columns)
 
+    def has_words(self, i: int) -> bool:
+        """Whether a column has words, which stand on its left."""
+        return any(row.cells[i].is_text for row in self.rows)
+
     @cached_property
     def best(self) -> set[tuple[str, int]]:
         """(row, column) of every column's best values."""

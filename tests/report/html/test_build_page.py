@@ -15,8 +15,11 @@ from srgan.lowdose.levels import Levels
 from srgan.phantom import chest
 from srgan.report import dose_plot, results
 from srgan.report.about import About
-from srgan.report.html import build, page
-from tests.helpers import browser as browsers
+from srgan.report.html.build_page import build_page
+from srgan.report.html.render import render, write
+from srgan.report.html.viewer import Viewer
+from srgan.report.verdict_sentence import verdict_sentences
+from tests.helpers.browser import check_cells, opened, started_chromium
 
 WINDOWS_HERE = WINDOWS | {"fat": Window(-250.0, 50.0)}
 
@@ -51,7 +54,7 @@ def measured(slices):
 
 
 def page_of(levels, slices, about=ABOUT):
-    return build.page_of(levels, about, METHODS, slices, 0)
+    return build_page(levels, about, METHODS, slices, 0)
 
 
 @pytest.fixture(scope="module")
@@ -69,17 +72,25 @@ def made():
     return levels, page_of(levels, small_chests())
 
 
+def viewers_of(page):
+    return [part for each in page.sections for part in each.parts if isinstance(part, Viewer)]
+
+
 def section(content, title):
     return next(each for each in content.sections if each.title == title)
 
 
-def test_a_biased_network_is_named_as_failing_at_the_top(made):
-    text = page.render(made[1])
-    assert re.search(r"bias \([^)]*soft tissue", made[1].headline)
-    assert text.index("srresnet fails") < text.index("<table")
+def test_page_begins_with_what_a_network_gains_and_what_fails(made):
+    levels, page = made  # biased at both
+    compared = levels[0].conclusions.compared["srresnet"]["bicubic"]["psnr_db.lung"]
+    (sentence,) = page.headlines
+    assert f"SRResNet: {-compared.difference.mean:.2f} " in sentence
+    assert re.search(r"fails at every level .*bias \([^)]*soft tissue", sentence)
+    text = render(page)
+    assert text.index("fails at") < text.index("<canvas") < text.index("<table")
 
 
-def test_a_network_that_fails_at_the_second_level_alone_is_named_with_it(made):
+def test_verdict_of_a_network_that_fails_at_one_of_two_levels_names_the_level(made):
     """Its bias is taken away at the first."""
     first, second = made[0]
 
@@ -93,6 +104,14 @@ def test_a_network_that_fails_at_the_second_level_alone_is_named_with_it(made):
     levels = [replace(first, study=good), second]
     found = [level.conclusions for level in levels]
     assert "fails" not in found[0].headline
+    (sentence,) = verdict_sentences(levels)
+    assert re.match(
+        r"SRResNet: .* dB against bicubic .*, fails at lambda 500 \(.*\); some", sentence
+    )
+    (alone,) = verdict_sentences(levels[:1])
+    gain = found[0].compared["srresnet"]["bicubic"]["psnr_db.lung"].difference.mean
+    words = "dB over bicubic in the lung window, no check failed; some checks could not be made."
+    assert alone == f"SRResNet: {gain:+.1f} {words}"
     names = ["lambda 1700", "lambda 500"]
     said = headline(levels)
     assert re.match(r"srresnet fails \(.*soft tissue.*\) at lambda 500, breaks no bound", said)
@@ -102,10 +121,11 @@ def test_a_network_that_fails_at_the_second_level_alone_is_named_with_it(made):
     assert conclusions.headline(names, found[1:] * 2).endswith(") at every level.")
 
 
-def test_each_level_has_its_verdicts_and_tables_the_first_open(made):
-    text = page.render(made[1])
+def test_page_has_the_checks_and_tables_of_each_level_the_first_open(made):
+    text = render(made[1])
     folds = re.findall(r"<details( open)?><summary>([^<]*)", text)
     assert folds == [
+        ("", "The same at lambda 500"),
         (" open", "At lambda 1700 srresnet fails"),
         ("", "At lambda 500 srresnet fails"),
         ("", "The same at lambda 500"),
@@ -119,10 +139,10 @@ def test_each_level_has_its_verdicts_and_tables_the_first_open(made):
     assert "The lung window is -1350..150 HU, range 1500." in text
 
 
-def test_one_level_needs_no_name(made):
+def test_page_of_one_level_does_not_name_it(made):
     about = replace(ABOUT, files={"found": 9, "used": 6, "skipped": 3})
     alone = page_of([replace(made[0][0], name="")], small_chests(), about)
-    text = page.render(alone)
+    text = render(alone)
     assert "<details" not in text
     assert "lambda 1700<" not in text
     assert {"files found": "9", "files used": "6", "files skipped": "3"}.items() <= (
@@ -131,23 +151,23 @@ def test_one_level_needs_no_name(made):
     assert (alone.facts["slices"], alone.facts["slices a patient"]) == ("4", "2")
 
 
-def test_a_slice_is_shown_once_and_one_patient_is_no_plural():
+def test_page_shows_a_slice_once_and_one_patient_is_no_plural():
     first = small_chests()[:1]
     alone = page_of([replace(measured(first)[0], name="")], first)
-    assert [v.title for v in section(alone, "Slices").parts] == ["The slice: P0001, slice 1"]
-    assert alone.title == "Judgement on 1 held-out patient"
+    assert [v.title for v in viewers_of(alone)] == ["The slice: P0001, slice 1"]
+    assert alone.title == "Results on 1 held-out patient"
     two = small_chests()[:2]
-    titles = [v.title for v in section(page_of(measured(two)[:1], two), "Slices").parts]
-    assert [title.split(" by")[0] for title in titles] == ["Best and median", "Worst"]
+    titles = [v.title for v in viewers_of(page_of(measured(two)[:1], two))]
+    assert [title.split(" by")[0] for title in titles] == ["Median and best slice", "Worst slice"]
 
 
-def test_slices_of_air_make_a_page(tmp_path):
+def test_page_of_slices_of_air_says_what_was_not_measured(tmp_path):
     air = [
         replace(item, hu=lambda: np.full((128, 128), -1000, np.float32)) for item in small_chests()
     ]
     levels = measured(air)
     results.write(tmp_path, levels, ABOUT)
-    page.write(tmp_path / "index.html", page_of(levels, air))
+    write(tmp_path / "index.html", page_of(levels, air))
     assert "Infinity" not in (tmp_path / "summary.json").read_text()
     text = (tmp_path / "index.html").read_text()
     assert '<span class="unseen">not measured</span>' in text
@@ -155,7 +175,7 @@ def test_slices_of_air_make_a_page(tmp_path):
     assert dose_plot.write(tmp_path, levels, ABOUT) == "noise.png"
 
 
-def test_a_compared_srgan_is_held_against_the_srresnet_of_its_checkpoint(made):
+def test_srgan_of_a_compared_checkpoint_is_held_against_the_srresnet_of_its_checkpoint(made):
     study_ = made[0][0].study
     names = {"bicubic": 0.0, "srresnet": 3.0, "srgan": 2.0, "srresnet B": 1.5, "srgan B": 1.4}
     names |= {"srgan C": 1.4}
@@ -180,7 +200,7 @@ def test_a_compared_srgan_is_held_against_the_srresnet_of_its_checkpoint(made):
     assert list(found.compared["srgan B"]) == ["bicubic", "srresnet"]
 
 
-def test_a_compared_checkpoint_is_told_by_its_letter(made):
+def test_a_compared_checkpoint_is_named_by_its_letter(made):
     said = {
         "step": 7,
         "generator": "fast",
@@ -197,14 +217,14 @@ def test_a_compared_checkpoint_is_told_by_its_letter(made):
     assert f"B: {line}(lambda 1700)" in " ".join(results.table(made[0][0], about).split())
 
 
-def test_numbers_of_the_page_are_those_of_the_summary(made):
+def test_page_numbers_are_those_of_the_summary(made):
     levels, content = made
     summary = results.summary(levels[0], ABOUT)
     wanted = summary["methods"]
-    text = page.render(content)
+    text = render(content)
     for name, figures in wanted.items():
         tables = re.findall(r'<table data-level="lambda 1700">.*?</table>', text, re.DOTALL)
-        rows = " ".join(re.findall(rf'<tr data-row="{name}">.*?</tr>', "".join(tables)))
+        rows = " ".join(re.findall(rf'<tr data-row="{name}">.*?</tr>', "".join(tables), re.S))
         found = dict(re.findall(r'data-key="([^"]+)" data-value="([^"]+)"', rows))
         assert float(found["psnr_db.lung"]) == figures["psnr_db"]["lung"]
         assert float(found["psnr_body_db.fat"]) == figures["psnr_body_db"]["fat"]
@@ -215,48 +235,40 @@ def test_numbers_of_the_page_are_those_of_the_summary(made):
     assert "nps_hu2_mm2" not in summary["patients_by_pseudonym"]["P0001"]["bicubic"]
 
 
-def test_the_noise_power_has_a_line_a_method_and_the_normal_dose(made):
-    plot = section(made[1], "Noise power and sharpness").parts[0]
+def test_noise_power_plot_has_a_line_for_each_method_and_the_normal_dose(made):
+    plot = section(made[1], "Noise power and sharpness").parts[0][0]
     assert plot.caption == "Noise power in soft tissue, 2 patients, lambda 1700"
     for name in ("normal dose", "nearest", "bicubic", "srresnet"):
         assert f" {name}: " in plot.alt
 
 
-def test_in_a_browser_every_number_is_that_of_the_summary(made, tmp_path):
-    """As it is shown, to the last digit, and as a program reads it; nothing else is asked for."""
-    program = browsers.installed()
-    if program is None:
-        pytest.skip("no Chromium is installed (Debian: apt-get install chromium)")
+def test_page_in_a_browser_has_every_number_of_the_summary(made, tmp_path):
+    """As it is shown, to the last digit, and as a program reads it."""
     levels, content = made
     results.write(tmp_path, levels, ABOUT)
+    summary = json.loads((tmp_path / "summary.json").read_text())
     path = tmp_path / "index.html"
-    page.write(path, content)
-    assert path.stat().st_size < 15e6
-    browser = browsers.Browser(program, tmp_path / "profile")
-    try:
-        browser.open(path)
-        summary = json.loads((tmp_path / "summary.json").read_text())
-        checked = browsers.check_cells(browser, summary)
-        assert browser.problems == []
-        assert {url for url in browser.requests if not url.startswith("data:")} == {path.as_uri()}
-    finally:
-        browser.close()
-    assert checked["figures"] > 2 * 20 * len(summary["methods"])  # two levels
+    write(path, content)
+    with started_chromium() as chromium, opened(chromium, path) as page:
+        checked = check_cells(page, summary)
+    assert checked["metrics"] > 2 * 20 * len(summary["methods"])  # two levels
     assert checked["intervals"] == 2 * 3 * len(summary["methods"])
     assert checked["compared"] == 2  # the gain on bicubic; too few patients for a p
 
 
-def test_the_page_has_its_levels_patients_and_three_slices(made):
-    titles = [section.title for section in made[1].sections]
-    assert titles == [
-        "Figures",
+def test_page_has_its_sections_and_three_slices_the_median_first(made):
+    assert [section.title for section in made[1].sections] == [
+        "Slice",
+        "Results",
+        "Checks",
+        "Metrics",
         "Quality against lambda",
         "Patients",
         "Noise power and sharpness",
-        "Slices",
+        "More slices",
     ]
-    viewers = made[1].sections[-1].parts
-    assert [viewer.title.split()[0] for viewer in viewers] == ["Best", "Median", "Worst"]
+    viewers = viewers_of(made[1])
+    assert [viewer.title.split()[0] for viewer in viewers] == ["Median", "Worst", "Best"]
     for viewer in viewers:
         assert list(viewer.pictures)[:2] == ["normal dose", "low dose"]
         assert {each.name for each in viewer.maps} == {"consistency", "invention", "sFRC"}
@@ -264,10 +276,21 @@ def test_the_page_has_its_levels_patients_and_three_slices(made):
     assert "SYNTHETIC scans" in made[1].remarks
 
 
-def test_the_page_has_the_ttf_of_each_method_with_its_contrast_and_noise(made):
+def test_main_table_has_a_row_for_each_method_with_what_fails(made):
+    table = section(made[1], "Results").parts[0]
+    assert [column.key for column in table.columns] == [
+        "psnr_db.lung", "ssim.lung", "rmse_hu", "bias_hu", "",
+    ]  # fmt: skip
+    checks = {row.name: row.cells[-1].shown for row in table.rows}
+    assert checks["bicubic"] == checks["nearest"] == "for comparison"
+    assert re.match("fails: .*bias", checks["srresnet"])
+    assert [row.name for row in table.rows if row.fails] == ["srresnet"]
+
+
+def test_ttf_plot_has_each_method_with_the_contrast_and_noise_of_the_disc(made):
     levels, content = made
-    plot = section(content, "Noise power and sharpness").parts[1]
-    table = next(t for t in section(content, "Figures").parts if t.caption == "Sharpness")
+    plot = section(content, "Noise power and sharpness").parts[0][1]
+    table = next(t for t in section(content, "Metrics").parts if t.caption == "Sharpness")
     assert plot.caption == "Task transfer function of a disc, lambda 1700"
     assert levels[0].study.discs.remark() in plot.notes
     for name in ("normal dose", "nearest", "bicubic", "srresnet"):
