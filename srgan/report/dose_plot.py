@@ -11,7 +11,7 @@ import numpy as np
 from srgan.evaluation.baselines import CLASSICAL
 from srgan.evaluation.level import Level
 from srgan.hounsfield import WINDOWS
-from srgan.lowdose.level_names import AXES, column, differing, levels_of, short
+from srgan.lowdose.level_names import column_head, differing, short_name
 from srgan.report.about import About, counted
 from srgan.report.columns import written
 from srgan.report.method_styles import PAPER_COLOURS, method_styles
@@ -44,11 +44,11 @@ class QualityAgainstLevel:
 
     @property
     def name(self) -> str:
-        return short(self.field)
+        return short_name(self.field)
 
     @property
     def axis(self) -> str:
-        return AXES[self.field]
+        return self.levels[0].degradation.noise.axis_labels[self.field]
 
     @property
     def is_logarithmic(self) -> bool:
@@ -62,7 +62,7 @@ def quality_against_level(levels: Sequence[Level]) -> QualityAgainstLevel | None
         return None
 
     def x_of(level: Level) -> float:
-        return levels_of(level.degradation)[fields[0]].middle
+        return level.degradation.levels[fields[0]].middle
 
     in_order = tuple(sorted(levels, key=x_of))
     metrics = {
@@ -95,10 +95,10 @@ def window_text() -> str:
 def table(levels: Sequence[Level]) -> str:
     """One row for each method, one column for each level: means over patients, whole slices."""
     names = differing([level.degradation for level in levels])
-    heads = [column(level.degradation, names) for level in levels]
+    heads = [column_head(level.degradation, names) for level in levels]
     width = max(8, *(len(head) + 2 for head in heads))
     lines = [
-        f"quality against {'/'.join(map(short, names))}: {window_text()}, whole slices, "
+        f"quality against {'/'.join(map(short_name, names))}: {window_text()}, whole slices, "
         "mean over patients"
     ]
     for key, (name, unit, form) in METRICS.items():
@@ -235,7 +235,7 @@ def _add_words(figure, axes, quality: QualityAgainstLevel, about: About) -> None
     )  # fmt: skip
     lines = [
         f"Quality against {quality.name}, {window_text()}",
-        *about.degradation.noise.remark().split("; "),
+        *about.degradation.noise.describe().split("; "),
         f"{counted(quality.levels[0].study)}, mean over a patient's slices, "
         f"then over patients; checkpoint of step {about.checkpoint.get('step')}",
         "; ".join([*about.remarks(), "Research use only, not a medical device"]),

@@ -1,7 +1,7 @@
 """Example pictures: one slice of each patient, every method side by side, whole and enlarged."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +11,13 @@ from srgan.evaluation.level import Level
 from srgan.evaluation.study import StudySlice, level_of, make_pair
 from srgan.hounsfield import WINDOWS
 from srgan.lowdose.degradation import Degradation
-from srgan.lowdose.level_names import differing, tag
+from srgan.lowdose.level_names import differing, file_tag
 from srgan.metrics.similarity import has_contrast, psnr_db, ssim
 from srgan.report.about import About
 from srgan.report.shown_slices import ZOOM, median_slices, region
 from srgan.system.files import writing
 from srgan.system.png import figure_to_png
+from srgan.system.progress import progress
 
 MOST_PATIENTS = 20  # of a larger test, evenly chosen
 SHOWN = ("lung", "mediastinum")  # windows, one picture each
@@ -33,7 +34,6 @@ def write(
     methods: dict[str, Method],
     slices: list[StudySlice],
     seed: int,
-    progress: Callable[[int, int], None] | None = None,
 ) -> int:
     """Write example-P0001-lung.png and so on, and return how many.
 
@@ -47,16 +47,14 @@ def write(
     differ = differing([level.degradation for level in levels])
     written = set()
     with writing(folder):
-        for done, (item, degradation) in enumerate(jobs, 1):
+        for item, degradation in progress(jobs, len(jobs), "pictures"):
             images = outputs(item, methods, degradation, seed)
-            suffix = f"-{tag(degradation, differ)}" if len(levels) > 1 else ""
-            noise = level_of(item, degradation, seed).noise.remark()
+            suffix = f"-{file_tag(degradation, differ)}" if len(levels) > 1 else ""
+            noise = level_of(item, degradation, seed).noise.describe()
             for window in SHOWN:
                 path = folder / f"example-{item.pseudonym}-{window}{suffix}.png"
                 figure_to_png(draw(item, images, window, noise, about), path)
                 written.add(path)
-            if progress:
-                progress(done, len(jobs))
         for old in set(folder.glob("example-P*.png")) - written:
             if OURS.fullmatch(old.name):
                 old.unlink()

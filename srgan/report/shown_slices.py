@@ -23,7 +23,7 @@ def best_network(study: Study) -> str:
 def slices_by_rmse(study: Study, method: str) -> list[Place]:
     """All slices, the one with the lowest RMSE first."""
     found = sorted(
-        (row.figures["rmse_hu"], row.pseudonym, row.number)
+        (row.metrics["rmse_hu"], row.pseudonym, row.number)
         for row in study.rows
         if (row.part, row.method) == ("whole", method)
     )

@@ -17,7 +17,7 @@ from srgan.metrics import registry
 from srgan.metrics.registry import Metric
 from srgan.report import results
 from srgan.report.about import About
-from srgan.report.html import build, page
+from srgan.report.html import build_page, render
 
 ROOT = Path(__file__).parents[2]
 NOISE = Degradation(ImageNoise(Levels((1700.0,)), Levels((0.005,))), 4)
@@ -47,7 +47,7 @@ def test_a_new_entry_is_in_terminal_csv_json_and_page(tmp_path, monkeypatch):
     terminal = results.tables(levels, ABOUT)
     assert " highest" in terminal
     assert f"{value:.1f}" in terminal
-    text = page.render(build.page_of(levels, ABOUT, methods, slices, 0))
+    text = render.render(build_page.build_page(levels, ABOUT, methods, slices, 0))
     assert f'data-key="highest_hu" data-value="{json.dumps(value)}">{value:.1f}' in text
     assert "Something new" in text
 

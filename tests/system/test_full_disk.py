@@ -24,7 +24,7 @@ from srgan.lowdose.levels import Levels
 from srgan.lowdose.projection_noise import ProjectionNoise, Scanner
 from srgan.phantom import chest
 from srgan.report import results
-from srgan.report.html import page
+from srgan.report.html import render
 from srgan.settings import make
 from srgan.system import processes
 from srgan.system.errors import BAD_INPUT, TRY_AGAIN, UserError
@@ -165,8 +165,8 @@ def test_synthetic_chests(without_room, monkeypatch):
 def test_a_report(without_room, level, about):
     folder, _ = without_room
     check(without_room, lambda: results.write(folder, [level], about), (0,))
-    shown = page.Page("t", "h", (), (), (), {"k": "v" * 20_000})
-    check(without_room, lambda: page.write(folder / "index.html", shown), (0, 4096))
+    shown = render.Page("t", ("h",), (), (), (), {"k": "v" * 20_000})
+    check(without_room, lambda: render.write(folder / "index.html", shown), (0, 4096))
 
 
 def test_a_picture_and_a_log_are_for_the_caller_to_tell(without_room):
@@ -291,7 +291,7 @@ def test_a_read_only_disk_is_exit_code_2_and_what_it_holds_is_read(
         lambda: noise_cache.open_or_build(made, range(2), noise, 0, 1),
         lambda: results.prepare(folder),
         lambda: results.write(folder, [level], about),
-        lambda: page.write(folder / "index.html", page.Page("t", "h", (), (), ())),
+        lambda: render.write(folder / "index.html", render.Page("t", ("h",), (), (), ())),
         lambda: simulate(cli.parse(arguments)[1]),
     ]
     for write in writes:

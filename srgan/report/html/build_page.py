@@ -7,11 +7,10 @@ from srgan import __version__
 from srgan.evaluation import verdict
 from srgan.evaluation.baselines import Method
 from srgan.evaluation.level import Level
-from srgan.evaluation.slice_metrics import NPS
 from srgan.evaluation.study import NORMAL_DOSE, Study, StudySlice
 from srgan.hounsfield import WINDOWS
 from srgan.metrics.noise_power import BOX, FEWEST_BOXES
-from srgan.metrics.registry import value_at
+from srgan.metrics.registry import NPS, value_at
 from srgan.report import dose_plot, nodule_tables
 from srgan.report.about import About, levels_remark, plural
 from srgan.report.columns import Column

@@ -4,10 +4,10 @@ import numpy as np
 
 from srgan.evaluation.baselines import CLASSICAL, Method
 from srgan.evaluation.level import Level
-from srgan.evaluation.slice_metrics import Truth
-from srgan.evaluation.study import NORMAL_DOSE, StudySlice, truth_of
+from srgan.evaluation.study import NORMAL_DOSE, StudySlice, reference_of
 from srgan.hounsfield import WINDOWS
 from srgan.metrics import faithfulness
+from srgan.metrics.slice_output import Reference
 from srgan.report.html.viewer import SHOWN, Map, Viewer
 from srgan.report.shown_slices import best_network, median_worst_best, region
 
@@ -37,9 +37,9 @@ def _title(item: StudySlice, words: list[str], best: str) -> str:
 def _viewer(
     title: str, item: StudySlice, level: Level, methods: dict[str, Method], seed: int
 ) -> Viewer:
-    truth = truth_of(item, level.degradation, seed)
-    pictures = {NORMAL_DOSE: truth.reference, LOW_DOSE: truth.low_dose}
-    outputs = {name: method(truth.low_dose) for name, method in methods.items()}
+    reference = reference_of(item, level.degradation, seed)
+    pictures = {NORMAL_DOSE: reference.image, LOW_DOSE: reference.low_dose}
+    outputs = {name: method(reference.low_dose) for name, method in methods.items()}
     networks = [name for name in outputs if name not in CLASSICAL]
     pictures |= outputs
     pictures.pop("nearest", None)  # the low dose itself is shown that way
@@ -48,18 +48,18 @@ def _viewer(
         title=title,
         words=level.noise_remark,
         pictures=pictures,
-        maps=tuple(each for name in networks for each in _maps(name, outputs[name], truth)),
+        maps=tuple(each for name in networks for each in _maps(name, outputs[name], reference)),
         shown=(NORMAL_DOSE, next((n for n in NETWORKS if n in pictures), list(pictures)[-1])),
-        detail=region(truth.reference, "lung"),
+        detail=region(reference.image, "lung"),
         spacing_mm=item.spacing_mm,
         windows=SHOWN | more_windows,
     )
 
 
-def _maps(name: str, output: np.ndarray, truth: Truth) -> tuple[Map, ...]:
+def _maps(name: str, output: np.ndarray, reference: Reference) -> tuple[Map, ...]:
     """Where a network's output contradicts its input, and where it may have invented detail."""
-    both = {"output": output, "reference": truth.reference, "body": truth.body}
-    z, rho = truth.consistency(output).z, faithfulness.invention(**both).rho
+    both = {"output": output, "reference": reference.image, "body": reference.body}
+    z, rho = reference.consistency(output).z, faithfulness.invention(**both).rho
     flagged = faithfulness.sfrc(**both).flagged.astype(float)
     rho = np.where(rho == 0, np.nan, rho)
     return (
