@@ -165,7 +165,7 @@ def test_synthetic_chests(without_room, monkeypatch):
 def test_a_report(without_room, level, about):
     folder, _ = without_room
     check(without_room, lambda: results.write(folder, [level], about), (0,))
-    shown = render.Page("t", ("h",), (), (), (), {"k": "v" * 20_000})
+    shown = render.Page("t", ("h",), (), (), {"k": "v" * 20_000})
     check(without_room, lambda: render.write(folder / "index.html", shown), (0, 4096))
 
 
@@ -291,7 +291,7 @@ def test_a_read_only_disk_is_exit_code_2_and_what_it_holds_is_read(
         lambda: noise_cache.open_or_build(made, range(2), noise, 0, 1),
         lambda: results.prepare(folder),
         lambda: results.write(folder, [level], about),
-        lambda: render.write(folder / "index.html", render.Page("t", ("h",), (), (), ())),
+        lambda: render.write(folder / "index.html", render.Page("t", ("h",), (), ())),
         lambda: simulate(cli.parse(arguments)[1]),
     ]
     for write in writes:
