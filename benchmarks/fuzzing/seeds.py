@@ -11,11 +11,14 @@ from benchmarks.fuzzing.mutations import OUTSIDE
 from srgan import settings
 from srgan.settings import Settings, degradation_of
 from srgan.training import checkpoint_models, sealed
-from srgan.training.health import Guard
+from srgan.training.health import Health, Warned
+from srgan.training.log_csv import Log
+from srgan.training.manifest import SeenData
 from srgan.training.plan import Plan
 from tests.formats.dicom import test_header
 from tests.formats.metaimage import test_metaimage
 from tests.helpers import made_dicom
+from tests.helpers.made_manifest import manifest
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 
@@ -96,24 +99,15 @@ def checkpoint(place: Path) -> Path:
     """A checkpoint folder with a state and a model, of bytes that are no weights."""
     folder = place / "checkpoint"
     folder.mkdir()
-    seen = [checkpoint_models.hashed("00ff", f"patient:{i}") for i in range(5)]
-    about = {
-        "settings": settings.record(Settings()),
-        "vgg_weights": "random",
-        "data": {"salt": "00ff", "seen": seen, "slices": {"train": 3}, "synthetic": False},
-        "degradation": degradation_of(Settings()).as_json(),
-        "plan": Plan(10, 5).as_json(),
-        "step": 3,
-        "best": {"srresnet": {"step": 3, "score": 30.5, "validation_psnr_db": 30.5}},
-        "precision": "float32",
-        "guard": {**Guard().as_json(), "warnings": [{"step": 1, "kind": "dead", "text": "x"}]},
-        "log": {
-            "rows": [{"step": "1", "l1": "0.1"}],
-            "sums": {"l1": 0.2},
-            "applied": 1,
-            "skipped": 0,
-        },
-    }
+    seen = frozenset(checkpoint_models.hashed("00ff", f"patient:{i}") for i in range(5))
+    about = manifest(
+        settings=settings.record(Settings()),
+        degradation=degradation_of(Settings()).as_json(),
+        data=SeenData("00ff", seen, 5, {"train": 3}, False),
+        plan=Plan(10, 5),
+        health=Health(warnings=[Warned(1, "dead", "x")]),
+        log=Log([{"step": "1", "l1": "0.1"}], {"l1": 0.2}, 1, 0),
+    ).as_dict()
     for name, file in (
         ("step-0000003", "state.index"),
         ("srresnet-0000003", checkpoint_models.WEIGHTS),

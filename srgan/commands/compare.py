@@ -60,12 +60,12 @@ def said_of(trained: Trained) -> dict:
     """How a checkpoint was made, as JSON values for a report: no path, no patient."""
     settings = Settings(**trained.settings)
     return {
-        "step": trained.step,
-        "vgg_weights": trained.vgg_weights,
+        "step": trained.manifest.step,
+        "vgg_weights": trained.manifest.vgg_weights,
         "generator": settings.generator,
         "content_loss": settings.content_loss,
-        "degradation": trained.degradation_json,
-        "synthetic": trained.synthetic,
+        "degradation": trained.manifest.degradation,
+        "synthetic": trained.manifest.data.synthetic,
         "warnings": list(trained.warnings),
     }
 

@@ -108,7 +108,7 @@ def vgg_distance(
     Raises UserError for weights that were named and are not there.
     """
     wanted = given.get("vgg_weights", "auto")
-    weights = vgg_weights.find_trained(wanted, trained.vgg_weights == "imagenet")
+    weights = vgg_weights.find_trained(wanted, trained.manifest.vgg_weights == "imagenet")
     if weights.mode == "none":
         return weights.mode, registry.METRICS
     tensorflow_setup.start("float32")  # before what imports TensorFlow, which is loud
@@ -208,7 +208,7 @@ def about_this(
     source = source if settings.photons == "auto" else "given"
     return About(
         degradation=degradation,
-        vgg_weights=every[compare.MAIN].vgg_weights,
+        vgg_weights=every[compare.MAIN].manifest.vgg_weights,
         synthetic=store.synthetic,
         settings=all_settings.record(settings),
         checkpoint=compare.record(every),

@@ -37,7 +37,7 @@ def held_out(every: dict[str, Trained], store: Store, settings: Settings) -> lis
 
 def is_seen(trained: Trained, store: Store, record: Record) -> bool:
     """Was this slice's patient, series or picture trained or validated on?"""
-    return any(trained.hashed(name) in trained.seen for name in known_by(record, store.patients))
+    return trained.has_seen(known_by(record, store.patients))
 
 
 def seen_by(every: dict[str, Trained], store: Store) -> set[str]:

@@ -19,14 +19,14 @@ TRIES = 8
 
 
 @dataclass(frozen=True)
-class Side:
-    """The slices of the training or the validation patients, and their noise.
+class SliceSet:
+    """The slices of the training or of the validation patients, and their noise.
 
-    slices: (rows, columns) int16 HU each. noise: one of each slice where the dose model works in
+    hu: (rows, columns) int16 for each slice. noise: for each slice where the dose model works in
     the projections, else None.
     """
 
-    slices: Sequence[np.ndarray]
+    hu: Sequence[np.ndarray]
     noise: Sequence[Cached] | None = None
 
 
@@ -51,7 +51,7 @@ def patch_of(hu: np.ndarray, size: int, rng: np.random.Generator) -> Callable:
 
 
 def batch(
-    side: Side,
+    slices: SliceSet,
     n: int,
     crop: int,
     degradation: Degradation,
@@ -61,19 +61,19 @@ def batch(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Batch k: (low dose, normal dose), float32 in the networks' range.
 
-    Every slice of the side is at least crop x crop. Shapes (n, crop/scale, crop/scale, 1) and
+    Every slice is at least crop x crop. Shapes (n, crop/scale, crop/scale, 1) and
     (n, crop, crop, 1).
     """
     rng = generator_of(seed, stream, k)
     normal = np.empty((n, crop, crop), np.float32)
-    fields = np.empty((2, n, crop, crop), np.float32) if side.noise is not None else None
+    fields = np.empty((2, n, crop, crop), np.float32) if slices.noise is not None else None
     for i in range(n):
-        number = rng.integers(len(side.slices))
-        hu = side.slices[number]
+        number = rng.integers(len(slices.hu))
+        hu = slices.hu[number]
         cut = patch_of(hu, crop, rng)
         normal[i] = cut(hu)
         if fields is not None:
-            noise = side.noise[number]
+            noise = slices.noise[number]
             which = rng.integers(len(noise.stored))
             signs = 2 * rng.integers(2, size=2) - 1  # noise has no sign: four fields for one
             for j in range(2):
@@ -85,7 +85,7 @@ def batch(
 
 
 def dataset(
-    side: Side,
+    slices: SliceSet,
     n: int,
     crop: int,
     degradation: Degradation,
@@ -97,7 +97,7 @@ def dataset(
     import tensorflow as tf
 
     def make(k):
-        return batch(side, n, crop, degradation, seed, int(k))
+        return batch(slices, n, crop, degradation, seed, int(k))
 
     def load(k):
         low, normal = tf.numpy_function(make, [k], (tf.float32, tf.float32), stateful=False)

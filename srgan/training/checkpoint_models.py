@@ -1,270 +1,157 @@
-"""Checkpoints: folders that are complete or absent, each with a manifest of SHA-256 sums.
+"""Trained models in a checkpoint folder: saved at their best validation, loaded for a test.
 
-`step-0001200/` is a state to continue from (see states). `srresnet-0001200/` and `srgan-0001800/`
-are models to judge and to use: the averaged generator at its best validation (of each the last two
-are kept). A folder or file that the program did not write is never deleted.
+A model is the generator with averaged weights. Its arrays are stored under their numbers in the
+order of the model's weights.
 """
 
 import hashlib
 import io
 import logging
-import os
-import re
-import shutil
-import tempfile
-from collections.abc import Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from srgan import settings
-from srgan.models import check_hdf5
-from srgan.system import locks
-from srgan.system.errors import UserError, reason
-from srgan.system.files import clear_parts, writing
+from srgan.system.errors import UserError
 from srgan.training import sealed
-from srgan.training.manifest import wrong_part
+from srgan.training.checkpoint_folder import Saved, newest_whole, read, saved_in
+from srgan.training.manifest import MODELS, Manifest
 
 log = logging.getLogger(__name__)
 
-KEEP_MODELS = 2  # of a name: the best, and the best before it
+KEEP_MODELS = 2  # of each name: the best, and the best before it
 WEIGHTS = "generator.npz"
-_OLD_WEIGHTS = "generator.weights.h5"  # read, no longer written: HDF5 crashes on a full disk
-_NAME = re.compile(r"(step|srresnet|srgan)-(\d{7,})")
-_TRIAL = re.compile(r"\.trial-\w{8}")  # a save that was timed
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A checkpoint folder's newest models, and what it says of how they were made."""
+    """The newest models of a checkpoint folder, and how they were trained."""
 
-    manifest: dict
+    manifest: Manifest
     models: dict[str, Path]  # "srresnet", "srgan" to their folders
-    weights: dict[str, bytes]  # of each model, as they were verified: a training may replace them
-    warnings: tuple[str, ...] = ()  # of the guards, up to the training's last state
+    weights: dict[str, bytes]  # content of their weights files: a training may replace the files
+    warnings: tuple[str, ...] = ()  # of the training, up to its last state
 
     @property
     def sha256(self) -> dict[str, str]:
-        """Of each model's weights file."""
+        """By model, of its weights file."""
         return {n: hashlib.sha256(content).hexdigest() for n, content in self.weights.items()}
 
-    @property
+    @cached_property
     def settings(self) -> dict:
-        return settings.from_record(self.manifest["settings"])
+        """Settings of the training. Raises UserError for what this version does not know."""
+        return settings.from_record(self.manifest.settings)
 
-    @property
-    def vgg_weights(self) -> str:
-        return self.manifest["vgg_weights"]
-
-    @property
-    def step(self) -> int:
-        return self.manifest["step"]
-
-    @property
-    def synthetic(self) -> bool:
-        return self.manifest["data"]["synthetic"]
-
-    @property
-    def degradation_json(self) -> dict:
-        return self.manifest["degradation"]
-
-    @property
-    def salt(self) -> str:
-        return self.manifest["data"]["salt"]
-
-    @property
-    def seen(self) -> frozenset[str]:
-        """Salted hashes of what was trained or validated on: patients, series, pixels."""
-        return frozenset(self.manifest["data"]["seen"])
-
-    def hashed(self, text: str) -> str:
-        return hashed(self.salt, text)
+    def has_seen(self, names: Iterable[str]) -> bool:
+        """Was a patient, series or slice with one of these names trained or validated on?"""
+        data = self.manifest.data
+        return any(hashed(data.salt, name) in data.seen for name in names)
 
     def networks(self) -> dict:
-        """Each model, by name. Raises UserError where the weights do not fit."""
+        """A Keras model for each name. Raises UserError where the weights do not fit."""
         from srgan.models import generator
 
-        made = {}
+        networks = {}
         for name, folder in self.models.items():
-            model = generator.build(self.settings["generator"], self.settings["scale"])
-            _set_weights(model, folder, self.weights[name])
-            made[name] = model
-        return made
+            network = generator.build(self.settings["generator"], self.settings["scale"])
+            _set_weights(network, folder, self.weights[name])
+            networks[name] = network
+        return networks
 
 
-def hashed(salt: str, text: str) -> str:
-    return hashlib.sha256(f"{salt}:{text}".encode()).hexdigest()
+def hashed(salt: str, name: str) -> str:
+    """How a checkpoint names a patient, series or slice: a salted SHA-256."""
+    return hashlib.sha256(f"{salt}:{name}".encode()).hexdigest()
 
 
-def folders(folder: Path, *kinds: str) -> list[Path]:
-    """Complete checkpoint folders of these kinds, oldest first."""
-    try:
-        names = [p for p in folder.iterdir() if p.is_dir()]
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise UserError(f"cannot read {folder}: {reason(error)}") from error
-    found = [p for p in names if (m := _NAME.fullmatch(p.name)) and m[1] in kinds]
-    return sorted(found, key=step_of)
+def save_model(folder: Path, name: str, model, manifest: Manifest) -> None:
+    """Save a model of the manifest's step; of the older ones of this name the last stays.
 
-
-def step_of(path: Path) -> int:
-    """Of a checkpoint folder. Raises TypeError for another name."""
-    return int(_NAME.fullmatch(path.name)[2])
-
-
-def _read(folder: Path) -> dict:
-    """The manifest of a whole checkpoint. Raises sealed.Corrupt, or UserError: other version."""
-    manifest = sealed.read(folder)
-    wrong = wrong_part(manifest)
-    if wrong:
-        raise sealed.Corrupt(f"{folder} is corrupt: {wrong} in manifest.json is not as it should")
-    return manifest
-
-
-def save_model(folder: Path, name: str, step: int, model, manifest: dict) -> None:
-    """The averaged generator as a model of its own; of those before it, the last stays.
-
-    Its arrays are numbered in the order of the model's weights.
+    Raises UserError (no space, read-only).
     """
     arrays = {str(i): array for i, array in enumerate(model.get_weights())}
-    file = io.BytesIO()  # the disk may be full: plain writes alone tell that
+    file = io.BytesIO()  # NumPy does not report a full disk reliably: plain writes do
     np.savez(file, **arrays)
-    target = folder / f"{name}-{step:07}"
-    sealed.write(target, lambda part: (part / WEIGHTS).write_bytes(file.getbuffer()), manifest)
-    for old in [p for p in folders(folder, name) if sealed.is_ours(p)][:-KEEP_MODELS]:
+
+    def fill(part: Path) -> None:
+        (part / WEIGHTS).write_bytes(file.getbuffer())
+
+    sealed.write(folder / f"{name}-{manifest.step:07}", fill, manifest.as_dict())
+    for old in [p for p in saved_in(folder, name) if sealed.is_ours(p)][:-KEEP_MODELS]:
         sealed.remove(old)
 
 
-def newest_whole(
-    paths: Sequence[Path],
-) -> tuple[tuple[Path, dict] | None, dict[Path, sealed.Corrupt]]:
-    """The last whole checkpoint of these with its manifest, and what is wrong with later ones.
-
-    Raises UserError where another version wrote one of those.
-    """
-    faults = {}
-    for path in reversed(paths):
-        try:
-            return (path, _read(path)), faults
-        except sealed.Corrupt as error:
-            faults[path] = error
-    return None, faults
-
-
 def restore_model(folder: Path, name: str, step: int, model) -> None:
-    """The model that was kept at a step. Raises sealed.Corrupt, or UserError: it does not fit."""
-    path = folder / f"{name}-{step:07}"
-    _set_weights(model, path, _weights(path, _read(path)))
+    """Load the weights saved at a step. Raises sealed.Corrupt, or UserError: they do not fit."""
+    saved = read(folder / f"{name}-{step:07}")
+    _set_weights(model, saved.path, _weights(saved))
 
 
-def _weights(folder: Path, manifest: dict) -> bytes:
-    name = _OLD_WEIGHTS if _OLD_WEIGHTS in manifest["files"] else WEIGHTS
-    return sealed.content(folder, manifest, name)
+def _weights(saved: Saved) -> bytes:
+    return sealed.content(saved.path, {"files": saved.manifest.files}, WEIGHTS)
 
 
 def _set_weights(model, folder: Path, content: bytes) -> None:
-    """content: a file of weights. Raises UserError where they do not fit."""
+    """content: of a weights file. Raises UserError where the weights do not fit."""
     try:
-        if content.startswith(b"\x89HDF"):
-            with tempfile.TemporaryDirectory() as place:
-                path = Path(place) / _OLD_WEIGHTS
-                path.write_bytes(content)
-                check_hdf5.check(path, 2 * len(content))
-                model.load_weights(path)
-            return
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             if sum(part.file_size for part in arrays.zip.infolist()) > len(content):
                 raise ValueError("its arrays are larger than the file")
-            found = [arrays[str(i)] for i in range(len(arrays.files))]
-        model.set_weights(found)
-    except Exception as error:  # zipfile, NumPy, h5py and Keras raise many kinds
-        raise UserError(f"{folder} does not hold these networks' weights: {error}") from error
+            weights = [arrays[str(i)] for i in range(len(arrays.files))]
+        model.set_weights(weights)
+    except Exception as error:  # zipfile, NumPy and Keras raise many kinds
+        raise UserError(f"{folder} does not hold weights of this network: {error}") from error
 
 
 def load(folder: Path, flag: str = "--checkpoint-dir") -> Trained:
-    """The models of a checkpoint folder; of a corrupt one, which is named, the one before.
+    """The newest models of a checkpoint folder; for a corrupt one, the model saved before it.
 
-    Raises UserError where there is none, all of a name are corrupt, another version wrote one, or
-    they are not of one training. flag: the setting that names the folder.
+    flag: the setting that names the folder, for messages. Raises UserError where there is no model,
+    all of one name are corrupt, another version wrote one, or they are of two trainings.
     """
-    models, weights, manifests = {}, {}, []
-    for name in ("srresnet", "srgan"):
-        found, faults = newest_whole(folders(folder, name))
-        if found is None and faults:
+    found, weights = {}, {}
+    for name in MODELS:
+        saved, faults = newest_whole(saved_in(folder, name))
+        if saved is None and faults:
             fault = next(iter(faults.values()))
-            raise UserError(f"{fault}; move it away to go without it, or train anew")
+            raise UserError(f"{fault}; move it away to go on without it, or train anew")
         for fault in faults.values():
             log.warning(f"{fault}: the one before it is used")
-        if found is not None:
-            models[name], manifest = found
-            weights[name] = _weights(*found)
-            manifests.append(manifest)
-    if not models:
+        if saved is not None:
+            found[name], weights[name] = saved, _weights(saved)
+    if not found:
         raise UserError(
             f"no trained model in {folder}; train one with --run train, or name another {flag}"
         )
-    if manifests[0]["data"] != manifests[-1]["data"]:  # one's patients would count as never seen
+    manifests = [saved.manifest for saved in found.values()]
+    if manifests[0].data != manifests[-1].data:  # patients that one has seen would be tested
         raise UserError(f"{folder} holds models of two trainings; keep those of one ({flag})")
-    state = _last_state(folder, manifests[-1]["data"])
-    for name, best in state["best"].items() if state else ():
-        path = folder / f"{name}-{best['step']:07}"
-        if not path.exists():
-            used = "the one before it is used" if name in models else "there is none before it"
-            log.warning(f"{path} is missing: {used}")
-    return Trained(manifests[-1], models, weights, _warnings(state or manifests[-1]))
+    state = _last_state(folder, manifests[-1])
+    if state is not None:
+        _report_missing(folder, state, found)
+    warned = (state or manifests[-1]).health.warnings
+    warnings = tuple(f"step {each.step}: {each.text}" for each in warned)
+    return Trained(
+        manifests[-1], {name: saved.path for name, saved in found.items()}, weights, warnings
+    )
 
 
-def _last_state(folder: Path, data: dict) -> dict | None:
-    """Of the training on these data: it knows more than a model that was kept before."""
+def _last_state(folder: Path, model: Manifest) -> Manifest | None:
+    """The manifest of the last state of this model's training, if one is left."""
     try:
-        found, _ = newest_whole(folders(folder, "step"))
+        saved, _ = newest_whole(saved_in(folder, "step"))
     except UserError:
-        found = None
-    return found[1] if found and found[1]["data"] == data else None
+        return None
+    return saved.manifest if saved and saved.manifest.data == model.data else None
 
 
-def _warnings(manifest: dict) -> tuple[str, ...]:
-    """What the guards said."""
-    told = manifest.get("guard", {}).get("warnings", [])
-    return tuple(f"step {warning['step']}: {warning['text']}" for warning in told)
-
-
-@contextmanager
-def only_writer(folder: Path):
-    """Hold a checkpoint folder, and clear it of what a killed run left half written.
-
-    Raises UserError (exit code 75) while a living process holds it.
-    """
-    with locks.sole(folder / ".lock", "--checkpoint-dir") as is_locked:
-        if not is_locked:
-            log.warning(
-                f"{folder} lies where files cannot be locked: see to it yourself that no "
-                f"second training writes there"
-            )
-        else:
-            clear_parts(folder)
-            for path in sorted(folder.iterdir()):
-                if sealed.PART.fullmatch(path.name) or _TRIAL.fullmatch(path.name):
-                    shutil.rmtree(path, ignore_errors=True)
-                elif sealed.KEPT.fullmatch(path.name):
-                    with writing(path):
-                        sealed.bring_back(path)
-        yield
-
-
-def set_aside(folder: Path, patterns: Sequence[str]) -> Path | None:
-    """Move what an old run left in `folder` to `aside-001` (the next free number) in it."""
-    with writing(folder):
-        old = sorted({p for pattern in patterns for p in folder.glob(pattern)})
-        if not old:
-            return None
-        number = 1
-        while (aside := folder / f"aside-{number:03}").exists():
-            number += 1
-        aside.mkdir()
-        for path in old:
-            os.rename(path, aside / path.name)
-    return aside
+def _report_missing(folder: Path, state: Manifest, found: dict[str, Saved]) -> None:
+    """Name the best models that are gone."""
+    for name, best in state.best.items():
+        path = folder / f"{name}-{best.step:07}"
+        if not path.exists():
+            instead = "the one before it is used" if name in found else "there is none before it"
+            log.warning(f"{path} is missing: {instead}")

@@ -1,124 +1,130 @@
-"""What a checkpoint's manifest says: is every part of it of the kind that is read later?
-
-Its SHA-256 finds damage. A manifest of other hands has a right one, too.
-"""
+"""manifest.json of a checkpoint: how the model was trained, and how far the training is."""
 
 import dataclasses
 import math
+import types
+import typing
+from dataclasses import MISSING, dataclass, field
+from typing import Any, Literal
 
-from srgan.training.health import Guard
+from srgan import __version__
+from srgan.training.health import Health
+from srgan.training.log_csv import Log
 from srgan.training.plan import Plan
-from srgan.training.validation import COLUMNS
 
-VGG_WEIGHTS = ("imagenet", "random", "none", "file")  # networks.vgg_file.VggWeights.mode
-MODELS = {"srresnet", "srgan"}
-POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")  # of Keras
-
-
-def wrong_part(manifest: dict) -> str | None:
-    """The first part that is missing or is not what was written into it."""
-    checks = {
-        "version": lambda part: _are_texts([part]),
-        "settings": lambda part: isinstance(part, dict) and {"generator", "scale"} <= part.keys(),
-        "degradation": lambda part: isinstance(part, dict),
-        "vgg_weights": lambda part: part in VGG_WEIGHTS,
-        "data": _is_data,
-        "plan": _is_plan,
-        "step": _is_count,
-        "best": _is_best,
-    }
-    if "precision" in manifest:
-        checks["precision"] = lambda part: part in POLICIES
-    if manifest.get("vgg_sha256") is not None:  # of a file alone
-        checks["vgg_sha256"] = lambda part: _are_texts([part])
-    if "guard" in manifest:  # and log: of a state alone
-        checks["guard"] = _is_guard
-    if "log" in manifest:
-        checks["log"] = _is_log
-    for name, is_right in checks.items():
-        if name not in manifest or not is_right(manifest[name]):
-            return name
-    return None
+ModelName = Literal["srresnet", "srgan"]
+MODELS: tuple[str, ...] = typing.get_args(ModelName)
+_MOST = 10**15  # no count in a manifest is larger
 
 
-def _is_number(value) -> bool:
-    ok = isinstance(value, int | float) and not isinstance(value, bool)
-    return ok and abs(value) < 1e15 and math.isfinite(value)
+@dataclass(frozen=True)
+class SeenData:
+    """The patients, series and slices that the networks were trained or validated on."""
+
+    salt: str
+    seen: frozenset[str]  # salted SHA-256 of patients, series and pixels
+    patients: int
+    slices: dict[str, int]  # by role: train, validation, test
+    synthetic: bool
 
 
-def _is_count(value) -> bool:
-    return isinstance(value, int) and _is_number(value) and value >= 0
+@dataclass(frozen=True)
+class BestModel:
+    """The model that a stage kept: its step, what it was chosen by, and its validation metrics."""
+
+    step: int
+    score: float
+    validation_psnr_db: float
+    validation_texture: float
+    validation_sd: float
 
 
-def _are(kind: type, values) -> bool:
-    return all(isinstance(value, kind) for value in values)
+@dataclass(frozen=True)
+class Manifest:
+    """What every checkpoint says; all of it is JSON, without a patient's id or a path."""
+
+    settings: dict[str, Any]  # see settings.record
+    degradation: dict[str, Any]  # the dose model and the scale
+    vgg_weights: Literal["imagenet", "random", "none", "file"]
+    vgg_sha256: str | None  # of a file that --vgg-weights names
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"]  # Keras' policy
+    data: SeenData
+    plan: Plan
+    photons: dict[str, Any] | None = None  # projection noise: of the training slices
+    step: int = 0
+    best: dict[ModelName, BestModel] = field(default_factory=dict)
+    health: Health = field(default_factory=Health)
+    log: Log | None = None  # in a state alone
+    version: str = __version__
+    files: dict[str, str] = field(default_factory=dict)  # file name to SHA-256: sealed.write's
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> "Manifest":
+        """Read JSON values that anybody may have written; unknown fields are ignored.
+
+        Raises ValueError: one line that begins with the wrong field.
+        """
+        names = {f.name for f in dataclasses.fields(cls)}
+        found = _read_fields(cls, {k: v for k, v in content.items() if k in names}, "")
+        for name in ("generator", "scale"):
+            if name not in found.settings:
+                raise ValueError(f"settings.{name} is missing")
+        if found.plan.steps == 0 or not 0 < found.plan.gan_cost < _MOST:
+            raise ValueError("plan has no steps or an impossible gan_cost")
+        return found
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON values, without `files`."""
+        content = dataclasses.asdict(self)
+        content["data"]["seen"] = sorted(self.data.seen)
+        del content["files"]
+        return content
 
 
-def _are_texts(values) -> bool:
-    """On one line, and what can be written: JSON may hold half of a character."""
-    return all(isinstance(value, str) and value.isprintable() for value in values)
+def _read(kind, value, name: str):
+    """A JSON value as `kind`, the type of a dataclass' field. Raises ValueError."""
+    container, inner = typing.get_origin(kind), typing.get_args(kind)
+    if kind is Any:
+        return value
+    if dataclasses.is_dataclass(kind):
+        _require(isinstance(value, dict), f"{name} is not an object")
+        return _read_fields(kind, value, f"{name}.")
+    if container is types.UnionType:  # KIND | None
+        return None if value is None else _read(inner[0], value, name)
+    if container is Literal:
+        _require(isinstance(value, str) and value in inner, f"{name} is none of {', '.join(inner)}")
+        return value
+    if container in (list, frozenset):
+        _require(isinstance(value, list), f"{name} is not a list")
+        return container(_read(inner[0], item, f"{name}[{i}]") for i, item in enumerate(value))
+    if container is dict:
+        _require(isinstance(value, dict), f"{name} is not an object")
+        keys = [_read(inner[0], key, f"{name}: a key") for key in value]
+        return {key: _read(inner[1], value[key], f"{name}.{key}") for key in keys}
+    is_right, wanted = _SIMPLE[kind]
+    _require(is_right(value), f"{name} is not {wanted}")
+    return value
 
 
-def _is_data(data) -> bool:
-    return (
-        isinstance(data, dict)
-        and _are_texts([data.get("salt")])
-        and isinstance(data.get("synthetic"), bool)
-        and isinstance(data.get("seen"), list)
-        and _are_texts(data["seen"])
-        and _is_count(data.get("patients", 0))
-        and isinstance(slices := data.get("slices", {}), dict)
-        and all(map(_is_count, slices.values()))
-    )
+def _read_fields(kind, value: dict, prefix: str):
+    """A dataclass from a JSON object that has its fields and no others."""
+    kinds = typing.get_type_hints(kind)
+    _require(value.keys() <= kinds.keys(), f"{prefix or 'it '}has an unknown field")
+    for f in dataclasses.fields(kind):
+        has_default = f.default is not MISSING or f.default_factory is not MISSING
+        _require(f.name in value or has_default, f"{prefix}{f.name} is missing")
+    return kind(**{name: _read(kinds[name], value[name], prefix + name) for name in value})
 
 
-def _is_plan(plan) -> bool:
-    names = {f.name for f in dataclasses.fields(Plan)}
-    return (
-        isinstance(plan, dict)
-        and plan.keys() <= names
-        and _is_count(plan.get("pretrain_steps"))
-        and _is_count(plan.get("gan_steps"))
-        and plan["pretrain_steps"] + plan["gan_steps"] > 0
-        and _is_number(cost := plan.get("gan_cost", 1))
-        and cost > 0
-    )
+def _require(is_right: bool, fault: str) -> None:
+    if not is_right:
+        raise ValueError(fault)
 
 
-def _is_best(best) -> bool:
-    return (
-        isinstance(best, dict)
-        and best.keys() <= MODELS
-        and _are(dict, best.values())
-        and all({"step", "score"} <= kept.keys() for kept in best.values())
-        and all(_is_count(kept["step"]) for kept in best.values())
-        and all(_is_number(value) for kept in best.values() for value in kept.values())
-    )
-
-
-def _is_guard(guard) -> bool:
-    names = {f.name for f in dataclasses.fields(Guard)}
-    return (
-        isinstance(guard, dict)
-        and guard.keys() <= names
-        and all(_is_count(value) for name, value in guard.items() if name != "warnings")
-        and isinstance(warnings := guard.get("warnings", []), list)
-        and _are(dict, warnings)
-        and all({"step", "kind", "text"} <= warning.keys() for warning in warnings)
-        and all(_are_texts((warning["kind"], warning["text"])) for warning in warnings)
-    )
-
-
-def _is_log(log) -> bool:
-    return (
-        isinstance(log, dict)
-        and isinstance(log.get("rows"), list)
-        and _are(dict, log["rows"])
-        and all(row.keys() <= set(COLUMNS) and _are_texts(row.values()) for row in log["rows"])
-        and isinstance(log.get("sums"), dict)
-        and log["sums"].keys() <= set(COLUMNS)
-        and _are(float, log["sums"].values())
-        and all(map(math.isfinite, log["sums"].values()))  # however large
-        and _is_count(log.get("applied"))
-        and _is_count(log.get("skipped"))
-    )
+# Text must be printable: JSON may hold half of a character.
+_SIMPLE = {
+    bool: (lambda value: type(value) is bool, "true or false"),
+    int: (lambda value: type(value) is int and 0 <= value < _MOST, "a count"),
+    float: (lambda value: type(value) is float and math.isfinite(value), "a finite number"),
+    str: (lambda value: isinstance(value, str) and value.isprintable(), "text on one line"),
+}

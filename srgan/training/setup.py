@@ -1,23 +1,30 @@
-"""From settings to a training that can start: precision, networks, optimizers, and the plan."""
+"""From settings to a training that can start: networks, optimizers and the plan."""
 
 import logging
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
+from srgan import settings as all_settings
 from srgan.lowdose import photon_cache
 from srgan.models import discriminator, generator, vgg
 from srgan.models.vgg_weights import VggWeights
 from srgan.settings import Settings, degradation_of
 from srgan.system.files import writing
 from srgan.system.signals import Stop
-from srgan.training import checkpoint_states, loop, plan
-from srgan.training import validation as watch
-from srgan.training.batches import Side
+from srgan.training import batches, checkpoint_states, events, plan
+from srgan.training.batches import SliceSet
+from srgan.training.checkpoint_folder import Saved
+from srgan.training.manifest import Manifest, SeenData
+from srgan.training.run import Run
+from srgan.training.train_folder import TrainFolder
 from srgan.training.trainer import Trainer
+from srgan.training.validation import Validation
 
 log = logging.getLogger(__name__)
 
@@ -27,98 +34,106 @@ WARM_UP, TIMED_STEPS = 4, 12
 def begin(
     settings: Settings,
     weights: VggWeights,
-    sides: tuple[Side, Side],
-    manifest: dict,
-    saved: tuple[Path, dict] | None,
+    training: SliceSet,
+    validation: SliceSet,
+    data: SeenData,
+    saved: Saved | None,
     started: float,
     stop: Stop,
-) -> loop.Run:
-    """A run at step 0 with a plan, or the saved one where it stopped. Raises UserError.
+) -> Run:
+    """A new run, or the saved one at the step where it stopped. Raises UserError.
 
-    sides: training and validation. started: time.monotonic() where the budget of minutes began.
-    A new run is saved at once: whenever it is killed, it goes on with this plan. Up to the first
-    step a signal ends the process where it stands; what it leaves half written goes at the next
-    start.
+    started: time.monotonic() where the budget of minutes began. A new run is saved at once, so that
+    it keeps its plan whenever it is killed. Until the first step a signal ends the process at once:
+    what is half written then is removed at the next start.
     """
     stop.exits_at_once = True
     keras.utils.set_random_seed(settings.seed % 2**32)
     degradation = degradation_of(settings)
-    manifest = {
-        **manifest,
-        "degradation": degradation.as_json(),
-        "precision": keras.mixed_precision.global_policy().name,
-    }
+    photons = None if training.noise is None else photon_cache.summary(training.noise)
+    crop, seed = settings.crop, settings.seed
+    make = partial(batches.dataset, training, settings.batch_size, crop, degradation, seed)
+    trainer = trainer_of(settings, weights, make)
+    patches = Validation.of(validation, crop, degradation, seed)
     noise = degradation.noise.describe()
-    if sides[0].noise is not None:
-        manifest["photons"] = photon_cache.summary(sides[0].noise)
-        noise += f"\n{photon_cache.told_of(manifest['photons'])}"
-    run = loop.Run(
-        settings=settings,
-        plan=plan.Plan(1, 1),
-        degradation=degradation,
-        trainer=None,
-        training=sides[0],
-        validation=sides[1],
-        manifest=manifest,
-        label=label(settings, weights, noise, manifest["data"]["synthetic"]),
-        log=watch.Log(settings.train_dir / "log.csv"),
-        stop=stop,
-    )
-    with_gan = settings.gan_steps != 0 and settings.gan_share > 0
-    run.trainer = trainer(run, weights, with_gan)
-    if saved is not None:
-        loop.restore(run, saved)
-        log.info(
-            f"continuing at step {run.step} of {run.plan.steps}{_precisions(saved[1], manifest)}"
-        )
+    noise += f"\n{photon_cache.told_of(photons)}" if photons else ""
+    folder = TrainFolder(settings.train_dir, label(settings, weights, noise, data.synthetic))
+    if saved is None:
+        validate = partial(events.validate, trainer, patches, folder, 0, "step 0 (start)")
+        steps = new_plan(settings, trainer, make, validate, started)
     else:
-        run.plan = make_plan(run, with_gan, started)
-        loop.save(run)
+        steps = saved.manifest.plan
+    manifest = Manifest(
+        settings=all_settings.record(settings),
+        degradation=degradation.as_json(),
+        vgg_weights=weights.mode,
+        vgg_sha256=weights.sha256,
+        precision=keras.mixed_precision.global_policy().name,
+        data=data,
+        plan=steps,
+        photons=photons,
+    )
+    run = Run(settings, trainer, make, patches, folder, manifest, stop)
+    if saved is None:
+        run.save()
+    else:
+        run.restore(saved)
+        changed = _changed_precision(saved.manifest, manifest)
+        log.info(f"continuing at step {run.step} of {run.plan.steps}{changed}")
     return run
 
 
-def _precisions(old: dict, new: dict) -> str:
+def _changed_precision(before: Manifest, now: Manifest) -> str:
     """ ", bfloat16 instead of float32", where the user changed it."""
-    before, now = (m.get("precision", "?").removeprefix("mixed_") for m in (old, new))
-    return "" if before == now else f", {now} instead of {before}"
+    if before.precision == now.precision:
+        return ""
+    old, new = (m.precision.removeprefix("mixed_") for m in (before, now))
+    return f", {new} instead of {old}"
 
 
 def label(settings: Settings, weights: VggWeights, noise: str, synthetic: bool) -> str:
-    """What every picture says of its making, on two lines."""
-    made = "SYNTHETIC chest, " if synthetic else ""
+    """How every picture was made, on two lines."""
+    chest = "SYNTHETIC chest, " if synthetic else ""
     return (
-        f"{made}{settings.generator} generator x{settings.scale}, content: "
+        f"{chest}{settings.generator} generator x{settings.scale}, content: "
         f"{settings.content_loss}, VGG19 weights: {weights.mode}\n"
         f"{noise}"
     )
 
 
-def trainer(run: loop.Run, weights: VggWeights, with_gan: bool) -> Trainer:
-    """Networks and optimizers, built: a restore finds every variable in place."""
-    s = run.settings
-    made = generator.build(s.generator, s.scale, s.seed)
-    average = generator.build(s.generator, s.scale, s.seed)
+def has_gan(settings: Settings) -> bool:
+    return settings.gan_steps != 0 and settings.gan_share > 0
+
+
+def trainer_of(settings: Settings, weights: VggWeights, make: Callable) -> Trainer:
+    """Networks and optimizers, all built: a state is restored into existing variables.
+
+    make: batches of (low dose, normal dose), which scale random VGG19 features.
+    """
+    s = settings
+    trained, average = (generator.build(s.generator, s.scale, s.seed) for _ in range(2))
     average.trainable = False
-    judge = features = judge_optimizer = None
-    if with_gan:
-        judge = discriminator.build(s.crop, s.seed)
-        judge_optimizer = _adam(judge.trainable_variables)
+    critic = critic_optimizer = features = None
+    if has_gan(s):
+        critic = discriminator.build(s.crop, s.seed)
+        critic_optimizer = adam(critic.trainable_variables)
         if weights.mode != "none" and s.content_loss != "pixel":
-            (_, sample), *_ = run.batches(0, 1)
+            (_, sample), *_ = make(0, 1)
             features = vgg.build(s.content_loss, weights, sample.numpy(), s.seed)
     return Trainer(
         form=s.generator,
         content_mode=weights.mode,
-        generator=made,
+        generator=trained,
         average=average,
-        discriminator=judge,
+        discriminator=critic,
         features=features,
-        generator_optimizer=_adam(made.trainable_variables),
-        discriminator_optimizer=judge_optimizer,
+        generator_optimizer=adam(trained.trainable_variables),
+        discriminator_optimizer=critic_optimizer,
     )
 
 
-def _adam(variables):
+def adam(variables: list) -> keras.Optimizer:
+    """Adam of these variables, built; in float16 with a loss scale."""
     optimizer = keras.optimizers.Adam(1e-4, beta_1=0.9, beta_2=0.99)
     if keras.mixed_precision.global_policy().name == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
@@ -126,41 +141,45 @@ def _adam(variables):
     return optimizer
 
 
-def make_plan(run: loop.Run, with_gan: bool, started: float) -> plan.Plan:
-    """The plan of a new run, printed; minutes become steps by timing everything first."""
-    s = run.settings
-    validation, output_of = loop.validation_of(run), loop.enhance(run.trainer.average)
-    loop.event(run, validation, output_of)  # the grid of the start; compiles as well
-    if s.pretrain_steps is not None:
-        made = plan.Plan(s.pretrain_steps, s.gan_steps)
-        log.info(f"plan: {made.pretrain_steps} steps of pre-training, {made.gan_steps} of the GAN")
-        return made
+def new_plan(
+    settings: Settings, trainer: Trainer, make: Callable, validate: Callable, started: float
+) -> plan.Plan:
+    """The plan of a new run. Minutes become steps: everything is timed first.
+
+    validate: draws the grid of the start; it is called here in any case.
+    """
+    validate()
+    if settings.pretrain_steps is not None:
+        steps = plan.Plan(settings.pretrain_steps, settings.gan_steps)
+        log.info(
+            f"plan: {steps.pretrain_steps} steps of pre-training, {steps.gan_steps} of the GAN"
+        )
+        return steps
     log.info("timing a few steps of each stage")
-    pretrain_s = _time_steps(run, run.trainer.pretrain_step)
-    gan_s = _time_steps(run, run.trainer.gan_step) if with_gan else pretrain_s
-    event_s = _time_event(run, validation, output_of)
-    made = plan.from_minutes(
-        s.train_minutes,
-        s.gan_share if with_gan else 0.0,
+    pretrain_s = _time_steps(trainer, make, trainer.pretrain_step)
+    gan_s = _time_steps(trainer, make, trainer.gan_step) if has_gan(settings) else pretrain_s
+    event_s = _time_event(settings.checkpoint_dir, trainer, validate)
+    steps = plan.from_minutes(
+        settings.train_minutes,
+        settings.gan_share if has_gan(settings) else 0.0,
         pretrain_s,
         gan_s,
         event_s,
         spent_s=time.monotonic() - started,
     )
-    text = (
-        f"{made.pretrain_steps} steps of pre-training at {s.batch_size / pretrain_s:.0f} images/s"
-    )
-    if made.gan_steps:
-        text += f", {made.gan_steps} of the GAN at {s.batch_size / gan_s:.0f}"
-    log.info(f"plan for {s.train_minutes:g} minutes: {text}")
-    return made
+    speed, gan_speed = settings.batch_size / pretrain_s, settings.batch_size / gan_s
+    text = f"{steps.pretrain_steps} steps of pre-training at {speed:.0f} images/s"
+    if steps.gan_steps:
+        text += f", {steps.gan_steps} of the GAN at {gan_speed:.0f}"
+    log.info(f"plan for {settings.train_minutes:g} minutes: {text}")
+    return steps
 
 
-def _time_steps(run: loop.Run, update) -> float:
-    """Seconds of one step with its batch: a mean, every variable put back afterwards."""
-    variables = run.trainer.variables()
+def _time_steps(trainer: Trainer, make: Callable, update: Callable) -> float:
+    """Mean seconds of one step with its batch; every variable is put back afterwards."""
+    variables = trainer.variables()
     before = [v.numpy() for v in variables]
-    for k, (low, normal) in enumerate(run.batches(0, 10**6)):
+    for k, (low, normal) in enumerate(make(0, 10**6)):
         if k == WARM_UP:
             began = time.monotonic()
         if k == WARM_UP + TIMED_STEPS:
@@ -173,11 +192,10 @@ def _time_steps(run: loop.Run, update) -> float:
     return seconds
 
 
-def _time_event(run: loop.Run, validation, output_of) -> float:
-    """Seconds of a validation with its grid and a save (a trial one, which goes again)."""
+def _time_event(folder: Path, trainer: Trainer, validate: Callable) -> float:
+    """Seconds of a validation with its grid, and of a state that is saved and removed again."""
     began = time.monotonic()
-    loop.event(run, validation, output_of)
-    folder = run.settings.checkpoint_dir
+    validate()
     with writing(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".trial-") as trial:
-        checkpoint_states.save(Path(trial), 0, run.trainer.state(), loop.manifest(run))
+        checkpoint_states.write(Path(trial) / "step-0000000", trainer.state(), {})
     return time.monotonic() - began

@@ -8,6 +8,7 @@ is a fault, unless float16 alone overflowed: its loss scale falls, as it does no
 from dataclasses import dataclass
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from srgan.training.plan import Plan, cosine
@@ -26,7 +27,7 @@ DISCRIMINATOR_RATE = 2e-4
 
 @dataclass
 class Trainer:
-    """Networks, optimizers and the averaged weights that are judged and kept."""
+    """Networks, optimizers and the averaged weights that are validated and saved."""
 
     form: str
     content_mode: str  # imagenet, random, file; none and pixel: no features
@@ -40,6 +41,17 @@ class Trainer:
     def __post_init__(self):
         self.pretrain_step = tf.function(self._pretrain, reduce_retracing=True)
         self.gan_step = tf.function(self._gan, reduce_retracing=True)
+        self._enhance = tf.function(
+            lambda low: self.average(low, training=False), reduce_retracing=True
+        )
+
+    def enhance(self, low: np.ndarray) -> np.ndarray:
+        """Output of the averaged generator: (n, h, w, 1) to (n, scale*h, scale*w, 1), in [-1, 1].
+
+        In batches of 16.
+        """
+        parts = [self._enhance(low[i : i + 16]).numpy() for i in range(0, len(low), 16)]
+        return np.concatenate(parts)
 
     def state(self) -> dict:
         """What a checkpoint holds."""
@@ -144,7 +156,7 @@ class Trainer:
                 real_loss = tf.reduce_mean(tf.nn.softplus(-real))
                 fake_loss = tf.reduce_mean(tf.nn.softplus(fake))
                 discriminator_loss = real_loss + fake_loss
-                scaled_judge = self.discriminator_optimizer.scale_loss(discriminator_loss)
+                scaled_d = self.discriminator_optimizer.scale_loss(discriminator_loss)
             losses = {"l1": tf.reduce_mean(tf.abs(output - normal))}
             loss = PIXEL * losses["l1"]
             if self.features is not None:
@@ -161,12 +173,11 @@ class Trainer:
             "fake_logit": tf.reduce_mean(fake),
             "logit_sd": tf.math.reduce_std(tf.concat([real, fake], 0)),
         }
-        pairs = (
-            (generator_tape, scaled, self.generator_optimizer, self.generator),
-            (discriminator_tape, scaled_judge, self.discriminator_optimizer, self.discriminator),
-        )
         updates = [
             (optimizer, network, tape.gradient(loss, network.trainable_variables))
-            for tape, loss, optimizer, network in pairs
+            for tape, loss, optimizer, network in (
+                (generator_tape, scaled, self.generator_optimizer, self.generator),
+                (discriminator_tape, scaled_d, self.discriminator_optimizer, self.discriminator),
+            )
         ]
         return self._update(updates, losses, before, step)

@@ -11,14 +11,16 @@ import pytest
 from srgan import settings as all_settings
 from srgan.commands import compare
 from srgan.commands import evaluate as run
-from srgan.commands.train import what_is_seen
+from srgan.commands.resume import seen_data
 from srgan.dataset import build_store as stores
 from srgan.dataset.select_slices import pixels_sha256
 from srgan.evaluation import baselines
 from srgan.settings import dataset_paths, degradation_of
 from srgan.system.errors import UserError
 from srgan.training import checkpoint_models, sealed
+from srgan.training.plan import Plan
 from tests.conftest import small_chest, write_scan
+from tests.helpers.made_manifest import manifest
 
 # series UID, patient, pixels: who trains A, who trains B, and who comes to be tested
 TRAINS_A = (("1.1", "Ann", 1), ("1.2", "Bob", 2), ("1.3", "Cid", 3))
@@ -72,18 +74,17 @@ def checkpoint(folder: Path, given: dict, **other) -> Path:
     """What --run train leaves of its scans, around a weights file without weights."""
     settings = all_settings.make(given | other)
     store = stores.open_or_build(dataset_paths(settings))
-    manifest = {
-        "settings": all_settings.record(settings),
-        "vgg_weights": "none",
-        "step": 7,
-        "plan": {"pretrain_steps": 7, "gan_steps": 0},
-        "best": {"srresnet": {"step": 7, "score": 30.0}},
-        "degradation": degradation_of(settings).as_json(),
-        "data": what_is_seen(store),
-    }
+    made = manifest(
+        settings=all_settings.record(settings),
+        degradation=degradation_of(settings).as_json(),
+        data=seen_data(store),
+        step=7,
+        plan=Plan(7, 0),
+        best={},
+    )
     model = SimpleNamespace(get_weights=lambda: [np.frombuffer(folder.name.encode(), np.uint8)])
     (folder / "checkpoint").mkdir(parents=True)
-    checkpoint_models.save_model(folder / "checkpoint", "srresnet", 7, model, manifest)
+    checkpoint_models.save_model(folder / "checkpoint", "srresnet", model, made)
     return folder / "checkpoint"
 
 

@@ -1,6 +1,5 @@
 """--run test with a checkpoint that is made up; tests/runs/test_train.py trains a real one."""
 
-import dataclasses
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,27 +22,11 @@ from srgan.settings import Settings, dataset_paths, degradation_of
 from srgan.system import progress
 from srgan.system.errors import UserError
 from srgan.training import checkpoint_models
+from tests.helpers.made_manifest import trained
 
 
-@dataclasses.dataclass(frozen=True)
-class Trained:
-    """What checkpoints.load gives, without a network."""
-
-    settings: dict
-    seen: frozenset = frozenset()
-    degradation_json: dict = dataclasses.field(default_factory=dict)
-    vgg_weights: str = "random"
-    step: int = 12
-    synthetic: bool = False
-    sha256: dict = dataclasses.field(default_factory=dict)
-    warnings: tuple = ()
-
-    def hashed(self, text):
-        return checkpoint_models.hashed("salt", text)
-
-    def after(self, *names):
-        """The same, having seen these."""
-        return dataclasses.replace(self, seen=frozenset(map(self.hashed, names)))
+def trained_on(*seen, **settings) -> checkpoint_models.Trained:
+    return trained(*seen, settings={"generator": "fast", "scale": 4, **settings})
 
 
 def record(pseudonym, series, pixels, role="train", size=64):
@@ -78,17 +61,16 @@ STORE = SimpleNamespace(
 )
 def test_a_patient_with_anything_known_is_left_out(seen, left, capsys):
     settings = all_settings.make({})
-    trained = Trained({}).after(*seen)
-    assert held_out.held_out({"A": trained}, STORE, settings) == left
+    assert held_out.held_out({"A": trained_on(*seen)}, STORE, settings) == left
     said = capsys.readouterr().err
     assert ("of 3 patients were trained or validated on" in said) == (len(left) < 4)
 
 
 def test_with_a_split_only_its_test_patients_stay():
     settings = all_settings.make({"split": Path("split.csv")})
-    assert held_out.held_out({"A": Trained({})}, STORE, settings) == [2]
+    assert held_out.held_out({"A": trained_on()}, STORE, settings) == [2]
     with pytest.raises(UserError, match="--data with other patients"):
-        held_out.held_out({"A": Trained({}).after("patient:Bob")}, STORE, settings)
+        held_out.held_out({"A": trained_on("patient:Bob")}, STORE, settings)
 
 
 def test_noise_is_the_middle_of_the_trainings_unless_given():
@@ -112,8 +94,8 @@ def tested(small_scans, tmp_path, monkeypatch):
     settings = all_settings.make(given)
     store = stores.open_or_build(dataset_paths(settings))
     known = ["patient:" + store.patients[name] for name in ("P0001", "P0004")]
-    trained = Trained({"scale": 4, "seed": 3}).after(*known)
-    monkeypatch.setattr(checkpoint_models, "load", lambda folder: trained)
+    made = trained_on(*known, seed=3)
+    monkeypatch.setattr(checkpoint_models, "load", lambda folder: made)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     network = baselines.classical(4)["bicubic"]
     monkeypatch.setattr(run, "networks", lambda *_: {"srresnet": network})
@@ -154,7 +136,7 @@ def test_without_validation_slices_the_denoiser_goes_by_the_noise():
     store = SimpleNamespace(with_role=lambda role: [])
     noise = Degradation(ImageNoise(Levels((1700.0,)), Levels((0.005,))), 4)
     disc = {"pixel_mm": 0.7, "photons": None}
-    made, how = run.denoiser(Trained({}), store, all_settings.make({}), noise, disc)
+    made, how = run.denoiser(trained_on(), store, all_settings.make({}), noise, disc)
     assert list(made) == [baselines.NON_LOCAL_MEANS]
     assert how == (  # 13.6 HU of noise
         "nlm+bicubic: non-local means with a cut-off of 8.9 HU, 0.65 of the noise in tissue: no "
@@ -224,7 +206,7 @@ def test_no_patient_and_no_path_is_in_the_report_and_it_repeats(tested, small_sc
 
 def test_a_report_folder_that_cannot_be_is_found_before_the_work(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(checkpoint_models, "load", lambda folder: Trained({}))
+    monkeypatch.setattr(checkpoint_models, "load", lambda folder: trained_on())
     monkeypatch.setattr(stores, "open_or_build", lambda *_: pytest.fail("it read the scans"))
     with pytest.raises(UserError, match="cannot write"):
         run.test({"report_dir": tmp_path / "file" / "report"})
@@ -266,7 +248,7 @@ def test_the_dose_is_the_middle_of_the_trainings_unless_given():
 def test_the_report_says_where_the_photons_are_from(given, source):
     settings = all_settings.make({"noise": "projection", **given})
     store = SimpleNamespace(synthetic=False, found=9, used=6, skipped=3)
-    matched, every = [Matched(4e5, 10.0), Matched(6e5, None)], {"A": Trained({})}
+    matched, every = [Matched(4e5, 10.0), Matched(6e5, None)], {"A": trained_on()}
     about = run.about_this(every, store, settings, degradation_of(settings), matched)
     assert about.photons == {
         "source": source, "median": 5e5, "low": 4e5, "high": 6e5, "sd_hu": 10.0,

@@ -21,6 +21,7 @@ from srgan.phantom import chest
 from srgan.report import example_pictures
 from srgan.settings import dataset_paths, degradation_of
 from srgan.training import checkpoint_models
+from tests.helpers.made_manifest import trained
 
 DIAMETER_MM, HU = 16.0, 30.0
 SPACING = (1.4, 1.4, 40.0)
@@ -56,15 +57,9 @@ def tested(tmp_path, monkeypatch):
     (data / "annotations.csv").write_text("\r\n".join([head, *lines, "7.7,1,2,3,5"]))
     given = {"data": data, "store_dir": tmp_path / "store", "report_dir": tmp_path / "report"}
     store = stores.open_or_build(dataset_paths(all_settings.make(given)))
-    salted = {
-        checkpoint_models.hashed("salt", f"patient:{store.patients[p]}") for p in ("P0001", "P0002")
-    }
-    trained = SimpleNamespace(
-        settings={"scale": 4}, seen=salted, degradation_json={}, vgg_weights="random", step=1,
-        synthetic=False, sha256={}, warnings=[],
-        hashed=lambda text: checkpoint_models.hashed("salt", text),
-    )  # fmt: skip
-    monkeypatch.setattr(checkpoint_models, "load", lambda folder: trained)
+    seen = [f"patient:{store.patients[name]}" for name in ("P0001", "P0002")]
+    made = trained(*seen, settings={"generator": "fast", "scale": 4})
+    monkeypatch.setattr(checkpoint_models, "load", lambda folder: made)
     blank = baselines.classical(4)["bicubic"]
     monkeypatch.setattr(run, "networks", lambda *_: {"srgan": lambda low: blank(low) * 0 - 850})
     monkeypatch.setattr(disc_phantom, "discs_of", lambda *_, **__: None)

@@ -27,12 +27,12 @@ ENDS = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}  # exit cod
 
 
 class Forks:
-    """Runs of main.py that cost no import; see forked.py."""
+    """Runs of main.py that cost no import; see forked_runs.py."""
 
     def __init__(self):
         environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
         self.server = subprocess.Popen(
-            [sys.executable, str(ROOT / "tests" / "runs" / "forked.py")],
+            [sys.executable, str(ROOT / "tests" / "helpers" / "forked_runs.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -40,12 +40,12 @@ class Forks:
         )
         assert json.loads(self.server.stdout.readline()) == "ready"
 
-    def start(self, cwd, arguments, last=None, spoil=None) -> int:
+    def start(self, cwd, arguments, last=None, faults=None) -> int:
         """Returns the process; `last`: killed before that write, counted from its start, or (kind,
-        number): see forked.Clock.
+        number): see forked_runs.Clock.
         """
         cwd.mkdir(exist_ok=True)
-        order = {"cwd": str(cwd), "arguments": arguments, "last": last, "spoil": spoil}
+        order = {"cwd": str(cwd), "arguments": arguments, "last": last, "faults": faults}
         print(json.dumps(order), file=self.server.stdin, flush=True)
         return int(self.server.stdout.readline())
 
@@ -72,7 +72,7 @@ def what_is_left(cwd) -> dict[str, str]:
     files += cwd.glob("train/[!.]*.*")
     left = {str(p.relative_to(cwd)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
     manifest = json.loads((newest / "manifest.json").read_text())
-    return left | {k: manifest[k] for k in ("step", "plan", "best", "guard", "log")}
+    return left | {k: manifest[k] for k in ("step", "plan", "best", "health", "log")}
 
 
 def said(cwd) -> str:
@@ -93,7 +93,7 @@ def left_alone(forks, cwd, command) -> tuple[dict, dict, str, float]:
     return what_is_left(cwd), counts, command, time.monotonic() - began
 
 
-def ends_as(alone, forks, cwd, kills, spoil=None) -> list[str]:
+def ends_as(alone, forks, cwd, kills, faults=None) -> list[str]:
     """Kill a run at each of `kills` in turn, then let it end: it must leave what `alone` left.
 
     kills: the number of a write, [kind, number], or (seconds after the start, the signal). Returns
@@ -103,10 +103,10 @@ def ends_as(alone, forks, cwd, kills, spoil=None) -> list[str]:
     died = []
     for moment in kills:
         if isinstance(moment, int | list):
-            code, number = forks.run(cwd, command, last=moment, spoil=spoil), signal.SIGKILL
+            code, number = forks.run(cwd, command, last=moment, faults=faults), signal.SIGKILL
         else:
             seconds, number = moment
-            child = forks.start(cwd, command, spoil=spoil)
+            child = forks.start(cwd, command, faults=faults)
             timer = threading.Timer(seconds, os.kill, (child, number))
             timer.start()
             code = forks.wait()
@@ -115,7 +115,7 @@ def ends_as(alone, forks, cwd, kills, spoil=None) -> list[str]:
         died.append((said(cwd).splitlines() or [""])[-1])
         if code == 0:
             break
-    assert forks.run(cwd, command, spoil=spoil) == 0, said(cwd)
+    assert forks.run(cwd, command, faults=faults) == 0, said(cwd)
     assert what_is_left(cwd) == left, said(cwd)
     assert "Traceback" not in said(cwd)
     return died
@@ -179,23 +179,23 @@ def rows_of(cwd) -> list[dict]:
 
 @pytest.mark.slow
 def test_steps_with_nan_are_not_applied_and_counted_and_the_run_goes_on(forks, alone, tmp_path):
-    assert forks.run(tmp_path, alone[2], spoil="a_few_nan_batches") == 0, said(tmp_path)
+    assert forks.run(tmp_path, alone[2], faults="a_few_nan_batches") == 0, said(tmp_path)
     rows = {int(row["step"]): row for row in rows_of(tmp_path)}
     skipped = {step: row["skipped"] for step, row in rows.items() if row["skipped"] != "0"}
     assert skipped == {8: "1", 10: "2", 34: "1"}
     assert rows[10]["l1"] == ""  # nothing to take a mean of
     assert all(np.isfinite(float(row["validation_psnr_db"] or 0)) for row in rows.values())
-    assert manifest_of(tmp_path)["guard"]["warnings"] == []
+    assert manifest_of(tmp_path)["health"]["warnings"] == []
 
 
 @pytest.mark.slow
 def test_ten_steps_with_nan_in_a_row_go_back_once_with_half_the_rate(forks, alone, tmp_path):
-    assert forks.run(tmp_path, alone[2], spoil="nan_at_the_full_rate") == 0, said(tmp_path)
+    assert forks.run(tmp_path, alone[2], faults="nan_at_the_full_rate") == 0, said(tmp_path)
     told = [line for line in said(tmp_path).splitlines() if line.startswith("warning")]
     assert "step 20: the generator's output on the validation patches is not finite" in told[0]
     assert "batch 23 of seed 0" in told[1]
     assert "back to step 10 with 0.5" in told[1]
-    kinds = [w["kind"] for w in manifest_of(tmp_path)["guard"]["warnings"]]
+    kinds = [w["kind"] for w in manifest_of(tmp_path)["health"]["warnings"]]
     assert kinds == ["not-finite", "went-back"]
     rows, usual = rows_of(tmp_path), alone[0]["log"]["rows"]
     assert [row["step"] for row in rows] == [row["step"] for row in usual]
@@ -210,7 +210,7 @@ def test_ten_steps_with_nan_in_a_row_go_back_once_with_half_the_rate(forks, alon
 @pytest.mark.slow
 def test_a_run_that_diverges_again_stops_with_code_3_and_names_the_batch(forks, alone, tmp_path):
     for _ in range(2):  # started again it comes to the same end
-        assert forks.run(tmp_path, alone[2], spoil="nan_batches_for_good") == 3, said(tmp_path)
+        assert forks.run(tmp_path, alone[2], faults="nan_batches_for_good") == 3, said(tmp_path)
         last = [line for line in said(tmp_path).splitlines() if line.startswith("main.py: ")][-1]
         assert "diverged" in last
         assert "batch 16 of seed 0" in last
@@ -220,9 +220,9 @@ def test_a_run_that_diverges_again_stops_with_code_3_and_names_the_batch(forks, 
 
 @pytest.mark.slow
 def test_a_dead_discriminator_is_warned_of_once_and_kept(forks, alone, tmp_path):
-    assert forks.run(tmp_path, alone[2], spoil="dead_discriminator") == 0, said(tmp_path)
+    assert forks.run(tmp_path, alone[2], faults="dead_discriminator") == 0, said(tmp_path)
     assert said(tmp_path).count("discriminator's output is constant") == 1
-    kept = {w["kind"]: w["step"] for w in manifest_of(tmp_path)["guard"]["warnings"]}
+    kept = {w["kind"]: w["step"] for w in manifest_of(tmp_path)["health"]["warnings"]}
     assert kept["discriminator-dead"] == 47  # after ten rows of the GAN
     warned = [int(r["step"]) for r in rows_of(tmp_path) if "discriminator-dead" in r["warnings"]]
     assert warned == [47, 49, 50]
@@ -230,20 +230,20 @@ def test_a_dead_discriminator_is_warned_of_once_and_kept(forks, alone, tmp_path)
 
 @pytest.mark.slow
 def test_a_constant_generator_is_warned_of_with_its_figures(forks, alone, tmp_path):
-    assert forks.run(tmp_path, alone[2], spoil="constant_generator") == 0, said(tmp_path)
+    assert forks.run(tmp_path, alone[2], faults="constant_generator") == 0, said(tmp_path)
     told = [line for line in said(tmp_path).splitlines() if line.startswith("warning")]
     assert "step 10: the generator's output is almost constant" in told[0]
     assert "0.000 of the normal dose's" in told[0]
     assert "below its own input" in told[1]
     assert "dB, bicubic 2" in told[1]
-    kinds = [w["kind"] for w in manifest_of(tmp_path)["guard"]["warnings"]]
+    kinds = [w["kind"] for w in manifest_of(tmp_path)["health"]["warnings"]]
     assert kinds == ["constant-output", "below-input"]
 
 
 @pytest.mark.slow
 def test_pictures_and_a_log_that_cannot_be_written_are_said_once(forks, alone, tmp_path):
     command = alone[2]
-    assert forks.run(tmp_path, command, spoil="unwritable_pictures_and_log") == 0, said(tmp_path)
+    assert forks.run(tmp_path, command, faults="unwritable_pictures_and_log") == 0, said(tmp_path)
     assert said(tmp_path).count("the training goes on") == 2  # grids, and the log
     assert manifest_of(tmp_path)["log"] == alone[0]["log"]
 
@@ -262,10 +262,10 @@ def test_signals_at_any_moment_save_and_the_run_ends_as_one_that_is_left_alone(
 @pytest.mark.slow
 def test_counts_of_the_guards_survive_a_kill(alone, forks, tmp_path):
     """Killed after steps that were not applied, and after the run had gone back."""
-    command, writes, spoil = alone[2], alone[1]["writes"], "nan_at_the_full_rate"
-    assert forks.run(tmp_path / "one", command, spoil=spoil) == 0
+    command, writes, faults = alone[2], alone[1]["writes"], "nan_at_the_full_rate"
+    assert forks.run(tmp_path / "one", command, faults=faults) == 0
     left = what_is_left(tmp_path / "one"), alone[1], command, alone[3]
-    ends_as(left, forks, tmp_path / "other", [writes // 2, writes // 2], spoil)
+    ends_as(left, forks, tmp_path / "other", [writes // 2, writes // 2], faults)
 
 
 @pytest.mark.slow
@@ -274,7 +274,7 @@ def test_a_term_signal_finishes_the_step_saves_and_ends(alone, forks, tmp_path, 
     """In pre-training, and in the GAN stage. Bar: within the step and five seconds, which -s shows;
     what is asserted is that no further step is made, and that it does not hang.
     """
-    assert forks.run(tmp_path, alone[2], spoil=f"term_in:{step}") == 143, said(tmp_path)
+    assert forks.run(tmp_path, alone[2], faults=f"term_in:{step}") == 143, said(tmp_path)
     (when,) = [line for line in said(tmp_path).splitlines() if line.startswith("signal at ")]
     seconds = time.monotonic() - float(when.split()[-1])
     print(f"gone {seconds:.2f} s after the signal")
@@ -287,13 +287,13 @@ def test_a_term_signal_finishes_the_step_saves_and_ends(alone, forks, tmp_path, 
 @pytest.mark.parametrize("stops", [(12,), (2, 4, 6, 8, 11, 13, 16)])
 def test_signals_before_a_run_goes_back_change_nothing(alone, forks, tmp_path, stops):
     """It goes back to an event's state, not to those that the signals left at steps of theirs."""
-    command, spoil = alone[2], "nan_at_the_full_rate"
-    assert forks.run(tmp_path / "one", command, spoil=spoil) == 0
+    command, faults = alone[2], "nan_at_the_full_rate"
+    assert forks.run(tmp_path / "one", command, faults=faults) == 0
     cwd = tmp_path / "other"
     for step in stops:
-        assert forks.run(cwd, command, spoil=f"{spoil},term_in:{step}") == 143, said(cwd)
+        assert forks.run(cwd, command, faults=f"{faults},term_in:{step}") == 143, said(cwd)
     assert (cwd / "checkpoint" / f"step-{stops[0]:07}").exists() == (len(stops) == 1)
-    assert forks.run(cwd, command, spoil=spoil) == 0, said(cwd)
+    assert forks.run(cwd, command, faults=faults) == 0, said(cwd)
     assert "back to step 10" in said(cwd)
     assert what_is_left(cwd) == what_is_left(tmp_path / "one")
 
@@ -310,7 +310,7 @@ def told_within(cwd, text, seconds=300) -> None:
 def test_a_signal_while_the_plan_is_made_is_not_lost(forks, alone, tmp_path):
     steps = "--pretrain-steps 30 --gan-steps 20"
     assert steps in alone[2]
-    child = forks.start(tmp_path, alone[2].replace(steps, "--train-minutes 1"), spoil="slow_plan")
+    child = forks.start(tmp_path, alone[2].replace(steps, "--train-minutes 1"), faults="slow_plan")
     told_within(tmp_path, "now it is slow")
     os.kill(child, signal.SIGTERM)
     assert forks.wait() == 143, said(tmp_path)
@@ -318,21 +318,21 @@ def test_a_signal_while_the_plan_is_made_is_not_lost(forks, alone, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("spoil", ["slow_store", "slow_compile", "slow_steps"])
+@pytest.mark.parametrize("faults", ["slow_store", "slow_compile", "slow_steps"])
 def test_a_signal_where_nothing_is_to_be_saved_or_a_second_one_stops_at_once(
-    forks, alone, tmp_path, spoil
+    forks, alone, tmp_path, faults
 ):
     """Each takes ten minutes longer, and is not waited for; what was saved before can be used."""
-    child = forks.start(tmp_path, alone[2], spoil=spoil)
+    child = forks.start(tmp_path, alone[2], faults=faults)
     told_within(tmp_path, "now it is slow")
     os.kill(child, signal.SIGINT)
-    if spoil == "slow_steps":
+    if faults == "slow_steps":
         told_within(tmp_path, "stopping after this step")
         os.kill(child, signal.SIGTERM)
     began = time.monotonic()
-    assert forks.wait() == (143 if spoil == "slow_steps" else 130)
+    assert forks.wait() == (143 if faults == "slow_steps" else 130)
     assert time.monotonic() - began < 120
     assert said(tmp_path).splitlines()[-1] == "main.py: stopped; what was saved before is whole"
-    if spoil == "slow_steps":
+    if faults == "slow_steps":
         assert forks.run(tmp_path, alone[2]) == 0
         assert what_is_left(tmp_path) == alone[0]

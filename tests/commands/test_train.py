@@ -12,12 +12,15 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 
+from srgan.commands import resume
 from srgan.commands import train as run
 from srgan.models import vgg_weights
 from srgan.settings import make, record
 from srgan.system import locks
 from srgan.system.errors import UserError
+from srgan.training.checkpoint_folder import Saved
 from tests.conftest import ROOT, small_chest, write_scan
+from tests.helpers.made_manifest import manifest
 
 TINY = "--batch-size 2 --crop 64 --vgg-weights random --precision float32"
 
@@ -160,35 +163,36 @@ def test_a_precision_that_is_changed_on_resume_is_said(trained, small_scans, run
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "float32"])
 def test_precision_auto_keeps_what_the_run_has_had(policy, tmp_path):
     """Whatever this machine is fast at."""
-    name, saved = policy.removeprefix("mixed_"), (tmp_path, {"precision": policy})
-    assert run._precision(make({}), saved) == name
-    assert run._precision(make({}), None) == "auto"
-    assert run._precision(make({"precision": name}), saved) == name
+    name, saved = policy.removeprefix("mixed_"), Saved(tmp_path, manifest(precision=policy))
+    assert resume.precision(make({}), saved) == name
+    assert resume.precision(make({}), None) == "auto"
+    assert resume.precision(make({"precision": name}), saved) == name
 
 
 @pytest.mark.parametrize(("before", "now"), [("float16", "float32"), ("bfloat16", "float16")])
 def test_a_precision_that_the_state_does_not_fit_is_refused(before, now, tmp_path):
-    saved = tmp_path, {"precision": f"mixed_{before}"}
+    saved = Saved(tmp_path, manifest(precision=f"mixed_{before}"))
     with pytest.raises(UserError, match=f"--precision {before}, not {now}: .*--fresh"):
-        run._precision(make({"precision": now}), saved)
+        resume.precision(make({"precision": now}), saved)
 
 
 def test_a_precision_may_change_where_the_state_fits(tmp_path):
-    saved = tmp_path, {"precision": "mixed_bfloat16"}
-    assert run._precision(make({"precision": "float32"}), saved) == "float32"
+    saved = Saved(tmp_path, manifest(precision="mixed_bfloat16"))
+    assert resume.precision(make({"precision": "float32"}), saved) == "float32"
 
 
 class Reached(Exception):
     """The run was not refused before its store is opened."""
 
 
-def resume(manifest, monkeypatch, folder, **given) -> None:
+def start_again(manifest, monkeypatch, folder, **given) -> None:
     """Start `--run train` on a state with this manifest. Raises Reached, or UserError."""
 
     def reached(settings):
         raise Reached
 
-    monkeypatch.setattr(run.states, "newest", lambda *_: (folder / "step-0000001", manifest))
+    saved = Saved(folder / "step-0000001", manifest)
+    monkeypatch.setattr(run.checkpoint_states, "newest", lambda *_: saved)
     monkeypatch.setattr(run, "open_store", reached)
     run.train({"checkpoint_dir": folder / "a", "train_dir": folder / "b", **given})
 
@@ -202,8 +206,7 @@ def vgg_file_run(tmp_path):
     (tmp_path / "other.h5").write_bytes(b"other weights")
     weights = vgg_weights.find(str(path))
     settings = make({"vgg_weights": str(path), "pretrain_steps": 1, "gan_steps": 1})
-    kept = {"vgg_weights": weights.mode, "vgg_sha256": weights.sha256}
-    return {"settings": record(settings), **kept}
+    return manifest(settings=record(settings), vgg_weights=weights.mode, vgg_sha256=weights.sha256)
 
 
 @pytest.mark.parametrize("weights", ["random", "none", "imagenet", "auto", "other.h5", None])
@@ -212,15 +215,15 @@ def test_other_vgg_weights_than_the_file_of_the_start_are_refused(
 ):
     monkeypatch.chdir(tmp_path)
     given = {} if weights is None else {"vgg_weights": weights}
-    digest = vgg_file_run["vgg_sha256"][:12]
+    digest = vgg_file_run.vgg_sha256[:12]
     now = f"not {weights}" if weights else "not named now"
     with pytest.raises(UserError, match=f"--vgg-weights PATH .*{digest}.*{now}.*--fresh"):
-        resume(vgg_file_run, monkeypatch, tmp_path, **given)
+        start_again(vgg_file_run, monkeypatch, tmp_path, **given)
 
 
 def test_the_vgg_file_of_the_start_may_lie_elsewhere(vgg_file_run, tmp_path, monkeypatch):
     with pytest.raises(Reached):
-        resume(vgg_file_run, monkeypatch, tmp_path, vgg_weights=str(tmp_path / "same.h5"))
+        start_again(vgg_file_run, monkeypatch, tmp_path, vgg_weights=str(tmp_path / "same.h5"))
 
 
 @pytest.mark.slow

@@ -217,16 +217,16 @@ def test_a_simulated_copy(without_room, tmp_path, kind):
 def test_states_and_models_with_the_earlier_ones_whole(without_room):
     """At every place of the write: TensorFlow's two files, ours, the manifest."""
     from srgan.training import checkpoint_models, checkpoint_states
-    from tests.training.test_checkpoint_models import MANIFEST
+    from tests.helpers.made_manifest import manifest
     from tests.training.test_damage import is_equal, small, small_state
 
     folder, _ = without_room
     small_states, models = {s: small_state(s) for s in (1, 2)}, {s: small(s) for s in (1, 2)}
 
     def save(step):
-        made = {**MANIFEST, "step": step, "best": {}}
-        checkpoint_models.save_model(folder, "srgan", step, models[step], made)
-        checkpoint_states.save(folder, step, small_states[step], made)
+        made = manifest(step=step, best={})
+        checkpoint_models.save_model(folder, "srgan", models[step], made)
+        checkpoint_states.save(folder, small_states[step], made)
 
     save(1)
     old = content(folder)
@@ -235,14 +235,14 @@ def test_states_and_models_with_the_earlier_ones_whole(without_room):
         failed += refused(without_room, room, lambda: save(2))
         newest = {folder / checkpoint_states.NEWEST: old[folder / checkpoint_states.NEWEST]}
         assert old.items() <= (content(folder) | newest).items()
-        path, manifest = checkpoint_states.newest(folder)
+        found = checkpoint_states.newest(folder)
         restored, network = small_state(3), small(3)
-        checkpoint_states.restore(path, restored)
-        wanted = small_states[manifest["step"]]["generator"].get_weights()
+        checkpoint_states.restore(found.path, restored)
+        wanted = small_states[found.manifest.step]["generator"].get_weights()
         assert is_equal(restored["generator"], wanted)
         trained = checkpoint_models.load(folder)
         checkpoint_models._set_weights(network, folder, trained.weights["srgan"])
-        assert is_equal(network, models[trained.step].get_weights())
+        assert is_equal(network, models[trained.manifest.step].get_weights())
         for name in ("step-0000002", "srgan-0000002"):
             shutil.rmtree(folder / name, ignore_errors=True)
         (folder / checkpoint_states.NEWEST).write_bytes(old[folder / checkpoint_states.NEWEST])
@@ -254,16 +254,16 @@ def test_states_and_models_with_the_earlier_ones_whole(without_room):
 def read_only(tmp_path, small_scans, level, about):
     """A small disk with a store, a checkpoint and a report, mounted read-only."""
     from srgan.training import checkpoint_models, checkpoint_states
-    from tests.training.test_checkpoint_models import MANIFEST
+    from tests.helpers.made_manifest import manifest
     from tests.training.test_damage import small, small_state
 
     folder = tmp_path / "disk"
     with small_disk(folder, 24):
         scans_store(small_scans, folder)
         (folder / "checkpoint").mkdir()
-        made = {**MANIFEST, "best": {}}
-        checkpoint_models.save_model(folder / "checkpoint", "srgan", 3, small(1), made)
-        checkpoint_states.save(folder / "checkpoint", 3, small_state(1), made)
+        made = manifest(best={})
+        checkpoint_models.save_model(folder / "checkpoint", "srgan", small(1), made)
+        checkpoint_states.save(folder / "checkpoint", small_state(1), made)
         results.write(folder, [level], about)
         subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
         yield folder
@@ -272,21 +272,22 @@ def read_only(tmp_path, small_scans, level, about):
 def test_a_read_only_disk_is_exit_code_2_and_what_it_holds_is_read(
     read_only, tmp_path, small_scans, level, about
 ):
-    from srgan.training import checkpoint_models, checkpoint_states
-    from tests.training.test_checkpoint_models import MANIFEST
+    from srgan.training import checkpoint_folder, checkpoint_models, checkpoint_states
+    from tests.helpers.made_manifest import manifest
     from tests.training.test_damage import small, small_state
 
     folder, old = read_only, content(read_only)
     made = scans_store(small_scans, folder)
-    assert checkpoint_states.newest(folder / "checkpoint")[1]["step"] == 3
-    assert checkpoint_models.load(folder / "checkpoint").step == 3
+    assert checkpoint_states.newest(folder / "checkpoint").manifest.step == 3
+    assert checkpoint_models.load(folder / "checkpoint").manifest.step == 3
     noise = ProjectionNoise(Levels((0.1,)), 1e5, None, Scanner(views=90))
     write_scan(tmp_path / "in", "1.2.3", small_chest(0))
     arguments = f"--run simulate --input {tmp_path}/in --dose 0.25 --output {folder}/out".split()
+    later = manifest(step=4)
     writes = [
-        lambda: checkpoint_models.only_writer(folder / "checkpoint").__enter__(),
-        lambda: checkpoint_states.save(folder / "checkpoint", 4, small_state(1), MANIFEST),
-        lambda: checkpoint_models.save_model(folder / "checkpoint", "srgan", 4, small(1), MANIFEST),
+        lambda: checkpoint_folder.only_writer(folder / "checkpoint").__enter__(),
+        lambda: checkpoint_states.save(folder / "checkpoint", small_state(1), later),
+        lambda: checkpoint_models.save_model(folder / "checkpoint", "srgan", small(1), later),
         lambda: scans_store(small_scans, folder / "another"),
         lambda: noise_cache.open_or_build(made, range(2), noise, 0, 1),
         lambda: results.prepare(folder),

@@ -13,22 +13,24 @@ NOISE = Degradation(ImageNoise(Levels((500.0, 5000.0), True), Levels((0.002, 0.0
 
 
 @pytest.fixture
-def side():
+def slices():
     rng = np.random.default_rng(3)
-    return batches.Side(list(rng.integers(-900, 900, (3, 128, 96)).astype(np.int16)))
+    return batches.SliceSet(list(rng.integers(-900, 900, (3, 128, 96)).astype(np.int16)))
 
 
-def test_batch_is_a_pure_function_of_seed_and_k(side):
-    first = batches.batch(side, 4, 64, NOISE, 7, 123)
-    again = batches.batch(side, 4, 64, NOISE, 7, 123)
+def test_batch_is_a_pure_function_of_seed_and_k(slices):
+    first = batches.batch(slices, 4, 64, NOISE, 7, 123)
+    again = batches.batch(slices, 4, 64, NOISE, 7, 123)
     for a, b in zip(first, again, strict=True):
         assert a.tobytes() == b.tobytes()
     for seed, k, stream in ((7, 124, 0), (8, 123, 0), (7, 123, 1)):
-        assert batches.batch(side, 4, 64, NOISE, seed, k, stream)[0].tobytes() != first[0].tobytes()
+        assert (
+            batches.batch(slices, 4, 64, NOISE, seed, k, stream)[0].tobytes() != first[0].tobytes()
+        )
 
 
-def test_shapes_types_and_range(side):
-    low, normal = batches.batch(side, 5, 64, NOISE, 0, 0)
+def test_shapes_types_and_range(slices):
+    low, normal = batches.batch(slices, 5, 64, NOISE, 0, 0)
     assert low.shape == (5, 16, 16, 1)
     assert normal.shape == (5, 64, 64, 1)
     for x in (low, normal):
@@ -36,17 +38,17 @@ def test_shapes_types_and_range(side):
         assert np.abs(x).max() <= 1.0
 
 
-def test_low_dose_is_the_noisy_area_mean_of_normal_dose(side):
-    low, normal = (network_to_hu(x[..., 0]) for x in batches.batch(side, 16, 64, NOISE, 0, 5))
+def test_low_dose_is_the_noisy_area_mean_of_normal_dose(slices):
+    low, normal = (network_to_hu(x[..., 0]) for x in batches.batch(slices, 16, 64, NOISE, 0, 5))
     mean = normal.reshape(16, 16, 4, 16, 4).mean((2, 4))
     error = low - mean
     assert 2.0 < error.std() < 40.0
     assert abs(error.mean()) < 2.0
 
 
-def test_normal_dose_is_a_patch_of_a_slice(side):
-    _, normal = batches.batch(batches.Side(side.slices[:1]), 6, 64, NOISE, 1, 0)
-    whole = {tuple(np.sort(row)) for row in _all_rows(side.slices[0])}
+def test_normal_dose_is_a_patch_of_a_slice(slices):
+    _, normal = batches.batch(batches.SliceSet(slices.hu[:1]), 6, 64, NOISE, 1, 0)
+    whole = {tuple(np.sort(row)) for row in _all_rows(slices.hu[0])}
     for patch in np.rint(network_to_hu(normal[..., 0])).astype(np.int16):
         assert tuple(np.sort(patch[0])) in whole or tuple(np.sort(patch[:, 0])) in whole
 
@@ -61,24 +63,24 @@ def _all_rows(hu):
 def test_crops_lie_mostly_inside_the_body():
     hu = np.full((512, 512), -1000, np.int16)
     hu[200:330, 150:360] = 40
-    _, normal = batches.batch(batches.Side([hu]), 64, 64, NOISE, 0, 0)
+    _, normal = batches.batch(batches.SliceSet([hu]), 64, 64, NOISE, 0, 0)
     inside = (network_to_hu(normal) > -500).mean((1, 2, 3))
     assert (inside > 0.3).mean() > 0.4  # at random it would be under a tenth
 
 
 def test_a_slice_of_exactly_the_crop_size_serves():
     hu = np.zeros((64, 64), np.int16)
-    _, normal = batches.batch(batches.Side([hu]), 2, 64, NOISE, 0, 0)
+    _, normal = batches.batch(batches.SliceSet([hu]), 2, 64, NOISE, 0, 0)
     assert np.all(normal == np.float32(hu_to_network(np.float32(0))))
 
 
-def test_dataset_gives_the_same_batches_in_order_with_static_shapes(side):
-    data = batches.dataset(side, 4, 64, NOISE, 9, 10, 16)
+def test_dataset_gives_the_same_batches_in_order_with_static_shapes(slices):
+    data = batches.dataset(slices, 4, 64, NOISE, 9, 10, 16)
     assert [tuple(s.shape) for s in data.element_spec] == [(4, 16, 16, 1), (4, 64, 64, 1)]
     seen = list(data.as_numpy_iterator())
     assert len(seen) == 6
     for k, (low, normal) in enumerate(seen, 10):
-        wanted = batches.batch(side, 4, 64, NOISE, 9, k)
+        wanted = batches.batch(slices, 4, 64, NOISE, 9, k)
         assert low.tobytes() == wanted[0].tobytes()
         assert normal.tobytes() == wanted[1].tobytes()
 
@@ -89,17 +91,17 @@ DOSES = Degradation(ProjectionNoise(Levels((0.1, 0.5), True), 1e5, None, Scanner
 
 
 @pytest.fixture
-def noisy_side():
+def noisy_slices():
     """Two slices with noise of 10 HU (quantum) and 1 HU (electronic) at full dose."""
     rng = np.random.default_rng(0)
     scales = np.array([[10 / 1000, 1 / 1000]] * 2, np.float32)
     stored = np.rint(rng.normal(0, 1000, (2, 2, 2, 96, 96))).astype(np.int16)
     noise = [Cached(stored[i], scales, 1e5, 10.0, 0.0) for i in range(2)]
-    return batches.Side([np.full((96, 96), hu, np.int16) for hu in (40, -800)], noise)
+    return batches.SliceSet([np.full((96, 96), hu, np.int16) for hu in (40, -800)], noise)
 
 
-def test_projection_batches_are_a_pure_function_too(noisy_side):
-    first, again, other = (batches.batch(noisy_side, 4, 64, DOSES, 7, k) for k in (3, 3, 4))
+def test_projection_batches_are_a_pure_function_too(noisy_slices):
+    first, again, other = (batches.batch(noisy_slices, 4, 64, DOSES, 7, k) for k in (3, 3, 4))
     assert first[0].tobytes() == again[0].tobytes()
     assert first[0].tobytes() != other[0].tobytes()
     assert first[0].shape == (4, 16, 16, 1)
@@ -107,18 +109,18 @@ def test_projection_batches_are_a_pure_function_too(noisy_side):
 
 
 @pytest.mark.parametrize("dose", [0.1, 0.25, 1.0])
-def test_noise_is_scaled_to_the_dose(noisy_side, dose):
+def test_noise_is_scaled_to_the_dose(noisy_slices, dose):
     fixed = Degradation(ProjectionNoise(Levels((dose,)), 1e5, None, Scanner()), 1)
-    low, normal = batches.batch(noisy_side, 16, 64, fixed, 0, 0)
+    low, normal = batches.batch(noisy_slices, 16, 64, fixed, 0, 0)
     quantum, electronic = dose_weights(dose)
     wanted = np.hypot(10 * quantum, 1 * electronic)
     error = network_to_hu(low.astype(np.float64)) - network_to_hu(normal.astype(np.float64))
     assert abs(error.std() - wanted) < 0.03 * wanted + 1e-3
 
 
-def test_a_dose_is_drawn_for_each_patch(noisy_side):
+def test_a_dose_is_drawn_for_each_patch(noisy_slices):
     one = Degradation(ProjectionNoise(Levels((0.05, 1.0), True), 1e5, None, Scanner()), 1)
-    low, normal = batches.batch(noisy_side, 64, 64, one, 0, 0)
+    low, normal = batches.batch(noisy_slices, 64, 64, one, 0, 0)
     noise = (network_to_hu(low) - network_to_hu(normal)).std((1, 2, 3))
     assert noise.max() > 3 * noise.min()
 
@@ -129,7 +131,7 @@ def test_noise_lies_on_the_pixels_that_it_was_made_for():
     own = Cached(np.stack([hu, 0 * hu])[None], np.ones((1, 2), np.float32), 1e5, None, 0.0)
     half = Degradation(ProjectionNoise(Levels((0.5,)), 1e5, None, Scanner()), 1)
     low, normal = (
-        network_to_hu(x) for x in batches.batch(batches.Side([hu], [own]), 32, 64, half, 0, 0)
+        network_to_hu(x) for x in batches.batch(batches.SliceSet([hu], [own]), 32, 64, half, 0, 0)
     )
     sums = {
         round(float(np.corrcoef(a.ravel(), (b - a).ravel())[0, 1]))

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,24 +13,17 @@ import pytest
 from srgan.models import generator
 from srgan.system import locks
 from srgan.system.errors import TRY_AGAIN, UserError
-from srgan.training import checkpoint_models, checkpoint_states
+from srgan.training import checkpoint_folder, checkpoint_models, checkpoint_states
+from srgan.training.health import Health, Warned
+from srgan.training.manifest import BestModel
 from tests.conftest import ROOT
-
-MANIFEST = {
-    "settings": {"generator": "fast", "scale": 2},
-    "vgg_weights": "random",
-    "step": 3,
-    "plan": {"pretrain_steps": 3, "gan_steps": 3},
-    "best": {"srresnet": {"step": 3, "score": 20.0}},
-    "degradation": {"noise": "image"},
-    "data": {"salt": "s", "seen": ["a"], "synthetic": False},
-}
+from tests.helpers.made_manifest import MANIFEST, manifest
 
 
 @pytest.fixture
 def saved(tmp_path):
     model = generator.build("fast", 2, seed=5)
-    checkpoint_models.save_model(tmp_path, "srresnet", 3, model, MANIFEST)
+    checkpoint_models.save_model(tmp_path, "srresnet", model, MANIFEST)
     return tmp_path, model
 
 
@@ -39,7 +33,7 @@ def test_a_model_comes_back_bit_for_bit(saved):
     back = trained.networks()["srresnet"]
     for a, b in zip(model.get_weights(), back.get_weights(), strict=True):
         assert np.array_equal(a, b)
-    assert trained.step == 3
+    assert trained.manifest.step == 3
     weights = (folder / "srresnet-0000003" / checkpoint_models.WEIGHTS).read_bytes()
     assert trained.sha256 == {"srresnet": hashlib.sha256(weights).hexdigest()}
 
@@ -47,18 +41,18 @@ def test_a_model_comes_back_bit_for_bit(saved):
 def test_warnings_are_those_of_the_last_state_where_one_is_left(saved):
     folder, model = saved
     assert checkpoint_models.load(folder).warnings == ()
-    early = {"warnings": [{"step": 5, "kind": "a", "text": "first"}]}
-    late = {"warnings": [*early["warnings"], {"step": 6, "kind": "b", "text": "second"}]}
-    checkpoint_models.save_model(folder, "srgan", 5, model, MANIFEST | {"step": 5, "guard": early})
+    first, second = Warned(5, "a", "first"), Warned(6, "b", "second")
+    early, late = Health(warnings=[first]), Health(warnings=[first, second])
+    checkpoint_models.save_model(folder, "srgan", model, manifest(step=5, health=early))
     assert checkpoint_models.load(folder).warnings == ("step 5: first",)
-    checkpoint_states.save(folder, 6, state(1), MANIFEST | {"step": 6, "guard": late})
+    checkpoint_states.save(folder, state(1), manifest(step=6, health=late))
     assert checkpoint_models.load(folder).warnings == ("step 5: first", "step 6: second")
 
 
 def test_a_best_model_that_is_missing_is_named(saved, said):
     folder, _ = saved
-    best = {"best": {"srresnet": {"step": 4, "score": 1.0}, "srgan": {"step": 6, "score": 1.0}}}
-    checkpoint_states.save(folder, 6, state(1), MANIFEST | {"step": 6} | best)
+    best = {"srresnet": BestModel(4, 1.0, 1.0, 1.0, 1.0), "srgan": BestModel(6, 1.0, 1.0, 1.0, 1.0)}
+    checkpoint_states.save(folder, state(1), manifest(step=6, best=best))
     assert checkpoint_models.load(folder).models["srresnet"].name == "srresnet-0000003"
     assert said == [
         f"{folder / 'srresnet-0000004'} is missing: the one before it is used",
@@ -68,8 +62,8 @@ def test_a_best_model_that_is_missing_is_named(saved, said):
 
 def test_models_of_two_trainings_are_not_taken_for_one(saved):
     folder, model = saved
-    other = {**MANIFEST, "data": {"salt": "other", "seen": [], "synthetic": False}}
-    checkpoint_models.save_model(folder, "srgan", 5, model, other)
+    other = manifest(step=5, data=replace(MANIFEST.data, salt="other"))
+    checkpoint_models.save_model(folder, "srgan", model, other)
     with pytest.raises(UserError, match="models of two trainings"):
         checkpoint_models.load(folder)
 
@@ -77,7 +71,7 @@ def test_models_of_two_trainings_are_not_taken_for_one(saved):
 def test_the_best_model_and_the_one_before_are_kept(saved):
     folder, model = saved
     for step in (9, 12):
-        checkpoint_models.save_model(folder, "srresnet", step, model, MANIFEST)
+        checkpoint_models.save_model(folder, "srresnet", model, manifest(step=step))
     assert sorted(p.name for p in folder.iterdir()) == ["srresnet-0000009", "srresnet-0000012"]
 
 
@@ -124,22 +118,22 @@ def state(seed):
 def test_an_old_run_is_set_aside_whole(tmp_path):
     for name in ("grid-1.png", "log.csv", "mine.txt"):
         (tmp_path / name).write_text(name)
-    aside = checkpoint_models.set_aside(tmp_path, ("grid-*.png", "log.csv"))
+    aside = checkpoint_folder.set_aside(tmp_path, ("grid-*.png", "log.csv"))
     assert sorted(p.name for p in aside.iterdir()) == ["grid-1.png", "log.csv"]
     assert (tmp_path / "mine.txt").exists()
-    assert checkpoint_models.set_aside(tmp_path, ("grid-*.png",)) is None
+    assert checkpoint_folder.set_aside(tmp_path, ("grid-*.png",)) is None
 
 
 def test_the_second_writer_is_told_who_holds_the_folder_and_since_when(tmp_path):
     with (
-        checkpoint_models.only_writer(tmp_path),
+        checkpoint_folder.only_writer(tmp_path),
         pytest.raises(UserError, match="is held by another run") as told,
-        checkpoint_models.only_writer(tmp_path),
+        checkpoint_folder.only_writer(tmp_path),
     ):
         pass
     assert told.value.exit_code == TRY_AGAIN
     assert f"process {os.getpid()} on {socket.gethostname()} since 20" in str(told.value)
-    with checkpoint_models.only_writer(tmp_path):
+    with checkpoint_folder.only_writer(tmp_path):
         pass
 
 
@@ -150,10 +144,10 @@ def test_a_folder_without_locks_is_warned_of(tmp_path, monkeypatch, capfd):
         raise OSError(errno.ENOSYS, "Function not implemented")
 
     monkeypatch.setattr(locks.fcntl, "flock", refuse)
-    with checkpoint_models.only_writer(tmp_path):
+    with checkpoint_folder.only_writer(tmp_path):
         pass
     told = capfd.readouterr().err
-    assert told.startswith(f"warning: {tmp_path} lies where files cannot be locked")
+    assert told.startswith(f"warning: files cannot be locked in {tmp_path}")
     assert told.count("\n") == 1
 
 
@@ -162,9 +156,9 @@ def test_a_lock_of_a_dead_process_does_not_block_and_what_it_left_goes(tmp_path)
     code = f"""
 import time
 from pathlib import Path
-from srgan.training import checkpoints
+from srgan.training import checkpoint_folder
 folder = Path({str(tmp_path)!r})
-with checkpoints.only_writer(folder):
+with checkpoint_folder.only_writer(folder):
     for name in (".step-0000007.part", ".trial-abcd1234", ".step-notes.part", ".trial-of-mine"):
         (folder / name).mkdir()
         (folder / name / "state.index").touch()
@@ -175,13 +169,13 @@ with checkpoints.only_writer(folder):
         other.stdout.readline()
         with (
             pytest.raises(UserError, match=f"process {other.pid} "),
-            checkpoint_models.only_writer(tmp_path),
+            checkpoint_folder.only_writer(tmp_path),
         ):
             pass
         assert (tmp_path / ".step-0000007.part").exists()
         other.kill()
         other.wait()
-    with checkpoint_models.only_writer(tmp_path):
+    with checkpoint_folder.only_writer(tmp_path):
         left = sorted(p.name for p in tmp_path.iterdir())
     assert left == [".lock", ".step-notes.part", ".trial-of-mine"]
 

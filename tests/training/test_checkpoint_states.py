@@ -1,6 +1,7 @@
 """States: which are kept, which is the newest, and what is said where it is gone."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,9 +10,10 @@ from srgan.models import generator
 from srgan.system.errors import UserError
 from srgan.training import checkpoint_models, checkpoint_states
 from srgan.training.plan import Plan
-from tests.training.test_checkpoint_models import MANIFEST, state
+from tests.helpers.made_manifest import manifest
+from tests.training.test_checkpoint_models import state
 
-MADE = MANIFEST | {"plan": {"pretrain_steps": 30, "gan_steps": 0}}  # an event every third step
+MADE = manifest(plan=Plan(30, 0))  # an event every third step
 
 
 SMALL = state(1)
@@ -23,16 +25,16 @@ def kept(folder):
 
 def test_the_last_three_states_are_kept_and_a_corrupt_newest_is_passed_over(tmp_path, said):
     for step in (1, 2, 3, 4):
-        checkpoint_states.save(tmp_path, step, state(step), {**MANIFEST, "step": step})
+        checkpoint_states.save(tmp_path, state(step), manifest(step=step))
     assert kept(tmp_path) == [2, 3, 4]
     (tmp_path / "step-0000004" / "state.index").write_bytes(b"x")
-    path, manifest = checkpoint_states.newest(tmp_path)
-    assert manifest["step"] == 3
+    found = checkpoint_states.newest(tmp_path)
+    assert found.manifest.step == 3
     assert "step-0000004" in said[0]
     assert kept(tmp_path) == [2, 3]
     assert (tmp_path / "aside-001" / "step-0000004" / "manifest.json").exists()
     restored = state(9)
-    checkpoint_states.restore(path, restored)
+    checkpoint_states.restore(found.path, restored)
     wanted = state(3)["generator"].get_weights()
     for a, b in zip(wanted, restored["generator"].get_weights(), strict=True):
         assert np.array_equal(a, b)
@@ -40,14 +42,14 @@ def test_the_last_three_states_are_kept_and_a_corrupt_newest_is_passed_over(tmp_
 
 def test_no_usable_state_is_an_error_and_none_at_all_is_not(tmp_path):
     assert checkpoint_states.newest(tmp_path) is None
-    checkpoint_states.save(tmp_path, 1, state(1), {**MANIFEST, "step": 1})
+    checkpoint_states.save(tmp_path, state(1), manifest(step=1))
     (tmp_path / "step-0000001" / "manifest.json").unlink()
     with pytest.raises(UserError, match="--fresh"):
         checkpoint_states.newest(tmp_path)
 
 
 def test_a_state_of_another_network_is_refused(tmp_path):
-    checkpoint_states.save(tmp_path, 1, state(1), {**MANIFEST, "step": 1})
+    checkpoint_states.save(tmp_path, state(1), manifest(step=1))
     other = {**state(1), "generator": generator.build("paper", 1)}
     with pytest.raises(UserError, match="does not fit"):
         checkpoint_states.restore(tmp_path / "step-0000001", other)
@@ -55,7 +57,7 @@ def test_a_state_of_another_network_is_refused(tmp_path):
 
 def save(folder, *steps):
     for step in steps:
-        checkpoint_states.save(folder, step, SMALL, MADE | {"step": step})
+        checkpoint_states.save(folder, SMALL, replace(MADE, step=step))
 
 
 def test_states_between_events_do_not_count_and_go_with_the_next_one(tmp_path):
@@ -68,7 +70,7 @@ def test_states_between_events_do_not_count_and_go_with_the_next_one(tmp_path):
 
 def test_a_state_of_an_event_is_asked_for(tmp_path, said):
     save(tmp_path, 0, 3, 4)
-    path, _ = checkpoint_states.newest(tmp_path, Plan(30, 0).is_event)
+    path = checkpoint_states.newest(tmp_path, Plan(30, 0).is_event).path
     assert (path.name, said) == ("step-0000003", [])
     assert kept(tmp_path) == [0, 3, 4]
 
@@ -77,7 +79,7 @@ def test_a_missing_newest_is_named_once_and_the_one_before_is_used(tmp_path, sai
     save(tmp_path, 0, 3, 6)
     shutil.rmtree(tmp_path / "step-0000006")
     for _ in range(2):
-        path, _ = checkpoint_states.newest(tmp_path)
+        path = checkpoint_states.newest(tmp_path).path
         assert path.name == "step-0000003"
     assert said == [f"{tmp_path / 'step-0000006'} is missing: the one before it is used"]
 
@@ -91,10 +93,10 @@ def test_where_every_state_is_missing_it_is_an_error(tmp_path):
 
 def test_models_without_a_state_are_an_error(tmp_path, said):
     """A model that somebody copied here, or all that an earlier version's run has left."""
-    checkpoint_models.save_model(tmp_path, "srresnet", 3, SMALL["generator"], MADE)
-    with pytest.raises(UserError, match=r"no state to continue from; --fresh"):
+    checkpoint_models.save_model(tmp_path, "srresnet", SMALL["generator"], MADE)
+    with pytest.raises(UserError, match=r"no state to resume from; --fresh"):
         checkpoint_states.newest(tmp_path)
-    assert checkpoint_models.load(tmp_path).step == 3
+    assert checkpoint_models.load(tmp_path).manifest.step == 3
     assert not said
 
 
@@ -103,7 +105,7 @@ def test_a_run_killed_before_the_newest_state_is_named_misses_nothing(tmp_path, 
     with monkeypatch.context() as killed:
         killed.setattr(checkpoint_states, "write_json", lambda *_: None)
         save(tmp_path, 6)
-    path, _ = checkpoint_states.newest(tmp_path)
+    path = checkpoint_states.newest(tmp_path).path
     assert path.name == "step-0000006"
     assert not said
 
@@ -114,7 +116,7 @@ def test_a_run_killed_before_the_newest_state_is_named_misses_nothing(tmp_path, 
 def test_a_damaged_name_of_the_newest_is_told_and_harmless(tmp_path, text, said):
     save(tmp_path, 0, 3)
     (tmp_path / checkpoint_states.NEWEST).write_text(text)
-    path, _ = checkpoint_states.newest(tmp_path)
+    path = checkpoint_states.newest(tmp_path).path
     assert path.name == "step-0000003"
     assert len(said) == 1
     assert "newest.json is damaged" in said[0]
@@ -124,15 +126,13 @@ def test_what_was_kept_after_the_step_that_a_run_goes_on_from_is_set_aside(tmp_p
     """Or a better model of the way that was left would count, and push out those that come."""
     save(tmp_path, 0, 3, 4)
     for name, step in (("srresnet", 2), ("srresnet", 6), ("srgan", 9)):
-        checkpoint_models.save_model(
-            tmp_path, name, step, SMALL["generator"], MADE | {"step": step}
-        )
+        checkpoint_models.save_model(tmp_path, name, SMALL["generator"], replace(MADE, step=step))
     (tmp_path / "srgan-0000012").mkdir()
     (tmp_path / "srgan-0000012" / "notes.txt").write_text("mine")
     checkpoint_states.set_later_aside(tmp_path, 3)
     aside = sorted(p.name for p in (tmp_path / "aside-001").iterdir())
     assert aside == ["srgan-0000009", "srresnet-0000006", "step-0000004"]
     assert (tmp_path / "srgan-0000012" / "notes.txt").exists()
-    assert checkpoint_states.newest(tmp_path)[0].name == "step-0000003"
+    assert checkpoint_states.newest(tmp_path).path.name == "step-0000003"
     checkpoint_states.set_later_aside(tmp_path, 3)
     assert not (tmp_path / "aside-002").exists()

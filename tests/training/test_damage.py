@@ -14,8 +14,9 @@ import pytest
 from srgan import __version__
 from srgan.models import generator
 from srgan.system.errors import BAD_INPUT, TRY_AGAIN, UserError
-from srgan.training import checkpoint_models, checkpoint_states, sealed
-from tests.training.test_checkpoint_models import MANIFEST, state
+from srgan.training import checkpoint_folder, checkpoint_models, checkpoint_states, sealed
+from tests.helpers.made_manifest import manifest
+from tests.training.test_checkpoint_models import state
 
 DAMAGES = 100
 
@@ -50,10 +51,10 @@ def run(tmp_path_factory, models, small_states):
     """A checkpoint folder of one run: three states, two SRResNets, two SRGANs, by step."""
     folder = tmp_path_factory.mktemp("checkpoint")
     for step in (1, 2, 3):
-        made = {**MANIFEST, "step": step}
-        checkpoint_states.save(folder, step, small_states[step], made)
+        made = manifest(step=step)
+        checkpoint_states.save(folder, small_states[step], made)
         for name in ("srresnet", "srgan"):
-            checkpoint_models.save_model(folder, name, step, models[step], made)
+            checkpoint_models.save_model(folder, name, models[step], made)
     return folder
 
 
@@ -115,14 +116,14 @@ def test_a_hundred_damages_are_each_detected_or_harmless(folder, models, small_s
         hows.add(damage(path, rng))
         is_same = path.exists() and is_the_same(path, files[path])
         said.clear()
-        found, manifest = checkpoint_states.newest(folder)
+        newest = checkpoint_states.newest(folder)
         trained = checkpoint_models.load(folder)
-        for kind, where in {"step": found, **trained.models}.items():
+        for kind, where in {"step": newest.path, **trained.models}.items():
             step = 2 if path.parent.name.startswith(kind) and not is_same else 3
             assert where.name == f"{kind}-{step:07}", path
             if kind == "step":
                 checkpoint_states.restore(where, restored)
-                assert manifest["step"] == step
+                assert newest.manifest.step == step
                 assert is_equal(
                     restored["generator"], small_states[step]["generator"].get_weights()
                 )
@@ -141,7 +142,7 @@ def test_a_hundred_damages_are_each_detected_or_harmless(folder, models, small_s
 def test_a_folder_under_another_name_is_detected(folder):
     """Complete and whole, but of another step or of another network."""
     (folder / "step-0000003").rename(folder / "step-0000004")
-    path, _ = checkpoint_states.newest(folder)
+    path = checkpoint_states.newest(folder).path
     assert path.name == "step-0000002"
     shutil.rmtree(folder / "srgan-0000003")
     shutil.copytree(folder / "srresnet-0000003", folder / "srgan-0000003")
@@ -191,21 +192,21 @@ def rewrite(path: Path, change) -> None:
 def test_a_manifest_of_wrong_types_is_corrupt(folder, change):
     for name in ("step", "srgan"):
         rewrite(folder / f"{name}-0000003", change)
-    assert checkpoint_states.newest(folder)[0].name == "step-0000002"
+    assert checkpoint_states.newest(folder).path.name == "step-0000002"
     assert checkpoint_models.load(folder).models["srgan"].name == "srgan-0000002"
 
 
 @pytest.mark.parametrize("text", ["[" * 10**6, "{" * 100, "3", "[]", "null", '"x"', "9" * 10**5])
 def test_a_manifest_that_is_no_manifest_is_corrupt(folder, text):
     (folder / "step-0000003" / "manifest.json").write_text(text)
-    assert checkpoint_states.newest(folder)[0].name == "step-0000002"
+    assert checkpoint_states.newest(folder).path.name == "step-0000002"
 
 
 def test_a_huge_manifest_is_not_read(folder):
     path = folder / "step-0000003" / "manifest.json"
     text = path.read_bytes()
     path.write_bytes(text + b" " * (8 << 20))  # JSON, and right
-    assert checkpoint_states.newest(folder)[0].name == "step-0000002"
+    assert checkpoint_states.newest(folder).path.name == "step-0000002"
 
 
 @pytest.mark.parametrize("kind", ["step", "srgan"])
@@ -218,9 +219,9 @@ def test_a_huge_file_is_not_hashed(folder, monkeypatch, kind):
         file.truncate(2 << 40)  # sparse
     usual, hashed = sealed.sha256_of, []
     monkeypatch.setattr(sealed, "sha256_of", lambda p: hashed.append(p) or usual(p))
-    found, _ = checkpoint_states.newest(folder)
-    assert found.name == ("step-0000002" if kind == "step" else "step-0000003")
-    step = checkpoint_models.step_of(checkpoint_models.load(folder).models["srgan"])
+    found = checkpoint_states.newest(folder)
+    assert found.path.name == ("step-0000002" if kind == "step" else "step-0000003")
+    step = checkpoint_folder.step_of(checkpoint_models.load(folder).models["srgan"])
     assert step == (2 if kind == "srgan" else 3)
     assert path not in hashed
 
@@ -228,7 +229,7 @@ def test_a_huge_file_is_not_hashed(folder, monkeypatch, kind):
 def test_a_manifest_that_would_not_be_read_is_not_written(folder, models, monkeypatch):
     monkeypatch.setattr(sealed, "MOST_OF_MANIFEST", 100)
     with pytest.raises(UserError, match=r"srgan-0000004 would have too large"):
-        checkpoint_models.save_model(folder, "srgan", 4, models[4], {**MANIFEST, "step": 4})
+        checkpoint_models.save_model(folder, "srgan", models[4], manifest(step=4))
     assert not (folder / "srgan-0000004").exists()
 
 
@@ -260,23 +261,11 @@ def test_a_restore_is_complete_in_both_directions(folder):
         checkpoint_models.restore_model(folder, "srgan", 3, generator.build("fast", 2))
 
 
-def test_weights_of_an_earlier_version_are_read(folder):
-    path = folder / "srgan-0000003"
-    model = generator.build("fast", 2, 7)
-    model.save_weights(path / "generator.weights.h5")
-    (path / checkpoint_models.WEIGHTS).unlink()
-    digest = sealed.sha256_of(path / "generator.weights.h5")
-    rewrite(path, lambda m: m.update(files={"generator.weights.h5": digest}))
-    shutil.rmtree(folder / "srresnet-0000003")
-    shutil.rmtree(folder / "srresnet-0000002")
-    assert is_equal(checkpoint_models.load(folder).networks()["srgan"], model.get_weights())
-
-
 def test_a_test_keeps_the_weights_that_a_training_replaces(folder, models):
     trained = checkpoint_models.load(folder)
     for step in (4, 5):
         for name in ("srresnet", "srgan"):
-            checkpoint_models.save_model(folder, name, step, models[step], MANIFEST)
+            checkpoint_models.save_model(folder, name, models[step], manifest(step=step))
     assert not trained.models["srgan"].exists()
     network = small(9)
     checkpoint_models._set_weights(network, folder, trained.weights["srgan"])
@@ -303,10 +292,10 @@ def test_files_that_the_program_did_not_write_are_never_deleted(folder, models, 
     (outside / "state.index").write_text("linked")
     (folder / "srgan-0000000").symlink_to(outside)
     for step in range(4, 8):
-        made = {**MANIFEST, "step": step}
-        checkpoint_states.save(folder, step, small_states[1], made)
+        made = manifest(step=step)
+        checkpoint_states.save(folder, small_states[1], made)
         for name in ("srresnet", "srgan"):
-            checkpoint_models.save_model(folder, name, step, models[1], made)
+            checkpoint_models.save_model(folder, name, models[1], made)
     assert [p.read_text() for p in mine] == [p.name for p in mine]
     assert (outside / "state.index").read_text() == "linked"
     assert sorted(p.name for p in (folder / "step-0000001").iterdir()) == ["notes.txt"]
@@ -315,9 +304,9 @@ def test_files_that_the_program_did_not_write_are_never_deleted(folder, models, 
 
 def test_a_step_that_is_written_again_keeps_what_a_user_put_there(folder, small_states):
     (folder / "step-0000003" / "notes.txt").write_text("mine")
-    checkpoint_states.save(folder, 3, small_states[1], {**MANIFEST, "step": 3})
+    checkpoint_states.save(folder, small_states[1], manifest(step=3))
     assert (folder / "step-0000003" / "notes.txt").read_text() == "mine"
-    path, _ = checkpoint_states.newest(folder)
+    path = checkpoint_states.newest(folder).path
     assert path.name == "step-0000003"
     assert not [p for p in folder.iterdir() if p.name.startswith(".")]
 
@@ -344,9 +333,9 @@ def test_a_replacement_that_is_killed_strands_no_file_of_a_user(
     with monkeypatch.context() as killed:
         killed.setattr(Path, "rename", rename)
         with pytest.raises(Killed):
-            checkpoint_states.save(folder, 3, small_states[1], {**MANIFEST, "step": 3})
+            checkpoint_states.save(folder, small_states[1], manifest(step=3))
     assert (folder / ".step-0000003.kept").exists()
-    with checkpoint_models.only_writer(folder):
+    with checkpoint_folder.only_writer(folder):
         assert [p.name for p in folder.iterdir() if p.name.startswith(".")] == [".lock"]
     for name in ("notes.txt", "more.txt"):
         assert (folder / "step-0000003" / name).read_text() == "mine"
@@ -358,8 +347,8 @@ def test_a_replacement_that_is_killed_strands_no_file_of_a_user(
 def test_a_folder_that_vanished_is_told_and_not_made_again(folder, models, small_states):
     shutil.rmtree(folder)
     for save in (
-        lambda: checkpoint_states.save(folder, 4, small_states[1], MANIFEST),
-        lambda: checkpoint_models.save_model(folder, "srgan", 4, models[1], MANIFEST),
+        lambda: checkpoint_states.save(folder, small_states[1], manifest(step=4)),
+        lambda: checkpoint_models.save_model(folder, "srgan", models[1], manifest(step=4)),
     ):
         with pytest.raises(UserError, match="No such file") as told:
             save()
@@ -370,7 +359,7 @@ def test_a_folder_that_vanished_is_told_and_not_made_again(folder, models, small
 def test_a_name_that_is_taken_is_told(folder, small_states):
     (folder / "step-0000004").write_text("a file")
     with pytest.raises(UserError, match="something else has this name") as told:
-        checkpoint_states.save(folder, 4, small_states[1], MANIFEST)
+        checkpoint_states.save(folder, small_states[1], manifest(step=4))
     assert told.value.exit_code == BAD_INPUT
     assert (folder / "step-0000004").read_text() == "a file"
 
@@ -382,5 +371,5 @@ def test_a_folder_that_turns_read_only_is_told(folder, monkeypatch, small_states
 
     monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(UserError, match="folder that can be written") as told:
-        checkpoint_states.save(folder, 4, small_states[1], MANIFEST)
+        checkpoint_states.save(folder, small_states[1], manifest(step=4))
     assert told.value.exit_code == BAD_INPUT

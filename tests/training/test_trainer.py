@@ -18,16 +18,16 @@ def trainer(form):
             "paper": lambda: generator.paper(2, initial, blocks=1, maps=4),
         }[form]()
 
-    made, judge = small(), discriminator.build(16)
+    made, critic = small(), discriminator.build(16)
     return trainers.Trainer(
         form=form,
         content_mode="none",
         generator=made,
         average=small(),
-        discriminator=judge,
+        discriminator=critic,
         features=None,
-        generator_optimizer=setup._adam(made.trainable_variables),
-        discriminator_optimizer=setup._adam(judge.trainable_variables),
+        generator_optimizer=setup.adam(made.trainable_variables),
+        discriminator_optimizer=setup.adam(critic.trainable_variables),
     )
 
 

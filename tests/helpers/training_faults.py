@@ -1,4 +1,4 @@
-"""Ways to spoil a training from within, for forked.py: each is called before the program starts."""
+"""Faults in a training, for forked_runs.py: each function is called before the program starts."""
 
 import numpy as np
 
@@ -9,8 +9,8 @@ def _nan_in(numbers) -> None:
 
     whole = batches.batch
 
-    def batch(side, n, crop, degradation, seed, k, stream=random_streams.TRAIN):
-        low, normal = whole(side, n, crop, degradation, seed, k, stream)
+    def batch(slices, n, crop, degradation, seed, k, stream=random_streams.TRAIN):
+        low, normal = whole(slices, n, crop, degradation, seed, k, stream)
         if stream == random_streams.TRAIN and k in numbers:
             low[0, 0, 0] = np.nan
         return low, normal
@@ -94,13 +94,13 @@ def unwritable_pictures_and_log() -> None:
     import errno
 
     from srgan.system import files
-    from srgan.training import loop, validation
+    from srgan.training import log_csv, train_folder
 
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    loop.figure_to_png = full
-    validation.write_whole = full
+    train_folder.figure_to_png = full
+    log_csv.write_whole = full
     assert files.write_whole is not full
 
 

@@ -63,30 +63,30 @@ def kind_of(path: str) -> str:
 
 def make_small() -> None:
     from srgan.models import discriminator, generator
-    from srgan.training import plan, validation
+    from srgan.training import pictures, plan, validation
 
     fast = generator.fast
     generator.fast = lambda scale, initial: fast(scale, initial, blocks=1, maps=8)
     paper = generator.paper
     generator.paper = lambda scale, initial: paper(scale, initial, blocks=1, maps=8)
     discriminator.CONVOLUTIONS = ((8, 1), (8, 2), (8, 2))
-    validation.PATCHES, validation.GRID = 8, 1
+    validation.PATCHES, pictures.GRID = 8, 1
     plan.EVENTS, plan.ROWS = 3, 4
 
 
-def run(cwd: str, arguments: str, last: int | list | None, spoil: str | None) -> int:
-    """A run of main.py in the child; spoil: "NAME,NAME:STEP", functions of spoilt.py for it."""
+def run(cwd: str, arguments: str, last: int | list | None, faults: str | None) -> int:
+    """A run of main.py in the child; faults: "NAME,NAME:STEP", functions of training_faults.py."""
     import main
 
     os.chdir(cwd)
     err = os.open("stderr.txt", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     os.dup2(err, 2)
     os.dup2(2, 1)
-    for each in spoil.split(",") if spoil else ():
-        from tests.helpers import spoilt
+    for each in faults.split(",") if faults else ():
+        from tests.helpers import training_faults
 
         name, *step = each.split(":")
-        getattr(spoilt, name)(*map(int, step))
+        getattr(training_faults, name)(*map(int, step))
     clock = Clock(cwd, last)
     clock.count_steps()
     code = main.main(arguments.split())

@@ -1,0 +1,67 @@
+"""One training: what it works on, how far it is, and how that is saved and restored."""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import tensorflow as tf
+
+from srgan.settings import Settings
+from srgan.system.errors import UserError
+from srgan.system.signals import Stop
+from srgan.training import checkpoint_states
+from srgan.training.checkpoint_folder import Saved
+from srgan.training.health import Health
+from srgan.training.log_csv import Log
+from srgan.training.manifest import BestModel, Manifest
+from srgan.training.plan import Plan
+from srgan.training.train_folder import TrainFolder
+from srgan.training.trainer import Trainer
+from srgan.training.validation import Validation
+
+
+@dataclass
+class Run:
+    """The fields without a default are set up once; the others change with every step."""
+
+    settings: Settings
+    trainer: Trainer
+    batches: Callable[[int, int], tf.data.Dataset]  # the batches first <= k < last
+    validation: Validation
+    folder: TrainFolder
+    first_manifest: Manifest  # of step 0
+    stop: Stop
+    step: int = 0
+    saved_step: int = 0  # of the last state on disk
+    best: dict[str, BestModel] = field(default_factory=dict)  # by model
+    health: Health = field(default_factory=Health)
+    log: Log = field(default_factory=Log)
+
+    @property
+    def plan(self) -> Plan:
+        return self.first_manifest.plan
+
+    def manifest(self) -> Manifest:
+        """What a model that is saved now says."""
+        return dataclasses.replace(
+            self.first_manifest, step=self.step, best=self.best, health=self.health
+        )
+
+    def save(self) -> None:
+        """Save a state to resume from. Raises UserError (no space, read-only)."""
+        manifest = dataclasses.replace(self.manifest(), log=self.log)
+        checkpoint_states.save(self.settings.checkpoint_dir, self.trainer.state(), manifest)
+        self.saved_step = self.step
+
+    def restore(self, saved: Saved) -> None:
+        """Go on from a state; what was saved after it is set aside.
+
+        Raises UserError where the state does not fit.
+        """
+        manifest = saved.manifest
+        if manifest.log is None:
+            raise UserError(f"{saved.path} holds no log: add --fresh to start anew")
+        checkpoint_states.restore(saved.path, self.trainer.state())
+        self.step = self.saved_step = manifest.step
+        self.best, self.health, self.log = manifest.best, manifest.health, manifest.log
+        checkpoint_states.set_later_aside(self.settings.checkpoint_dir, self.step)

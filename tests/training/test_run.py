@@ -1,0 +1,35 @@
+from types import SimpleNamespace
+
+import pytest
+
+from srgan.settings import Settings
+from srgan.system.errors import UserError
+from srgan.training import checkpoint_states
+from srgan.training.checkpoint_folder import Saved
+from srgan.training.health import Health
+from srgan.training.log_csv import Log
+from srgan.training.plan import Plan
+from srgan.training.run import Run
+from tests.helpers.made_manifest import MANIFEST, manifest
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A run without networks, whose states hold a manifest alone."""
+    monkeypatch.setattr(checkpoint_states, "restore", lambda *_: None)
+    settings, trainer = Settings(checkpoint_dir=tmp_path), SimpleNamespace(state=dict)
+    return Run(settings, trainer, None, None, None, manifest(plan=Plan(10, 10)), None)
+
+
+def test_restore_takes_over_how_far_the_run_was(run, tmp_path):
+    saved = manifest(step=7, health=Health(in_row=2), log=Log(applied=3))
+    run.restore(Saved(tmp_path / "step-0000007", saved))
+    assert (run.step, run.saved_step, run.best) == (7, 7, MANIFEST.best)
+    assert (run.health, run.log) == (Health(in_row=2), Log(applied=3))
+    assert run.manifest().health == Health(in_row=2)
+
+
+def test_restore_of_a_state_without_a_log_is_refused_in_one_line(run, tmp_path):
+    with pytest.raises(UserError, match=r"step-0000007 holds no log.*--fresh"):
+        run.restore(Saved(tmp_path / "step-0000007", manifest(step=7)))
+    assert run.step == 0
