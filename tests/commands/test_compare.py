@@ -77,6 +77,7 @@ def checkpoint(folder: Path, given: dict, **other) -> Path:
     made = manifest(
         settings=all_settings.record(settings),
         degradation=degradation_of(settings).as_json(),
+        vgg_weights="none",
         data=seen_data(store),
         step=7,
         plan=Plan(7, 0),

@@ -113,22 +113,17 @@ def test_slices_with_nodules_have_their_photons_and_none_that_a_checkpoint_saw(
     chosen = [i for i, record in enumerate(store.records) if record.pseudonym == "P0002"]
     last = pixels_sha256(store.hu(chosen[-1]))
 
-    def checkpoint(*seen):
-        return SimpleNamespace(seen={*seen}, hashed=lambda text: text)
-
     def found(*every):
         letters = dict(zip("AB", every, strict=False))
         degradation = degradation_of(settings)
         return evaluate_nodules.slices_of(letters, store, chosen, settings, degradation)
 
-    made = found(checkpoint())
+    made = found(trained())
     assert [(item.pseudonym, item.number, item.photons) for item, _ in made] == [
         ("P0002", 1, 4e5), ("P0002", 2, 4e5)
     ]  # fmt: skip
     assert [[spot.number for spot in spots] for _, spots in made] == [[1, 2], [3]]
-    assert [spots[0].number for _, spots in found(checkpoint(), checkpoint(f"pixels:{last}"))] == [
-        1
-    ]
+    assert [spots[0].number for _, spots in found(trained(), trained(f"pixels:{last}"))] == [1]
     capsys.readouterr()
 
 
