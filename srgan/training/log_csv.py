@@ -1,12 +1,11 @@
 """train/log.csv: the losses, the learning rate and the validation metrics of a training."""
 
-import csv
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from srgan.system.files import write_whole
+from srgan.system.files import write_csv
 
 Column = Literal[
     "step", "stage", "learning_rate", "l1", "mse", "content", "adversarial", "discriminator",
@@ -53,10 +52,5 @@ class Log:
 
     def write(self, path: Path) -> None:
         """Write the whole file. Raises OSError."""
-        write_whole(path, self._write)
-
-    def _write(self, path: Path) -> None:
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            table = csv.DictWriter(file, COLUMNS)
-            table.writeheader()
-            table.writerows(self.rows)
+        rows = [[row.get(column, "") for column in COLUMNS] for row in self.rows]
+        write_csv(path, COLUMNS, rows)

@@ -41,9 +41,7 @@ def _advance(run: Run, bar: Progress) -> int | None:
     for low, normal in run.batches(run.step, plan.steps):
         step = run.step + 1
         stage = plan.stage(step)
-        run.stop.exits_at_once = (
-            stage not in traced
-        )  # tracing takes long, and the last state is saved
+        run.stop.exits_at_once = stage not in traced  # it traces for long
         if stage == "gan" and step == plan.pretrain_steps + 1:
             _start_gan(run)
             began, first = time.monotonic(), run.step

@@ -100,8 +100,8 @@ def unwritable_pictures_and_log() -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     train_folder.figure_to_png = full
-    log_csv.write_whole = full
-    assert files.write_whole is not full
+    log_csv.write_csv = full
+    assert files.write_csv is not full
 
 
 def _slow(where, name: str, when=lambda *arguments: True) -> None:
