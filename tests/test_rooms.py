@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 ORDER = [
     "system", "random_streams", "hounsfield", "masks", "resampling", "formats", "phantom",
     "dataset", "lowdose", "flag_values", "settings", "metrics", "models", "training", "evaluation",
-    "report", "commands", "cli",
+    "enhance", "report", "commands", "cli",
 ]  # fmt: skip
 COMMAND_LINE = {"flag_values", "settings", "commands", "cli"}
 PHYSICS_AND_DATA = {"formats", "dataset", "phantom", "lowdose", "metrics", "system"}

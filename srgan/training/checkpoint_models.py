@@ -50,16 +50,17 @@ class Trained:
         data = self.manifest.data
         return any(hashed(data.salt, name) in data.seen for name in names)
 
-    def networks(self) -> dict:
-        """A Keras model for each name. Raises UserError where the weights do not fit."""
+    def network(self, name: str):
+        """The Keras model of a name. Raises UserError where the weights do not fit."""
         from srgan.models import generator
 
-        networks = {}
-        for name, folder in self.models.items():
-            network = generator.build(self.settings["generator"], self.settings["scale"])
-            _set_weights(network, folder, self.weights[name])
-            networks[name] = network
-        return networks
+        network = generator.build(self.settings["generator"], self.settings["scale"])
+        _set_weights(network, self.models[name], self.weights[name])
+        return network
+
+    def networks(self) -> dict:
+        """A Keras model for each name. Raises UserError as `network` does."""
+        return {name: self.network(name) for name in self.models}
 
 
 def hashed(salt: str, name: str) -> str:

@@ -1,0 +1,90 @@
+"""srgan.load, as a user calls it."""
+
+import re
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import srgan
+from srgan.models import generator
+from srgan.resampling import bicubic
+from srgan.system.errors import UserError
+from srgan.training import checkpoint_models
+from tests.conftest import ROOT
+from tests.helpers.made_manifest import manifest
+
+HEAVY = ("keras", "matplotlib", "numpy", "pydicom", "scipy", "SimpleITK", "tensorflow")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """An untrained fast generator of scale 2 as the SRGAN, which starts as bicubic."""
+    folder = tmp_path_factory.mktemp("load") / "checkpoint"
+    folder.mkdir()
+    model = generator.build("fast", 2, seed=5)
+    checkpoint_models.save_model(folder, "srgan", model, manifest(best={}))
+    return folder
+
+
+def test_import_srgan_imports_nothing_heavy():
+    code = "import sys, srgan; print(*{name.split('.')[0] for name in sys.modules})"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert not set(done.stdout.split()) & set(HEAVY)
+
+
+def test_srgan_offers_at_most_five_names():
+    assert len(srgan.__all__) <= 5
+    assert all(callable(getattr(srgan, name)) for name in srgan.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'unknown'"):
+        _ = srgan.unknown
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.uint8, np.float32, np.float64, ">i2"])
+def test_load_gives_a_function_from_low_dose_hu_to_hu(checkpoint, dtype):
+    low = np.random.default_rng(0).integers(0, 200, (12, 20)).astype(dtype)
+    hu = srgan.load(checkpoint)(low)
+    assert (hu.shape, hu.dtype) == ((24, 40), np.float32)
+    assert np.abs(hu - bicubic(low.astype(np.float32), 2)).max() < 0.1
+
+
+def test_load_clips_and_ignores_the_policy_that_keras_has(checkpoint):
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        enhance = srgan.load(str(checkpoint), "srgan")
+        assert keras.mixed_precision.global_policy().name == "mixed_bfloat16"
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    low = np.full((8, 8), 40.25)
+    assert np.abs(enhance(low) - 40.25).max() < 0.01
+    assert enhance(low - 3000).min() == -1024
+
+
+@pytest.mark.parametrize(
+    "wrong", [np.zeros((1, 8, 8)), np.zeros((8, 8), complex), np.full((8, 8), np.nan), "hu", None]
+)
+def test_enhance_refuses_what_is_no_slice(checkpoint, wrong):
+    with pytest.raises(ValueError, match="a slice is a 2-D array"):
+        srgan.load(checkpoint)(wrong)
+
+
+def test_load_without_such_a_network_is_one_clear_line(checkpoint, tmp_path):
+    with pytest.raises(UserError, match=r"no model 'srresnet' in .*, which holds srgan"):
+        srgan.load(checkpoint, "srresnet")
+    with pytest.raises(UserError, match=r"no trained model in .*none; .*another folder"):
+        srgan.load(tmp_path / "none")
+
+
+def test_readme_example_runs(checkpoint, monkeypatch):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S)
+    example = next((block for block in blocks if "srgan.load" in block), None)
+    if example is None:
+        pytest.skip("README.md has no example of srgan.load yet")
+    monkeypatch.chdir(checkpoint.parent)
+    names = {"low_dose_hu": np.full((12, 16), -850, np.int16)}
+    exec(example, names)
+    assert names["hu"].shape == (24, 32)
