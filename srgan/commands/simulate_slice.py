@@ -105,7 +105,7 @@ def _read(job: Job, item: Slice):
     header, _, values = whole
     if values.shape != job.size or header.uid != item.uid:
         raise Skip("changed", "the file is not the one that was catalogued")
-    return dicom_pixels.values_to_hu(values, header.stored), whole
+    return dicom_pixels.values_to_hu(values, header.pixel_data), whole
 
 
 def file_name(index: int) -> str:

@@ -183,15 +183,11 @@ def nested(n: int) -> bytes:
     return element(0x00291010, b"SQ", item + end, dicom_parse.UNDEFINED)
 
 
-def test_ten_thousand_nested_elements_are_read(tmp_path):
+def test_nested_elements_are_read_up_to_a_bound(tmp_path):
     assert dicom_header.read_header(with_private(tmp_path, nested(10_000))).rows == 16
-
-
-@pytest.mark.parametrize("n", [20_000, 1_000_000])
-def test_more_nested_elements_than_a_slice_has_stop_at_a_bound(tmp_path, n):
-    assert (
-        skipped(dicom_header.read_header, with_private(tmp_path, nested(n))).reason == "too large"
-    )
+    for n in (20_000, 1_000_000):
+        path = with_private(tmp_path, nested(n))
+        assert skipped(dicom_header.read_header, path).reason == "too large"
 
 
 def test_a_nested_length_of_gigabytes_and_an_endless_value_stop_at_a_bound(tmp_path):
@@ -270,8 +266,8 @@ def test_the_walk_over_a_compressed_frame_stops_at_a_bound(tmp_path, syntax, fra
 
 INSTEAD = (
     "import sys; sys.path.insert(0, sys.argv[1]);"
-    "from srgan.formats.dicom import compressed_frames, decoder_process as i;"
-    "compressed_frames.run_decoder = {};"
+    "from srgan.formats.dicom import decoder_process as i;"
+    "i.run_decoder = {};"
     "i.serve()"
 )
 

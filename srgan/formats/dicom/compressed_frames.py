@@ -1,19 +1,14 @@
-"""One compressed frame of a DICOM file: is it whole, and what stored values does it hold.
+"""One compressed frame of a DICOM file: is it whole, and which stored values does it hold?
 
-Decoders return a picture for a frame that is cut off, with its lower part grey. So a frame is
-walked from marker to marker first, and its size compared with the header's, before it is decoded.
+Decoders return a picture for a truncated frame, with its lower part grey. So a frame is read from
+marker to marker, and its size compared with the header's, before it is decoded.
 """
 
-import logging
 import struct
-import warnings
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from pydicom.encaps import encapsulate
-from pydicom.pixels import get_decoder
-from pydicom.uid import UID
 
 from srgan.formats.dicom import decoder_process
 from srgan.system.errors import Skip
@@ -35,12 +30,12 @@ START_OF_TILE = 0xFF90
 START_OF_SCAN = 0xDA
 NOT_A_FRAME = {0xC4, 0xC8, 0xCC}  # between the frame markers C0 to CF, but tables
 JPEG_LS_FRAME = 0xF7
-MAX_SEGMENTS = 1 << 16  # of a frame, fill bytes too: JPEG 2000 has no more tiles
-CUT = Skip("truncated", "the compressed pixel data end early")
+MAX_SEGMENTS = 1 << 16  # of a frame, with fill bytes: JPEG 2000 has no more tiles
+TRUNCATED = Skip("truncated", "the compressed pixel data end early")
 
 
 class Frame(NamedTuple):
-    """What a codestream says of itself."""
+    """What the header of a compressed frame says."""
 
     rows: int
     columns: int
@@ -54,13 +49,10 @@ def decode(
 ) -> np.ndarray:
     """Decode one frame to stored values: (rows, columns) uint16, two's complement where signed.
 
-    Bits above `bits_stored` are not to be relied on. Raises Skip where the frame is cut, damaged,
-    of another size than the header says, or where no decoder for `syntax` is there.
+    stream: the frame, not empty; syntax: one of COMPRESSED.
+    Bits above `bits_stored` are undefined. Raises Skip where the frame is truncated, damaged or of
+    another size than the header says, or where there is no decoder for `syntax`.
     """
-    if syntax not in COMPRESSED:
-        raise Skip("transfer syntax is not read", f"{UID(syntax).name} ({syntax})")
-    if not stream:
-        raise Skip("no pixel data", "the compressed pixel data are empty")
     try:
         if syntax in JPEG_2000:
             stream, frame = _check_j2k(stream)
@@ -69,7 +61,7 @@ def decode(
         else:
             frame = _check_rle(stream, rows, columns)
     except (struct.error, IndexError):
-        raise CUT from None
+        raise TRUNCATED from None
     _check_frame(frame, rows, columns, bits_stored, signed)
     options = {"syntax": syntax, "bits_stored": bits_stored, "signed": signed}
     return decoder_process.decode(stream, rows=rows, columns=columns, **options)
@@ -84,17 +76,17 @@ def _check_frame(frame: Frame, rows: int, columns: int, bits_stored: int, signed
     if frame.precision <= 8 or frame.precision > 16:
         raise Skip("cannot hold HU", f"the compressed frame has {frame.precision} bits")
     if signed and not frame.signed and frame.precision < bits_stored:
-        # Where the sign lies is then anyone's guess.
+        # It is then unknown which bit is the sign.
         detail = f"{frame.precision} bits in the frame, BitsStored {bits_stored}, signed"
         raise Skip("damaged pixel data", detail)
 
 
 def _check_jpeg(stream: bytes) -> Frame:
-    """Walk a JPEG or JPEG-LS stream from SOI over its frame header to SOS; it must end in EOI."""
+    """Read the markers of JPEG or JPEG-LS from SOI to SOS; the stream must end in EOI."""
     if stream[:2] != b"\xff\xd8":
         raise Skip("damaged pixel data", "the compressed frame does not begin as JPEG")
     if not stream.rstrip(b"\0").endswith(JPEG_END):
-        raise CUT
+        raise TRUNCATED
     frame, position = None, 2
     for _ in _bounded():
         mark, code = stream[position], stream[position + 1]
@@ -116,7 +108,7 @@ def _check_jpeg(stream: bytes) -> Frame:
 
 
 def _check_j2k(stream: bytes) -> tuple[bytes, Frame]:
-    """The bare JPEG 2000 codestream (a JP2 wrapper taken off), every tile-part of it there."""
+    """The JPEG 2000 codestream without a JP2 wrapper; every tile-part must be there."""
     start = stream.find(J2K_START, 0, 1024)
     if start < 0:
         raise Skip("damaged pixel data", "the compressed frame does not begin as JPEG 2000")
@@ -139,60 +131,23 @@ def _check_j2k(stream: bytes) -> tuple[bytes, Frame]:
         if position + 2 > len(stream) or (
             not length and stream[position : position + 2] != JPEG_END
         ):
-            raise CUT
+            raise TRUNCATED
     tiles = -(-(x1 - tx0) // max(tile_w, 1)) * -(-(y1 - ty0) // max(tile_h, 1))
     if len(seen) != tiles:
-        raise CUT
+        raise TRUNCATED
     return stream[: position + 2], frame
 
 
 def _bounded() -> Iterator[None]:
-    """As many steps as the walk of a frame may take. Raises Skip."""
+    """One step for each segment of a frame. Raises Skip after MAX_SEGMENTS."""
     for _ in range(MAX_SEGMENTS):
         yield
     raise Skip("damaged pixel data", f"more than {MAX_SEGMENTS} segments in the compressed frame")
 
 
 def _check_rle(stream: bytes, rows: int, columns: int) -> Frame:
-    """RLE has no size of its own: two byte planes, each long enough once decoded (PS3.5 G)."""
+    """The header of RLE (DICOM PS3.5 annex G) must name two byte planes; it has no size."""
     n, *offsets = struct.unpack_from("<16L", stream, 0)
     if n != 2 or not 64 <= offsets[0] < offsets[1] < len(stream):
         raise Skip("damaged pixel data", "the RLE header does not name two byte planes")
     return Frame(rows, columns, 1, 16, True)
-
-
-def run_decoder(
-    stream: bytes, syntax: str, rows: int, columns: int, bits_stored: int, signed: bool
-) -> np.ndarray:
-    """Call pydicom's decoder of a frame that was checked: (rows, columns) uint16.
-
-    The one place where a decoder of others is called; whatever it raises becomes a Skip.
-    """
-    options = {
-        "transfer_syntax_uid": UID(syntax),
-        "rows": rows,
-        "columns": columns,
-        "samples_per_pixel": 1,
-        "photometric_interpretation": "MONOCHROME2",
-        "bits_allocated": 16,
-        "bits_stored": bits_stored,
-        "pixel_representation": int(signed),
-        "number_of_frames": 1,
-        "pixel_keyword": "PixelData",
-    }
-    logger = logging.getLogger("pydicom")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)  # it logs each failure with a traceback
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            decoder = get_decoder(UID(syntax))
-            array, _ = decoder.as_array(encapsulate([stream]), index=0, raw=True, **options)
-    except Exception as error:
-        name = UID(syntax).name
-        raise Skip("damaged pixel data", f"{name}: {type(error).__name__}") from None
-    finally:
-        logger.setLevel(level)
-    if array.shape != (rows, columns) or array.dtype.itemsize != 2:
-        raise Skip("damaged pixel data", f"decoded to {array.shape} of {array.dtype}")
-    return array.view(np.uint16)

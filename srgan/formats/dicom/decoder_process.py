@@ -1,30 +1,36 @@
-"""Decoders in a process of their own.
+"""Decoding in a process of its own.
 
-On a damaged frame they crash, hang, ask for any amount of memory, or write to the terminal. Here
-each of these costs one slice: the process is ended and the next frame gets a new one.
+On a damaged frame a decoder may crash, hang, ask for any amount of memory, or write to the
+terminal. Here each of these costs one slice: the process ends and the next frame gets a new one.
 """
 
 import atexit
 import json
+import logging
 import os
+import signal
 import struct
 import subprocess
 import sys
 import threading
+import warnings
 from pathlib import Path
 
 import numpy as np
+from pydicom.encaps import encapsulate
+from pydicom.pixels import get_decoder
+from pydicom.uid import UID
 
 from srgan.system import signals
 from srgan.system.errors import Skip
 
-# Of the processor for a frame, and as much for each megapixel: 1.3 s at 512 x 512, 2 s at 1024 x
-# 1024. JPEG 2000, the slowest, takes 0.05 s at 512 x 512, 3 s at 4096 x 4096 (of noise twice that).
+# Processor time for a frame, and as much again for each megapixel: 1.3 s at 512 x 512. JPEG 2000,
+# the slowest, takes 0.05 s at 512 x 512 and 3 s at 4096 x 4096 (twice that where it is all noise).
 CPU_LIMIT_S = 1.0
-BUSY = 5  # times as long by the clock: for what waits, and where the processor cannot be limited
-START_LIMIT_S = 30.0  # by the clock for the start of the process, which no file slows down
+BUSY = 5  # the clock may show so many times more: for waiting, and where there is no CPU limit
+START_LIMIT_S = 30.0  # by the clock, for the start of the process, which no file slows down
 MEMORY_LIMIT = 768 << 20  # bytes beside Python and NumPy; JPEG 2000 of 4096 x 4096 takes 520 MiB
-REPLY = struct.Struct("<?L")  # decoded or not, bytes that follow
+REPLY = struct.Struct("<?L")  # whether it was decoded, and how many bytes follow
 MAX_MESSAGE = 200
 START = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
@@ -36,13 +42,12 @@ _running: dict[int, subprocess.Popen] = {}  # by our own process id: a fork must
 
 
 def decode(stream: bytes, rows: int, columns: int, **options) -> np.ndarray:
-    """`codestream.run_decoder` in another process: (rows, columns) uint16; raises Skip."""
+    """`run_decoder` in the other process: (rows, columns) uint16. Raises Skip."""
     request = {"length": len(stream), "rows": rows, "columns": columns, **options}
     with _lock:
         try:
             decoded, reply = _ask(json.dumps(request).encode() + b"\n" + stream, rows * columns * 2)
         except (OSError, struct.error, ValueError):
-            # Negative: a signal, its own or ours.
             detail = f"the decoder ended with status {stop()}"
             raise Skip("damaged pixel data", detail) from None
     if not decoded:
@@ -51,7 +56,10 @@ def decode(stream: bytes, rows: int, columns: int, **options) -> np.ndarray:
 
 
 def _ask(request: bytes, size: int) -> tuple[bool, bytes]:
-    """Send a request and read the reply: whether it is decoded, and its bytes."""
+    """Send a request and read the reply: whether it was decoded, and its bytes.
+
+    size: bytes of a decoded frame. Raises OSError, struct.error or ValueError where it fails.
+    """
     seconds = BUSY * _cpu_limit_s(size // 2)
     worker = _running.get(os.getpid())
     if worker is None:
@@ -88,13 +96,13 @@ def _start() -> subprocess.Popen:
 
 @atexit.register
 def stop() -> int:
-    """End the process, if one is ours; its exit status (negative: the signal that ended it)."""
+    """End this process's decoder, if it has one; returns the exit status, negative for a signal."""
     worker = _running.pop(os.getpid(), None)
     if worker is None:
         return 0
     with worker:
         status = worker.poll()
-        if status is None:  # it may be dying right now: its pipe closes before its status is there
+        if status is None:  # it may be ending just now: the pipe closes before there is a status
             try:
                 worker.stdin.close()
                 status = worker.wait(1)
@@ -105,10 +113,8 @@ def stop() -> int:
 
 
 def serve() -> None:
-    """The other side: decode what comes on stdin until it closes."""
+    """In the other process: decode what comes on stdin until it closes."""
     signals.leave_interrupts_to_parent()
-    from srgan.formats.dicom import compressed_frames
-
     _limit_memory()
     source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     with open(os.devnull, "wb") as nowhere:  # decoders may write to stdout, too
@@ -118,7 +124,7 @@ def serve() -> None:
         stream = source.read(request.pop("length"))
         _limit_cpu(_cpu_limit_s(request["rows"] * request["columns"]))
         try:
-            reply = compressed_frames.run_decoder(stream, **request).tobytes()
+            reply = run_decoder(stream, **request).tobytes()
             sink.write(REPLY.pack(True, len(reply)) + reply)
         except Skip as skip:
             reply = skip.detail.encode()[:MAX_MESSAGE]
@@ -127,20 +133,52 @@ def serve() -> None:
         sink.flush()
 
 
+def run_decoder(
+    stream: bytes, syntax: str, rows: int, columns: int, bits_stored: int, signed: bool
+) -> np.ndarray:
+    """Decode a checked frame with pydicom: (rows, columns) uint16. Whatever is raised is a Skip."""
+    options = {
+        "transfer_syntax_uid": UID(syntax),
+        "rows": rows,
+        "columns": columns,
+        "samples_per_pixel": 1,
+        "photometric_interpretation": "MONOCHROME2",
+        "bits_allocated": 16,
+        "bits_stored": bits_stored,
+        "pixel_representation": int(signed),
+        "number_of_frames": 1,
+        "pixel_keyword": "PixelData",
+    }
+    logger = logging.getLogger("pydicom")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)  # pydicom logs each failure with a traceback
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            decoder = get_decoder(UID(syntax))
+            array, _ = decoder.as_array(encapsulate([stream]), index=0, raw=True, **options)
+    except Exception as error:
+        name = UID(syntax).name
+        raise Skip("damaged pixel data", f"{name}: {type(error).__name__}") from None
+    finally:
+        logger.setLevel(level)
+    if array.shape != (rows, columns) or array.dtype.itemsize != 2:
+        raise Skip("damaged pixel data", f"decoded to {array.shape} of {array.dtype}")
+    return array.view(np.uint16)
+
+
 def _cpu_limit_s(pixels: int) -> float:
     return CPU_LIMIT_S * (1 + pixels / 1e6)
 
 
 def _limit_cpu(seconds: float) -> None:
-    """SIGPROF ends the process after so much time of the processor; 0: no limit any more."""
-    import signal
-
+    """SIGPROF ends the process after so much processor time; 0 takes the limit away."""
     if hasattr(signal, "setitimer"):  # not on Windows
         signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 def _limit_memory() -> None:
-    """MEMORY_LIMIT more of address space than is taken now, where the system can hold us to it."""
+    """Allow MEMORY_LIMIT more of address space than is used now, where the system can do that."""
     try:
         import resource
 
@@ -150,4 +188,4 @@ def _limit_memory() -> None:
         limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
         resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
     except (ImportError, OSError, ValueError):
-        return  # Windows, macOS; the limits on time remain
+        return  # Windows, macOS: the limits on time remain

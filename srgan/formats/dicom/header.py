@@ -6,18 +6,18 @@ is a Skip with its reason, because a wrong HU would never be noticed later.
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from sys import intern
-from typing import Any, BinaryIO
 
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from srgan.formats.dicom.parse import TAGS, number, numbers, parse, text, unsigned
-from srgan.formats.dicom.pixels import Stored, read_stored, read_values, values_to_hu
+from srgan.formats.dicom.parse import TAGS, Parsed, number, numbers, parse, text, unsigned
+from srgan.formats.dicom.pixels import PixelData, find_pixel_data, read_values, values_to_hu
 from srgan.formats.limits import MAX_ANGLE_DEG, MAX_POSITION_MM, MAX_SIDE, MAX_SPACING_MM
 from srgan.formats.scan import MAX_ID, OWN_MODEL, tidy_id
 from srgan.system.errors import Skip, reason
@@ -46,15 +46,16 @@ class Header:
     kvp: float | None
     tube_current_ma: float | None
     kernel: str
-    stored: Stored
+    pixel_data: PixelData
 
 
 def read_header(path: Path) -> Header:
-    """Read and check the header of one DICOM file; the pixels are only looked up, not read.
+    """Read and check the header of one DICOM file; the pixel data are found, not read.
 
     Raises Skip where the file is not an axial CT slice in HU, or cannot be relied on.
     """
-    return _read(Path(path), lambda dataset, source, header: header)
+    with _opened(path) as (header, _):
+        return header
 
 
 def read_slice(path: Path) -> tuple[Header, np.ndarray]:
@@ -62,47 +63,40 @@ def read_slice(path: Path) -> tuple[Header, np.ndarray]:
 
     Raises Skip where the file is not usable or its pixel data are not whole.
     """
-
-    def take(dataset, source, header):
-        values = read_values(source, header.stored, header.rows, header.columns)
-        return header, values_to_hu(values, header.stored)
-
-    return _read(Path(path), take)
+    with _opened(path) as (header, parsed):
+        values = read_values(parsed.source, header.pixel_data, header.rows, header.columns)
+        return header, values_to_hu(values, header.pixel_data)
 
 
 def read_whole(path: Path) -> tuple[Header, Dataset, np.ndarray]:
-    """One file for a copy of it: its header, all its elements before the pixel data, and
+    """Read one file for a copy of it: its header, all its elements before the pixel data, and
     (rows, columns) int32 stored values.
 
     Raises Skip as `read_slice`.
     """
-
-    def take(dataset, source, header):
-        return header, dataset, read_values(source, header.stored, header.rows, header.columns)
-
-    return _read(Path(path), take, whole=True)
+    with _opened(path, whole=True) as (header, parsed):
+        values = read_values(parsed.source, header.pixel_data, header.rows, header.columns)
+        return header, parsed.dataset, values
 
 
 def read_plane(path: Path) -> np.ndarray:
-    """Where a slice lies: (3, 3), its first pixel in mm, the directions of rows and of columns.
+    """Read where a slice lies: (3, 3), its first pixel in mm, directions of rows and of columns.
 
     Raises Skip as `read_header`.
     """
-
-    def take(dataset, source, header):
+    with _opened(path) as (_, parsed):
         names = ("ImagePositionPatient", "ImageOrientationPatient")
-        return np.concatenate([numbers(dataset, name) for name in names]).reshape(3, 3)
-
-    return _read(Path(path), take)
+        return np.concatenate([numbers(parsed.dataset, name) for name in names]).reshape(3, 3)
 
 
-def _read(path: Path, take: Callable[[Dataset, BinaryIO, Header], Any], whole: bool = False):
-    """The one place where DICOM files are opened and parsed: what goes wrong becomes a Skip."""
+@contextmanager
+def _opened(path: Path, whole: bool = False) -> Iterator[tuple[Header, Parsed]]:
+    """The one place where a DICOM file is opened and parsed: whatever goes wrong is a Skip."""
     try:
         with open(path, "rb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            dataset, meta, source, place = parse(file, whole)
-            return take(dataset, source, _header(path, dataset, meta, source, place))
+            parsed = parse(file, whole)
+            yield _checked(Path(path), parsed), parsed
     except Skip:
         raise
     except OSError as error:
@@ -118,8 +112,9 @@ def _read(path: Path, take: Callable[[Dataset, BinaryIO, Header], Any], whole: b
 # ---- is it an axial CT slice in HU? ----
 
 
-def _header(path: Path, dataset: Dataset, meta: Dataset, source, place) -> Header:
-    _check_kind(dataset, meta)
+def _checked(path: Path, parsed: Parsed) -> Header:
+    dataset = parsed.dataset
+    _check_kind(dataset)
     rows, columns = (unsigned(dataset, name) or 0 for name in ("Rows", "Columns"))
     if not (0 < rows <= MAX_SIDE and 0 < columns <= MAX_SIDE):
         raise Skip("no usable size", f"Rows x Columns is {rows} x {columns}")
@@ -145,11 +140,11 @@ def _header(path: Path, dataset: Dataset, meta: Dataset, source, place) -> Heade
         kvp=number(dataset, "KVP"),
         tube_current_ma=number(dataset, "XRayTubeCurrent"),
         kernel=intern(text(dataset, "ConvolutionKernel")),
-        stored=read_stored(dataset, meta, source, place, rows, columns),
+        pixel_data=find_pixel_data(parsed, rows, columns),
     )
 
 
-def _check_kind(dataset: Dataset, meta: Dataset) -> None:
+def _check_kind(dataset: Dataset) -> None:
     """CT Image Storage with modality CT, one grey frame, a slice as the scanner made it."""
     kind, modality = text(dataset, "SOPClassUID"), text(dataset, "Modality")
     if kind != CT_IMAGE_STORAGE:

@@ -1,12 +1,13 @@
-"""The elements of a DICOM file up to its pixel data, as bytes, text and numbers.
+"""The elements of a DICOM file before its pixel data, as bytes, text and numbers.
 
-Lengths are compared with what is left of the file before anything is read, and a deflated data set
-is inflated up to a limit: a header that lies costs neither memory nor time.
+A length in the file is compared with what is left of the file before anything is read, and a
+deflated data set is inflated up to a limit: a wrong length does not become an allocation.
 """
 
 import math
 import os
 import zlib
+from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
 
@@ -16,7 +17,7 @@ from pydicom.filereader import read_dataset
 
 from srgan.system.errors import Skip
 
-# What is wrong in a header is judged here; pydicom's own warnings would only fill the terminal.
+# What is wrong in a header is found here; pydicom's own warnings would only fill the terminal.
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 
 IMPLICIT_LITTLE = "1.2.840.10008.1.2"
@@ -25,16 +26,16 @@ DEFLATED = "1.2.840.10008.1.2.1.99"
 EXPLICIT_BIG = "1.2.840.10008.1.2.2"
 UNCOMPRESSED = {IMPLICIT_LITTLE, EXPLICIT_LITTLE, DEFLATED, EXPLICIT_BIG}
 MAX_FILE = 256 << 20  # bytes; a slice of 4096 x 4096 is 32 MiB
-MAX_HEADER = 32 << 20  # bytes read of it, private elements included
+MAX_HEADER = 32 << 20  # bytes read before the pixel data, private elements included
 # Reads of the file, two or three an element: 0.2 s. Slices of six scanners take up to 640, an ECG
-# 3,600; private sequences of ten thousand elements are still read.
+# 3,600. Zeros where elements should be (a broken download) would be read for minutes.
 MAX_READS = 30_000
 MAX_VALUE = 64 << 10  # bytes of an element in TAGS
 MAX_INFLATED = 64 << 20  # bytes of a deflated data set; one slice of 4096 x 4096 is 32 MiB
 
 UNDEFINED = 0xFFFFFFFF
 AFTER_META = 0x00030000
-PIXELS = 0x7FE00008  # float pixel data; the first of the three tags of pixel data
+FIRST_PIXEL_DATA = 0x7FE00008  # FloatPixelData, the first of three such elements
 PIXEL_DATA = 0x7FE00010
 
 TAGS = {
@@ -72,10 +73,20 @@ KNOWN = frozenset(TAGS.values())
 META_TAGS = {"TransferSyntaxUID": 0x00020010, "ImplementationClassUID": 0x00020012}
 
 
-def parse(file: BinaryIO, whole: bool = False):
-    """Elements, meta elements, the stream that holds the data set, and where its pixels lie.
+@dataclass(frozen=True)
+class Parsed:
+    """A DICOM file up to its pixel data."""
 
-    whole: all elements before the pixel data, not those in TAGS alone.
+    dataset: Dataset
+    meta: Dataset
+    source: BinaryIO  # holds the data set: the file itself, or what was inflated
+    pixels: tuple[int, int, int] | None  # tag and length of the pixel data, position of their value
+
+
+def parse(file: BinaryIO, whole: bool = False) -> Parsed:
+    """Read the elements in TAGS, or `whole` all elements before the pixel data.
+
+    Raises Skip where the file is no DICOM, ends early or asks for too much; pydicom raises others.
     """
     size = os.fstat(file.fileno()).st_size
     start = file.read(132)
@@ -102,20 +113,20 @@ def parse(file: BinaryIO, whole: bool = False):
     if syntax == DEFLATED:
         source, size = _inflate(file)
     little = syntax != EXPLICIT_BIG
-    dataset, place = _elements(source, size, implicit, little, PIXELS, None if whole else TAGS)
-    return dataset, meta, source, place
+    tags = None if whole else TAGS
+    dataset, pixels = _elements(source, size, implicit, little, FIRST_PIXEL_DATA, tags)
+    return Parsed(dataset, meta, source, pixels)
 
 
 def _elements(source, size: int, implicit: bool, little: bool, until: int, tags: dict | None):
-    """Elements up to tag `until`, and (tag, length, position of the value) of what stands there."""
-    place = None
+    """Elements before tag `until`, and (tag, length, position of the value) of what comes there."""
+    found = None
 
     def stop(tag: int, vr: str | None, length: int) -> bool:
-        nonlocal place
+        nonlocal found
         if tag >= until:
-            place = (int(tag), length, source.tell())
+            found = (int(tag), length, source.tell())
             return True
-        # Asked before the value is read: a length that lies must not become an allocation.
         if length != UNDEFINED and length > size - source.tell():
             raise Skip("truncated", "the file ends in its header")
         if tag in KNOWN and length != UNDEFINED and length > MAX_VALUE:
@@ -123,13 +134,12 @@ def _elements(source, size: int, implicit: bool, little: bool, until: int, tags:
         return False
 
     wanted = None if tags is None else list(tags.values())
-    metered = _Metered(source)
-    dataset = read_dataset(metered, implicit, little, stop_when=stop, specific_tags=wanted)
-    return dataset, place
+    dataset = read_dataset(_Bounded(source), implicit, little, stop_when=stop, specific_tags=wanted)
+    return dataset, found
 
 
-class _Metered:
-    """A file that a header can ask only so much of: nested elements come by no other check."""
+class _Bounded:
+    """A file that is read so often and so far: nested elements do not come by `stop`."""
 
     def __init__(self, file: BinaryIO):
         self.file, self.tell, self.seek = file, file.tell, file.seek
@@ -144,7 +154,7 @@ class _Metered:
 
 
 def _inflate(file: BinaryIO) -> tuple[BytesIO, int]:
-    """The deflated data set after the meta group, held to MAX_INFLATED bytes."""
+    """The deflated data set after the meta group, MAX_INFLATED bytes at most, and its size."""
     packed = file.read(MAX_INFLATED + 1)
     unpack = zlib.decompressobj(-zlib.MAX_WBITS)
     try:

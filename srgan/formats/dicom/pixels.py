@@ -1,4 +1,4 @@
-"""Stored values of a DICOM slice: where they lie in the file, and how they become HU."""
+"""The pixel data of a DICOM slice: where they lie in the file, and how they become HU."""
 
 import os
 import struct
@@ -7,7 +7,6 @@ from sys import intern
 from typing import BinaryIO
 
 import numpy as np
-from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from srgan.formats.dicom import compressed_frames
@@ -16,6 +15,7 @@ from srgan.formats.dicom.parse import (
     PIXEL_DATA,
     UNCOMPRESSED,
     UNDEFINED,
+    Parsed,
     number,
     text,
     unsigned,
@@ -31,10 +31,10 @@ FRAME_SHARE, FRAME_SPARE = 2, 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """How stored values lie in the file, and how they become HU."""
+class PixelData:
+    """How the stored values lie in the file, and how they become HU."""
 
-    syntax: str
+    syntax: str  # transfer syntax UID
     parts: tuple[tuple[int, int], ...]  # (offset, length) of the pixel data, or of its fragments
     bits_stored: int
     high_bit: int
@@ -44,10 +44,10 @@ class Stored:
     intercept: float
 
 
-def read_stored(dataset: Dataset, meta: Dataset, source, place, rows: int, columns: int) -> Stored:
-    """Bits, rescale, padding and the place of the pixel data, each checked. Raises Skip."""
+def find_pixel_data(parsed: Parsed, rows: int, columns: int) -> PixelData:
+    """Check bits, rescale, padding and the place of the pixel data. Raises Skip."""
     allocated, bits, high, sign = (
-        unsigned(dataset, name)
+        unsigned(parsed.dataset, name)
         for name in ("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
     )
     if allocated != 16:
@@ -56,21 +56,28 @@ def read_stored(dataset: Dataset, meta: Dataset, source, place, rows: int, colum
     if not bits or not 8 < bits <= 16 or not bits - 1 <= high <= 15 or sign not in (0, 1):
         detail = f"BitsStored {bits}, HighBit {high}, PixelRepresentation {sign}, 16 allocated"
         raise Skip("damaged header", detail)
-    slope, intercept = _rescale(dataset, meta)
-    syntax = intern(text(meta, "TransferSyntaxUID"))
-    parts = _pixel_place(source, place, syntax, rows * columns * 2)
+    slope, intercept = _rescale(parsed)
+    syntax = intern(text(parsed.meta, "TransferSyntaxUID"))
+    parts = _parts(parsed, syntax, rows * columns * 2)
     if syntax in compressed_frames.COMPRESSED and high != bits - 1:
         raise Skip("damaged header", f"compressed, HighBit {high}, BitsStored {bits}")
-    padding = unsigned(dataset, "PixelPaddingValue")
-    if padding is not None:
-        limit = unsigned(dataset, "PixelPaddingRangeLimit")
-        ends = [_signedness(v, bits, sign) for v in (padding, padding if limit is None else limit)]
-        padding = (min(ends), max(ends))
-    return Stored(syntax, parts, bits, high, bool(sign), padding, slope, intercept)
+    padding = _padding(parsed, bits, bool(sign))
+    return PixelData(syntax, parts, bits, high, bool(sign), padding, slope, intercept)
 
 
-def _rescale(dataset: Dataset, meta: Dataset) -> tuple[float, float]:
+def _padding(parsed: Parsed, bits: int, signed: bool) -> tuple[int, int] | None:
+    """PixelPaddingValue and PixelPaddingRangeLimit as stored values, the lower one first."""
+    first = unsigned(parsed.dataset, "PixelPaddingValue")
+    if first is None:
+        return None
+    last = unsigned(parsed.dataset, "PixelPaddingRangeLimit")
+    ends = [_number(end, bits, signed) for end in (first, first if last is None else last)]
+    return min(ends), max(ends)
+
+
+def _rescale(parsed: Parsed) -> tuple[float, float]:
     """RescaleSlope and RescaleIntercept, both there and finite, and said to give HU."""
+    dataset = parsed.dataset
     for name in ("RescaleSlope", "RescaleIntercept"):
         if not text(dataset, name):
             raise Skip("not HU", f"{name} is missing")
@@ -81,25 +88,27 @@ def _rescale(dataset: Dataset, meta: Dataset) -> tuple[float, float]:
         raise Skip("not HU", "RescaleSlope is zero")
     unit = text(dataset, "RescaleType").upper()
     # GDCM writes US where its source had no RescaleType (which means HU): that says nothing.
-    by_gdcm = unit == "US" and text(meta, "ImplementationClassUID").startswith(GDCM_ROOT)
+    by_gdcm = unit == "US" and text(parsed.meta, "ImplementationClassUID").startswith(GDCM_ROOT)
     if unit and unit != "HU" and not unit.startswith("HOUN") and not by_gdcm:
         raise Skip("not HU", f"RescaleType is {unit}")
     return slope, intercept
 
 
-def _pixel_place(source, place, syntax: str, need: int) -> tuple[tuple[int, int], ...]:
-    """(offset, length) of the pixel data or of each fragment, all inside the file."""
+def _parts(parsed: Parsed, syntax: str, need: int) -> tuple[tuple[int, int], ...]:
+    """(offset, length) of the pixel data or of each fragment, all inside the file.
+
+    need: bytes of the picture, uncompressed.
+    """
     if syntax not in UNCOMPRESSED and syntax not in compressed_frames.COMPRESSED:
         raise Skip("transfer syntax is not read", f"{UID(syntax).name} ({syntax})")
-    if place is None or place[0] != PIXEL_DATA:
+    if parsed.pixels is None or parsed.pixels[0] != PIXEL_DATA:
         raise Skip("no pixel data")
-    _, length, offset = place
-    source.seek(0, os.SEEK_END)
-    size = source.tell()
+    _, length, offset = parsed.pixels
+    size = parsed.source.seek(0, os.SEEK_END)
     if syntax in compressed_frames.COMPRESSED:
         if length != UNDEFINED:
             raise Skip("damaged pixel data", "compressed pixel data that are not in fragments")
-        return _fragments(source, offset, size, FRAME_SHARE * need + FRAME_SPARE)
+        return _fragments(parsed.source, offset, size, FRAME_SHARE * need + FRAME_SPARE)
     if length == UNDEFINED:
         raise Skip("damaged pixel data", "uncompressed pixel data in fragments")
     if length != need:
@@ -111,9 +120,9 @@ def _pixel_place(source, place, syntax: str, need: int) -> tuple[tuple[int, int]
 
 
 def _fragments(source: BinaryIO, offset: int, size: int, most: int) -> tuple[tuple[int, int], ...]:
-    """The fragments of one encapsulated frame, without the offset table that comes first.
+    """(offset, length) of the fragments of one frame, without the offset table that comes first.
 
-    They hold `most` bytes together at the most.
+    most: bytes that they may hold together.
     """
     parts = []
     while len(parts) <= MAX_FRAGMENTS:
@@ -141,62 +150,60 @@ def _fragments(source: BinaryIO, offset: int, size: int, most: int) -> tuple[tup
 # ---- stored values to HU ----
 
 
-def _signedness(value: int, bits: int, signed: int | bool) -> int:
-    """The lowest `bits` of a stored word as a number."""
-    value &= (1 << bits) - 1
-    return value - (1 << bits) if signed and value >> (bits - 1) else value
+def _number(word, bits: int, signed: bool):
+    """The lowest `bits` of an integer, or of each in an array, as a stored value."""
+    word = word & ((1 << bits) - 1)
+    sign = 1 << (bits - 1) if signed else 0
+    return (word ^ sign) - sign
 
 
-def read_values(source: BinaryIO, stored: Stored, rows: int, columns: int) -> np.ndarray:
+def read_values(source: BinaryIO, pixel_data: PixelData, rows: int, columns: int) -> np.ndarray:
     """(rows, columns) int32 stored values. Raises Skip where the pixel data are not whole."""
     pieces = []
-    for offset, length in stored.parts:
+    for offset, length in pixel_data.parts:
         source.seek(offset)
         pieces.append(source.read(length))
     data = b"".join(pieces)
-    if len(data) != sum(length for _, length in stored.parts):
+    if len(data) != sum(length for _, length in pixel_data.parts):
         raise Skip("truncated", "the file ends in the pixel data")
-    if stored.syntax in UNCOMPRESSED:
-        order = ">u2" if stored.syntax == EXPLICIT_BIG else "<u2"
+    if pixel_data.syntax in UNCOMPRESSED:
+        order = ">u2" if pixel_data.syntax == EXPLICIT_BIG else "<u2"
         words = np.frombuffer(data, order).reshape(rows, columns)
     else:
         words = compressed_frames.decode(
-            data, stored.syntax, rows, columns, stored.bits_stored, stored.signed
+            data, pixel_data.syntax, rows, columns, pixel_data.bits_stored, pixel_data.signed
         )
-    return words_to_values(words, stored)
+    return words_to_values(words, pixel_data)
 
 
-def words_to_values(words: np.ndarray, stored: Stored) -> np.ndarray:
+def words_to_values(words: np.ndarray, pixel_data: PixelData) -> np.ndarray:
     """uint16 words as they lie in the file to int32 values of the same shape.
 
     Bits outside BitsStored are masked, the sign is at HighBit.
     """
-    bits = stored.bits_stored
-    values = words.astype(np.int32) >> (stored.high_bit + 1 - bits) & ((1 << bits) - 1)
-    if stored.signed:
-        sign = 1 << (bits - 1)
-        values = (values ^ sign) - sign
-    return values
+    bits = pixel_data.bits_stored
+    words = words.astype(np.int32) >> (pixel_data.high_bit + 1 - bits)
+    return _number(words, bits, pixel_data.signed)
 
 
-def values_to_words(values: np.ndarray, stored: Stored) -> np.ndarray:
+def values_to_words(values: np.ndarray, pixel_data: PixelData) -> np.ndarray:
     """The inverse of `words_to_values`: uint16, a sign filling the bits above HighBit."""
-    return (values << (stored.high_bit + 1 - stored.bits_stored) & 0xFFFF).astype("<u2")
+    return (values << (pixel_data.high_bit + 1 - pixel_data.bits_stored) & 0xFFFF).astype("<u2")
 
 
-def is_padding(values: np.ndarray, stored: Stored) -> np.ndarray:
+def is_padding(values: np.ndarray, pixel_data: PixelData) -> np.ndarray:
     """Where stored values are padding: bool of the same shape."""
-    if stored.padding is None:
+    if pixel_data.padding is None:
         return np.zeros(values.shape, bool)
-    first, last = stored.padding
+    first, last = pixel_data.padding
     return (values >= first) & (values <= last)
 
 
-def values_to_hu(values: np.ndarray, stored: Stored) -> np.ndarray:
+def values_to_hu(values: np.ndarray, pixel_data: PixelData) -> np.ndarray:
     """Stored values to int16 HU of the same shape: rescaled in float, rounded once.
 
-    Padding and HU below -1024 become -1024; what is above 3071 (metal) stays.
+    Padding and HU below -1024 become -1024; metal above 3071 stays.
     """
-    hu = np.rint(values * stored.slope + stored.intercept)
-    hu[is_padding(values, stored)] = AIR_HU
+    hu = np.rint(values * pixel_data.slope + pixel_data.intercept)
+    hu[is_padding(values, pixel_data)] = AIR_HU
     return np.clip(hu, AIR_HU, np.iinfo(np.int16).max).astype(np.int16)

@@ -22,7 +22,7 @@ from pydicom.valuerep import VR
 import srgan
 from srgan.formats.dicom.header import CT_IMAGE_STORAGE, Header
 from srgan.formats.dicom.parse import text
-from srgan.formats.dicom.pixels import Stored, is_padding, values_to_words
+from srgan.formats.dicom.pixels import PixelData, is_padding, values_to_words
 from srgan.formats.scan import OWN_MODEL
 from srgan.hounsfield import HU_MAX, HU_MIN
 from srgan.system.errors import Skip
@@ -75,16 +75,16 @@ def changed_hu(hu: np.ndarray, change: np.ndarray, kept: np.ndarray | None = Non
     return np.where(outside if kept is None else outside | kept, hu, changed)
 
 
-def changed_values(values: np.ndarray, stored: Stored, change_hu: np.ndarray) -> np.ndarray:
+def changed_values(values: np.ndarray, pixel_data: PixelData, change_hu: np.ndarray) -> np.ndarray:
     """Stored values with a change in HU: int32, rounded, in the range of BitsStored.
 
     Padding stays as it is, and so does everything where the change is zero.
     """
-    hu = values * stored.slope + stored.intercept
-    hu = changed_hu(hu, change_hu, is_padding(values, stored))
-    lowest = -(1 << stored.bits_stored - 1) if stored.signed else 0
-    highest = lowest + (1 << stored.bits_stored) - 1
-    back = np.rint((hu - stored.intercept) / stored.slope)
+    hu = values * pixel_data.slope + pixel_data.intercept
+    hu = changed_hu(hu, change_hu, is_padding(values, pixel_data))
+    lowest = -(1 << pixel_data.bits_stored - 1) if pixel_data.signed else 0
+    highest = lowest + (1 << pixel_data.bits_stored) - 1
+    back = np.rint((hu - pixel_data.intercept) / pixel_data.slope)
     return np.clip(back, lowest, highest).astype(np.int32)
 
 
@@ -102,7 +102,7 @@ def write(
     written again, and OSError.
     """
     header, dataset, values = source
-    words = values_to_words(changed_values(values, header.stored, change_hu), header.stored)
+    words = values_to_words(changed_values(values, header.pixel_data, change_hu), header.pixel_data)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

@@ -191,7 +191,7 @@ def test_hu_of_the_whole_reading_are_those_of_the_slice_reading(tmp_path):
     header, hu = dicom_header.read_slice(path)
     again, _, values = dicom_header.read_whole(path)
     assert again == header
-    np.testing.assert_array_equal(values_to_hu(values, header.stored), hu)
+    np.testing.assert_array_equal(values_to_hu(values, header.pixel_data), hu)
 
 
 def test_what_no_longer_holds_and_private_elements_are_gone(tmp_path):
