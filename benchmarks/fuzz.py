@@ -37,8 +37,9 @@ from srgan.dataset import catalogue, single_scan
 from srgan.formats import readers
 from srgan.formats.dicom import decoder_process
 from srgan.settings import make
+from srgan.system import checksums
 from srgan.system.errors import Skip, UserError
-from srgan.training import checkpoint_models, checkpoint_states, sealed
+from srgan.training import checkpoint_models, checkpoint_states
 
 COUNTS = {"metaimage": 5000, "dicom": 5000, "manifest": 1000}
 MOST_S, MOST_BYTES, HANG_S = 2.0, 10**9, 120
@@ -126,7 +127,7 @@ class Fuzz:
         for path, text in self.manifests.items():
             good = json.loads(text)
             path.parent.mkdir(exist_ok=True)  # a corrupt one was set aside
-            path.write_bytes(mutations.manifest(rng, good, sealed._digest))
+            path.write_bytes(mutations.manifest(rng, good, checksums.sum_of))
             for name in good["files"]:
                 (path.parent / name).write_bytes(b"1")
         return read_checkpoint(self.checkpoint)

@@ -1,14 +1,12 @@
-"""An output folder that is complete or absent, whatever ends the run."""
+"""The folder that --output names: complete or absent, whatever ends the run."""
 
 import contextlib
-import shutil
 from collections.abc import Iterator
-from os import getpid
 from pathlib import Path
 
-from srgan.system import signals
+from srgan.system import folders, signals
 from srgan.system.errors import UserError
-from srgan.system.files import sync, writing
+from srgan.system.files import writing
 
 
 @contextlib.contextmanager
@@ -18,7 +16,6 @@ def new_folder(folder: Path) -> Iterator[Path]:
     Raises UserError where `folder` holds something or cannot be made.
     """
     place = folder.resolve()
-    part = place.with_name(f".{place.name}.{getpid()}.part")
     with writing(folder):
         if place.is_dir() and any(place.iterdir()):
             raise UserError(f"--output {folder} is not empty: name a new folder")
@@ -27,16 +24,11 @@ def new_folder(folder: Path) -> Iterator[Path]:
         new_parents = [p for p in place.parents if not p.exists()]
     try:
         with writing(folder):
-            part.mkdir(parents=True)
-        yield part
-        with writing(folder):
-            if place.exists():
-                place.rmdir()  # empty; Windows renames onto nothing that exists
-            part.rename(place)
-            sync(place.parent)
+            place.parent.mkdir(parents=True, exist_ok=True)
+        with folders.new(place) as part:
+            yield part
     except BaseException:
-        with signals.ignored():
-            shutil.rmtree(part, ignore_errors=True)
+        with signals.postponed():
             for parent in new_parents:
                 with contextlib.suppress(OSError):
                     parent.rmdir()

@@ -3,24 +3,13 @@
 import dataclasses
 import logging
 import math
-import re
-import secrets
-import shutil
 from pathlib import Path
 
 from srgan.dataset import catalogue, scan_source
 from srgan.dataset.scan_source import DatasetPaths
 from srgan.dataset.select_slices import Ledger, Picked, take
-from srgan.dataset.split import (
-    assign_roles,
-    hash_order,
-    read_split_csv,
-    sha256,
-    slice_quotas,
-    table_text,
-)
+from srgan.dataset.split import assign_roles, hash_order, read_split_csv, slice_quotas
 from srgan.dataset.store import (
-    DAMAGES,
     FORMAT,
     NAMES,
     Record,
@@ -30,18 +19,17 @@ from srgan.dataset.store import (
     finish,
     load,
     write_index,
-    write_table,
 )
 from srgan.formats import readers
+from srgan.formats.csv_tables import escaped_id
 from srgan.formats.scan import Catalogue, Scan
-from srgan.system import locks
+from srgan.system import folders
+from srgan.system.checksums import sha256_of_text
 from srgan.system.errors import TRY_AGAIN, UserError
-from srgan.system.files import put_in_place, write_whole, writing
+from srgan.system.files import write_csv, writing
 from srgan.system.progress import progress
 
 log = logging.getLogger(__name__)
-
-_BUILDING = re.compile(r"\.building-([0-9a-f]{12})-[0-9a-f]{8}")
 
 
 def open_or_build(paths: DatasetPaths) -> Store:
@@ -61,72 +49,37 @@ def open_or_build(paths: DatasetPaths) -> Store:
     prints = scan_source.fingerprint(source, paths, FORMAT)
     if not prints["files"]:
         catalogue.find(source.folder)  # raises where it is no folder, before one is made
+
+    def build(part: Path) -> None:
+        _build(part, paths, source, prints, split, patients)
+
     folder = paths.store_dir / prints["fingerprint"]
-    _clear_stale(paths.store_dir, None)
-    store = _open(folder)
-    if store is not None:
-        log.info(f"store: reused {folder}")
-        return store
-    waiting = f"store: another run builds {folder}: waiting for it"
-    lock_file = paths.store_dir / f".lock-{folder.name}"
-    with locks.held(lock_file, lambda: log.info(waiting)) as is_locked:
-        store = _open(folder, quiet=True)
-        if store is None:
-            _clear_stale(paths.store_dir, folder.name if is_locked else None)
-            _build(paths, source, prints, (split, patients), folder)
-            store = _open(folder)
-    if store is None:
-        raise UserError(f"{folder} could not be read back; is the disk sound?", TRY_AGAIN)
+    store, was_there = folders.open_or_build(folder, load, build, NAMES)
+    counts = f"{len(store.records)} slices of {len(store.patients)} patients in {folder}"
+    log.info(f"store: reused {folder}" if was_there else f"store: {counts}")
     return store
 
 
-def _open(folder: Path, quiet: bool = False) -> Store | None:
-    if not folder.exists():
-        return None
-    try:
-        return load(folder)
-    except DAMAGES as why:
-        reason = f"{type(why).__name__}: {why}" if not isinstance(why, ValueError) else why
-        if not quiet:
-            log.warning(f"store {folder} is corrupt ({reason}): rebuilt")
-        return None
-
-
-def _clear_stale(store_dir: Path, own: str | None) -> None:
-    """Remove what killed builders left: nobody holds the lock of its fingerprint."""
-    for old in store_dir.glob(".building-*"):
-        made = _BUILDING.fullmatch(old.name)
-        if made and (made[1] == own or locks.is_free(store_dir / f".lock-{made[1]}")):
-            shutil.rmtree(old, ignore_errors=True)
-
-
-def _build(paths, source, prints, tables, folder: Path) -> None:
-    """Catalogue, split, choose, decode; write beside `folder`, then rename into place."""
-    split, patients = tables
+def _build(
+    part: Path, paths: DatasetPaths, source: scan_source.Source, prints: dict, split, patients
+) -> None:
+    """Catalogue, split, select and decode; write the store into the folder `part`."""
     found = scan_source.catalogued(source, patients)
     scans = sorted(found.scans, key=hash_order)
     ledger = Ledger({item.path: item for item in found.skipped})
     if split is not None:
         scans = _scans_in_split(scans, split, ledger)
-    part = paths.store_dir / f".building-{folder.name}-{secrets.token_hex(4)}"
-    try:
-        with writing(part):
-            part.mkdir()
-        records, patient_roles = _fill(part, scans, split, ledger)
-        if scan_source.fingerprint(source, paths, FORMAT) != prints:
-            raise UserError(
-                f"the files in {source.folder} changed while they were read: try again", TRY_AGAIN
-            )
-        if not records:
-            raise UserError(_nothing_usable(paths.store_dir, found, ledger))
-        with writing(part):
-            _write_tables(part, patient_roles, ledger)
-            write_index(part, records, prints, found.found, len(ledger.skipped), source.synthetic)
-            put_in_place(part, folder, NAMES)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    records, patient_roles = _fill(part, scans, split, ledger)
+    if scan_source.fingerprint(source, paths, FORMAT) != prints:
+        raise UserError(
+            f"the files in {source.folder} changed while they were read: try again", TRY_AGAIN
+        )
+    if not records:
+        raise UserError(_nothing_usable(paths.store_dir, found, ledger))
+    with writing(part):
+        _write_tables(part, patient_roles, ledger)
+        write_index(part, records, prints, found.found, len(ledger.skipped), source.synthetic)
     _say_remarks(ledger, patient_roles)
-    log.info(f"store: {len(records)} slices of {len(patient_roles)} patients in {folder}")
 
 
 def _scans_in_split(scans: list[Scan], split: dict, ledger: Ledger) -> list[Scan]:
@@ -179,7 +132,7 @@ def _fill(
     for name in rows:
         with writing(part / name):
             finish(part / name)
-    return _records(taken, roles), {p: roles[p] for p in sorted(alive, key=sha256)}
+    return _records(taken, roles), {p: roles[p] for p in sorted(alive, key=sha256_of_text)}
 
 
 def _records(taken: list[tuple[Picked, str, int]], roles: dict[str, str]) -> list[Record]:
@@ -197,7 +150,7 @@ def record_of(picked: Picked, pseudonym: str, role: str, array: str, row: int) -
     scan = picked.scan
     return Record(
         pseudonym=pseudonym,
-        series_hash=sha256(scan.series_uid),
+        series_hash=sha256_of_text(scan.series_uid),
         z_mm=_finite(scan.slices[picked.position].z_mm),
         spacing_mm=tuple(map(float, scan.spacing_mm)),
         kvp=_finite(scan.kvp),
@@ -214,7 +167,7 @@ def record_of(picked: Picked, pseudonym: str, role: str, array: str, row: int) -
 
 def _pseudonyms(patients) -> dict[str, str]:
     """patient_id -> P0001 and so on, in hash order."""
-    return {p: f"P{i:04}" for i, p in enumerate(sorted(patients, key=sha256), 1)}
+    return {p: f"P{i:04}" for i, p in enumerate(sorted(patients, key=sha256_of_text), 1)}
 
 
 def _finite(value: float | None) -> float | None:
@@ -238,9 +191,9 @@ def _say_remarks(ledger: Ledger, patient_roles: dict[str, str]) -> None:
 
 def _write_tables(part: Path, patient_roles: dict[str, str], ledger: Ledger) -> None:
     names = _pseudonyms(patient_roles)
-    pairs = [(names[p], table_text(p)) for p in patient_roles]
-    write_table(part / "patients.csv", ("pseudonym", "patient_id"), pairs)
-    pairs = [(table_text(p), role) for p, role in patient_roles.items()]
-    write_table(part / "split.csv", ("patient_id", "role"), pairs)
+    pairs = [(names[p], escaped_id(p)) for p in patient_roles]
+    write_csv(part / "patients.csv", ("pseudonym", "patient_id"), pairs)
+    pairs = [(escaped_id(p), role) for p, role in patient_roles.items()]
+    write_csv(part / "split.csv", ("patient_id", "role"), pairs)
     skipped = sorted(ledger.skipped.values(), key=lambda item: str(item.path))
-    write_whole(part / "skipped.csv", lambda path: catalogue.write_skipped_csv(path, skipped))
+    catalogue.write_skipped_csv(part / "skipped.csv", skipped)

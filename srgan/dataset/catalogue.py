@@ -1,6 +1,5 @@
 """What a folder holds, from headers alone: scans, and every other file with its reason."""
 
-import csv
 import os
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -13,7 +12,8 @@ from srgan.formats.dicom import header as dicom_header
 from srgan.formats.dicom import series
 from srgan.formats.readers import VolumeHeader
 from srgan.formats.scan import MAX_ID, Catalogue, Scan, Skipped, tidy_id
-from srgan.system.errors import Skip, UserError, one_line, visible
+from srgan.system.errors import Skip, UserError, one_line
+from srgan.system.files import write_csv
 from srgan.system.progress import progress
 
 ARCHIVES = (".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".7z", ".rar", ".zst")
@@ -188,14 +188,5 @@ def nothing_usable_message(catalogue: Catalogue) -> str:
 
 def write_skipped_csv(path: Path, skipped: Iterable[Skipped]) -> None:
     """Write path, reason, detail; no cell can be taken for a formula, no name breaks a row."""
-    with open(path, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-        table = csv.writer(file)
-        table.writerow(("path", "reason", "detail"))
-        for item in skipped:
-            table.writerow(map(harmless, (item.path, item.reason, item.detail)))
-
-
-def harmless(value: object) -> str:
-    """Text for a cell: on one line, and with ' before what a spreadsheet would run."""
-    text = visible(value)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\\")) else text
+    rows = (map(csv_tables.visible_cell, (s.path, s.reason, s.detail)) for s in skipped)
+    write_csv(path, ("path", "reason", "detail"), rows)

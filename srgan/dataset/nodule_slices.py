@@ -7,13 +7,10 @@ store: nothing is ever trained on them.
 
 import dataclasses
 import hashlib
-import json
 import logging
 import math
 import os
 import re
-import secrets
-import shutil
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,9 +21,8 @@ from srgan.dataset.build_store import record_of
 from srgan.dataset.coordinates import locate
 from srgan.dataset.scan_source import DatasetPaths
 from srgan.dataset.select_slices import Picked, pixels_sha256
-from srgan.dataset.split import hash_order, sha256, table_text
+from srgan.dataset.split import hash_order
 from srgan.dataset.store import (
-    DAMAGES,
     NAMES,
     Store,
     append,
@@ -34,13 +30,14 @@ from srgan.dataset.store import (
     finish,
     load,
     write_index,
-    write_table,
 )
 from srgan.formats import csv_tables, readers
+from srgan.formats.csv_tables import escaped_id
 from srgan.formats.scan import Scan, tidy_id
-from srgan.system import locks
+from srgan.system import folders
+from srgan.system.checksums import read_sealed_json, sha256_of_text, write_sealed_json
 from srgan.system.errors import Skip, reason
-from srgan.system.files import put_in_place, read_bounded, write_json, writing
+from srgan.system.files import read_bounded, write_csv, writing
 from srgan.system.progress import progress
 
 log = logging.getLogger(__name__)
@@ -151,46 +148,33 @@ def open_or_build(
         "patients": sorted(set(patients)),
     }
     folder = store.folder / "nodules"
-    kept = _open(folder, key)
-    if kept is None:
-        # The builder's lock and name: what a killed one left is removed by the next build.
-        with locks.held(store.folder.parent / f".lock-{store.folder.name}"):
-            kept = _open(folder, key, quiet=True)
-            if kept is None:
-                table = catalogue.read_patients_csv(paths.patients) if paths.patients else {}
-                scans = scan_source.catalogued(source, table).scans
-                _build(folder, store, key, scans, (annotations, left_out))
-                kept = _open(folder, key)
-    if kept is not None:
-        log.info(_told(folder))
+
+    def build(part: Path) -> None:
+        table = catalogue.read_patients_csv(paths.patients) if paths.patients else {}
+        scans = scan_source.catalogued(source, table).scans
+        _build(part, store, key, scans, annotations, left_out)
+
+    kept, _ = folders.open_or_build(folder, lambda path: _load(path, key), build, _NAMES)
+    log.info(_told(folder))
     return kept
 
 
-def _open(folder: Path, key: dict, quiet: bool = False) -> Kept | None:
-    """What is kept under this key; None where nothing, something else or a damaged folder is."""
-    if not folder.exists():
+def _load(folder: Path, key: dict) -> Kept | None:
+    """What is kept under this key; None for another key. Raises folders.DAMAGES."""
+    said = _content(folder)
+    if said["key"] != key:
         return None
-    try:
-        said = _content(folder)
-        if said["key"] != key:
-            return None
-        store = load(folder)
-        found = tuple(Nodule(**each) for each in said["nodules"])
-        if not all(0 <= nodule.slice < len(store.records) for nodule in found):
-            raise ValueError("nodules.json names a slice that is not there")
-        return Kept(store, found)
-    except DAMAGES as why:
-        if not quiet:
-            log.warning(f"{folder} is corrupt ({type(why).__name__}): read again")
-        return None
+    store = load(folder)
+    found = tuple(Nodule(**each) for each in said["nodules"])
+    if not all(0 <= nodule.slice < len(store.records) for nodule in found):
+        raise ValueError("nodules.json names a slice that is not there")
+    return Kept(store, found)
 
 
 def _content(folder: Path) -> dict:
-    """nodules.json. Raises ValueError where it was changed, or what a damaged file leads to."""
-    said = json.loads((folder / "nodules.json").read_text(encoding="utf-8"))
-    checksum = said.pop("sha256")
-    if said["format"] != FORMAT or checksum != sha256(json.dumps(said)):
-        raise ValueError("nodules.json was changed")
+    said = read_sealed_json(folder / "nodules.json")
+    if said["format"] != FORMAT:
+        raise ValueError(f"format {said['format']} is not known")
     return said
 
 
@@ -205,34 +189,29 @@ def _told(folder: Path) -> str:
 # ---- building ----
 
 
-def _build(folder: Path, store: Store, key: dict, scans, read_rows) -> None:
-    """Find and read the slices; written beside the store, then renamed into it."""
-    annotations, left_out = read_rows
+def _build(
+    part: Path, store: Store, key: dict, scans, annotations: list[Annotation], left_out: Counter
+) -> None:
+    """Find and read the slices, and write them into the folder `part`."""
     rows = len(annotations) + sum(left_out.values())
     owners = {(store.patients[r.pseudonym], r.series_hash): r.pseudonym for r in store.records}
-    known = {s.series_uid: s for s in scans if (s.patient_id, sha256(s.series_uid)) in owners}
+    hashes = {scan.series_uid: sha256_of_text(scan.series_uid) for scan in scans}
+    known = {s.series_uid: s for s in scans if (s.patient_id, hashes[s.series_uid]) in owners}
     wanted: dict[str, list[Annotation]] = {}
     for annotation in annotations:
         scan = known.get(annotation.series_uid)
         if scan is None:
             left_out["of scans that are not here"] += 1
-        elif owners[scan.patient_id, sha256(scan.series_uid)] not in key["patients"]:
+        elif owners[scan.patient_id, hashes[scan.series_uid]] not in key["patients"]:
             left_out["of patients that are not tested"] += 1
         else:
             wanted.setdefault(annotation.series_uid, []).append(annotation)
-    part = store.folder.parent / f".building-{store.folder.name}-{secrets.token_hex(4)}"
-    try:
-        with writing(part):
-            part.mkdir()
-            taken = []
-            order = sorted((known[uid] for uid in wanted), key=hash_order)
-            for scan in progress(order, len(order), "scans with nodules"):
-                taken += _of_scan(part, scan, wanted[scan.series_uid], left_out)
-            with writing(part):
-                _finish(part, store, key, taken, (rows, left_out))
-                put_in_place(part, folder, _NAMES)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    taken = []
+    order = sorted((known[uid] for uid in wanted), key=hash_order)
+    for scan in progress(order, len(order), "scans with nodules"):
+        taken += _of_scan(part, scan, wanted[scan.series_uid], left_out)
+    with writing(part):
+        _finish(part, store, key, taken, (rows, left_out))
 
 
 def _of_scan(part: Path, scan: Scan, annotations, left_out: Counter) -> list[tuple]:
@@ -283,8 +262,8 @@ def _finish(part: Path, store: Store, key: dict, taken: list[tuple], counts) -> 
         found.append(Nodule(at[slice_key], numbers[pseudonym], *place_px, diameter_mm))
     for array in in_file:
         finish(part / array)
-    pairs = [(r, table_text(store.patients[r])) for r in sorted({r.pseudonym for r in records})]
-    write_table(part / "patients.csv", ("pseudonym", "patient_id"), pairs)
+    pairs = [(r, escaped_id(store.patients[r])) for r in sorted({r.pseudonym for r in records})]
+    write_csv(part / "patients.csv", ("pseudonym", "patient_id"), pairs)
     write_index(part, records, key, len(records), 0, store.synthetic)
     rows, left_out = counts
     said = {
@@ -294,4 +273,4 @@ def _finish(part: Path, store: Store, key: dict, taken: list[tuple], counts) -> 
         "left_out": dict(left_out),
         "nodules": [dataclasses.asdict(nodule) for nodule in found],
     }
-    write_json(part / "nodules.json", {**said, "sha256": sha256(json.dumps(said))})
+    write_sealed_json(part / "nodules.json", said)

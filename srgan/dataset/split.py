@@ -3,7 +3,6 @@
 Everything here depends on patient ids, series UIDs and counts alone, never on file order.
 """
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -11,6 +10,7 @@ from sys import intern
 
 from srgan.formats import csv_tables
 from srgan.formats.scan import MAX_ID, Scan, tidy_id
+from srgan.system.checksums import sha256_of_text
 from srgan.system.errors import UserError, one_line
 
 ROLES = ("train", "validation", "test")
@@ -20,25 +20,10 @@ HELD_OUT = 2000
 NEAR = 0.02
 
 
-def sha256(text: str) -> str:
-    """SHA-256 of a text (an id, a UID) as hexadecimal digits."""
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
-
-
 def hash_order(scan: Scan) -> tuple:
     """The sort key of a scan: patient's hash, series' hash, then what tells copies apart."""
     size = (scan.rows, scan.columns)
-    return (sha256(scan.patient_id), sha256(scan.series_uid), scan.kind, *size)
-
-
-def table_text(text: str) -> str:
-    """An id as a table shows it: one that a spreadsheet would run as a formula gets a '."""
-    return "'" + text if text[:1] in ("=", "+", "-", "@", "'") else text
-
-
-def from_table(text: str) -> str:
-    """The inverse of `table_text`; a plain id stays as it is."""
-    return text[1:] if text[:1] == "'" and text[1:2] in ("=", "+", "-", "@", "'") else text
+    return (sha256_of_text(scan.patient_id), sha256_of_text(scan.series_uid), scan.kind, *size)
 
 
 def read_split_csv(path: Path) -> dict[str, str]:
@@ -60,7 +45,7 @@ def read_split_csv(path: Path) -> dict[str, str]:
 
 
 def _split_row(cells: list[str], where: str) -> tuple[str, str]:
-    patient, role = tidy_id(from_table(cells[0].strip())), cells[1].strip().lower()
+    patient, role = tidy_id(csv_tables.plain_id(cells[0].strip())), cells[1].strip().lower()
     if not patient:
         raise UserError(f"{where}: patient_id is empty")
     if len(patient) > MAX_ID:
@@ -78,7 +63,7 @@ def assign_roles(scans: Iterable[Scan]) -> dict[str, str]:
     role has one at least; under three all of them train.
     """
     scans = list(scans)
-    patients = sorted({scan.patient_id for scan in scans}, key=sha256)
+    patients = sorted({scan.patient_id for scan in scans}, key=sha256_of_text)
     if len(patients) < 3:
         return dict.fromkeys(patients, "train")
     n_scans = dict.fromkeys(patients, 0)

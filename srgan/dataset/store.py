@@ -6,8 +6,6 @@ index.json, and for local use alone patients.csv, split.csv and skipped.csv.
 
 import csv
 import dataclasses
-import hashlib
-import json
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,18 +15,16 @@ from pathlib import Path
 import numpy as np
 
 from srgan.dataset.select_slices import pixels_sha256
-from srgan.dataset.split import choose, from_table, sha256
-from srgan.system.files import read_bounded, sync, write_whole
+from srgan.dataset.split import choose
+from srgan.formats.csv_tables import plain_id
+from srgan.system.checksums import read_sealed_json, sha256_of_file, write_sealed_json
+from srgan.system.files import sync
 from srgan.system.processes import cpus
 from srgan.system.progress import progress
 
 FORMAT = 1  # of the index and of the rules by which slices are chosen
 NPY_HEADER = 128  # bytes; room for any shape
 CHECKED_BYTES = 4 << 30  # are hashed when a store or its noise is opened: all of 5,335 slices
-DAMAGES = (  # what opening a folder may lead to that was damaged or edited
-    ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError,
-    OSError,
-)  # fmt: skip
 NAMES = re.compile(r"index\.json|slices(-\d+x\d+)?\.npy|(patients|split|skipped)\.csv")
 
 
@@ -89,12 +85,9 @@ def load(folder: Path) -> Store:
     Every byte is checked: the index and the tables by their sums, the arrays by their sizes, their
     headers and the hash of each slice (evenly chosen ones in a store of more than CHECKED_BYTES).
     """
-    index = json.loads(read_bounded(folder / "index.json"))
-    checksum = index.pop("sha256")
+    index = read_sealed_json(folder / "index.json")
     if index["format"] != FORMAT:
         raise ValueError(f"format {index['format']} is not known")
-    if checksum != sha256(json.dumps(index)):
-        raise ValueError("index.json was changed")
     arrays = {}
     for name, said in index["arrays"].items():
         if not (folder / name).is_file() or (folder / name).stat().st_size != said["bytes"]:
@@ -104,10 +97,10 @@ def load(folder: Path) -> Store:
                 raise ValueError(f"{name} is not what the index says")
         arrays[name] = np.load(folder / name, mmap_mode="r", allow_pickle=False)
     for name, said in index["tables"].items():
-        if hashlib.sha256((folder / name).read_bytes()).hexdigest() != said:
+        if sha256_of_file(folder / name) != said:
             raise ValueError(f"{name} was changed")
     with open(folder / "patients.csv", newline="", encoding="utf-8") as file:
-        patients = {r["pseudonym"]: from_table(r["patient_id"]) for r in csv.DictReader(file)}
+        patients = {r["pseudonym"]: plain_id(r["patient_id"]) for r in csv.DictReader(file)}
     records = tuple(
         Record(**{**record, "spacing_mm": tuple(record["spacing_mm"])})
         for record in index["slices"]
@@ -177,20 +170,12 @@ def _size_of(path: Path) -> tuple[int, int]:
     return int(rows), int(columns)
 
 
-def write_table(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    def write(part: Path) -> None:
-        with open(part, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-            csv.writer(file).writerows([columns, *rows])
-
-    write_whole(path, write)
-
-
 def write_index(part: Path, records, prints: dict, found: int, skipped: int, synthetic) -> None:
     arrays = {}
     for path in sorted(part.glob("*.npy")):
         shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
         arrays[path.name] = {"shape": shape, "dtype": "int16", "bytes": path.stat().st_size}
-    tables = {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in part.glob("*.csv")}
+    tables = {p.name: sha256_of_file(p) for p in sorted(part.glob("*.csv"))}
     index = {
         "format": FORMAT,
         "sources": prints,
@@ -202,6 +187,4 @@ def write_index(part: Path, records, prints: dict, found: int, skipped: int, syn
         "tables": tables,
         "slices": [dataclasses.asdict(record) for record in records],
     }
-    checksum = sha256(json.dumps(index, allow_nan=False))
-    text = json.dumps({**index, "sha256": checksum}, indent=1, allow_nan=False)
-    write_whole(part / "index.json", lambda path: path.write_text(text, encoding="utf-8"))
+    write_sealed_json(part / "index.json", index)

@@ -1,15 +1,16 @@
-"""Tables of others: their rows one at a time, in bounded memory."""
+"""Read CSV files supplied by the user, row by row, with a size limit; escape cells of our own."""
 
 import csv
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from srgan.system.errors import Skip, UserError, reason
+from srgan.system.errors import Skip, UserError, reason, visible
 from srgan.system.files import read_bounded
 
 MAX_TABLE = 8 << 20  # bytes: 100,000 rows of a series UID and a patient
 MAX_ROWS = 200_000
+FORMULAS = ("=", "+", "-", "@")  # what a spreadsheet would run
 
 
 def named(option: str, path: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
@@ -50,3 +51,19 @@ def rows(
             yield table.line_num, [row[p] if p < len(row) else "" for p in places]
     except csv.Error as error:
         raise ValueError(str(error)) from None
+
+
+def escaped_id(text: str) -> str:
+    """An id for a cell: with ' before what a spreadsheet would take for a formula."""
+    return "'" + text if text.startswith((*FORMULAS, "'")) else text
+
+
+def plain_id(text: str) -> str:
+    """The inverse of `escaped_id`; a plain id stays as it is."""
+    return text[1:] if text[:1] == "'" and text[1:].startswith((*FORMULAS, "'")) else text
+
+
+def visible_cell(value: object) -> str:
+    """Any text for a cell that is only read by people: on one line, and no formula."""
+    text = visible(value)
+    return f"'{text}" if text.startswith((*FORMULAS, "\\")) else text

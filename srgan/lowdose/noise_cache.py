@@ -8,8 +8,6 @@ fields, so the lowest dose wanted is part of the key.
 import hashlib
 import json
 import logging
-import re
-import secrets
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -17,15 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
-from srgan.dataset.split import sha256
-from srgan.dataset.store import DAMAGES, NAMES, Store, first_changed
+from srgan.dataset.store import NAMES, Store, first_changed
 from srgan.lowdose import projection_noise
 from srgan.lowdose.photon_cache import Matched, of_slices, place_of, summary, told_of
 from srgan.lowdose.projection_noise import ProjectionNoise
 from srgan.random_streams import FIELDS, generator_of, slice_number
-from srgan.system import locks, processes
+from srgan.system import folders, processes
+from srgan.system.checksums import read_sealed_json, sha256_of_text, write_sealed_json
 from srgan.system.errors import TRY_AGAIN, UserError
-from srgan.system.files import clear_parts, put_in_place, read_bounded, sync, write_json, writing
+from srgan.system.files import sync, writing
 from srgan.system.progress import progress
 
 log = logging.getLogger(__name__)
@@ -34,7 +32,6 @@ FORMAT = 1
 TOP = 32767  # of int16
 SPARE = 1.02  # of the space: index, and blocks that are not full
 FLOORED_WARNING = 0.01
-_PART = re.compile(r"\.(noise-[0-9a-f]{12})-[0-9a-f]{8}")
 
 
 @dataclass(frozen=True)
@@ -90,37 +87,32 @@ def open_or_build(
         "realisations": realisations,
         "slices": slices,
     }
-    name = sha256(json.dumps(key, sort_keys=True))[:12]
+    name = sha256_of_text(json.dumps(key, sort_keys=True))[:12]
     folder = store.folder / f"noise-{name}"
-    _clear_stale(store.folder)
-    made = _open(folder, store, indices, matched)
-    if made is None:
-        waiting = f"noise: another run makes {folder}: waiting for it"
-        lock_file = store.folder / f".lock-noise-{name}"
-        with locks.held(lock_file, lambda: log.info(waiting)):
-            made = _open(folder, store, indices, matched, quiet=True)
-            if made is None:
-                tasks = [
-                    Task(*place_of(store, i), photons, noise, seed, realisations, digest)
-                    for i, (digest, photons) in zip(indices, slices, strict=True)
-                ]
-                _check_space(store, indices, realisations, folder)
-                _build(folder, store, indices, tasks)
-                made = _open(folder, store, indices, matched)
-        if made is None:
-            raise UserError(f"{folder} could not be read back; is the disk sound?", TRY_AGAIN)
-    else:
+
+    def build(part: Path) -> None:
+        tasks = [
+            Task(*place_of(store, i), photons, noise, seed, realisations, digest)
+            for i, (digest, photons) in zip(indices, slices, strict=True)
+        ]
+        _check_space(store, indices, realisations, folder)
+        _build(part, store, indices, tasks)
+
+    made, was_there = folders.open_or_build(
+        folder, lambda path: _load(path, store, indices, matched), build, NAMES
+    )
+    if was_there:
         log.info(f"noise: reused {folder}")
-    _tell(made, matched)
+    _say(made, matched)
     return made
 
 
-def _tell(made: list[Cached], matched: list[Matched]) -> None:
+def _say(made: list[Cached], matched: list[Matched]) -> None:
     log.info(told_of(summary(matched)))
-    floored = float(np.mean([cached.floored for cached in made]))
-    if floored > FLOORED_WARNING:
+    at_floor = float(np.mean([cached.floored for cached in made]))
+    if at_floor > FLOORED_WARNING:
         log.warning(
-            f"{floored:.1%} of the readings are at the photon floor and have less noise "
+            f"{at_floor:.1%} of the readings are at the photon floor and have less noise "
             f"than a scanner's there: too few photons for the lowest dose"
         )
 
@@ -144,50 +136,31 @@ def _check_space(store, indices, realisations: int, folder: Path) -> None:
     log.info(f"noise of {len(indices)} slices: {sizes}; it will be kept in {folder}")
 
 
-def _clear_stale(folder: Path) -> None:
-    """Remove what killed runs left half made: nobody holds the lock of its key."""
-    clear_parts(folder)
-    for old in folder.glob(".noise-*"):
-        made = _PART.fullmatch(old.name)
-        if made and locks.is_free(folder / f".lock-{made[1]}"):
-            shutil.rmtree(old, ignore_errors=True)
-
-
-def _build(folder: Path, store: Store, indices, tasks) -> None:
-    """Write beside `folder`, then rename into place."""
-    part = store.folder / f".{folder.name}-{secrets.token_hex(4)}"
-    realisations = tasks[0].realisations
+def _build(part: Path, store: Store, indices, tasks) -> None:
+    """Make the noise of every slice and write it into the folder `part`."""
     slices, rows = {}, {}
-    try:
-        with writing(part):
-            part.mkdir()
-            for name in sorted({store.records[i].array for i in indices}):
-                n = sum(store.records[i].array == name for i in indices)
-                _begin(part / name, (n, realisations, 2, *store.arrays[name].shape[1:]))
-        results = zip(indices, processes.in_order(_make, tasks), strict=True)
-        made = progress(results, len(indices), "slices' noise fields")
-        for i, (stored, hu_per_unit, floored) in made:
-            record = store.records[i]
-            with writing(part / record.array), open(part / record.array, "ab") as file:
-                file.write(stored)
-            row = rows[record.array] = rows.get(record.array, -1) + 1
-            slices[record.pixels_sha256] = {
-                "row": row,
-                "hu_per_unit": hu_per_unit.tolist(),
-                "floored": floored,
-                "sha256": hashlib.sha256(stored).hexdigest(),
-            }
-        with writing(part):
-            for name in rows:
-                sync(part / name)
-            write_json(part / "index.json", {"slices": slices, "sha256": sha256(_text(slices))})
-            put_in_place(part, folder, NAMES)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def _text(slices: dict) -> str:
-    return json.dumps(slices, sort_keys=True, allow_nan=False)
+    with writing(part):
+        for name in sorted({store.records[i].array for i in indices}):
+            n = sum(store.records[i].array == name for i in indices)
+            shape = (n, tasks[0].realisations, 2, *store.arrays[name].shape[1:])
+            _begin(part / name, shape)
+    results = zip(indices, processes.in_order(_make, tasks), strict=True)
+    made = progress(results, len(indices), "slices' noise fields")
+    for i, (stored, hu_per_unit, floored) in made:
+        record = store.records[i]
+        with writing(part / record.array), open(part / record.array, "ab") as file:
+            file.write(stored)
+        row = rows[record.array] = rows.get(record.array, -1) + 1
+        slices[record.pixels_sha256] = {
+            "row": row,
+            "hu_per_unit": hu_per_unit.tolist(),
+            "floored": floored,
+            "sha256": hashlib.sha256(stored).hexdigest(),
+        }
+    with writing(part):
+        for name in rows:
+            sync(part / name)
+        write_sealed_json(part / "index.json", {"slices": slices})
 
 
 def _begin(path: Path, shape: tuple[int, ...]) -> None:
@@ -214,26 +187,12 @@ def _make(task: Task) -> tuple[np.ndarray, np.ndarray, float]:
     return stored, hu_per_unit, made.at_floor
 
 
-def _open(folder: Path, store: Store, indices, matched, quiet=False):
-    """A list of Cached, or None where there is no such folder or it is corrupt, which is told."""
-    if not folder.exists():
-        return None
-    try:
-        return _load(folder, store, indices, matched)
-    except DAMAGES as why:
-        if not quiet:
-            log.warning(f"noise in {folder} is corrupt ({type(why).__name__}: {why}): made anew")
-        return None
-
-
 def _load(folder: Path, store: Store, indices, matched) -> list[Cached]:
-    """Raises ValueError, or what a damaged index leads to.
+    """Raises folders.DAMAGES.
 
     The index is checked by its sum, the noise of every slice by its own (see first_changed).
     """
-    index = json.loads(read_bounded(folder / "index.json"))
-    if sha256(_text(index["slices"])) != index["sha256"]:
-        raise ValueError("index.json was changed")
+    index = read_sealed_json(folder / "index.json")
     names = {store.records[i].array for i in indices}
     arrays = {n: np.load(folder / n, mmap_mode="r", allow_pickle=False) for n in names}
     made, digests = [], []

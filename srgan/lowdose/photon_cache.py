@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from srgan.dataset.split import sha256
-from srgan.dataset.store import DAMAGES, Record, Store
+from srgan.dataset.store import Record, Store
 from srgan.lowdose import estimate_photons
 from srgan.lowdose.estimate_photons import Estimate
 from srgan.lowdose.projection_noise import ProjectionNoise, pixel_mm_of
-from srgan.system import processes
-from srgan.system.files import read_bounded, write_json, writing
+from srgan.system import folders, processes
+from srgan.system.checksums import read_sealed_json, sha256_of_text, write_sealed_json
+from srgan.system.files import writing
 from srgan.system.progress import progress
 
 FORMAT = 1
@@ -67,7 +67,7 @@ def _series(store: Store, indices: Sequence[int]) -> list[list[int]]:
 
 def _estimates(store, indices, noise: ProjectionNoise) -> dict[int, Estimate]:
     model = {**asdict(noise.scanner), "noise_hu": noise.noise_hu}
-    path = store.folder / f"photons-{sha256(json.dumps(model))[:12]}.json"
+    path = store.folder / f"photons-{sha256_of_text(json.dumps(model))[:12]}.json"
     known = _read(path)
     missing = [i for i in indices if store.records[i].pixels_sha256 not in known]
     tasks = [(*place_of(store, i), noise.scanner, noise.noise_hu) for i in missing]
@@ -77,28 +77,23 @@ def _estimates(store, indices, noise: ProjectionNoise) -> dict[int, Estimate]:
     if missing:
         slices = {name: [made.photons, made.sd_hu] for name, made in known.items()}
         with writing(path):
-            made = {"format": FORMAT, "model": model, "slices": slices, "sha256": _sum(slices)}
-            write_json(path, made)
+            write_sealed_json(path, {"format": FORMAT, "model": model, "slices": slices})
     return {i: known[store.records[i].pixels_sha256] for i in indices}
 
 
 def _read(path: Path) -> dict[str, Estimate]:
     """What is kept; nothing where there is no file or it is damaged."""
     try:
-        kept = json.loads(read_bounded(path))
+        kept = read_sealed_json(path)
         numbers = (int, float, type(None))
-        if (kept["format"], kept["sha256"]) != (FORMAT, _sum(kept["slices"])) or not all(
+        if kept["format"] != FORMAT or not all(
             len(pair) == 2 and isinstance(pair[0], numbers) and isinstance(pair[1], numbers)
             for pair in kept["slices"].values()
         ):
             return {}
         return {name: Estimate(*pair) for name, pair in kept["slices"].items()}
-    except DAMAGES:
+    except folders.DAMAGES:
         return {}
-
-
-def _sum(slices: dict) -> str:
-    return sha256(json.dumps(slices, sort_keys=True))
 
 
 def place_of(store: Store, i: int) -> tuple[Path, int, tuple[float, float]]:

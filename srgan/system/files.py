@@ -5,7 +5,6 @@ import errno
 import json
 import os
 import re
-import secrets
 import stat
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager, suppress
@@ -22,6 +21,7 @@ _REMEDY = {
     errno.ESTALE: "is the folder still there?",
     None: "is there room?",  # a library that does not pass on what the system said
 }  # all of these pass; with others (a read-only folder) the input must change
+MOST_OF_JSON = 64 << 20  # bytes
 _PART = re.compile(r"\..+\.(\d{1,9})\.part(\.\w+)?")
 
 
@@ -48,28 +48,6 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-
-
-def put_in_place(part: Path, folder: Path, ours: re.Pattern) -> None:
-    """The finished folder `part` takes the name `folder`, flushed to the disk.
-
-    Of another folder that has the name, the files named as `ours` go; all else moves over, or stays
-    beside it where it cannot. Raises OSError.
-    """
-    sync(part)
-    old = folder.with_name(f"{folder.name}-old-{secrets.token_hex(4)}")
-    if folder.exists():
-        folder.rename(old)
-    part.rename(folder)
-    if old.exists():
-        for path in old.iterdir():
-            if ours.fullmatch(path.name) and path.is_file():
-                path.unlink()
-            elif not (folder / path.name).exists():  # noise of a store's pixels, a user's notes
-                path.rename(folder / path.name)
-        with suppress(OSError):
-            old.rmdir()
-    sync(folder.parent)
 
 
 def clear_parts(folder: Path) -> None:
@@ -107,7 +85,7 @@ def write_json(path: Path, value: dict) -> None:
     write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
-def read_bounded(path: Path, limit: int = 64 << 20) -> bytes:
+def read_bounded(path: Path, limit: int = MOST_OF_JSON) -> bytes:
     """All of a regular file of at most `limit` bytes; raises OSError for any other."""
     waits_not = getattr(os, "O_NONBLOCK", 0)  # for somebody to write into a pipe
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | waits_not)) as file:
@@ -120,7 +98,10 @@ def read_bounded(path: Path, limit: int = 64 << 20) -> bytes:
 
 
 def sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
+    """Flush a file, or the names in a folder, to the disk. Raises OSError."""
+    if os.name == "nt" and path.is_dir():
+        return  # Windows flushes no folders
+    handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -1,4 +1,4 @@
-"""One writer at a time: a lock that the system lets go of when its holder dies."""
+"""One writer at a time: locks that the system releases when their holder dies."""
 
 import os
 import socket
@@ -7,65 +7,64 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import filelock
+
 from srgan.system.errors import TRY_AGAIN, UserError
 from srgan.system.files import writing
 
-try:
-    import fcntl
-except ImportError:  # not on Windows: builders do not wait, temporary names keep them apart
-    fcntl = None
+POLL_S = 0.2
+TEXT_AT = 1  # who holds it is written behind the first byte, which Windows locks
 
 
 @contextmanager
 def held(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[bool]:
-    """Wait for the lock of the file `path` and hold it; yields whether there are locks here.
+    """Hold the lock of the file `path`; wait while another process holds it.
 
-    on_wait is called once where another process holds it. The file stays behind, empty.
+    Yields whether the file system has locks. on_wait: called once where there is need to wait. The
+    file stays behind, empty.
     """
-    handle = _opened(path)
+    handle = _open(path)
     try:
-        state = take(handle)
-        if state is False:
+        is_locked = _try_to_lock(handle)
+        if is_locked is False:
             on_wait()
-        while state is False:  # asking again and again lets a signal in
-            time.sleep(0.2)
-            state = take(handle)
-        yield state is True
+        while is_locked is False:  # asking again and again lets a signal in
+            time.sleep(POLL_S)
+            is_locked = _try_to_lock(handle)
+        yield is_locked is True
     finally:
         os.close(handle)
 
 
 @contextmanager
 def sole(path: Path, flag: str) -> Iterator[bool]:
-    """Hold the lock of the file `path`, at once or not at all; yields whether there are locks here.
+    """Hold the lock of the file `path`, at once or not at all.
 
-    Raises UserError (exit code 75) that says who holds it. flag: the setting that names the folder.
+    Yields whether the file system has locks. flag: the setting that names the folder. Raises
+    UserError (exit code 75) that says who holds it, since when.
     """
-    handle = _opened(path)
+    handle = _open(path)
     try:
-        state = take(handle)
-        if state is False:
-            holder = os.read(handle, 200).decode(errors="replace").strip()
+        is_locked = _try_to_lock(handle)
+        if is_locked is False:
             raise UserError(
-                f"{path.parent} is held by another run ({holder or 'it has just begun'}): wait for "
-                f"it, or name another {flag}",
+                f"{path.parent} is held by another run ({_holder(handle)}): wait for it, or name "
+                f"another {flag}",
                 TRY_AGAIN,
             )
         since = time.strftime("%Y-%m-%d %H:%M:%S")
-        holder = f"process {os.getpid()} on {socket.gethostname()} since {since}"
         with suppress(OSError):  # on a full disk it holds without these words
             os.ftruncate(handle, 0)
-            os.write(handle, holder.encode())
-        yield state is True
+            text = f" process {os.getpid()} on {socket.gethostname()} since {since}"
+            os.write(handle, text.encode())
+        yield is_locked is True
     finally:
         os.close(handle)
 
 
-def _opened(path: Path) -> int:
-    """The file of a lock, made where it is not there, and its folder. Raises UserError."""
-    with writing(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+def _holder(handle: int) -> str:
+    os.lseek(handle, TEXT_AT, os.SEEK_SET)
+    return os.read(handle, 200).decode(errors="replace").strip() or "it has just begun"
 
 
 def is_free(path: Path) -> bool:
@@ -75,19 +74,21 @@ def is_free(path: Path) -> bool:
     except OSError:
         return False
     try:
-        return take(handle) is True
+        return _try_to_lock(handle) is True
     finally:
         os.close(handle)
 
 
-def take(handle: int) -> bool | None:
-    """Ask for the lock of an open file. True: ours now. False: another's. None: no locks here."""
-    if fcntl is None:
-        return None
+def _open(path: Path) -> int:
+    """The lock's file, made where it is absent, and its folder. Raises UserError."""
+    with writing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+
+
+def _try_to_lock(handle: int) -> bool | None:
+    """True: we hold it now. False: another process does. None: the file system has no locks."""
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        return filelock.lock_descriptor(handle, blocking=False)
     except OSError:
         return None
-    return True

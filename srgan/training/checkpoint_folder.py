@@ -99,9 +99,6 @@ def _clear(folder: Path) -> None:
     for path in sorted(folder.iterdir()):
         if sealed.PART.fullmatch(path.name) or _TRIAL.fullmatch(path.name):
             shutil.rmtree(path, ignore_errors=True)
-        elif sealed.KEPT.fullmatch(path.name):
-            with writing(path):
-                sealed.bring_back(path)
 
 
 def set_aside(folder: Path, patterns: Sequence[str]) -> Path | None:

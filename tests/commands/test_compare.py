@@ -187,7 +187,7 @@ def test_a_report_names_letters_and_weights_and_no_folder(scans):
     said = compare.record(every)
     weights = [next(p.glob("*/*.npz")) for p in (settings.checkpoint_dir, scans.b_dir)]
     assert list(said["models"]) == ["srresnet", "srresnet B"]
-    assert list(said["models"].values()) == [sealed.sha256_of(path) for path in weights]
+    assert list(said["models"].values()) == [sealed.sha256_of_file(path) for path in weights]
     assert said["compared"]["B"]["degradation"]["noise_lambda"] == "500:5000"
     assert str(scans.folder) not in json.dumps(said)
     assert "compared" not in compare.record({"A": every["A"]})

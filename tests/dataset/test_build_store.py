@@ -17,7 +17,7 @@ from srgan.dataset.scan_source import DatasetPaths
 from srgan.formats import readers
 from srgan.formats.scan import Catalogue, Scan, Skipped, Slice
 from srgan.phantom import chest
-from srgan.system import locks
+from srgan.system import folders, locks
 from srgan.system.errors import BAD_INPUT, TRY_AGAIN, Skip, UserError
 
 ROOT = Path(__file__).parent.parent.parent
@@ -107,7 +107,7 @@ def six_patients(scans: Folder, n: int = 3) -> None:
 
 
 def leftovers(folder: Path) -> list[Path]:
-    return list(folder.glob(".building-*"))
+    return list(folder.glob(".*.part"))
 
 
 def test_what_is_written_is_read_back(scans, build):
@@ -236,7 +236,7 @@ def test_a_flip_of_any_bit_is_found(scans, build):
         at, bit = rng.randrange(last), 1 << rng.randrange(8)
         content[at] ^= bit
         path.write_bytes(content)
-        with pytest.raises(stores.DAMAGES):
+        with pytest.raises(folders.DAMAGES):
             stores.load(folder)
         content[at] ^= bit
         path.write_bytes(content)
@@ -267,15 +267,15 @@ def test_a_rebuild_keeps_noise_and_what_a_user_put_there(scans, build):
     assert [p.name for p in folder.parent.iterdir() if p.is_dir()] == [folder.name]
 
 
-def test_a_folder_with_the_name_of_ours_is_kept_beside_a_rebuilt_store(scans, build):
+def test_a_folder_with_the_name_of_ours_stays_and_is_named(scans, build):
     six_patients(scans)
     folder = build().folder
     (folder / "split.csv").unlink()
     (folder / "split.csv").mkdir()
     (folder / "split.csv" / "notes.txt").write_text("mine")
-    assert build().folder == folder
-    (kept,) = folder.parent.glob(f"{folder.name}-old-*/split.csv/notes.txt")
-    assert kept.read_text() == "mine"
+    with pytest.raises(UserError, match=r"split\.csv in it is a folder"):
+        build()
+    assert (folder / "split.csv" / "notes.txt").read_text() == "mine"
 
 
 def test_a_file_that_does_not_count_builds_no_other_store(scans, build):
@@ -292,7 +292,7 @@ def test_a_file_that_does_not_count_builds_no_other_store(scans, build):
 def test_what_a_killed_builder_left_goes(scans, build, tmp_path):
     six_patients(scans)
     folder = build().folder
-    part = tmp_path / "store" / f".building-{folder.name}-0123abcd"
+    part = tmp_path / "store" / f".{folder.name}.0123abcd.part"
     folder.rename(part)
     (part / "index.json").unlink()
     store = build()
@@ -303,7 +303,7 @@ def test_what_a_killed_builder_left_goes(scans, build, tmp_path):
 def test_another_builder_at_work_is_left_alone(scans, build, tmp_path):
     six_patients(scans)
     store_dir = tmp_path / "store"
-    (store_dir / ".building-aaaaaaaaaaaa-11111111").mkdir(parents=True)
+    (store_dir / ".aaaaaaaaaaaa.11111111.part").mkdir(parents=True)
     with locks.held(store_dir / ".lock-aaaaaaaaaaaa"):
         build()
         assert len(leftovers(store_dir)) == 1

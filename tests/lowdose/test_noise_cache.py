@@ -112,7 +112,7 @@ def test_corrupt_noise_is_made_anew_as_it_was(built, damage):
     again = built.build()
     assert (folder_of(built) / "notes.txt").read_text() == "mine"
     assert (folder_of(built) / "more").is_dir()
-    assert sum("made anew" in line for line in built.said) == 1
+    assert sum("is corrupt" in line for line in built.said) == 1
     for a, b in zip(first, again, strict=True):
         np.testing.assert_array_equal(a, b.stored)
 
@@ -139,7 +139,7 @@ def test_a_build_that_is_stopped_leaves_nothing(built, monkeypatch):
 
 def test_what_a_killed_run_left_goes_unless_it_lives(built):
     folder = built.store.folder
-    names = [f".noise-{k * 12}-01234567" for k in "ab"] + [".noise-of-mine"]
+    names = [f".noise-{k * 12}.01234567.part" for k in "ab"] + [".noise-of-mine.part"]
     for name in names:
         (folder / name).mkdir()
     (folder / f".lock-noise-{'a' * 12}").touch()

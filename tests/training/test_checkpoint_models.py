@@ -140,10 +140,10 @@ def test_the_second_writer_is_told_who_holds_the_folder_and_since_when(tmp_path)
 def test_a_folder_without_locks_is_warned_of(tmp_path, monkeypatch, capfd):
     """As Google Drive and other file systems in user space are."""
 
-    def refuse(*_):
+    def refuse(*_, **__):
         raise OSError(errno.ENOSYS, "Function not implemented")
 
-    monkeypatch.setattr(locks.fcntl, "flock", refuse)
+    monkeypatch.setattr(locks.filelock, "lock_descriptor", refuse)
     with checkpoint_folder.only_writer(tmp_path):
         pass
     told = capfd.readouterr().err
@@ -159,7 +159,8 @@ from pathlib import Path
 from srgan.training import checkpoint_folder
 folder = Path({str(tmp_path)!r})
 with checkpoint_folder.only_writer(folder):
-    for name in (".step-0000007.part", ".trial-abcd1234", ".step-notes.part", ".trial-of-mine"):
+    part = ".step-0000007.0123abcd.part"
+    for name in (part, ".trial-abcd1234", ".step-notes.part", ".trial-of-mine"):
         (folder / name).mkdir()
         (folder / name / "state.index").touch()
     print("held", flush=True)
@@ -172,7 +173,7 @@ with checkpoint_folder.only_writer(folder):
             checkpoint_folder.only_writer(tmp_path),
         ):
             pass
-        assert (tmp_path / ".step-0000007.part").exists()
+        assert (tmp_path / ".step-0000007.0123abcd.part").exists()
         other.kill()
         other.wait()
     with checkpoint_folder.only_writer(tmp_path):

@@ -13,6 +13,7 @@ import pytest
 
 from srgan import __version__
 from srgan.models import generator
+from srgan.system import checksums
 from srgan.system.errors import BAD_INPUT, TRY_AGAIN, UserError
 from srgan.training import checkpoint_folder, checkpoint_models, checkpoint_states, sealed
 from tests.helpers.made_manifest import manifest
@@ -164,7 +165,7 @@ def rewrite(path: Path, change) -> None:
     """A manifest with another content under a sum that is right."""
     manifest = json.loads((path / "manifest.json").read_text())
     change(manifest)
-    manifest["sha256"] = sealed._digest({k: v for k, v in manifest.items() if k != "sha256"})
+    manifest["sha256"] = checksums.sum_of({k: v for k, v in manifest.items() if k != "sha256"})
     (path / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -217,8 +218,8 @@ def test_a_huge_file_is_not_hashed(folder, monkeypatch, kind):
     ]
     with open(path, "r+b") as file:
         file.truncate(2 << 40)  # sparse
-    usual, hashed = sealed.sha256_of, []
-    monkeypatch.setattr(sealed, "sha256_of", lambda p: hashed.append(p) or usual(p))
+    usual, hashed = sealed.sha256_of_file, []
+    monkeypatch.setattr(sealed, "sha256_of_file", lambda p: hashed.append(p) or usual(p))
     found = checkpoint_states.newest(folder)
     assert found.path.name == ("step-0000002" if kind == "step" else "step-0000003")
     step = checkpoint_folder.step_of(checkpoint_models.load(folder).models["srgan"])
@@ -309,36 +310,6 @@ def test_a_step_that_is_written_again_keeps_what_a_user_put_there(folder, small_
     path = checkpoint_states.newest(folder).path
     assert path.name == "step-0000003"
     assert not [p for p in folder.iterdir() if p.name.startswith(".")]
-
-
-@pytest.mark.parametrize("last", [1, 2, 3])
-def test_a_replacement_that_is_killed_strands_no_file_of_a_user(
-    folder, monkeypatch, small_states, last
-):
-    """At each of its renames; the next start brings back what lay in the folder."""
-
-    class Killed(BaseException):
-        pass
-
-    for name in ("notes.txt", "more.txt"):
-        (folder / "step-0000003" / name).write_text("mine")
-    renames, usual = [], Path.rename
-
-    def rename(path, target):
-        renames.append(path)
-        if len(renames) > last:
-            raise Killed
-        return usual(path, target)
-
-    with monkeypatch.context() as killed:
-        killed.setattr(Path, "rename", rename)
-        with pytest.raises(Killed):
-            checkpoint_states.save(folder, small_states[1], manifest(step=3))
-    assert (folder / ".step-0000003.kept").exists()
-    with checkpoint_folder.only_writer(folder):
-        assert [p.name for p in folder.iterdir() if p.name.startswith(".")] == [".lock"]
-    for name in ("notes.txt", "more.txt"):
-        assert (folder / "step-0000003" / name).read_text() == "mine"
 
 
 # ---- folders that refuse ----
