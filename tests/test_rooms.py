@@ -4,6 +4,7 @@ Imports inside functions count as well.
 """
 
 import ast
+import functools
 import graphlib
 from collections import Counter
 from pathlib import Path
@@ -52,6 +53,11 @@ def module_name(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
+@functools.cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imported(nodes):
     """The modules that statements import; of `from a import b` both a and a.b."""
     for node in nodes:
@@ -62,12 +68,13 @@ def imported(nodes):
             yield from (a.name for a in node.names)
 
 
+@functools.cache
 def graph() -> dict[str, set[str]]:
     """Each module of srgan to the modules of srgan that it imports, at the top or in functions."""
     paths = {module_name(p): p for p in sorted((ROOT / "srgan").rglob("*.py"))}
     found = {}
     for name, path in paths.items():
-        names = set(imported(ast.walk(ast.parse(path.read_text(encoding="utf-8")))))
+        names = set(imported(ast.walk(tree(path))))
         found[name] = {n for n in names if n in paths and paths[n].name != "__init__.py"}
     return found
 
@@ -96,9 +103,9 @@ def test_rooms_import_only_from_rooms_above():
 
 
 def test_no_modules_import_each_other_in_a_circle():
-    made = graph()
+    made = dict(graph())
     for name in STILL_WRONG & set(made):
-        made[name] -= STILL_WRONG
+        made[name] = made[name] - STILL_WRONG
     graphlib.TopologicalSorter(made).prepare()  # CycleError names the circle
 
 
@@ -127,7 +134,7 @@ def test_no_two_files_have_the_same_name():
 
 def test_tensorflow_is_imported_at_the_top_in_its_rooms_alone():
     for path in modules():
-        names = {n.split(".")[0] for n in imported(ast.parse(path.read_text("utf-8")).body)}
+        names = {n.split(".")[0] for n in imported(tree(path).body)}
         if names & {"tensorflow", "keras"}:
             assert room_of(path) in TENSORFLOW, path
             assert str(path.relative_to(ROOT / "srgan")) not in LATE, path
