@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 PACKAGED = ("srgan", "pyproject.toml", "requirements.txt", "README.md", "LICENSE")
 IMPORTED_AS = {"python-gdcm": "gdcm", "scikit-image": "skimage"}
 NOT_IMPORTED = {"python-gdcm", "simpleitk"}  # pydicom loads gdcm; the tests use SimpleITK
-SOON = {"filelock", "jinja2"}
+SOON = {"filelock"}
 
 
 def lines_of(name: str) -> list[str]:
