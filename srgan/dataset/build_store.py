@@ -7,7 +7,7 @@ from pathlib import Path
 
 from srgan.dataset import catalogue, scan_source
 from srgan.dataset.scan_source import DatasetPaths
-from srgan.dataset.select_slices import Ledger, Picked, take
+from srgan.dataset.select_slices import SelectedSlice, SelectionReport, select_slices
 from srgan.dataset.split import assign_roles, hash_order, read_split_csv, slice_quotas
 from srgan.dataset.store import (
     FORMAT,
@@ -66,34 +66,34 @@ def _build(
     """Catalogue, split, select and decode; write the store into the folder `part`."""
     found = scan_source.catalogued(source, patients)
     scans = sorted(found.scans, key=hash_order)
-    ledger = Ledger({item.path: item for item in found.skipped})
+    report = SelectionReport({item.path: item for item in found.skipped})
     if split is not None:
-        scans = _scans_in_split(scans, split, ledger)
-    records, patient_roles = _fill(part, scans, split, ledger)
+        scans = _scans_in_split(scans, split, report)
+    records, patient_roles = _fill(part, scans, split, report)
     if scan_source.fingerprint(source, paths, FORMAT) != prints:
         raise UserError(
             f"the files in {source.folder} changed while they were read: try again", TRY_AGAIN
         )
     if not records:
-        raise UserError(_nothing_usable(paths.store_dir, found, ledger))
+        raise UserError(_nothing_usable(paths.store_dir, found, report))
     with writing(part):
-        _write_tables(part, patient_roles, ledger)
-        write_index(part, records, prints, found.found, len(ledger.skipped), source.synthetic)
-    _say_remarks(ledger, patient_roles)
+        _write_tables(part, patient_roles, report)
+        write_index(part, records, prints, found.found, len(report.skipped), source.synthetic)
+    _say_remarks(report, patient_roles)
 
 
-def _scans_in_split(scans: list[Scan], split: dict, ledger: Ledger) -> list[Scan]:
+def _scans_in_split(scans: list[Scan], split: dict, report: SelectionReport) -> list[Scan]:
     absent = set(split) - {scan.patient_id for scan in scans}
     if absent:
         log.warning(f"--split: {len(absent)} of {len(split)} patients are not in the data")
     for scan in scans:
         if scan.patient_id not in split:
-            ledger.skip_files(scan.files, "patient is not in --split")
+            report.skip_files(scan.files, "patient is not in --split")
     return [scan for scan in scans if scan.patient_id in split]
 
 
-def _nothing_usable(store_dir: Path, found: Catalogue, ledger: Ledger) -> str:
-    skipped = tuple(sorted(ledger.skipped.values(), key=lambda item: str(item.path)))
+def _nothing_usable(store_dir: Path, found: Catalogue, report: SelectionReport) -> str:
+    skipped = tuple(sorted(report.skipped.values(), key=lambda item: str(item.path)))
     message = catalogue.nothing_usable_message(Catalogue(found.folder, (), skipped, found.found))
     path = store_dir / "skipped.csv"
     try:
@@ -104,29 +104,29 @@ def _nothing_usable(store_dir: Path, found: Catalogue, ledger: Ledger) -> str:
 
 
 def _fill(
-    part: Path, scans: list[Scan], split: dict | None, ledger: Ledger
+    part: Path, scans: list[Scan], split: dict | None, report: SelectionReport
 ) -> tuple[list[Record], dict[str, str]]:
     """Write the arrays; returns the records in their order and patient_id -> role."""
     while True:
         roles = split if split is not None else assign_roles(scans)
         quotas = slice_quotas(scans, roles)
-        taken: list[tuple[Picked, str, int]] = []
+        taken: list[tuple[SelectedSlice, str, int]] = []
         rows: dict[str, int] = {}
-        chosen = take(scans, roles, quotas, readers.reader, ledger)
-        for picked in progress(chosen, sum(quotas), "slices"):
-            name = array_name(*picked.hu.shape)
+        chosen = select_slices(scans, roles, quotas, readers.reader, report)
+        for selected in progress(chosen, sum(quotas), "slices"):
+            name = array_name(*selected.hu.shape)
             rows[name] = rows.get(name, -1) + 1
             with writing(part / name):
-                append(part / name, picked.hu)
-            taken.append((dataclasses.replace(picked, hu=None), name, rows[name]))
-        alive = {picked.scan.patient_id for picked, _, _ in taken}
+                append(part / name, selected.hu)
+            taken.append((dataclasses.replace(selected, hu=None), name, rows[name]))
+        alive = {selected.scan.patient_id for selected, _, _ in taken}
         left = [scan for scan in scans if scan.patient_id in alive]
         here = {roles[patient] for patient in alive}
         if split is not None or set(assign_roles(left).values()) == here:
             break
         # A role lost its only patient, whose slices cannot be read: divide the rest anew.
         scans = left
-        ledger.start_again()
+        report.start_again()
         for name in rows:
             (part / name).unlink()
     for name in rows:
@@ -135,23 +135,24 @@ def _fill(
     return _records(taken, roles), {p: roles[p] for p in sorted(alive, key=sha256_of_text)}
 
 
-def _records(taken: list[tuple[Picked, str, int]], roles: dict[str, str]) -> list[Record]:
+def _records(taken: list[tuple[SelectedSlice, str, int]], roles: dict[str, str]) -> list[Record]:
     """In the order of patients' and series' hashes and of the positions."""
     taken = sorted(taken, key=lambda item: (hash_order(item[0].scan), item[0].position))
-    names = _pseudonyms({picked.scan.patient_id for picked, _, _ in taken})
-    return [
-        record_of(picked, names[picked.scan.patient_id], roles[picked.scan.patient_id], array, row)
-        for picked, array, row in taken
-    ]
+    names = _pseudonyms({selected.scan.patient_id for selected, _, _ in taken})
+    records = []
+    for selected, array, row in taken:
+        patient = selected.scan.patient_id
+        records.append(record_of(selected, names[patient], roles[patient], array, row))
+    return records
 
 
-def record_of(picked: Picked, pseudonym: str, role: str, array: str, row: int) -> Record:
+def record_of(selected: SelectedSlice, pseudonym: str, role: str, array: str, row: int) -> Record:
     """What the index keeps of a slice that lies in row `row` of the file `array`."""
-    scan = picked.scan
+    scan = selected.scan
     return Record(
         pseudonym=pseudonym,
         series_hash=sha256_of_text(scan.series_uid),
-        z_mm=_finite(scan.slices[picked.position].z_mm),
+        z_mm=_finite(scan.slices[selected.position].z_mm),
         spacing_mm=tuple(map(float, scan.spacing_mm)),
         kvp=_finite(scan.kvp),
         tube_current_ma=_finite(scan.tube_current_ma),
@@ -161,7 +162,7 @@ def record_of(picked: Picked, pseudonym: str, role: str, array: str, row: int) -
         columns=scan.columns,
         array=array,
         row=row,
-        pixels_sha256=picked.sha256,
+        pixels_sha256=selected.sha256,
     )
 
 
@@ -174,26 +175,26 @@ def _finite(value: float | None) -> float | None:
     return float(value) if value is not None and math.isfinite(value) else None
 
 
-def _say_remarks(ledger: Ledger, patient_roles: dict[str, str]) -> None:
-    if ledger.n_shared:
+def _say_remarks(report: SelectionReport, patient_roles: dict[str, str]) -> None:
+    if report.n_shared:
         names = _pseudonyms(patient_roles)
-        pairs = ["/".join(sorted(names.get(p, "?") for p in pair)) for pair in ledger.shared]
+        pairs = ["/".join(sorted(names.get(p, "?") for p in pair)) for pair in report.shared]
         log.warning(
-            f"{ledger.n_shared} slices have the pixels of another patient's slice and are "
+            f"{report.n_shared} slices have the pixels of another patient's slice and are "
             f"left out ({', '.join(sorted(pairs)[:5])}): one person under two ids?"
         )
-    if ledger.n_bare:
+    if report.n_without_body:
         log.info(
-            f"{ledger.n_bare} slices contain little of the body; no better neighbour was found, so "
-            f"they are used"
+            f"{report.n_without_body} slices contain little of the body; no better neighbour was "
+            f"found, so they are used"
         )
 
 
-def _write_tables(part: Path, patient_roles: dict[str, str], ledger: Ledger) -> None:
+def _write_tables(part: Path, patient_roles: dict[str, str], report: SelectionReport) -> None:
     names = _pseudonyms(patient_roles)
     pairs = [(names[p], escaped_id(p)) for p in patient_roles]
     write_csv(part / "patients.csv", ("pseudonym", "patient_id"), pairs)
     pairs = [(escaped_id(p), role) for p, role in patient_roles.items()]
     write_csv(part / "split.csv", ("patient_id", "role"), pairs)
-    skipped = sorted(ledger.skipped.values(), key=lambda item: str(item.path))
+    skipped = sorted(report.skipped.values(), key=lambda item: str(item.path))
     catalogue.write_skipped_csv(part / "skipped.csv", skipped)

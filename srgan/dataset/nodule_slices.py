@@ -20,7 +20,7 @@ from srgan.dataset import catalogue, scan_source
 from srgan.dataset.build_store import record_of
 from srgan.dataset.coordinates import locate
 from srgan.dataset.scan_source import DatasetPaths
-from srgan.dataset.select_slices import Picked, pixels_sha256
+from srgan.dataset.select_slices import SelectedSlice, pixels_sha256
 from srgan.dataset.split import hash_order
 from srgan.dataset.store import (
     NAMES,
@@ -235,8 +235,8 @@ def _of_scan(part: Path, scan: Scan, annotations, left_out: Counter) -> list[tup
                     raise Skip("size differs from the header")
                 with writing(part):
                     append(part / array_name(*hu.shape), hu)
-                picked = Picked(scan, place.position, hu, pixels_sha256(hu))
-                slices[place.position] = dataclasses.replace(picked, hu=None)
+                selected = SelectedSlice(scan, place.position, hu, pixels_sha256(hu))
+                slices[place.position] = dataclasses.replace(selected, hu=None)
         except Skip:
             left_out["in slices that cannot be read"] += 1
             continue
@@ -249,12 +249,12 @@ def _finish(part: Path, store: Store, key: dict, taken: list[tuple], counts) -> 
     names = {patient: pseudonym for pseudonym, patient in store.patients.items()}
     at, records, numbers, found = {}, [], Counter(), []
     in_file = Counter()
-    for picked, place, diameter_mm in taken:
-        pseudonym = names[picked.scan.patient_id]
-        slice_key = (picked.scan.series_uid, picked.position)
+    for selected, place, diameter_mm in taken:
+        pseudonym = names[selected.scan.patient_id]
+        slice_key = (selected.scan.series_uid, selected.position)
         if slice_key not in at:
-            array = array_name(picked.scan.rows, picked.scan.columns)
-            records.append(record_of(picked, pseudonym, "test", array, in_file[array]))
+            array = array_name(selected.scan.rows, selected.scan.columns)
+            records.append(record_of(selected, pseudonym, "test", array, in_file[array]))
             in_file[array] += 1
             at[slice_key] = len(at)
         numbers[pseudonym] += 1
