@@ -32,6 +32,7 @@ LATE = {
     "training/health.py",
     "training/log_csv.py",
     "training/manifest.py",
+    "training/model_card.py",
     "training/plan.py",
     "training/sealed.py",
 }  # yet these may not

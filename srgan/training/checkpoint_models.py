@@ -8,6 +8,7 @@ import hashlib
 import io
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 
 from srgan import settings
 from srgan.system.errors import UserError
-from srgan.training import sealed
+from srgan.training import model_card, sealed
 from srgan.training.checkpoint_folder import Saved, newest_whole, read, saved_in
 from srgan.training.manifest import MODELS, Manifest
 
@@ -80,9 +81,18 @@ def save_model(folder: Path, name: str, model, manifest: Manifest) -> None:
     def fill(part: Path) -> None:
         (part / WEIGHTS).write_bytes(file.getbuffer())
 
-    sealed.write(folder / f"{name}-{manifest.step:07}", fill, manifest.as_dict())
+    path = folder / f"{name}-{manifest.step:07}"
+    sealed.write(path, fill, manifest.as_dict())
+    model_card.write(path, name, manifest)
     for old in [p for p in saved_in(folder, name) if sealed.is_ours(p)][:-KEEP_MODELS]:
-        sealed.remove(old)
+        _remove(old, name)
+
+
+def _remove(path: Path, name: str) -> None:
+    """Delete a model; what a user put into its folder stays."""
+    with suppress(UserError):  # it is corrupt, or another version wrote it
+        model_card.remove(path, name, read(path).manifest)
+    sealed.remove(path)
 
 
 def restore_model(folder: Path, name: str, step: int, model) -> None:

@@ -1,0 +1,124 @@
+"""README.md in a model's folder: what the model is, and how to use it.
+
+It follows from the manifest alone, so it names no patient and no path. It has no checksum in the
+manifest: a user may edit or delete it.
+"""
+
+from contextlib import suppress
+from pathlib import Path
+
+from srgan import settings as all_settings
+from srgan.hounsfield import WINDOWS
+from srgan.lowdose import photon_cache
+from srgan.settings import Settings, degradation_of
+from srgan.system.errors import UserError
+from srgan.system.files import write_whole, writing
+from srgan.training.manifest import BestModel, Manifest
+
+README = "README.md"
+TITLES = {"srresnet": "SRResNet", "srgan": "SRGAN"}
+
+
+def write(folder: Path, name: str, manifest: Manifest) -> None:
+    """Write the README.md of a model. Raises UserError (no space, read-only)."""
+    path, content = folder / README, text(name, manifest)
+    with writing(path):
+        write_whole(path, lambda part: part.write_text(content, encoding="utf-8"))
+
+
+def remove(folder: Path, name: str, manifest: Manifest) -> None:
+    """Delete the README.md of a model, unless a user changed it."""
+    path = folder / README
+    with suppress(OSError, ValueError, UserError):  # UserError: settings of another version
+        if path.read_text(encoding="utf-8") == text(name, manifest):
+            path.unlink()
+
+
+def text(name: str, manifest: Manifest) -> str:
+    """name: "srresnet" or "srgan"."""
+    settings = Settings(**all_settings.from_record(manifest.settings))
+    scale = settings.scale
+    return f"""\
+# {TITLES[name]} for low-dose chest CT, step {manifest.step}
+
+A generator ({settings.generator} form) that turns a low-dose axial chest CT slice into a
+normal-dose one {scale} times as large on each side: (h, w) HU in, ({scale}h, {scale}w) HU out.
+
+**Not a medical device.** For research and teaching only. {_caution(name)}
+
+## Use it
+
+```python
+import srgan
+enhance = srgan.load("checkpoint", "{name}")  # the folder that holds this one
+hu = enhance(low_dose_hu)
+```
+
+`python main.py --run test --checkpoint-dir checkpoint` evaluates it on patients it has not seen.
+
+## Training
+
+- Data: {_data(manifest)}
+- Low dose: {_dose(settings, manifest)}; then the mean of {scale} x {scale} pixels
+- Patches: {settings.batch_size} a step, {settings.crop} x {settings.crop} pixels
+{_steps(name, settings, manifest)}
+
+## Validation
+
+{_validation(name, manifest.best.get(name))}
+{_warnings(manifest)}
+`manifest.json` holds all settings and the SHA-256 of `generator.npz` (arrays `0`, `1`, ... in the
+order of Keras' `get_weights`). This file may be edited or deleted.
+"""
+
+
+def _caution(name: str) -> str:
+    return "A GAN can invent detail." if name == "srgan" else "Its output is smoother than a scan."
+
+
+def _data(manifest: Manifest) -> str:
+    data = manifest.data
+    kind = "synthetic chests" if data.synthetic else "real scans"
+    slices = ", ".join(
+        f"{data.slices[role]} slices for {use}"
+        for role, use in (("train", "training"), ("validation", "validation"))
+        if role in data.slices
+    )
+    return f"{kind}; {data.patients} patients; {slices}"
+
+
+def _dose(settings: Settings, manifest: Manifest) -> str:
+    described = degradation_of(settings).noise.describe()
+    if manifest.photons is None:
+        return described
+    return f"{described} ({photon_cache.told_of(manifest.photons)})"
+
+
+def _steps(name: str, settings: Settings, manifest: Manifest) -> str:
+    gan = max(manifest.step - manifest.plan.pretrain_steps, 0)
+    loss = "L1" if settings.generator == "fast" else "mean squared error"
+    lines = f"- SRResNet: {manifest.step - gan} steps, {loss} loss"
+    if name == "srgan":
+        content = f"{settings.content_loss}, VGG19 weights: {manifest.vgg_weights}"
+        lines += f"\n- SRGAN: {gan} more steps, content loss {content}"
+    return lines
+
+
+def _validation(name: str, best: BestModel | None) -> str:
+    if best is None:
+        return "Not recorded.\n"
+    low, high = WINDOWS["full"]
+    return f"""\
+On fixed patches of the validation patients, at the middle noise level:
+
+| metric | value |
+|---|---|
+| PSNR, window {low:g} to {high:g} HU | {best.validation_psnr_db:.2f} dB |
+| texture, ratio to normal dose | {best.validation_texture:.2f} |
+| SD within a patch, ratio to normal dose | {best.validation_sd:.2f} |
+"""
+
+
+def _warnings(manifest: Manifest) -> str:
+    lines = [f"- Warning at step {each.step}: {each.text}\n" for each in manifest.health.warnings]
+    return "\n" + "".join(lines) + "\n" if lines else ""
