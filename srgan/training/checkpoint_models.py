@@ -80,10 +80,9 @@ def save_model(folder: Path, name: str, model, manifest: Manifest) -> None:
 
     def fill(part: Path) -> None:
         (part / WEIGHTS).write_bytes(file.getbuffer())
+        model_card.write(part, name, manifest)
 
-    path = folder / f"{name}-{manifest.step:07}"
-    sealed.write(path, fill, manifest.as_dict())
-    model_card.write(path, name, manifest)
+    sealed.write(folder / f"{name}-{manifest.step:07}", fill, manifest.as_dict())
     for old in [p for p in saved_in(folder, name) if sealed.is_ours(p)][:-KEEP_MODELS]:
         _remove(old, name)
 

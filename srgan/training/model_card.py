@@ -1,7 +1,6 @@
 """README.md in a model's folder: what the model is, and how to use it.
 
-It follows from the manifest alone, so it names no patient and no path. It has no checksum in the
-manifest: a user may edit or delete it.
+It follows from the manifest alone, so it names no patient and no path.
 """
 
 from contextlib import suppress
@@ -12,18 +11,15 @@ from srgan.hounsfield import WINDOWS
 from srgan.lowdose import photon_cache
 from srgan.settings import Settings, degradation_of
 from srgan.system.errors import UserError
-from srgan.system.files import write_whole, writing
 from srgan.training.manifest import BestModel, Manifest
+from srgan.training.sealed import README
 
-README = "README.md"
 TITLES = {"srresnet": "SRResNet", "srgan": "SRGAN"}
 
 
 def write(folder: Path, name: str, manifest: Manifest) -> None:
-    """Write the README.md of a model. Raises UserError (no space, read-only)."""
-    path, content = folder / README, text(name, manifest)
-    with writing(path):
-        write_whole(path, lambda part: part.write_text(content, encoding="utf-8"))
+    """Write the README.md of a model. Raises OSError."""
+    (folder / README).write_text(text(name, manifest), encoding="utf-8")
 
 
 def remove(folder: Path, name: str, manifest: Manifest) -> None:

@@ -11,13 +11,14 @@ from srgan.system.checksums import read_sealed_json, sha256_of_file, write_seale
 from srgan.system.errors import UserError, reason
 from srgan.system.files import read_bounded, sync, writing
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
+README = "README.md"  # without a checksum: a user may edit or delete it
 MOST_BYTES = 256 << 20  # of a file of weights; a generator has 3 to 6 MB
 MOST_OF_STATE = 32 << 30  # of one file: hashed in a minute
 MOST_OF_MANIFEST = 8 << 20  # 70 bytes for each slice that was trained on
 PART = re.compile(r"\.(step|srresnet|srgan)-\d{7,}\.[0-9a-f]{8}\.part")  # of a killed run
-OURS = re.compile(r"manifest\.json|generator\.(npz|weights\.h5)|state\.(index|data-\d{5}-of-\d{5})")
+OURS = re.compile(r"manifest\.json|generator\.npz|state\.(index|data-\d{5}-of-\d{5})")
 
 
 class Corrupt(UserError):
@@ -25,7 +26,7 @@ class Corrupt(UserError):
 
 
 def write(target: Path, fill: Callable[[Path], None], manifest: dict) -> None:
-    """`fill` a folder under a temporary name; hash its files, flush and rename it.
+    """`fill` a folder under a temporary name; hash its files but the README, flush and rename it.
 
     Files of the user stay in a folder that had the name before. Raises UserError (files.writing);
     nothing is left behind then.
@@ -35,7 +36,7 @@ def write(target: Path, fill: Callable[[Path], None], manifest: dict) -> None:
         files = sorted(p for p in part.iterdir() if p.is_file())
         for path in files:
             sync(path)
-        sums = {p.name: sha256_of_file(p) for p in files}
+        sums = {p.name: sha256_of_file(p) for p in files if p.name != README}
         about = {"format": FORMAT, "version": __version__, "name": target.name, **manifest}
         write_sealed_json(part / MANIFEST, {**about, "files": sums})
         if (part / MANIFEST).stat().st_size > MOST_OF_MANIFEST:  # it would never be read again
