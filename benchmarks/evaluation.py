@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from srgan.phantom import chest
+from srgan.phantom import write_scans
 
 MAIN = Path(__file__).parent.parent / "main.py"
 OF_A_PATIENT = 5  # slices
@@ -46,9 +46,9 @@ def main() -> None:
 def prepare(folder: Path, patients: int) -> list[str]:
     """Scans of so many patients to test and a few to train; the program with its settings."""
     roles = [*SEEN, *["test"] * patients]
-    chest.write(folder / "data", 0, len(roles), OF_A_PATIENT)
+    write_scans.write(folder / "data", 0, len(roles), OF_A_PATIENT)
     with open(folder / "split.csv", "w", newline="", encoding="utf-8") as file:
-        rows = ((chest.series_uid(0, i), role) for i, role in enumerate(roles))
+        rows = ((write_scans.series_uid(0, i), role) for i, role in enumerate(roles))
         csv.writer(file).writerows([("patient_id", "role"), *rows])
     given = {"data": "data", "split": "split.csv"}
     given |= {f"{name}-dir": name for name in ("store", "checkpoint")}

@@ -12,7 +12,7 @@ from srgan.dataset import catalogue
 from srgan.dataset.list_files import files_below
 from srgan.formats.csv_tables import MAX_TABLE
 from srgan.formats.scan import Catalogue
-from srgan.phantom import chest
+from srgan.phantom import write_scans
 from srgan.system import locks
 from srgan.system.files import read_bounded, writing
 
@@ -52,11 +52,11 @@ def locate(paths: DatasetPaths) -> Source:
     if has_no_scans(data):
         return Source(_synthetic_chests(data, store), synthetic=True)
     left_out = []
-    if (data / SYNTHETIC / chest.MANIFEST).is_file():
+    if (data / SYNTHETIC / write_scans.MANIFEST).is_file():
         left_out.append(data / SYNTHETIC)
     if store.resolve().is_relative_to(data.resolve()):
         left_out.append(data / store.resolve().relative_to(data.resolve()))
-    return Source(data, tuple(left_out), (data / chest.MANIFEST).is_file())
+    return Source(data, tuple(left_out), (data / write_scans.MANIFEST).is_file())
 
 
 def has_no_scans(data: Path) -> bool:
@@ -76,22 +76,22 @@ def _synthetic_chests(data: Path, store: Path) -> Path:
     """The folder of the chests, written where needed: in data/, or beside the store."""
     places = (data / SYNTHETIC, store / SYNTHETIC)
     for folder in places:
-        if chest.is_complete(folder, SEED):
+        if write_scans.is_complete(folder, SEED):
             return folder
     waiting = f"another run is writing {SYNTHETIC} chests: waiting for it"
     with locks.held(store / ".lock-synthetic", lambda: log.info(waiting)):
         for folder in places:
-            if chest.is_complete(folder, SEED):
+            if write_scans.is_complete(folder, SEED):
                 return folder
         try:
-            chest.write(places[0], SEED)
+            write_scans.write(places[0], SEED)
             return places[0]
         except OSError as error:
             if error.errno not in READ_ONLY:
                 with writing(places[0]):
                     raise
         with writing(places[1]):
-            chest.write(places[1], SEED)
+            write_scans.write(places[1], SEED)
         return places[1]
 
 

@@ -59,7 +59,7 @@ LYMPH_NODES = ((-14, 2, 0.36), (16, 8, 0.4), (-8, -8, 0.24), (4, 16, 0.47), (22,
 
 @dataclass(frozen=True)
 class Patient:
-    """What one patient has of his own; drawn in `synthetic`."""
+    """What differs from patient to patient; `chest` draws it at random."""
 
     length: float  # of the lungs, mm
     fat: float  # under the skin, mm
@@ -91,7 +91,7 @@ def _at_least(q, low=0.02):
 
 
 def cage(p: Patient, u, x, y):
-    """Distance to the inner wall of the rib cage."""
+    """Distance to the inner wall of the rib cage in mm, negative inside."""
     a, b, cy = _table(u, LUNG_A), _table(u, LUNG_B), _table(u, LUNG_Y)
     sides = ellipse(np.abs(x), y, _table(u, LUNG_X), cy, a, b)
     front = ellipse(x, y, 0.0, -0.24 * b + cy, _table(u, FRONT_A), 0.70 * b)
@@ -116,7 +116,7 @@ def _domes(p: Patient, z, x, y):
 
 
 def lung(p: Patient, z, x, y, wall=None):
-    """Distance to the lungs, negative inside: the cage without all that pushes into it."""
+    """Distance to the lungs in mm, negative inside: the rib cage without what pushes into it."""
     u = z / p.length
     width = _table(u, MEDIASTINUM)
     middle = union(ellipse(x, y, 2.0, 4.0, width, 58.0), ellipse(x, y, 0.0, -62.0, 7.0, 48.0), 25.0)
@@ -127,7 +127,7 @@ def lung(p: Patient, z, x, y, wall=None):
 
 
 def draw(c: Canvas, p: Patient, tree: dict, nodules: list) -> None:
-    """Paint a slice, from the outside in. `c.lung` is filled on the way."""
+    """Paint a slice, from the skin inwards; fills `c.wall` and `c.lung` too."""
     u = c.z / p.length
     c = trunk = c.at(0.0, 6.0, 400.0, _table(u, BODY_B) + p.fat + 16)
     c.wall[...] = cage(p, u, c.x, c.y)

@@ -1,7 +1,7 @@
-"""Plane geometry for the synthetic chest: distances in mm, and painting with soft edges.
+"""Plane geometry for the phantom: distances in mm, and painting with soft edges.
 
-Pixels see only + - * / and sqrt in float32, which IEEE 754 rounds alike everywhere; sums run in
-float64. So one seed gives one chest on every machine.
+Pixels are computed by + - * / and sqrt in float32, which IEEE 754 rounds alike everywhere, and sums
+in float64. So one seed gives the same chest on every machine.
 """
 
 import math
@@ -84,7 +84,8 @@ def cover(canvas: Canvas, d) -> np.ndarray:
 def paint(canvas: Canvas, d, hu: float, fine=0.0, cloud=0.0, share=1.0) -> None:
     """Lay `hu` over what is there, where d < 0, with `fine` and `cloud` HU of texture.
 
-    share: how much of it, a number or an array like d. Large views: only the pixels touched.
+    share: the opacity, a number or an array like d. In a large view only the pixels that change
+    are computed.
     """
     where = ...
     if d.size > 20_000:

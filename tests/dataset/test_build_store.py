@@ -16,7 +16,7 @@ from srgan.dataset.build_store import open_or_build
 from srgan.dataset.scan_source import DatasetPaths
 from srgan.formats import readers
 from srgan.formats.scan import Catalogue, Scan, Skipped, Slice
-from srgan.phantom import chest
+from srgan.phantom import write_scans
 from srgan.system import folders, locks
 from srgan.system.errors import BAD_INPUT, TRY_AGAIN, Skip, UserError
 
@@ -614,10 +614,12 @@ def chests(monkeypatch, tmp_path):
     def write(folder, seed=0):
         for p in range(3):
             write_metaimage(folder / "subset0", f"2.25.{p}", [body((p, i)) for i in range(2)])
-        (folder / chest.MANIFEST).write_text("{}")
+        (folder / write_scans.MANIFEST).write_text("{}")
 
-    monkeypatch.setattr(chest, "write", write)
-    monkeypatch.setattr(chest, "is_complete", lambda f, s: (f / chest.MANIFEST).exists())
+    monkeypatch.setattr(write_scans, "write", write)
+    monkeypatch.setattr(
+        write_scans, "is_complete", lambda f, s: (f / write_scans.MANIFEST).exists()
+    )
     monkeypatch.chdir(tmp_path)
 
 
@@ -648,14 +650,14 @@ def test_real_scans_leave_the_chests_out():
 
 @pytest.mark.usefixtures("chests")
 def test_a_read_only_data_folder_has_its_chests_beside_the_store(monkeypatch):
-    plain = chest.write
+    plain = write_scans.write
 
     def write(folder, seed=0):
         if folder.parts[0] == "data":
             raise OSError(errno.EROFS, "Read-only file system")
         plain(folder)
 
-    monkeypatch.setattr(chest, "write", write)
+    monkeypatch.setattr(write_scans, "write", write)
     assert open_or_build(DatasetPaths()).synthetic
     assert (Path("store") / "synthetic").is_dir()
     assert not Path("data").exists()

@@ -22,7 +22,7 @@ from srgan.dataset.scan_source import DatasetPaths
 from srgan.lowdose import noise_cache, photon_cache
 from srgan.lowdose.levels import Levels
 from srgan.lowdose.projection_noise import ProjectionNoise, Scanner
-from srgan.phantom import chest
+from srgan.phantom import write_scans
 from srgan.report import results
 from srgan.report.html import render
 from srgan.settings import make
@@ -151,15 +151,15 @@ def test_synthetic_chests(without_room, monkeypatch):
     folder, _ = without_room
     monkeypatch.chdir(folder)  # data/ lies here
     hu = np.zeros((1, 512, 512), np.int16)
-    monkeypatch.setattr(chest, "chest", lambda seed, i, slices: (hu, (0.7, 0.7, 2.5)))
-    monkeypatch.setattr(chest.write, "__defaults__", (0, 2, 1))
+    monkeypatch.setattr(write_scans, "chest", lambda seed, i, slices: (hu, (0.7, 0.7, 2.5)))
+    monkeypatch.setattr(write_scans.write, "__defaults__", (0, 2, 1))
 
     def locate():
         scan_source.locate(make({}))
 
     assert refused(without_room, 100_000, locate)
     locate()
-    assert chest.is_complete(Path("data") / "synthetic", 0)
+    assert write_scans.is_complete(Path("data") / "synthetic", 0)
 
 
 def test_a_report(without_room, level, about):
