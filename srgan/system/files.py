@@ -55,7 +55,7 @@ def clear_parts(folder: Path) -> None:
     with suppress(OSError):
         for path in folder.iterdir():
             made = _PART.fullmatch(path.name)
-            if made and not _lives(int(made[1])):
+            if made and path.is_file() and not _lives(int(made[1])):
                 path.unlink()
 
 

@@ -1,10 +1,7 @@
 import csv
 import errno
 import json
-import os
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +14,8 @@ from srgan.dataset.scan_source import DatasetPaths
 from srgan.formats import readers
 from srgan.formats.scan import Catalogue, Scan, Skipped, Slice
 from srgan.phantom import write_scans
-from srgan.system import folders, locks
+from srgan.system import folders
+from srgan.system.checksums import write_sealed_json
 from srgan.system.errors import BAD_INPUT, TRY_AGAIN, Skip, UserError
 
 ROOT = Path(__file__).parent.parent.parent
@@ -196,15 +194,9 @@ def _add(path, more):
         _overwrite,
         _other_pixels,
         _other_role,
-        lambda f: (f / "index.json").unlink(),
-        lambda f: (f / "index.json").write_text("{"),
-        lambda f: (f / "index.json").write_text("[]"),
-        lambda f: (f / "index.json").write_text('{"format": 2, "sha256": ""}'),
+        lambda f: write_sealed_json(f / "index.json", {"format": 2}),
         lambda f: next(f.glob("*.npy")).unlink(),
         lambda f: (f / "patients.csv").write_text("pseudonym,patient_id\n"),
-        lambda f: (f / "index.json").write_text("[" * 100_000),
-        lambda f: (f / "index.json").write_bytes(b""),
-        lambda f: os.truncate(f / "index.json", 1 << 40),
         lambda f: _add(next(f.glob("*.npy")), b"more"),
         lambda f: _add(f / "split.csv", b"\n"),
     ],
@@ -215,9 +207,7 @@ def test_a_corrupt_store_is_rebuilt_with_one_line(scans, build, damage):
     damage(first.folder)
     second = build()
     assert second.records == first.records
-    corrupt = [line for line in build.lines if " is corrupt (" in line]
-    assert len(corrupt) == 1
-    assert "rebuilt" in corrupt[0]
+    assert sum(line.endswith("): rebuilt") for line in build.lines) == 1
     build()
     assert build.lines == [f"store: reused {first.folder}"]
 
@@ -267,17 +257,6 @@ def test_a_rebuild_keeps_noise_and_what_a_user_put_there(scans, build):
     assert [p.name for p in folder.parent.iterdir() if p.is_dir()] == [folder.name]
 
 
-def test_a_folder_with_the_name_of_ours_stays_and_is_named(scans, build):
-    six_patients(scans)
-    folder = build().folder
-    (folder / "split.csv").unlink()
-    (folder / "split.csv").mkdir()
-    (folder / "split.csv" / "notes.txt").write_text("mine")
-    with pytest.raises(UserError, match=r"split\.csv in it is a folder"):
-        build()
-    assert (folder / "split.csv" / "notes.txt").read_text() == "mine"
-
-
 def test_a_file_that_does_not_count_builds_no_other_store(scans, build):
     """The fingerprint is of the files that the catalogue finds."""
     six_patients(scans)
@@ -287,110 +266,6 @@ def test_a_file_that_does_not_count_builds_no_other_store(scans, build):
     assert build().folder == folder
     (scans.path / "notes.txt").write_text("changed")
     assert build().folder != folder
-
-
-def test_what_a_killed_builder_left_goes(scans, build, tmp_path):
-    six_patients(scans)
-    folder = build().folder
-    part = tmp_path / "store" / f".{folder.name}.0123abcd.part"
-    folder.rename(part)
-    (part / "index.json").unlink()
-    store = build()
-    assert store.folder == folder
-    assert not leftovers(tmp_path / "store")
-
-
-def test_another_builder_at_work_is_left_alone(scans, build, tmp_path):
-    six_patients(scans)
-    store_dir = tmp_path / "store"
-    (store_dir / ".aaaaaaaaaaaa.11111111.part").mkdir(parents=True)
-    with locks.held(store_dir / ".lock-aaaaaaaaaaaa"):
-        build()
-        assert len(leftovers(store_dir)) == 1
-    (scans.path / "notes.txt").write_text("changed")
-    build()
-    assert not leftovers(store_dir)
-
-
-def test_kill_9_while_building(tmp_path):
-    """Killed at several moments, then built: the same store, and nothing left behind."""
-    code = f"""
-import time
-from pathlib import Path
-from srgan.dataset import build_store as store
-from srgan.dataset.scan_source import DatasetPaths
-paths = DatasetPaths(data=Path({str(tmp_path / "data")!r}), store_dir=Path({str(tmp_path / "s")!r}))
-def slow(*given):
-    print("slice", flush=True)
-    time.sleep(0.02)
-    return append(*given)
-append, store.append = store.append, slow
-store.open_or_build(paths)
-print("done", flush=True)
-"""
-    for p in range(3):
-        folder = tmp_path / "data" / f"subset{p}"
-        write_metaimage(folder, f"1.2.{p}", [body((p, i)) for i in range(4)])
-    command = [sys.executable, "-c", code]
-    for lines in (1, 4, 9):
-        with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as process:
-            for _ in range(lines):
-                process.stdout.readline()
-            process.kill()
-    assert leftovers(tmp_path / "s")
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
-    assert done.stdout.endswith("done\n")
-    assert not leftovers(tmp_path / "s")
-    (folder,) = [f for f in (tmp_path / "s").iterdir() if f.is_dir()]
-    assert len(stores.load(folder).records) == 12
-
-
-def test_two_builders_at_once(tmp_path):
-    for p in range(3):
-        write_metaimage(tmp_path / "data", f"1.2.{p}", [body((p, i)) for i in range(4)])
-    code = f"""
-from pathlib import Path
-from srgan.dataset import build_store as store
-from srgan.dataset.scan_source import DatasetPaths
-paths = DatasetPaths(data=Path({str(tmp_path / "data")!r}), store_dir=Path({str(tmp_path / "s")!r}))
-print(len(store.open_or_build(paths).records))
-"""
-    command = [sys.executable, "-c", code]
-    both = [subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) for _ in range(2)]
-    assert [p.communicate()[0] for p in both] == [b"12\n", b"12\n"]
-    assert not leftovers(tmp_path / "s")
-
-
-@pytest.mark.parametrize(
-    ("number", "code"),
-    [
-        (errno.ENOSPC, TRY_AGAIN),
-        (errno.EDQUOT, TRY_AGAIN),
-        (errno.EFBIG, TRY_AGAIN),
-        (errno.EROFS, BAD_INPUT),
-        (errno.EACCES, BAD_INPUT),
-    ],
-)
-def test_a_full_disk_is_one_line_and_leaves_nothing(
-    scans, build, tmp_path, monkeypatch, number, code
-):
-    six_patients(scans)
-    from srgan.dataset import build_store as stores
-
-    calls = []
-
-    def full(path, hu):
-        calls.append(path)
-        if len(calls) == 4:
-            raise OSError(number, os.strerror(number))
-        stores.append(path, hu)
-
-    monkeypatch.setattr(stores, "append", full)
-    with pytest.raises(UserError, match=os.strerror(number)) as caught:
-        build()
-    assert caught.value.exit_code == code
-    assert not leftovers(tmp_path / "store")
-    monkeypatch.undo()
 
 
 def test_a_file_where_the_store_should_be(scans, build, tmp_path):

@@ -3,10 +3,7 @@
 Without room: a limit of file sizes (RLIMIT_FSIZE), and a small tmpfs where mounting is allowed.
 """
 
-import contextlib
 import dataclasses
-import os
-import re
 import shutil
 import subprocess
 import sys
@@ -31,98 +28,17 @@ from srgan.system.errors import BAD_INPUT, TRY_AGAIN, UserError
 from srgan.system.files import write_whole, writing
 from srgan.system.png import figure_to_png
 from tests.conftest import ROOT, small_chest, write_scan
+from tests.helpers import full_disk
+from tests.helpers.full_disk import MEGABYTE, check, content, limited, refused, resource, small_disk
 from tests.report import test_results
 
 about, made, level = test_results.about, test_results.made, test_results.level  # fixtures
-resource = pytest.importorskip("resource", reason="no limit of file sizes on this system")
-
-MEGABYTE = 1 << 20
-
-
-@contextlib.contextmanager
-def limited(folder: Path, room: int):
-    """No file may grow beyond `room` bytes."""
-    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-
-
-@contextlib.contextmanager
-def full(folder: Path, room: int):
-    """The folder's disk has `room` bytes left."""
-    filler = folder / "filler"
-    stat = os.statvfs(folder)
-    filler.write_bytes(bytes(max(0, stat.f_bavail * stat.f_frsize - room)))
-    try:
-        yield
-    finally:
-        filler.unlink()
-
-
-@contextlib.contextmanager
-def small_disk(folder: Path, megabytes: int):
-    """A tmpfs of its own at `folder`; skips where mounting is not allowed."""
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
-    if not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("mounting a small tmpfs is not allowed here")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-@pytest.fixture(params=["limit", "disk"])
-def without_room(request, tmp_path):
-    """(a folder, how to take its room)."""
-    folder = tmp_path / "disk"
-    if request.param == "limit":
-        folder.mkdir()
-        yield folder, limited
-    else:
-        with small_disk(folder, 24):
-            yield folder, full
+without_room = full_disk.without_room
 
 
 @pytest.fixture(autouse=True)
 def one_process(monkeypatch):
     monkeypatch.setattr(processes, "cpus", lambda: 1)
-
-
-def content(folder: Path) -> dict[Path, bytes]:
-    """Every file but empty locks."""
-    files = [p for p in folder.rglob("*") if p.is_file() and p.name != "filler"]
-    return {p: p.read_bytes() for p in files if not p.name.startswith(".lock")}
-
-
-def refused(without_room, room: int, write) -> bool:
-    """Whether `write` failed, which is then told as promised."""
-    folder, take = without_room
-    try:
-        with take(folder, room):
-            write()
-    except UserError as told:
-        error = told
-    else:
-        return False
-    assert error.exit_code == TRY_AGAIN
-    assert re.search("File too large|No space left|GB (are )?free", str(error))
-    assert not list(folder.rglob("*.part*"))
-    return True
-
-
-def check(without_room, write, rooms) -> None:
-    """`write` is refused in all of the rooms, with what was there before whole; then it works."""
-    folder, _ = without_room
-    old = content(folder)
-    for room in rooms:
-        assert refused(without_room, room, write), room
-        assert content(folder) == old, room
-    write()
-    assert content(folder) != old
 
 
 def scans_store(data: Path, folder: Path) -> build_store.Store:
@@ -131,7 +47,7 @@ def scans_store(data: Path, folder: Path) -> build_store.Store:
 
 def test_a_store(without_room, small_scans):
     folder, _ = without_room
-    check(without_room, lambda: scans_store(small_scans, folder), (0, 4096, 20_000))
+    check(without_room, lambda: scans_store(small_scans, folder), (20_000,))
 
 
 def test_noise_and_photons_of_a_store(without_room, small_scans):
@@ -141,7 +57,7 @@ def test_noise_and_photons_of_a_store(without_room, small_scans):
     check(
         without_room,
         lambda: noise_cache.open_or_build(made, range(2), noise, 0, 1),
-        (4096, 50_000),
+        (50_000,),
     )
     estimated = dataclasses.replace(noise, photons=None)
     check(without_room, lambda: photon_cache.of_slices(made, range(2), estimated), (0,))
