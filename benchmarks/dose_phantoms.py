@@ -1,13 +1,12 @@
-"""How right is the projection noise, on phantoms where the answer is known?
+"""Check the projection noise on phantoms where the right answer is known.
 
 python benchmarks/dose_phantoms.py [--realisations 24]
 
-Water: a cylinder of 30 cm; thorax: 340 x 230 mm (tests/dose/phantoms.py); 0.70 mm pixels. Counted:
-a scan made photon by photon, with electronic noise, before the logarithm. Inserted: the model's
-noise on top of a counted full-dose scan, from which it also takes the path lengths.
+Pixels of 0.70 mm. Water: a cylinder of 30 cm. Thorax: 340 x 230 mm. Counted: a scan made photon by
+photon, with electronic noise, before the logarithm. Inserted: the noise of the model on top of a
+counted full-dose scan, which also gives the path lengths.
 """
 
-import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -17,20 +16,21 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import numpy as np
 from scipy import ndimage
 
+from benchmarks import common
 from srgan.lowdose import estimate_photons, projection_noise
-from srgan.lowdose.projection_noise import Scanner
 from srgan.lowdose.projector import filtered, projector
+from srgan.lowdose.scanner import Scanner
 from srgan.metrics import noise_power
 from srgan.resampling import area_mean
 from tests.helpers import dose_phantoms
 from tests.helpers.dose_phantoms import SPACING, counted
 
 MM = SPACING[0]
-SIGMA, QUIET = Scanner(), Scanner(electronic_noise=0.0)
+DEFAULT, QUIET = Scanner(), Scanner(electronic_noise=0.0)
 
 
 def distance(pixel_mm: float = MM) -> np.ndarray:
-    """From the centre, mm."""
+    """Of each pixel from the centre, mm."""
     return np.hypot(*(np.mgrid[:512, :512] - 255.5)) * pixel_mm
 
 
@@ -49,7 +49,7 @@ def water_without_noise(hu: np.ndarray) -> None:
     )
 
 
-def level_of_water(hu: np.ndarray, n: int, rng) -> None:
+def noise_level_of_water(hu: np.ndarray, n: int, rng) -> None:
     centre = distance() < 50
     quantum, _ = projection_noise.unit_variance(hu, SPACING, QUIET)
     for photons in (1e6, 1e5):
@@ -74,7 +74,7 @@ def geometry_of_water() -> None:
         scanner, hu = replace(QUIET, views=views), dose_phantoms.water(pixel_mm=mm)
         sd = projection_noise.noise_sd_hu(hu, (mm, mm), 1e6, scanner, 0.5)
         print(f"  {mm:g} mm, {views} views: {sd[distance(mm) < 50].mean():.1f}")
-    print("water: SD at 100 mm, at 140 mm and in air at 170 mm over the centre's")
+    print("water: SD at 100 mm, at 140 mm and in air at 170 mm over that of the centre")
     for bowtie in (0, 0.25, 0.5, 1):
         scanner = replace(QUIET, bowtie=bowtie)
         sd = projection_noise.noise_sd_hu(dose_phantoms.water(), SPACING, 1e6, scanner, 0.5)
@@ -87,29 +87,28 @@ def texture_of_water(hu: np.ndarray, n: int, rng) -> None:
     inside = distance() < 100
     for cutoff in (0.57, 0.74, 0.86):
         scanner = replace(QUIET, filter_cutoff=cutoff)
-        made = [projection_noise.noise_fields(hu, SPACING, 1e6, scanner, 1, rng) for _ in range(n)]
-        fields = np.array([each.quantum for each in made])
-        found = noise_power.nps(fields, pixel_mm=MM, mask=inside)
-        kept = sd_over(area_mean(fields, 4), inside[1::4, 1::4]) / sd_over(fields, inside)
+        scans = [projection_noise.noise_fields(hu, SPACING, 1e6, scanner, 1, rng) for _ in range(n)]
+        noise = np.array([fields.quantum for fields in scans])
+        nps = noise_power.nps(noise, pixel_mm=MM, mask=inside)
+        kept = sd_over(area_mean(noise, 4), inside[1::4, 1::4]) / sd_over(noise, inside)
         print(
-            f"water, Hann {cutoff:g}/mm: SD {sd_over(fields, inside):.1f} HU, NPS peak "
-            f"{found.peak:.3f}, half {found.half:.3f}, mean {found.mean:.3f} /mm; "
+            f"water, Hann {cutoff:g}/mm: SD {sd_over(noise, inside):.1f} HU, NPS peak "
+            f"{nps.peak:.3f}, half {nps.half:.3f}, mean {nps.mean:.3f} /mm; "
             f"4x4 means keep {kept:.2f} of the SD"
         )
 
 
 def insertion_in_thorax(n: int, rng) -> None:
     hu, masks, photons = dose_phantoms.thorax(), dose_phantoms.regions(), 3e5
-    depth = projection_noise.attenuation(hu, MM, SIGMA)
+    depth = projection_noise.attenuation(hu, MM, DEFAULT)
 
     def scans(dose: float) -> list[np.ndarray]:
-        made = (counted(hu, MM, photons, SIGMA, rng, (dose,), depth)[0] for _ in range(n))
-        return list(made)
+        return [counted(hu, MM, photons, DEFAULT, rng, (dose,), depth)[0] for _ in range(n)]
 
     full = scans(1.0)
     for dose in (0.5, 0.25, 0.1):
         truth = scans(dose)
-        low = [projection_noise.low_dose(x, SPACING, dose, photons, SIGMA, rng) for x in full]
+        low = [projection_noise.low_dose(x, SPACING, dose, photons, DEFAULT, rng) for x in full]
         ratios = {name: sd_over(low, m) / sd_over(truth, m) for name, m in masks.items()}
         print(
             f"thorax, {photons:g} photons, dose {dose:g}: SD in the heart "
@@ -118,12 +117,12 @@ def insertion_in_thorax(n: int, rng) -> None:
         )
 
 
-def matching_in_thorax(rng) -> None:
+def photons_of_thorax(rng) -> None:
     """With smooth blobs of 12 HU in the soft tissue: anatomy that must not be taken for noise."""
     hu = dose_phantoms.thorax()
     blobs = ndimage.gaussian_filter(rng.standard_normal(hu.shape), 12)
     hu += np.where((hu > 0) & (hu < 60), 12 * blobs / blobs.std(), 0).astype(np.float32)
-    for scanner in (QUIET, SIGMA):
+    for scanner in (QUIET, DEFAULT):
         for photons in (3e6, 1e6, 3e5, 1e5):
             images = [np.rint(counted(hu, MM, photons, scanner, rng)[0]) for _ in range(4)]
             found = [estimate_photons.estimate(image, SPACING, scanner) for image in images]
@@ -140,7 +139,7 @@ def starvation(rng) -> None:
     rows, columns = (np.mgrid[:512, :512] - 255.5) * 0.75
     between = (np.abs(columns) < 50) & (np.abs(rows) < 15)
     for dose in (0.5, 0.25, 0.1):
-        low = projection_noise.low_dose(hu, spacing, dose, 3e5, SIGMA, rng) - hu
+        low = projection_noise.low_dose(hu, spacing, dose, 3e5, DEFAULT, rng) - hu
         along, across = (ndimage.uniform_filter1d(low, 21, axis=a)[between].std() for a in (1, 0))
         print(
             f"starved, dose {dose:g}: SD between the inserts {low[between].std():.0f} HU, SD of "
@@ -148,7 +147,7 @@ def starvation(rng) -> None:
             f"{np.isfinite(low).all()}"
         )
     for lowest in (0.5, 0.25, 0.1, 0.05):
-        fields = projection_noise.noise_fields(hu, spacing, 3e5, SIGMA, lowest, rng)
+        fields = projection_noise.noise_fields(hu, spacing, 3e5, DEFAULT, lowest, rng)
         low = projection_noise.insert(hu, fields, 0.5) - hu
         print(
             f"starved, dose 0.5 of fields for {lowest:g} and up: SD {low[between].std():.0f} HU; "
@@ -157,16 +156,16 @@ def starvation(rng) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = common.parser(__doc__)
     parser.add_argument("--realisations", type=int, default=24)
     n, rng = parser.parse_args().realisations, np.random.default_rng(0)
     hu = dose_phantoms.water()
     water_without_noise(hu)
-    level_of_water(hu, n, rng)
+    noise_level_of_water(hu, n, rng)
     geometry_of_water()
     texture_of_water(hu, n, rng)
     insertion_in_thorax(n, rng)
-    matching_in_thorax(rng)
+    photons_of_thorax(rng)
     starvation(rng)
 
 

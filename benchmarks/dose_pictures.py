@@ -1,15 +1,14 @@
-"""What does a slice look like at a half, a quarter and a tenth of its dose, and where is the noise?
+"""Draw a slice at a half, a quarter and a tenth of its dose, and its noise.
 
 python benchmarks/dose_pictures.py FOLDER --patient ID [--slice K] --output OUT
 python benchmarks/dose_pictures.py --synthetic --output OUT     (docs/dose.png)
 
-Photons are matched to the slice. Above: both windows at each dose (of the synthetic slice the body
-alone, in the mediastinum window); below: the SD of the noise that a quarter of the dose adds, by
-formula, and the noise alone (low - full). Pictures of patients stay with you: only the synthetic
-one may be passed on.
+Photons are matched to the slice. Above: the slice at each dose in two windows (of the synthetic
+slice the body only, in the mediastinum window). Below: the SD of the noise that a quarter of the
+dose adds, by formula, and the noise alone (low - full). Keep pictures of patients to yourself; only
+the synthetic one may be passed on.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -17,11 +16,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import numpy as np
 
-from srgan.dataset import catalogue
+from benchmarks import common
 from srgan.formats import readers
 from srgan.hounsfield import WINDOWS
 from srgan.lowdose import estimate_photons
-from srgan.lowdose.projection_noise import Scanner, low_dose, noise_sd_hu, pixel_mm_of
+from srgan.lowdose.projection_noise import low_dose, noise_sd_hu, pixel_mm_of
+from srgan.lowdose.scanner import Scanner
 from srgan.masks import body_mask
 from srgan.phantom import chest
 from srgan.random_streams import FIELDS, generator_of
@@ -36,17 +36,16 @@ SIDE, SYNTHETIC_SIDE = 512, 250  # dots of a panel
 
 
 def slice_of(folder: Path, patient: str, number: int | None):
-    """(HU, spacing in mm, what to call it); by default the middle slice of the longest scan."""
-    scans = [s for s in catalogue.find(folder).scans if s.patient_id == patient]
-    if not scans:
+    """(HU, spacing in mm, title); by default the middle slice of the longest scan."""
+    scan = common.largest_scans(folder).get(patient)
+    if scan is None:
         raise UserError(f"{folder} holds no usable scan of patient {patient}")
-    scan = max(scans, key=lambda s: len(s.slices))
     n = len(scan.slices)
     k = n // 2 + 1 if number is None else number
     if not 1 <= k <= n:
         raise UserError(f"--slice {k}: {patient} has slices 1 to {n}")
-    name = f"{patient}, slice {k} of {n} from the feet"
-    return readers.reader(scan)(k - 1), scan.spacing_mm, name
+    title = f"{patient}, slice {k} of {n} from the feet"
+    return readers.reader(scan)(k - 1), scan.spacing_mm, title
 
 
 def synthetic_slice(number: int | None):
@@ -58,70 +57,81 @@ def synthetic_slice(number: int | None):
     return volume[k - 1], (y, x), f"SYNTHETIC chest, slice {k} of 6 from the feet"
 
 
+class Panels:
+    """A black figure of panels of equal size, placed in dots."""
+
+    def __init__(self, rows: int, columns: int, side: int, tall: int):
+        from matplotlib.figure import Figure
+
+        self.side, self.tall = side, tall
+        self.wide = columns * (side + GAP) + GAP
+        self.high = HEAD + rows * (tall + LINE) + LINE
+        size = self.wide / DPI, self.high / DPI
+        self.figure = Figure(size, dpi=DPI, facecolor="black")
+
+    def text(self, x: float, y: float, words: str, size: float = 10, **more) -> None:
+        place = x / self.wide, 1 - y / self.high
+        self.figure.text(*place, words, color="white", size=size, **more)
+
+    def panel(self, row: int, column: int, words: str, pixels: np.ndarray, **more):
+        """Returns the axes and the image."""
+        left, top = GAP + column * (self.side + GAP), HEAD + row * (self.tall + LINE)
+        self.text(left, top + LINE - 7, words)
+        bottom = 1 - (top + LINE + self.tall) / self.high
+        box = left / self.wide, bottom, self.side / self.wide, self.tall / self.high
+        axes = self.figure.add_axes(box)
+        axes.set_axis_off()
+        smooth = "nearest" if self.side >= max(pixels.shape) else "antialiased"
+        return axes, axes.imshow(pixels, interpolation=smooth, **more)
+
+
 def draw(hu, spacing_mm: tuple[float, float], title: str, rows: slice, side: int, windows):
-    """A matplotlib Figure: a column a dose, a row a window and one of the noise.
+    """A matplotlib Figure with a column for each dose, and a row for each window and the noise.
 
-    hu: (rows, columns); rows: those shown; side: dots across a panel.
+    hu: (rows, columns). rows: those to show. side: dots across a panel.
     """
-    from matplotlib.figure import Figure
-
     scanner = Scanner()
     estimate = estimate_photons.estimate(hu, spacing_mm, scanner)
     photons = estimate.photons or estimate_photons.DEFAULT_PHOTONS
     if estimate.photons:
-        whose = f"{photons:.2g} photons matched, estimated noise {estimate.sd_hu:.0f} HU"
+        source = f"{photons:.2g} photons matched, estimated noise {estimate.sd_hu:.0f} HU"
     else:
-        whose = f"{photons:.2g} photons, the default: too little soft tissue to match"
+        source = f"{photons:.2g} photons, the default: too little soft tissue to match"
     images = {
-        said: low_dose(hu, spacing_mm, dose, photons, scanner, generator_of(0, FIELDS, 0))
-        for said, dose in DOSES.items()
+        name: low_dose(hu, spacing_mm, dose, photons, scanner, generator_of(0, FIELDS, 0))
+        for name, dose in DOSES.items()
     }
-    spread = noise_sd_hu(hu, spacing_mm, photons, scanner, MAPPED)
+    sd_map = noise_sd_hu(hu, spacing_mm, photons, scanner, MAPPED)
     soft = estimate_photons.flat_soft_tissue(hu)
     last = len(windows)
-    tall = round(side * len(hu[rows]) / hu.shape[1])
-    wide, high = len(images) * (side + GAP) + GAP, HEAD + (last + 1) * (tall + LINE) + LINE
-    figure = Figure((wide / DPI, high / DPI), dpi=DPI, facecolor="black")
-
-    def text(x: float, y: float, words: str, size: float = 10, **more) -> None:
-        figure.text(x / wide, 1 - y / high, words, color="white", size=size, **more)
-
-    def panel(row: int, column: int, words: str, pixels: np.ndarray, **more):
-        left, top = GAP + column * (side + GAP), HEAD + row * (tall + LINE)
-        text(left, top + LINE - 7, words)
-        box = (left / wide, 1 - (top + LINE + tall) / high, side / wide, tall / high)
-        axes = figure.add_axes(box)
-        axes.set_axis_off()
-        smooth = "nearest" if side >= max(pixels.shape) else "antialiased"
-        return axes, axes.imshow(pixels[rows], interpolation=smooth, **more)
-
-    text(GAP, 20, title, 13, weight="bold")
-    text(GAP, 42, f"{whose} at full dose; pixel {pixel_mm_of(spacing_mm):.3f} mm", 11)
+    panels = Panels(last + 1, len(images), side, round(side * len(hu[rows]) / hu.shape[1]))
+    panels.text(GAP, 20, title, 13, weight="bold")
+    panels.text(GAP, 42, f"{source} at full dose; pixel {pixel_mm_of(spacing_mm):.3f} mm", 11)
     shades = [f"{w} {WINDOWS[w].low:g} to {WINDOWS[w].high:g} HU" for w in windows]
     shades = ", ".join([*shades, f"noise alone ±{NOISE_HU:g} HU"])
-    text(GAP, 62, f"grey: {shades}; SD: in flat soft tissue", 11)
-    for column, (said, image) in enumerate(images.items()):
+    panels.text(GAP, 62, f"grey: {shades}; SD: in flat soft tissue", 11)
+    for column, (name, image) in enumerate(images.items()):
         for row, window in enumerate(windows):
-            shown = WINDOWS[window]
-            words = f"{said}, {window}"
-            panel(row, column, words, image, cmap="gray", vmin=shown.low, vmax=shown.high)
+            low, high = WINDOWS[window]
+            words = f"{name}, {window}"
+            panels.panel(row, column, words, image[rows], cmap="gray", vmin=low, vmax=high)
         if column:
             noise = image - hu
             added = "" if soft is None else f": SD {noise[soft].std():.0f} HU"
-            words = f"{said} - full{added}"
-            panel(last, column, words, noise, cmap="gray", vmin=-NOISE_HU, vmax=NOISE_HU)
-    axes, shown = panel(last, 0, "SD that 1/4 dose adds, HU", spread, cmap="inferno", vmin=0)
-    bar = figure.colorbar(shown, cax=axes.inset_axes((0.05, 0.15, 0.6, 0.03)), location="bottom")
+            grey = {"cmap": "gray", "vmin": -NOISE_HU, "vmax": NOISE_HU}
+            panels.panel(last, column, f"{name} - full{added}", noise[rows], **grey)
+    heat = {"cmap": "inferno", "vmin": 0}
+    axes, image = panels.panel(last, 0, "SD that 1/4 dose adds, HU", sd_map[rows], **heat)
+    place = axes.inset_axes((0.05, 0.15, 0.6, 0.03))
+    bar = panels.figure.colorbar(image, cax=place, location="bottom")
     bar.ax.tick_params(colors="white", labelsize=9)
     bar.outline.set_edgecolor("white")
-    text(GAP, high - 8, "Research use only, not a medical device.", 9)
-    return figure
+    panels.text(GAP, panels.high - 8, "Research use only, not a medical device.", 9)
+    return panels.figure
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = common.parser(__doc__)
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--patient")
     parser.add_argument("--slice", type=int)
@@ -133,15 +143,15 @@ def main() -> None:
     try:
         if given.synthetic:
             found = synthetic_slice(given.slice)
-            inside = np.flatnonzero(body_mask(found[0]).any(1))
-            rows = slice(max(inside[0] - 10, 0), inside[-1] + 10)
-            drawn = draw(*found, rows, SYNTHETIC_SIDE, ["mediastinum"])
+            body = np.flatnonzero(body_mask(found[0]).any(1))
+            rows = slice(max(body[0] - 10, 0), body[-1] + 10)
+            figure = draw(*found, rows, SYNTHETIC_SIDE, ["mediastinum"])
         else:
             found = slice_of(given.folder, given.patient, given.slice)
-            drawn = draw(*found, slice(None), SIDE, ["lung", "mediastinum"])
+            figure = draw(*found, slice(None), SIDE, ["lung", "mediastinum"])
     except UserError as error:
         sys.exit(str(error))
-    figure_to_png(drawn, given.output)
+    figure_to_png(figure, given.output)
 
 
 if __name__ == "__main__":

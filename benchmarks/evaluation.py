@@ -1,13 +1,12 @@
-"""How long does --run test take over 100 slices of 512 x 512, and how much memory?
+"""How long --run test takes over 100 slices of 512 x 512, and how much memory.
 
 python benchmarks/evaluation.py [--slices 100]
 
-Everything included: start, every row (non-local means is tuned too), every figure, pictures and
-page. Synthetic chests, and networks of one step: their weights cost no time. Goals on two idle
-cores: 5 minutes and 3 GB. On a busy machine the CPU seconds say more.
+It includes everything: the start, all methods (non-local means is tuned too), all metrics, pictures
+and the page. The chests are synthetic and the networks have one step; their weights do not change
+the time. Goals on two idle cores: 5 minutes and 3 GB. On a busy machine trust the CPU seconds.
 """
 
-import argparse
 import csv
 import os
 import subprocess
@@ -18,19 +17,20 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from benchmarks import common
 from srgan.phantom import write_scans
 
 MAIN = Path(__file__).parent.parent / "main.py"
-OF_A_PATIENT = 5  # slices
-SEEN = ("train", "train", "validation")
+SLICES_PER_PATIENT = 5
+NOT_TESTED = ("train", "train", "validation")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = common.parser(__doc__)
     parser.add_argument("--slices", type=int, default=100)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        command = prepare(Path(folder), -(-given.slices // OF_A_PATIENT))
+        command = prepare(Path(folder), -(-given.slices // SLICES_PER_PATIENT))
         steps = ("--pretrain-steps", "1", "--gan-steps", "1", "--train-dir", f"{folder}/train")
         run([*command, "--run", "train", *steps])
         began = time.perf_counter()
@@ -44,20 +44,20 @@ def main() -> None:
 
 
 def prepare(folder: Path, patients: int) -> list[str]:
-    """Scans of so many patients to test and a few to train; the program with its settings."""
-    roles = [*SEEN, *["test"] * patients]
-    write_scans.write(folder / "data", 0, len(roles), OF_A_PATIENT)
+    """Write scans of `patients` to test and a few to train. Returns the command without its run."""
+    roles = [*NOT_TESTED, *["test"] * patients]
+    write_scans.write(folder / "data", 0, len(roles), SLICES_PER_PATIENT)
     with open(folder / "split.csv", "w", newline="", encoding="utf-8") as file:
         rows = ((write_scans.series_uid(0, i), role) for i, role in enumerate(roles))
         csv.writer(file).writerows([("patient_id", "role"), *rows])
-    given = {"data": "data", "split": "split.csv"}
-    given |= {f"{name}-dir": name for name in ("store", "checkpoint")}
-    paths = [part for name, to in given.items() for part in (f"--{name}", str(folder / to))]
-    return [sys.executable, str(MAIN), *paths]
+    paths = {"data": "data", "split": "split.csv"}
+    paths |= {f"{name}-dir": name for name in ("store", "checkpoint")}
+    flags = [part for flag, name in paths.items() for part in (f"--{flag}", str(folder / name))]
+    return [sys.executable, str(MAIN), *flags]
 
 
 def run(command: list[str]):
-    """Its resource usage; the tables that it prints are left out. Ends where it fails."""
+    """Run without showing its tables. Returns its resource usage; exits where it fails."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)

@@ -1,14 +1,13 @@
-"""Does a long training keep its memory? A tiny network, thousands of steps, every event of a run.
+"""Check that the memory of a long training does not grow: a tiny network and thousands of steps.
 
 python benchmarks/memory.py [--steps 5000] [--from-step 500]
 
-Goal: resident memory grows by less than 2 % after the first 500 steps, in which the second stage,
-the GAN, has begun and is compiled; exits with 1 where it does not. Grids, log, checkpoints and
-validations are as in any run, fifty of them a stage. The picture of a whole slice at the end is not
-counted. Measured: 964 to 976 MB, +1.2 %.
+Goal: resident memory grows by less than 2 % after the first 500 steps, in which the GAN stage has
+begun and is compiled. Exits with 1 if it grows more. Grids, log, checkpoints and validations are as
+in any run, fifty of them a stage. The picture of a whole slice at the end is not counted. Measured:
+964 to 976 MB, +1.2 %.
 """
 
-import argparse
 import os
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from benchmarks import common
 from srgan import cli
 from srgan.commands.train import train
 from srgan.models import discriminator, generator
@@ -30,7 +30,7 @@ def resident_mb() -> float:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = common.parser(__doc__)
     parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--from-step", type=int, default=500)
     given = parser.parse_args()
@@ -38,11 +38,11 @@ def main() -> int:
     generator.fast = lambda scale, initial: fast(scale, initial, blocks=1, maps=8)
     discriminator.CONVOLUTIONS = ((8, 1), (8, 2), (8, 2))
     plan.EVENTS = 50  # a stage
-    taken = {}
+    memory_mb = {}
 
     def set_rates(self, plan, step, factor=1.0):
         if step % 100 == 1:
-            taken[step - 1] = resident_mb()
+            memory_mb[step - 1] = resident_mb()
         return usual(self, plan, step, factor)
 
     trainer.Trainer.set_rates = set_rates
@@ -53,10 +53,11 @@ def main() -> int:
         more = f"--pretrain-steps {first} --gan-steps {given.steps + 1 - first}"
         code = train(cli.parse([*command.split(), *more.split()])[1])
         os.chdir("/")
-    for step, mb in taken.items():
+    for step, mb in memory_mb.items():
         if step % 500 == 0:
             print(f"step {step}: {mb:.0f} MB")
-    growth = max(taken[s] for s in taken if s >= given.from_step) / taken[given.from_step] - 1
+    most = max(mb for step, mb in memory_mb.items() if step >= given.from_step)
+    growth = most / memory_mb[given.from_step] - 1
     print(f"after step {given.from_step}: {100 * growth:+.1f} % at most")
     return code or int(growth >= MOST_GROWTH)
 

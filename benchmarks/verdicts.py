@@ -1,40 +1,37 @@
-"""Which verdict lines does a good SRResNet raise once it has been spoilt in a known way?
+"""Check which verdict lines a good SRResNet raises after known faults are added to its output.
 
 python benchmarks/verdicts.py CHECKPOINT_DIR FOLDER [--every 2]
 
-FOLDER: one validation patient's scan, of which the slices that show lung are taken. At lambda 1700,
-sigma 0.005 the checkpoint's SRResNet, and the same spoilt as in SPOILT, each against the lines that
-it has to raise and those that may follow from them. Ends with 1 where a line is missing or another
-is raised, by a spoilt model or by the good one. tests/evaluation/test_spoilt_models.py does it with
-a stand-in.
+FOLDER is the scan of one validation patient; its slices that show lung are used. At lambda 1700 and
+sigma 0.005, measures the SRResNet of the checkpoint, and the same with each of FAULTS, and compares
+the lines with those that the fault must raise and those that it may raise. Ends with 1 if a line is
+missing or another one is raised. tests/evaluation/test_known_faults.py does it with a stand-in.
 
-Twelve patients by networks that were trained without them (see docs/metrics.md): as listed, but for
-"inventing" of a shift, whose share was 0.06 and 0.10 on two with smooth lungs, and "inconsistent"
-of one good network.
+Twelve patients by networks that were trained without them (docs/metrics.md) gave the lines of the
+list, except "inventing" of a shift, whose share was 0.06 and 0.10 on two with smooth lungs, and
+"inconsistent" of one good network.
 """
 
-import argparse
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import numpy as np
 from scipy import ndimage
 
-from srgan.dataset import catalogue
+from benchmarks import common
+from benchmarks.common import IMAGE_NOISE
 from srgan.evaluation import baselines, conclusions, study, verdict
 from srgan.formats import readers
-from srgan.lowdose.degradation import Degradation
-from srgan.lowdose.image_noise import ImageNoise
-from srgan.lowdose.levels import Levels
 from srgan.masks import lung_mask
 from srgan.metrics.slice_output import LUNG_PIXELS, Reference
 from srgan.models import tensorflow_setup
 from srgan.training import checkpoint_models
 
-NOISE = Degradation(ImageNoise(Levels((1700.0,)), Levels((0.005,))), 4)
 BAND = (0.25, 0.6)  # of Nyquist: above what a fourfold smaller low dose can hold
 
 
@@ -50,7 +47,7 @@ def _blob(output, reference):
 
 
 def _false_texture(output, reference):
-    """Band noise that lacks nothing of the normal dose's power, place by place."""
+    """Add band noise, so that the output has the local power of the normal dose in the band."""
     rng = np.random.default_rng(0)
     have, want = (_local_power(_band(x)) for x in (output, reference.image))
     noise = _band(rng.normal(0, 1, output.shape))
@@ -63,56 +60,59 @@ def _local_power(image):
 
 
 def _band(image):
-    frequency = 2 * np.hypot(
-        np.fft.fftfreq(image.shape[0])[:, None], np.fft.fftfreq(image.shape[1])
-    )
+    rows, columns = (np.fft.fftfreq(n) for n in image.shape)
+    frequency = 2 * np.hypot(rows[:, None], columns)
     inside = (frequency > BAND[0]) & (frequency < BAND[1])
     return np.fft.ifft2(np.fft.fft2(image) * inside).real
 
 
-# ---- what each model does to a good output, the lines that it has to raise, those that it may ----
+class Fault(NamedTuple):
+    """A change of a good output, and the verdict lines that follow from it."""
+
+    change: Callable[[np.ndarray, Reference], np.ndarray]
+    must_raise: tuple[str, ...] = ()
+    may_raise: tuple[str, ...] = ()
+
 
 BEHIND = ("below its input", "below SRResNet")
 BIASED = tuple(f"bias ({tissue})" for tissue in verdict.TISSUES)
-SPOILT = {
-    "srresnet": (lambda output, _: output, (), ()),
-    # Costs about 0.1 dB, less than the bound of "below SRResNet": named as what it is.
-    "lung +10 HU": (_brighter_lung, ("bias (lung)",), ()),
-    # 2 px pass 0.73 of a period of 16 px where bicubic passes 0.85: behind bicubic too, and no
-    # edge agrees with the low dose any more. What fine bone loses, and what narrow lung gains from
-    # its walls, depends on the patient.
-    "blurred by 2 px": (
+FAULTS = {
+    "srresnet": Fault(lambda output, _: output),
+    # Costs about 0.1 dB, less than the bound of "below SRResNet".
+    "lung +10 HU": Fault(_brighter_lung, ("bias (lung)",)),
+    # 2 px pass 0.73 of a period of 16 px where bicubic passes 0.85: it is behind bicubic too, and
+    # no edge agrees with the low dose. What fine bone loses, and what narrow lung gains from its
+    # walls, depends on the patient.
+    "blurred by 2 px": Fault(
         lambda output, _: ndimage.gaussian_filter(output, 2),
         (*BEHIND, "smoother", "inconsistent"),
         ("bias (bone)", "bias (lung)"),
     ),
-    # 113 of 262,144 pixels: no mean figure moves.
-    "blob in lung": (_blob, ("inconsistent",), ()),
-    # Its energy adds to the squared error. Power is lacking at edges, and is filled in over 8 px:
-    # the area mean lets some of it through, which the low dose contradicts, and flat tissue and
-    # lung beside many edges become noisier than the normal dose.
-    "false texture": (
+    # 113 of 262,144 pixels: no mean over the slice moves.
+    "blob in lung": Fault(_blob, ("inconsistent",)),
+    # Its energy adds to the squared error. Power is missing at edges, and is filled in over 8 px:
+    # the area mean passes some of it, which contradicts the low dose, and flat tissue and lung
+    # beside many edges become noisier than the normal dose.
+    "false texture": Fault(
         _false_texture,
         ("below SRResNet", "inconsistent", "inventing"),
         ("noisier (flat regions)", "noisier (lungs)"),
     ),
     # Every edge is wrong on both sides: in squared error, in block means, and as detail.
-    "shifted by 1 px": (
+    "shifted by 1 px": Fault(
         lambda output, _: np.roll(output, 1, 0),
         (*BEHIND, "inconsistent", "inventing", "shifted"),
-        (),
     ),
-    # Without structure there is no shift to measure, and that is said.
-    "constant 0 HU": (
+    # Without structure no shift can be measured, which is a line of its own.
+    "constant 0 HU": Fault(
         lambda output, _: np.zeros_like(output),
         (*BEHIND, *BIASED, "smoother", "inconsistent", "not judged"),
-        (),
     ),
 }
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = common.parser(__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--every", type=int, default=2, help="slice of the scan")
@@ -120,13 +120,14 @@ def main() -> int:
     tensorflow_setup.start("float32")
     good = baselines.network(checkpoint_models.load(given.checkpoint).networks()["srresnet"])
     slices = slices_of(given.folder, given.every)
-    made = judged(good, slices, [study.reference_of(item, NOISE, 0) for item in slices])
-    overall, wrong = made.overall(), False
-    for name, lines in raised(made).items():
-        figures, (missing, surplus) = overall[name], unexpected(name, lines)
+    references = [study.reference_of(item, IMAGE_NOISE, 0) for item in slices]
+    measured = study_of_faults(good, slices, references)
+    overall, wrong = measured.overall(), False
+    for name, lines in raised_lines(measured).items():
+        metrics, (missing, surplus) = overall[name], unexpected(name, lines)
         print(
-            f"{name}: {figures['psnr_db']['lung']:.2f} dB, chi2 {figures['chi2']:.2f}, "
-            f"{figures['wide_spots']:.1f} wide spots, invented {figures['invented_share']:.3f}\n"
+            f"{name}: {metrics['psnr_db']['lung']:.2f} dB, chi2 {metrics['chi2']:.2f}, "
+            f"{metrics['wide_spots']:.1f} wide spots, invented {metrics['invented_share']:.3f}\n"
             f"  raises {', '.join(lines) or 'nothing'}"
         )
         for what, kinds in (("MISSING", missing), ("NOT EXPECTED", surplus)):
@@ -137,8 +138,8 @@ def main() -> int:
 
 
 def slices_of(folder: Path, every: int) -> list[study.StudySlice]:
-    """Every n-th slice of the one scan in a folder, where it shows lung."""
-    (scan,) = catalogue.find(folder).scans
+    """Every n-th slice of the only scan in a folder, where it shows lung."""
+    scan = common.only_scan(folder)
     read = readers.reader(scan)
     return [
         study.StudySlice("P1", i + 1, scan.spacing_mm, i, partial(read, i))
@@ -147,39 +148,41 @@ def slices_of(folder: Path, every: int) -> list[study.StudySlice]:
     ]
 
 
-def judged(good: baselines.Method, slices: list, references: list[Reference]) -> study.Study:
-    """Bicubic, the good model under the name of "srresnet", and it spoilt.
+def study_of_faults(
+    good: baselines.Method, slices: list, references: list[Reference]
+) -> study.Study:
+    """Measure bicubic, the good model as "srresnet", and the good model with each fault.
 
-    references: what the slices' outputs are judged by, at NOISE and seed 0.
+    references: of the slices, at IMAGE_NOISE and seed 0.
     """
 
-    def spoilt(spoil):
+    def with_fault(change):
         def method(low_dose: np.ndarray) -> np.ndarray:
-            reference = reference_behind(low_dose, references)
+            reference = reference_of(low_dose, references)
             output = good(low_dose)
-            return output if reference is None else spoil(output, reference).astype(np.float32)
+            return output if reference is None else change(output, reference).astype(np.float32)
 
         return method
 
-    compared = {"bicubic": baselines.classical(NOISE.scale)["bicubic"]}
-    compared |= {name: spoilt(spoil) for name, (spoil, *_) in SPOILT.items()}
-    return study.run(compared, slices, NOISE, 0)
+    methods = {"bicubic": baselines.classical(IMAGE_NOISE.scale)["bicubic"]}
+    methods |= {name: with_fault(fault.change) for name, fault in FAULTS.items()}
+    return study.run(methods, slices, IMAGE_NOISE, 0)
 
 
-def reference_behind(low_dose: np.ndarray, references: list[Reference]) -> Reference | None:
-    """Of the slice with this low dose; None for a patch of one."""
+def reference_of(low_dose: np.ndarray, references: list[Reference]) -> Reference | None:
+    """The reference of the slice with this low dose; None for the low dose of a patch."""
     return next((r for r in references if np.array_equal(r.low_dose, low_dose)), None)
 
 
-def raised(made: study.Study) -> dict[str, tuple[str, ...]]:
-    """The lines of each of SPOILT."""
-    verdicts = conclusions.of(made).verdicts
-    return {name: tuple(line.kind for line in verdicts[name]) for name in SPOILT}
+def raised_lines(measured: study.Study) -> dict[str, tuple[str, ...]]:
+    """The verdict lines of each of FAULTS."""
+    verdicts = conclusions.of(measured).verdicts
+    return {name: tuple(line.kind for line in verdicts[name]) for name in FAULTS}
 
 
 def unexpected(name: str, lines: tuple[str, ...]) -> tuple[list[str], list[str]]:
-    """Of one of SPOILT: lines that it has to raise and did not, and those that it may not."""
-    _, must, may = SPOILT[name]
+    """(lines that a fault must raise and did not, lines that it may not raise and did)."""
+    _, must, may = FAULTS[name]
     return [k for k in must if k not in lines], [k for k in lines if k not in must + may]
 
 

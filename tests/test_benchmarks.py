@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from benchmarks import dose_figures
+from benchmarks import dose_metrics
 from srgan.lowdose.projection_noise import Scanner, attenuation
 from srgan.lowdose.projector import filtered, projector
 from tests.helpers import made_dicom
@@ -54,8 +54,8 @@ def test_a_counted_pair_has_the_noise_that_the_model_tells_from_its_full_dose_sl
             place = {"z": 3.0 * k, "PixelSpacing": [MM, MM], "PatientID": name}
             made_dicom.write(tmp_path / name / f"{k}.IMA", values=values, **place)
     folders = [str(tmp_path / name) for name in ("full", "low")]
-    monkeypatch.setattr("sys.argv", ["dose_figures.py", "--pair", *folders])
-    dose_figures.main()
+    monkeypatch.setattr("sys.argv", ["dose_metrics.py", "--pair", *folders])
+    dose_metrics.main()
     told = capsys.readouterr().out
 
     soft, *_ = map(float, re.search(r"model:real +(.*)", told)[1].replace(" - ", " nan ").split())

@@ -66,7 +66,7 @@ def stand_in(reference: np.ndarray, low_dose: np.ndarray) -> np.ndarray:
     return output.astype(np.float32)
 
 
-def faithful_figures(pair: Pair, output: np.ndarray) -> dict[str, float]:
+def faithfulness_metrics(pair: Pair, output: np.ndarray) -> dict[str, float]:
     """Of one output: what it has that its low dose or its normal dose does not support.
 
     chi2, spots, share, energy (HU^2), shift (px); lung: mean error in HU, and chi2 there, NaN

@@ -25,7 +25,7 @@ from tests.helpers.made_structure import (
     SCALE,
     Pair,
     discs,
-    faithful_figures,
+    faithfulness_metrics,
     stand_in,
     vessels,
     without,
@@ -139,7 +139,7 @@ def measured_patients():
 
 def means(pairs, output_of) -> dict:
     """The table's figures, mean over slices."""
-    rows = [faithful_figures(pair, output_of(pair)) for pair in pairs]
+    rows = [faithfulness_metrics(pair, output_of(pair)) for pair in pairs]
     return {name: np.nanmean([row[name] for row in rows]) for name in rows[0]}
 
 
