@@ -60,7 +60,7 @@ def main() -> None:
     rates = {kind: [] for kind in kinds}
     for _ in range(given.rounds):
         for kind in kinds:
-            part = batches.Side(slices, noise if kind == "projection" else None)
+            part = batches.SliceSet(slices, noise if kind == "projection" else None)
             rates[kind].append(pairs_a_second(part, Settings(noise=kind), given.batches))
     for kind, found in rates.items():
         every = ", ".join(f"{rate:.0f}" for rate in found)

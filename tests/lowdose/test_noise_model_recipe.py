@@ -66,7 +66,7 @@ def test_levels_of_a_new_model_are_listed_sampled_and_named():
 
 def test_training_batches_of_a_new_model_have_its_noise():
     slices = np.full((2, 96, 96), 40, np.int16)
-    low, normal = batches.batch(batches.Side(list(slices)), 16, 64, gaussian(20.0), seed=0, k=0)
+    low, normal = batches.batch(batches.SliceSet(list(slices)), 16, 64, gaussian(20.0), seed=0, k=0)
     noise_hu = 4095 / 2 * (low - normal.reshape(16, 16, 4, 16, 4, 1).mean((2, 4)))
     assert noise_hu.std() == pytest.approx(20 / 4, rel=0.05)
 
