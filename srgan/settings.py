@@ -192,6 +192,9 @@ class Settings:
     window: dict | None = _setting(
         None, values.windows, TEST, OUTPUT,
         "More windows for PSNR and SSIM, such as bone:-450:1050.", "HU", recorded=False)
+    details: bool = _setting(
+        False, values.switch, TEST, OUTPUT,
+        "Print every table instead of one screen.", recorded=False)
     input: Path | None = _setting(
         None, values.scan, SIMULATE, DATA,
         "The scan to copy: a folder with one DICOM series, or a MetaImage header (.mhd).",

@@ -1,7 +1,9 @@
 """--run test: a checkpoint judged on patients that it has never seen."""
 
-import dataclasses
+import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,57 +23,85 @@ from srgan.lowdose.photon_cache import Matched
 from srgan.metrics import registry
 from srgan.metrics.registry import Metric
 from srgan.models import tensorflow_setup, vgg_weights
-from srgan.report import dose_plot, example_pictures, nodule_tables, results
+from srgan.report import (
+    dose_plot,
+    example_pictures,
+    metrics_csv,
+    nodules_csv,
+    summary_json,
+    terminal,
+)
 from srgan.report.about import About
 from srgan.report.html import build_page, render
 from srgan.settings import Settings, degradation_of
 from srgan.system.errors import UserError
+from srgan.system.files import clear_parts, writing
 from srgan.system.progress import Progress
 from srgan.training import checkpoint_models
 
 TUNED_ON = 3  # validation slices
-Checkpoints = dict[str, checkpoint_models.Trained]  # by letter, as compared.load makes them
+Checkpoints = dict[str, checkpoint_models.Trained]  # by letter, as compare.load makes them
 
 
 def test(given: dict[str, Any]) -> int:
-    """The whole of it; returns the exit code. Raises UserError."""
+    """Test a checkpoint and write the report; returns the exit code. Raises UserError."""
     trained = checkpoint_models.load(Settings(**given).checkpoint_dir)
     own = {name: value for name, value in given.items() if name != "vgg_weights"}
     settings = all_settings.make(own, trained.settings)  # which keep the training's VGG19
-    windows = windows_of(settings)
-    degradation = noise_of(settings, given)
-    every = compare.load(trained, settings)
-    features, metrics = vgg_distance(given, trained)
-    results.prepare(settings.report_dir)
+    windows, degradation = windows_of(settings), noise_of(settings, given)
+    checkpoints = compare.load(trained, settings)
+    features, metrics = metrics_of(given, trained)
+    prepare(settings.report_dir)
+
     store = open_store(settings)
-    chosen = held_out.held_out(every, store, settings)
+    chosen = held_out.held_out(checkpoints, store, settings)
     matched = photons_of(store, chosen, degradation)
     slices = study_slices(store, chosen, matched)
-    about = about_this(every, store, settings, degradation, matched)
-    disc = disc_of(slices, matched)
-    smoother, how_tuned = denoiser(trained, store, settings, degradation, disc)
-    judged = baselines.classical(degradation.scale) | smoother | networks(every, settings)
-    with_nodules = evaluate_nodules.slices_of(every, store, chosen, settings, degradation)
-    about = dataclasses.replace(about, features=features, denoiser=how_tuned)
-    levels = measured(judged, slices, degradation, disc, settings.seed, windows, metrics)
-    levels = evaluate_nodules.judged(levels, judged, with_nodules, settings.seed)
-    results.write(settings.report_dir, levels, about)
-    of_nodules = [each.nodules for each in levels if each.nodules]
-    nodule_table = nodule_tables.write(settings.report_dir, of_nodules)
-    curve = dose_plot.write(settings.report_dir, levels, about)
-    example_pictures.write(settings.report_dir, levels, about, judged, slices, settings.seed)
-    print(results.tables(levels, about))
-    if len(levels) > 1:
-        print(f"\n{dose_plot.table(levels)}")
-    if of_nodules:
-        print(f"\n{nodule_tables.text(of_nodules[0])}")
-    render.write(
-        settings.report_dir / "index.html",
-        build_page.build_page(levels, about, judged, slices, settings.seed),
+    denoiser, how_tuned = tuned_denoiser(trained, store, settings, degradation, disc_of(slices))
+    methods = baselines.classical(degradation.scale) | denoiser | networks(checkpoints, settings)
+    with_nodules = evaluate_nodules.slices_of(checkpoints, store, chosen, settings, degradation)
+
+    levels = measure(methods, slices, degradation, settings.seed, windows, metrics)
+    levels = evaluate_nodules.measure(levels, methods, with_nodules, settings.seed)
+    about = replace(
+        about_test(checkpoints, store, settings, degradation, matched),
+        features=features,
+        denoiser=how_tuned,
     )
-    files = ["index.html", "metrics.csv", "summary.json", nodule_table, curve]
-    print(f"\n{', '.join(filter(None, files))} and example-*.png are in {settings.report_dir}")
+    files = write_report(settings.report_dir, levels, about, methods, slices, settings.seed)
+    if settings.details:
+        print(terminal.details(levels, about))
+        print(f"\n{', '.join(files)} and example-*.png are in {settings.report_dir}")
+    else:
+        print(terminal.screen(levels, about, settings.report_dir))
     return 0
+
+
+def write_report(
+    folder: Path,
+    levels: list[Level],
+    about: About,
+    methods: dict[str, baselines.Method],
+    slices: list[study.StudySlice],
+    seed: int,
+) -> list[str]:
+    """Write everything but the example pictures' names, which are many; returns the names."""
+    metrics_csv.write(folder, levels)
+    summary_json.write(folder, levels, about)
+    nodules = nodules_csv.write(folder, [level.nodules for level in levels if level.nodules])
+    plot = dose_plot.write(folder, levels, about)
+    example_pictures.write(folder, levels, about, methods, slices, seed)
+    page = build_page.build_page(levels, about, methods, slices, seed)
+    render.write(folder / "index.html", page)
+    return list(filter(None, ["index.html", "metrics.csv", "summary.json", nodules, plot]))
+
+
+def prepare(folder: Path) -> None:
+    """Make the folder and try to write in it, before the long work. Raises UserError."""
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+        clear_parts(folder)
 
 
 def noise_of(settings: Settings, given: dict[str, Any]) -> Degradation:
@@ -100,7 +130,7 @@ def windows_of(settings: Settings) -> dict[str, Window]:
     return WINDOWS | more
 
 
-def vgg_distance(
+def metrics_of(
     given: dict[str, Any], trained: checkpoint_models.Trained
 ) -> tuple[str, tuple[Metric, ...]]:
     """Whose weights, as About.features, and the metrics: with a VGG distance where there are any.
@@ -120,7 +150,7 @@ def vgg_distance(
     )
 
 
-def denoiser(
+def tuned_denoiser(
     trained: checkpoint_models.Trained,
     store: stores.Store,
     settings: Settings,
@@ -158,47 +188,47 @@ def _named(method: baselines.Method, cutoff_hu: float, how: str):
     return {name: method}, f"{name}: non-local means with a cut-off of {cutoff_hu:.1f} HU, {how}"
 
 
-def disc_of(slices: list[study.StudySlice], matched: list[Matched]) -> dict:
-    """Pixel and photons of the phantom: the medians of the test's slices."""
+def disc_of(slices: list[study.StudySlice]) -> dict:
+    """Pixel and photons of the disc phantom: the medians of the tested slices."""
+    photons = [item.photons for item in slices if item.photons is not None]
     return {
         "pixel_mm": float(np.median([item.spacing_mm for item in slices])),
-        "photons": photon_cache.summary(matched)["median"] if matched else None,
+        "photons": float(np.median(photons)) if photons else None,
     }
 
 
-def measured(
-    judged: dict[str, baselines.Method],
+def measure(
+    methods: dict[str, baselines.Method],
     slices: list[study.StudySlice],
     degradation: Degradation,
-    disc: dict,
     seed: int,
     windows: Windows,
     metrics: Sequence[Metric],
 ) -> list[Level]:
     """A study at each noise level; to the user they are one job."""
-    every = degradation.each()
+    every, disc = degradation.each(), disc_of(slices)
     text = "slices" if len(every) == 1 else f"slices at {len(every)} noise levels"
-    made = []
+    studies = []
     with Progress(len(every) * len(slices), text) as bar:
         for here in every:
-            found = study.run(judged, bar.over(slices), here, seed, windows, metrics)
-            discs = disc_phantom.discs_of(judged, here, seed=seed, **disc)
-            made.append((here, dataclasses.replace(found, discs=discs)))
-    return levels_of(made)
+            measured = study.run(methods, bar.over(slices), here, seed, windows, metrics)
+            discs = disc_phantom.discs_of(methods, here, seed=seed, **disc)
+            studies.append((here, replace(measured, discs=discs)))
+    return levels_of(studies)
 
 
-def networks(every: Checkpoints, settings: Settings) -> dict[str, baselines.Method]:
+def networks(checkpoints: Checkpoints, settings: Settings) -> dict[str, baselines.Method]:
     """The checkpoints' models as methods; --precision auto is float32 here: exact before fast."""
     tensorflow_setup.start("float32" if settings.precision == "auto" else settings.precision)
     return {
         compare.row_name(letter, name): baselines.network(model)
-        for letter, trained in every.items()
+        for letter, trained in checkpoints.items()
         for name, model in trained.networks().items()
     }
 
 
-def about_this(
-    every: Checkpoints,
+def about_test(
+    checkpoints: Checkpoints,
     store: stores.Store,
     settings: Settings,
     degradation: Degradation,
@@ -208,10 +238,10 @@ def about_this(
     source = source if settings.photons == "auto" else "given"
     return About(
         degradation=degradation,
-        vgg_weights=every[compare.MAIN].manifest.vgg_weights,
+        vgg_weights=checkpoints[compare.MAIN].manifest.vgg_weights,
         synthetic=store.synthetic,
         settings=all_settings.record(settings),
-        checkpoint=compare.record(every),
+        checkpoint=compare.record(checkpoints),
         photons={"source": source, **photon_cache.summary(matched)} if matched else None,
         files={"found": store.found, "used": store.used, "skipped": store.skipped},
     )

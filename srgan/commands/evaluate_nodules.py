@@ -21,7 +21,7 @@ WithNodules = tuple[StudySlice, tuple[NoduleInSlice, ...]]
 
 
 def slices_of(
-    every: dict[str, Trained],
+    checkpoints: dict[str, Trained],
     store: Store,
     chosen: list[int],
     settings: Settings,
@@ -39,7 +39,7 @@ def slices_of(
         i
         for i, record in enumerate(kept.store.records)
         if fits(record, settings)
-        and not any(is_seen(trained, kept.store, record) for trained in every.values())
+        and not any(is_seen(trained, kept.store, record) for trained in checkpoints.values())
     ]
     matched = []
     if usable and degradation.in_projections:
@@ -53,16 +53,16 @@ def slices_of(
     return [(item, tuple(spots[i])) for item, i in zip(items, usable, strict=True)]
 
 
-def judged(
+def measure(
     levels: list[Level],
     methods: dict[str, Method],
     slices: list[WithNodules],
     seed: int,
 ) -> list[Level]:
     """The same levels with what became of the nodules at each."""
-    made = []
+    measured = []
     with Progress(len(levels) * len(slices), "slices with nodules") as bar:
         for level in levels:
             found = nodule_study.run(methods, bar.over(slices), level.degradation, seed)
-            made.append(dataclasses.replace(level, nodules=found))
-    return made
+            measured.append(dataclasses.replace(level, nodules=found))
+    return measured

@@ -1,13 +1,11 @@
 """What a study says in words and with what certainty: verdict lines, intervals and paired tests."""
 
-import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from srgan.evaluation import baselines, verdict
 from srgan.evaluation.study import Study
 from srgan.evaluation.verdict import Verdict
-from srgan.hounsfield import WINDOWS
 from srgan.metrics import intervals, registry
 from srgan.metrics.intervals import Comparison, Interval
 from srgan.metrics.registry import value_at
@@ -18,7 +16,7 @@ KIND_OF = {
     baselines.NON_LOCAL_MEANS: "denoiser",
 }
 AGAINST = ("bicubic", "srresnet")
-TOLD = "psnr_db.lung"  # the figure whose certainty stands in the terminal
+MAIN_METRIC = "psnr_db.lung"  # whose certainty is shown first
 
 
 @dataclass(frozen=True)
@@ -131,41 +129,3 @@ def headline(names: Sequence[str], found: Sequence[Conclusions]) -> str:
         ]
         parts.append(f"{network} {', '.join(said)}")
     return "; ".join(parts or ["no network was judged"]) + "."
-
-
-def text(found: Conclusions) -> str:
-    """For a terminal, below a table: each network's lines, and what is certain."""
-    lines = []
-    for name, of_method in found.verdicts.items():
-        for line in of_method if found.kinds[name] in verdict.NETWORKS else []:
-            lines.append(f"{name}: {'FAILS: ' if line.fails else ''}{line.text}")
-    lines += [verdict.BOUNDS, "", *_certainty(found)]
-    return "\n".join(textwrap.fill(line, 100, subsequent_indent="  ") for line in lines)
-
-
-def _certainty(found: Conclusions) -> list[str]:
-    """PSNR in the lung window: mean, SD and interval; difference from the others, and its p."""
-    told = {name: of[TOLD] for name, of in found.intervals.items() if TOLD in of}
-    whys = {each.why for each in told.values()}
-    lines = [f"PSNR in the lung window ({WINDOWS['lung']}) over patients, dB"]
-    for name, each in told.items():
-        cells = [] if each.mean is None else [f"mean {each.mean:.2f}"]
-        cells += [] if each.sd is None else [f"SD {each.sd:.2f}"]
-        if each.low is not None:
-            cells.append(f"95 % interval {each.low:.2f} to {each.high:.2f}")
-        elif len(whys) > 1:
-            cells.append(f"no interval: {each.why}")
-        for other, comparisons in found.compared.get(name, {}).items():
-            cells += _difference(comparisons[TOLD], other)
-        lines.append(f"{name:16}{', '.join(cells)}")
-    alone = whys.pop() if len(whys) == 1 else ""  # said once
-    lines.append(f"no interval: {alone}" if alone else intervals.INTERVAL)
-    return [*lines, f"p: {intervals.TEST}"] if any("(p " in line for line in lines) else lines
-
-
-def _difference(found: Comparison, other: str) -> list[str]:
-    mean = found.difference.mean
-    if mean is None:
-        return []
-    p = "" if found.p is None else f" (p {found.p:.2g})"
-    return [f"{mean:+.2f} against {other}{p}"]

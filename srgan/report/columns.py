@@ -1,14 +1,12 @@
-"""The columns of the tables by subject, once for the page and for the terminal."""
+"""The columns of the tables of metrics, once for the page and for the terminal."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import groupby
 
 from srgan.hounsfield import Windows
 from srgan.metrics import registry
 from srgan.metrics.registry import Metric, value_at
 
-WIDEST = 100  # characters of a line
 BESIDE = 4  # windows of which a metric and the same in the body fit side by side on the page
 NOTES = {  # below a table, by its caption
     "PSNR against the normal dose": (
@@ -93,68 +91,3 @@ def written(value: float | None, form: str) -> str:
 def looked_for(columns: Iterable[Column], figures: Mapping[str, dict]) -> list[Column]:
     """Without the columns that these figures have not: patches have no texture."""
     return [c for c in columns if any(c.key.split(".")[0] in of for of in figures.values())]
-
-
-# ---- for a terminal ----
-
-
-def lines(columns: Iterable[Column], figures: Mapping[str, dict]) -> list[str]:
-    """Tables of at most 100 characters a line, an empty line before each.
-
-    figures: of each method. A group of columns is split only where it is too wide by itself.
-    """
-    made, first = [], max(12, *(len(name) + 1 for name in figures))
-    for part in _fitting(list(columns), WIDEST - first):
-        widths = _widths(part)
-        made += ["", *_heads(part, [first, *widths])]
-        for name, of_method in figures.items():
-            cells = [written(figure_of(of_method, c), c.form) for c in part]
-            if any(cells):
-                made.append(_line([name, *cells], [first, *widths]))
-    return made
-
-
-def _fitting(columns: list[Column], room: int) -> list[list[Column]]:
-    """Neighbours that fit into as many characters."""
-    parts = [[]]
-    for _, group in groupby(columns, lambda c: c.group or c.name):
-        group = list(group)
-        if parts[-1] and sum(_widths(parts[-1] + group)) > room:
-            parts.append([])
-        for column in group:
-            if parts[-1] and sum(_widths([*parts[-1], column])) > room:
-                parts.append([])
-            parts[-1].append(column)
-    return parts
-
-
-def _under(column: Column) -> list[str]:
-    """The two lines below a column's name."""
-    return [*column.note.split(", "), "", ""][:2]
-
-
-def _widths(columns: list[Column]) -> list[int]:
-    """Of the longest line of each head; a group's first column also has what its name needs."""
-    widths = [max(6, *map(len, (c.name, *_under(c)))) + 1 for c in columns]
-    start = 0
-    for name, group in groupby(columns, lambda c: c.group):
-        n = len(list(group))
-        widths[start] += max(0, len(name) + 1 - sum(widths[start : start + n]))
-        start += n
-    return widths
-
-
-def _heads(columns: list[Column], widths: list[int]) -> list[str]:
-    """widths: also of the names, which come first."""
-    above, start = " " * widths[0], 1
-    for name, group in groupby(columns, lambda c: c.group):
-        n = len(list(group))
-        above += f"{name:>{sum(widths[start : start + n])}}"
-        start += n
-    rows = [c.name for c in columns], *zip(*map(_under, columns), strict=True)
-    return [head for head in (above.rstrip(), *(_line(["", *r], widths) for r in rows)) if head]
-
-
-def _line(cells: list[str], widths: list[int]) -> str:
-    first, *others = zip(cells, widths, strict=True)
-    return f"{first[0]:{first[1]}}{''.join(f'{c:>{width}}' for c, width in others)}".rstrip()

@@ -1,4 +1,4 @@
-"""Quality against the noise level, where a test has several levels: a table and dose.png."""
+"""Quality against the noise level, where a test has several levels: dose.png."""
 
 import math
 import textwrap
@@ -11,15 +11,14 @@ import numpy as np
 from srgan.evaluation.baselines import CLASSICAL
 from srgan.evaluation.level import Level
 from srgan.hounsfield import WINDOWS
-from srgan.lowdose.level_names import column_head, differing, short_name
+from srgan.lowdose.level_names import differing, short_name
 from srgan.report.about import About, counted
-from srgan.report.columns import written
 from srgan.report.method_styles import PAPER_COLOURS, method_styles
 from srgan.system.files import writing
 from srgan.system.png import figure_to_png
 
 WINDOW = "lung"
-METRICS = {"psnr_db": ("PSNR", ", dB", ".2f"), "ssim": ("SSIM", "", ".4f")}  # name, unit, form
+METRICS = {"psnr_db": ("PSNR", ", dB"), "ssim": ("SSIM", "")}  # name, unit
 BASELINE = "bicubic"
 PICTURES = {"dose": "dose.png", "noise_lambda": "noise.png", "noise_sigma": "noise.png"}
 
@@ -66,8 +65,7 @@ def quality_against_level(levels: Sequence[Level]) -> QualityAgainstLevel | None
 
     in_order = tuple(sorted(levels, key=x_of))
     metrics = {
-        key: Quality(title, unit, _means(in_order, key))
-        for key, (title, unit, _) in METRICS.items()
+        key: Quality(title, unit, _means(in_order, key)) for key, (title, unit) in METRICS.items()
     }
     return QualityAgainstLevel(fields[0], in_order, tuple(map(x_of, in_order)), metrics)
 
@@ -87,29 +85,6 @@ def _finite(value: float | None) -> float:
 def window_text() -> str:
     low, high = WINDOWS[WINDOW]
     return f"{WINDOW} window {low:g}..{high:g} HU (range {high - low:g})"
-
-
-# ---- the table ----
-
-
-def table(levels: Sequence[Level]) -> str:
-    """One row for each method, one column for each level: means over patients, whole slices."""
-    names = differing([level.degradation for level in levels])
-    heads = [column_head(level.degradation, names) for level in levels]
-    width = max(8, *(len(head) + 2 for head in heads))
-    lines = [
-        f"quality against {'/'.join(map(short_name, names))}: {window_text()}, whole slices, "
-        "mean over patients"
-    ]
-    for key, (name, unit, form) in METRICS.items():
-        lines += ["", f"{name + unit:12}" + "".join(f"{head:>{width}}" for head in heads)]
-        for method in levels[0].study.methods:
-            values = (written(level.overall[method][key][WINDOW], form) for level in levels)
-            lines.append(f"{method:12}" + "".join(f"{value:>{width}}" for value in values))
-    return "\n".join(lines)
-
-
-# ---- the picture ----
 
 
 def write(folder: Path, levels: Sequence[Level], about: About) -> str | None:

@@ -1,18 +1,12 @@
-"""The nodules of a test for people and programs: the page's section, nodules.csv, a short table."""
+"""What became of the annotated nodules: the table of the page and of the terminal."""
 
-import csv
-import textwrap
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 from srgan.evaluation.nodule_study import LARGE_PX, NoduleStudy
 from srgan.report.about import plural
 from srgan.report.columns import Column, written
 from srgan.report.html.tables import Cell, Row, Table
-from srgan.system.files import write_whole, writing
 
-FILE = "nodules.csv"
 NOTES = (
     "Contrast: mean of the inner disc (half the radius) less the median of the lung around it; "
     "kept: output over normal dose. Diameter: of a circle of the area above half of the contrast. "
@@ -60,55 +54,3 @@ def counted(nodules: NoduleStudy) -> str:
     )
     hidden = of["nodules"] - of["judged"]
     return f"{text}; not told from noise in the normal dose: {hidden}" if hidden else text
-
-
-def text(nodules: NoduleStudy) -> str:
-    """The table for a terminal."""
-    lines = [
-        *textwrap.wrap(f"nodules: {counted(nodules)}", 100),
-        f"{'':12}{'contrast':>9}{'error,':>8}{'diameter, mm':>20}{'vanished':>12}{'appeared':>10}",
-        f"{'':12}{'kept':>9}{'HU':>8}{'error':>10}{'absolute':>10}{'':12}{'a slice':>10}",
-    ]
-    for row in table(nodules).rows:
-        kept, error, *wider, vanished, _, new = (cell.shown for cell in row.cells)
-        line = f"{row.name:12}{kept:>9}{error:>8}{wider[0]:>10}{wider[1]:>10}"
-        lines.append(f"{line}{vanished:>12}{new:>10}".rstrip())
-    return "\n".join(lines)
-
-
-def write(folder: Path, found: list[NoduleStudy]) -> str:
-    """nodules.csv, a line a noise level, nodule and method; where none is found an old one goes.
-
-    Returns the file's name, or nothing. Raises UserError (files.writing).
-    """
-    with writing(folder):
-        if found:
-            write_whole(folder / FILE, lambda part: _write_csv(part, found))
-        else:
-            (folder / FILE).unlink(missing_ok=True)
-    return FILE if found else ""
-
-
-def _write_csv(path: Path, found: list[NoduleStudy]) -> None:
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(_lines(found))
-
-
-def _lines(found: list[NoduleStudy]) -> Iterator[tuple]:
-    noise = list(next(iter(found[0].noise.values())))
-    names = list(found[0].rows[0].metrics)
-    about = ("pseudonym", "nodule", "slice", "diameter_mm", "low_dose_px")
-    yield (*about, *noise, "method", *names, "appeared_in_slice")
-    for each in found:
-        for row in each.rows:
-            levels = each.noise[row.pseudonym, row.slice]
-            values = (levels[name] for name in noise), (row.metrics[name] for name in names)
-            noises, figures = (tuple(map(_shown, part)) for part in values)
-            sizes = (_shown(row.diameter_mm), _shown(row.low_dose_px))
-            new = each.appeared[row.pseudonym, row.slice][row.method]
-            first = (row.pseudonym, row.number, row.slice, *sizes)
-            yield (*first, *noises, row.method, *figures, new)
-
-
-def _shown(value: float | None) -> str:
-    return "" if value is None else format(value, ".6g")

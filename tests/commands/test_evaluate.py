@@ -105,7 +105,7 @@ def tested(small_scans, tmp_path, monkeypatch):
 
 
 def test_the_whole_run(tested, capsys):
-    assert tested.run(window={"bone": (-450.0, 1050.0)}) == 0
+    assert tested.run(window={"bone": (-450.0, 1050.0)}, details=True) == 0
     out = capsys.readouterr()
     assert "srresnet" in out.out
     assert "2 of 6 patients were trained or validated on and are left out" in out.err
@@ -125,7 +125,6 @@ def test_the_whole_run(tested, capsys):
     assert summary["vgg_distance_weights"] == "none"
     assert summary["methods"]["nlm+bicubic"]["rmse_hu"] > 0
     assert "HU, tuned on 3 validation slices" in out.out
-    assert "HU, tuned on 3 validation slices" in out.out
     assert "vgg_distance" not in summary["methods"]["bicubic"]
     page = (tested.folder / "index.html").read_text()
     assert 'data-key="psnr_body_db.bone"' in page
@@ -136,7 +135,7 @@ def test_without_validation_slices_the_denoiser_goes_by_the_noise():
     store = SimpleNamespace(with_role=lambda role: [])
     noise = Degradation(ImageNoise(Levels((1700.0,)), Levels((0.005,))), 4)
     disc = {"pixel_mm": 0.7, "photons": None}
-    made, how = run.denoiser(trained_on(), store, all_settings.make({}), noise, disc)
+    made, how = run.tuned_denoiser(trained_on(), store, all_settings.make({}), noise, disc)
     assert list(made) == [baselines.NON_LOCAL_MEANS]
     assert how == (  # 13.6 HU of noise
         "nlm+bicubic: non-local means with a cut-off of 8.9 HU, 0.65 of the noise in tissue: no "
@@ -152,7 +151,7 @@ def test_named_vgg19_weights_give_a_column_and_leave_the_trainings_on_record(
     monkeypatch.setattr(tensorflow_setup, "start", lambda precision: precision)
     monkeypatch.setattr(held_out, "held_out", lambda *_: [tested.store.with_role("test")[0]])
     monkeypatch.setattr(vgg, "distance", lambda weights: lambda output, reference: 0.125)
-    tested.run(vgg_weights=str(tmp_path / "mine.h5"))
+    tested.run(vgg_weights=str(tmp_path / "mine.h5"), details=True)
     assert "VGG distance: mean squared difference of VGG19's conv5_4" in capsys.readouterr().out
     text = (tested.folder / "summary.json").read_text()
     summary = json.loads(text)
@@ -175,9 +174,9 @@ def test_several_levels_are_one_job_and_end_in_a_table_and_a_picture(
     monkeypatch.setattr(
         example_pictures, "figure_to_png", lambda figure, path: path.write_bytes(b"")
     )
-    tested.run(noise_lambda=Levels((1700.0, 500.0)))
+    tested.run(noise_lambda=Levels((1700.0, 500.0)), details=True)
     out = capsys.readouterr().out
-    assert "quality against lambda: lung window -1350..150 HU (range 1500)" in out
+    assert "quality against lambda: lung window -1350..150 HU, range 1500" in out
     assert "metrics.csv, summary.json, noise.png and example-*.png" in out
     summary = json.loads((tested.folder / "summary.json").read_text())
     assert [level["noise"]["noise_lambda"] for level in summary["levels"]] == ["1700", "500"]
@@ -187,9 +186,19 @@ def test_several_levels_are_one_job_and_end_in_a_table_and_a_picture(
     of_job = [line.split(",")[0] for line in said if "slices at 2 noise" in line]
     assert of_job == [f"slices at 2 noise levels {i}/{n}" for i in range(1, n + 1)]
     assert (tested.folder / "noise.png").exists()
-    tested.run()
+    tested.run(details=True)
     assert not (tested.folder / "noise.png").exists()
     assert "quality against" not in capsys.readouterr().out
+
+
+def test_without_details_one_screen_is_printed(tested, capsys, monkeypatch):
+    monkeypatch.setattr(example_pictures, "MOST_PATIENTS", 1)
+    tested.run()
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines[:-1])) <= 80
+    assert any(line.startswith("SRResNet: +0.00 dB over bicubic") for line in lines)
+    assert lines[-1].endswith(f" {tested.folder / 'index.html'}")
 
 
 def test_no_patient_and_no_path_is_in_the_report_and_it_repeats(tested, small_scans, monkeypatch):
@@ -210,6 +219,8 @@ def test_a_report_folder_that_cannot_be_is_found_before_the_work(tmp_path, monke
     monkeypatch.setattr(stores, "open_or_build", lambda *_: pytest.fail("it read the scans"))
     with pytest.raises(UserError, match="cannot write"):
         run.test({"report_dir": tmp_path / "file" / "report"})
+    run.prepare(tmp_path / "new" / "report")
+    assert list((tmp_path / "new" / "report").iterdir()) == []
 
 
 def test_windows_are_added_to_the_built_in_ones_and_may_not_take_their_names():
@@ -233,12 +244,12 @@ def test_the_dose_is_the_middle_of_the_trainings_unless_given():
     recorded = {"noise": "projection", "dose": Levels((0.1, 0.4), True), "photons": 1e5}
 
     def noise(given):
-        return run.noise_of(all_settings.make(given, recorded), given).noise
+        return run.noise_of(all_settings.make(given, recorded), given)
 
-    assert noise({}).dose == Levels((0.2,))
+    assert noise({}).noise.dose == Levels((0.2,))
     listed = noise({"dose": Levels((0.5, 0.25)), "photons": 2e5})
-    assert [str(each.dose) for each in listed.each()] == ["0.5", "0.25"]
-    assert listed.photons == 2e5
+    assert [str(each.noise.dose) for each in listed.each()] == ["0.5", "0.25"]
+    assert listed.noise.photons == 2e5
 
 
 @pytest.mark.parametrize(
@@ -249,9 +260,9 @@ def test_the_report_says_where_the_photons_are_from(given, source):
     settings = all_settings.make({"noise": "projection", **given})
     store = SimpleNamespace(synthetic=False, found=9, used=6, skipped=3)
     matched, every = [Matched(4e5, 10.0), Matched(6e5, None)], {"A": trained_on()}
-    about = run.about_this(every, store, settings, degradation_of(settings), matched)
+    about = run.about_test(every, store, settings, degradation_of(settings), matched)
     assert about.photons == {
         "source": source, "median": 5e5, "low": 4e5, "high": 6e5, "sd_hu": 10.0,
     }  # fmt: skip
     assert about.files == {"found": 9, "used": 6, "skipped": 3}
-    assert run.about_this(every, store, settings, about.degradation, []).photons is None
+    assert run.about_test(every, store, settings, about.degradation, []).photons is None

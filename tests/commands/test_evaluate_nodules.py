@@ -66,9 +66,12 @@ def tested(tmp_path, monkeypatch):
     monkeypatch.setattr(
         example_pictures, "figure_to_png", lambda figure, path: path.write_bytes(b"")
     )
-    monkeypatch.setattr(run, "denoiser", lambda *_: ({}, ""))
+    monkeypatch.setattr(run, "tuned_denoiser", lambda *_: ({}, ""))
     return SimpleNamespace(
-        run=lambda: run.test(given), report=tmp_path / "report", data=data, store=store
+        run=lambda: run.test(given | {"details": True}),
+        report=tmp_path / "report",
+        data=data,
+        store=store,
     )
 
 

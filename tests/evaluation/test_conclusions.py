@@ -1,16 +1,12 @@
 """What is concluded from figures over patients, in words and in summary.json."""
 
-import math
-from itertools import pairwise
-
 import numpy as np
 import pytest
 from scipy import stats
 
 from srgan.evaluation import conclusions, study
 from srgan.hounsfield import WINDOWS
-from srgan.metrics import intervals
-from srgan.report import columns, results
+from srgan.report import columns, summary_json
 
 NAMES = ("bicubic", "srresnet", "srgan", "mine")
 TISSUES = ("air", "lung", "fat", "soft tissue", "bone")
@@ -84,52 +80,12 @@ def test_what_has_a_better_end_is_tested_patient_by_patient(found):
 
 
 def test_the_summary_has_kinds_intervals_and_differences(found):
-    made = results._json_value(found.as_json())
+    made = summary_json.strict(found.as_json())
     assert made["kinds"]["mine"] == "gan"
     interval = made["intervals"]["mine"]["ssim.lung"]
     assert interval["low"] < interval["mean"] < interval["high"]
     difference = made["compared"]["mine"]["bicubic"]["psnr_db.lung"]["difference"]
     assert difference["low"] < difference["mean"] < difference["high"]
-
-
-def certainty(found):
-    lines = conclusions.text(found).splitlines()
-    start = next(i for i, line in enumerate(lines) if line.startswith("PSNR in the lung window"))
-    return lines[start + 1 :]
-
-
-def test_the_terminal_has_the_mean_difference_beside_p(found):
-    lines = certainty(found)
-    row = " ".join(lines[lines.index(next(x for x in lines if x.startswith("mine"))) :])
-    for other in ("bicubic", "srresnet"):
-        compared = found.compared["mine"][other]["psnr_db.lung"]
-        told = f"{compared.difference.mean:+.2f} against {other} (p {compared.p:.2g})"
-        assert told in " ".join(row.split())
-    assert lines[-2:] == [intervals.INTERVAL, f"p: {intervals.TEST}"]
-    assert not any("no interval" in line for line in lines)
-
-
-def test_a_row_without_an_interval_says_why_and_the_others_keep_theirs():
-    def perfect(name, patient):
-        return math.inf if name == "srgan" and patient == 3 else noise(name, patient)
-
-    text = " ".join(" ".join(certainty(concluded(study_of(12, perfect)))).split())
-    starts = [text.index(f"{name} mean") for name in NAMES]
-    rows = [text[a:b] for a, b in pairwise([*starts, len(text)])]
-    for name, row in zip(NAMES, rows, strict=True):
-        assert ("no interval: infinite in 1 of 12 patients" in row) == (name == "srgan")
-        assert ("95 % interval 3" in row) == (name != "srgan")
-
-
-def test_few_patients_are_told_once_and_p_where_it_can_be():
-    text = "\n".join(certainty(concluded(study_of(7, noise))))
-    assert text.count("no interval: patients: 7") == 1
-    assert intervals.TEST in " ".join(text.split())
-    text = "\n".join(certainty(concluded(study_of(3, noise))))
-    assert text.count("no interval: patients: 3") == 1
-    assert "against bicubic" in text
-    assert "(p " not in text
-    assert "Wilcoxon" not in text
 
 
 def test_methods_are_judged_by_what_they_are():

@@ -15,7 +15,7 @@ from srgan.lowdose.levels import Levels
 from srgan.masks import lung_mask
 from srgan.metrics import nodule_metrics
 from srgan.metrics.nodule_metrics import NoduleInSlice, NoduleRegion, measure
-from srgan.report import nodule_tables
+from srgan.report import nodule_tables, nodules_csv, terminal
 from tests.helpers.made_nodules import NODULE, SPACING, chest, with_nodule
 
 
@@ -134,10 +134,11 @@ def test_the_tables_and_the_file_have_the_metrics(found, tmp_path):
     assert cells["perfect"][:2] == ["1.00", "-0"] or cells["perfect"][:2] == ["1.00", "+0"]
     assert cells["inventor"][4:] == ["4 of 4", "1 of 1", "1.00"]
     assert "4 annotated nodules of 2 patients in 3 slices" in table.notes[0]
-    text = nodule_tables.text(found)
+    lines = terminal.nodules(found)
+    text = "\n".join(lines)
     assert "inventor" in text
     assert max(map(len, text.splitlines())) <= 100
-    assert nodule_tables.write(tmp_path, [found]) == "nodules.csv"
+    assert nodules_csv.write(tmp_path, [found]) == "nodules.csv"
     with open(tmp_path / "nodules.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 12
@@ -145,7 +146,7 @@ def test_the_tables_and_the_file_have_the_metrics(found, tmp_path):
     assert (last["pseudonym"], last["nodule"], last["slice"]) == ("P2", "1", "1")
     assert (last["method"], last["vanished"], last["appeared_in_slice"]) == ("inventor", "1", "1")
     assert float(last["noise_lambda"]) == 1700
-    assert nodule_tables.write(tmp_path, []) == ""
+    assert nodules_csv.write(tmp_path, []) == ""
     assert not (tmp_path / "nodules.csv").exists()
 
 

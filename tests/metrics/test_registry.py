@@ -15,7 +15,7 @@ from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
 from srgan.metrics import registry
 from srgan.metrics.registry import Metric
-from srgan.report import results
+from srgan.report import metrics_csv, summary_json, terminal
 from srgan.report.about import About
 from srgan.report.html import build_page, render
 
@@ -36,7 +36,8 @@ def test_a_new_entry_is_in_terminal_csv_json_and_page(tmp_path, monkeypatch):
     levels = levels_of([(NOISE, study.run(methods, slices, NOISE, 0))])
     value = float(methods["bicubic"](study.make_pair(slices[0], NOISE, 0)[1]).max())
 
-    results.write(tmp_path, levels, ABOUT)
+    metrics_csv.write(tmp_path, levels)
+    summary_json.write(tmp_path, levels, ABOUT)
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["methods"]["bicubic"]["highest_hu"] == value
     assert summary["patches"]["bicubic"]["highest_hu"] > 0
@@ -44,9 +45,9 @@ def test_a_new_entry_is_in_terminal_csv_json_and_page(tmp_path, monkeypatch):
     with open(tmp_path / "metrics.csv", newline="") as file:
         row = next(csv.DictReader(file))
     assert (row["method"], row["highest_hu"]) == ("bicubic", f"{value:.6g}")
-    terminal = results.tables(levels, ABOUT)
-    assert " highest" in terminal
-    assert f"{value:.1f}" in terminal
+    details = terminal.details(levels, ABOUT)
+    assert " highest" in details
+    assert f"{value:.1f}" in details
     text = render.render(build_page.build_page(levels, ABOUT, methods, slices, 0))
     assert f'data-key="highest_hu" data-value="{json.dumps(value)}">{value:.1f}' in text
     assert "Something new" in text

@@ -12,7 +12,7 @@ from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
 from srgan.lowdose.projection_noise import ProjectionNoise, Scanner
-from srgan.report import dose_plot
+from srgan.report import dose_plot, terminal
 from srgan.report.about import About
 from srgan.report.html import plots, render
 from srgan.report.html.render import Page
@@ -52,25 +52,26 @@ def metrics_of(value):
     return {"psnr_db": dict.fromkeys(windows, value), "ssim": dict.fromkeys(windows, ssim)}
 
 
-def test_the_table_has_a_row_a_method_and_a_column_a_dose():
-    lines = dose_plot.table(made_of(of_doses(0.5, 0.25, 0.1))[0]).splitlines()
-    assert lines[0].startswith("quality against dose: lung window -1350..150 HU (range 1500)")
-    assert [line.split() for line in lines[2:7]] == [
-        ["PSNR,", "dB", "0.5", "0.25", "0.1"],
+def test_terminal_table_has_a_row_for_each_method_and_a_column_for_each_dose():
+    lines = terminal.against_level(made_of(of_doses(0.5, 0.25, 0.1))[0])
+    assert lines[0].startswith("quality against dose: lung window -1350..150 HU, range 1500")
+    assert [line.split() for line in lines[2:8]] == [
+        ["PSNR,", "dB"],
+        ["0.5", "0.25", "0.1"],
         ["nearest", "28.50", "27.50", "26.50"],
         ["bicubic", "31.50", "30.50", "29.50"],
         ["srresnet", "35.50", "34.50", "33.50"],
         ["srgan", "34.50", "33.50", "32.50"],
     ]
-    assert lines[8].split() == ["SSIM", "0.5", "0.25", "0.1"]
-    assert lines[9].split() == ["nearest", "0.2850", "0.2750", "0.2650"]
-    assert len({len(line) for line in lines[2:7]}) == 1
+    assert [line.split() for line in lines[9:11]] == [["SSIM"], ["0.5", "0.25", "0.1"]]
+    assert lines[11].split() == ["nearest", "0.2850", "0.2750", "0.2650"]
+    assert len({len(line) for line in lines[2:8]}) == 1
 
 
 def test_a_level_is_called_by_what_differs():
     both = of_lambdas(1700.0, 500.0, sigma=(0.0, 0.01))
-    heads = dose_plot.table(made_of(both)[0]).splitlines()[2].split()
-    assert heads == ["PSNR,", "dB", "1700/0", "1700/0.01", "500/0", "500/0.01"]
+    heads = terminal.against_level(made_of(both)[0])[3].split()
+    assert heads == ["1700/0", "1700/0.01", "500/0", "500/0.01"]
     degradations = [level.degradation for level in made_of(of_lambdas(1700.0, 500.0))[0]]
     assert level_names.differing(degradations) == ["noise_lambda"]
     assert level_names.differing(degradations[:1]) == ["noise_lambda", "noise_sigma"]
@@ -151,8 +152,8 @@ def without(levels, method, value):
 def test_what_was_not_measured_is_a_gap(tmp_path, value, method):
     levels, about = made_of(of_doses(0.5, 0.25))
     levels = without(levels, method, value)
-    line = next(of for of in dose_plot.table(levels).splitlines() if of.startswith(method))
-    assert line.split()[1:] == ([] if value is None else ["inf", "inf"])
+    rows = [line.split()[1:] for line in terminal.against_level(levels) if line.startswith(method)]
+    assert rows == ([] if value is None else [["inf", "inf"]] * 2)
     assert dose_plot.write(tmp_path, levels, about) == "dose.png"
     gains = figure(levels, about).axes[2].get_lines()
     assert len(gains) == (1 if method == "bicubic" else 3)  # the zero line, two a network

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from srgan import cli
+from srgan.commands import evaluate
 from srgan.commands.simulate import simulate
 from srgan.dataset import build_store, scan_source
 from srgan.dataset.scan_source import DatasetPaths
@@ -20,7 +21,7 @@ from srgan.lowdose import noise_cache, photon_cache
 from srgan.lowdose.levels import Levels
 from srgan.lowdose.projection_noise import ProjectionNoise, Scanner
 from srgan.phantom import write_scans
-from srgan.report import results
+from srgan.report import metrics_csv, summary_json
 from srgan.report.html import render
 from srgan.settings import make
 from srgan.system import processes
@@ -30,9 +31,8 @@ from srgan.system.png import figure_to_png
 from tests.conftest import ROOT, small_chest, write_scan
 from tests.helpers import full_disk
 from tests.helpers.full_disk import MEGABYTE, check, content, limited, refused, resource, small_disk
-from tests.report import test_results
+from tests.helpers.made_report import ABOUT, made_level
 
-about, made, level = test_results.about, test_results.made, test_results.level  # fixtures
 without_room = full_disk.without_room
 
 
@@ -78,9 +78,14 @@ def test_synthetic_chests(without_room, monkeypatch):
     assert write_scans.is_complete(Path("data") / "synthetic", 0)
 
 
-def test_a_report(without_room, level, about):
+def write_tables(folder):
+    metrics_csv.write(folder, [made_level()])
+    summary_json.write(folder, [made_level()], ABOUT)
+
+
+def test_a_report(without_room):
     folder, _ = without_room
-    check(without_room, lambda: results.write(folder, [level], about), (0,))
+    check(without_room, lambda: write_tables(folder), (0,))
     shown = render.Page("t", ("h",), (), (), {"k": "v" * 20_000})
     check(without_room, lambda: render.write(folder / "index.html", shown), (0, 4096))
 
@@ -167,7 +172,7 @@ def test_states_and_models_with_the_earlier_ones_whole(without_room):
 
 
 @pytest.fixture
-def read_only(tmp_path, small_scans, level, about):
+def read_only(tmp_path, small_scans):
     """A small disk with a store, a checkpoint and a report, mounted read-only."""
     from srgan.training import checkpoint_models, checkpoint_states
     from tests.helpers.made_manifest import manifest
@@ -180,13 +185,13 @@ def read_only(tmp_path, small_scans, level, about):
         made = manifest(best={})
         checkpoint_models.save_model(folder / "checkpoint", "srgan", small(1), made)
         checkpoint_states.save(folder / "checkpoint", small_state(1), made)
-        results.write(folder, [level], about)
+        write_tables(folder)
         subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
         yield folder
 
 
 def test_a_read_only_disk_is_exit_code_2_and_what_it_holds_is_read(
-    read_only, tmp_path, small_scans, level, about
+    read_only, tmp_path, small_scans
 ):
     from srgan.training import checkpoint_folder, checkpoint_models, checkpoint_states
     from tests.helpers.made_manifest import manifest
@@ -206,8 +211,8 @@ def test_a_read_only_disk_is_exit_code_2_and_what_it_holds_is_read(
         lambda: checkpoint_models.save_model(folder / "checkpoint", "srgan", small(1), later),
         lambda: scans_store(small_scans, folder / "another"),
         lambda: noise_cache.open_or_build(made, range(2), noise, 0, 1),
-        lambda: results.prepare(folder),
-        lambda: results.write(folder, [level], about),
+        lambda: evaluate.prepare(folder),
+        lambda: write_tables(folder),
         lambda: render.write(folder / "index.html", render.Page("t", ("h",), (), ())),
         lambda: simulate(cli.parse(arguments)[1]),
     ]
@@ -218,9 +223,9 @@ def test_a_read_only_disk_is_exit_code_2_and_what_it_holds_is_read(
     assert content(folder) == old
 
 
-def test_a_report_folder_that_vanished_is_told(tmp_path, level, about):
+def test_a_report_folder_that_vanished_is_told(tmp_path):
     with pytest.raises(UserError, match="No such file") as caught:
-        results.write(tmp_path / "gone", [level], about)
+        write_tables(tmp_path / "gone")
     assert caught.value.exit_code == TRY_AGAIN
     assert not (tmp_path / "gone").exists()
 

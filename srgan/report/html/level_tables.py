@@ -110,14 +110,15 @@ def certainty_table(level: Level) -> Table:
             for path, (_, _, form) in CERTAINTY.items()
         ]
         for other in gains:
-            cells += _gain(found.compared.get(name, {}).get(other, {}).get("psnr_db.lung"))
+            cells += _gain(found.compared.get(name, {}).get(other, {}).get(conclusions.MAIN_METRIC))
         rows.append(Row(name, tuple(cells)))
     columns = [
         Column(name, f"{unit}mean \N{PLUS-MINUS SIGN} SD", key=f"intervals/{path}/mean", form=form)
         for path, (name, unit, form) in CERTAINTY.items()
     ]
     for other in gains:
-        key, group = f"compared/{other}/psnr_db.lung", f"PSNR gained on {other}, lung"
+        key = f"compared/{other}/{conclusions.MAIN_METRIC}"
+        group = f"PSNR gained on {other}, lung"
         columns += [
             Column("mean", "dB", group, f"{key}/difference"),
             Column("p", "paired", group, f"{key}/p"),

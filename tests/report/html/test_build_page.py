@@ -13,7 +13,7 @@ from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
 from srgan.phantom import chest
-from srgan.report import dose_plot, results
+from srgan.report import dose_plot, summary_json, terminal
 from srgan.report.about import About
 from srgan.report.html.build_page import build_page
 from srgan.report.html.render import render, write
@@ -116,7 +116,7 @@ def test_verdict_of_a_network_that_fails_at_one_of_two_levels_names_the_level(ma
     said = headline(levels)
     assert re.match(r"srresnet fails \(.*soft tissue.*\) at lambda 500, breaks no bound", said)
     assert said.endswith(" at lambda 1700.")
-    assert results.tables(levels, ABOUT).replace("\n", " ").startswith(said)
+    assert terminal.details(levels, ABOUT).replace("\n", " ").startswith(said)
     assert conclusions.headline([""], found[1:]) == found[1].headline
     assert conclusions.headline(names, found[1:] * 2).endswith(") at every level.")
 
@@ -166,12 +166,12 @@ def test_page_of_slices_of_air_says_what_was_not_measured(tmp_path):
         replace(item, hu=lambda: np.full((128, 128), -1000, np.float32)) for item in small_chests()
     ]
     levels = measured(air)
-    results.write(tmp_path, levels, ABOUT)
+    summary_json.write(tmp_path, levels, ABOUT)
     write(tmp_path / "index.html", page_of(levels, air))
     assert "Infinity" not in (tmp_path / "summary.json").read_text()
     text = (tmp_path / "index.html").read_text()
     assert '<span class="unseen">not measured</span>' in text
-    assert re.search(r"^nearest *$", dose_plot.table(levels), re.MULTILINE)
+    assert "nearest" not in "".join(terminal.against_level(levels))
     assert dose_plot.write(tmp_path, levels, ABOUT) == "noise.png"
 
 
@@ -214,12 +214,12 @@ def test_a_compared_checkpoint_is_named_by_its_letter(made):
     assert about.remarks()[0] == "VGG19 weights: random, B: imagenet"
     assert about.remarks()[-1] == "B trained on SYNTHETIC scans"
     line = "step 9, fast generator, content vgg54, VGG19 weights imagenet, trained in image noise "
-    assert f"B: {line}(lambda 1700)" in " ".join(results.table(made[0][0], about).split())
+    assert f"B: {line}(lambda 1700)" in " ".join(terminal.details(made[0][:1], about).split())
 
 
 def test_page_numbers_are_those_of_the_summary(made):
     levels, content = made
-    summary = results.summary(levels[0], ABOUT)
+    summary = summary_json.summary(levels[0], ABOUT)
     wanted = summary["methods"]
     text = render(content)
     for name, figures in wanted.items():
@@ -245,7 +245,7 @@ def test_noise_power_plot_has_a_line_for_each_method_and_the_normal_dose(made):
 def test_page_in_a_browser_has_every_number_of_the_summary(made, tmp_path):
     """As it is shown, to the last digit, and as a program reads it."""
     levels, content = made
-    results.write(tmp_path, levels, ABOUT)
+    summary_json.write(tmp_path, levels, ABOUT)
     summary = json.loads((tmp_path / "summary.json").read_text())
     path = tmp_path / "index.html"
     write(path, content)

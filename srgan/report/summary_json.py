@@ -1,0 +1,78 @@
+"""summary.json: what a test found, for programs. It holds pseudonyms and no path."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from srgan.evaluation.level import Level
+from srgan.evaluation.study import NORMAL_DOSE
+from srgan.metrics.registry import NPS
+from srgan.report.about import About
+from srgan.system.files import write_json, writing
+
+FORMAT = 1
+NORMAL = NORMAL_DOSE.replace(" ", "_")
+OF_EACH_LEVEL = ("noise", "methods", NORMAL, "nodules", "conclusions", "sharpness")
+
+
+def write(folder: Path, levels: Sequence[Level], about: About) -> None:
+    """The first level fills the file. With more levels, each has its part under "levels".
+
+    The file is complete or absent. Raises UserError.
+    """
+    parts = [summary(level, about) for level in levels]
+    content = dict(parts[0])
+    if len(parts) > 1:
+        content["levels"] = [{n: part[n] for n in OF_EACH_LEVEL if n in part} for part in parts]
+    with writing(folder):
+        write_json(folder / "summary.json", content)
+
+
+def summary(level: Level, about: About) -> dict:
+    """The content for one level: JSON values only, None for infinity and NaN."""
+    study = level.study
+    content = {
+        "format": FORMAT,
+        "slices": sum(study.n_slices().values()),
+        "patients": len(study.patients()),
+        "slices_by_pseudonym": study.n_slices(),
+        "methods": level.overall,
+        "patients_by_pseudonym": _without_spectra(study.by_patient()),
+        "sd_by_pseudonym": _without_spectra(study.sd_by_patient()),
+        "patches": study.overall("patch"),
+        **({"nodules": level.nodules.summary()} if level.nodules else {}),
+        "conclusions": level.conclusions.as_json(),
+        NORMAL: {
+            **level.normal_dose,
+            "patients_by_pseudonym": _without_spectra(study.normal_dose_by_patient()),
+        },
+        **({"sharpness": study.discs.as_json()} if study.discs else {}),
+        "windows_hu": {name: list(window) for name, window in study.windows.items()},
+        "noise": level.degradation.as_json(),
+        **({"photons": about.photons} if about.photons else {}),
+        **({"files": about.files} if about.files else {}),
+        "vgg_weights": about.vgg_weights,
+        "vgg_distance_weights": about.features,
+        "settings": about.settings,
+        "checkpoint": about.checkpoint,
+        "synthetic": about.synthetic,
+    }
+    return strict(content)
+
+
+def _without_spectra(value):
+    """The noise power of all patients would be most of the file."""
+    if not isinstance(value, dict):
+        return value
+    return {name: _without_spectra(inner) for name, inner in value.items() if name != NPS}
+
+
+def strict(value):
+    """The same with None for infinity and NaN, which JSON does not have."""
+    if isinstance(value, dict):
+        return {name: strict(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [strict(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
