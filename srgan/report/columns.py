@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from srgan.hounsfield import Windows
+from srgan.hounsfield import WINDOWS, Windows
 from srgan.metrics import registry
 from srgan.metrics.registry import Metric, value_at
 
@@ -43,8 +43,17 @@ class Column:
     note: str = ""  # window and data range, or unit
     group: str = ""  # heading over neighbouring columns with the same
     key: str = ""  # where the value stands in summary.json: "psnr_db.lung"
-    better: str = ""  # high or low: the best value is marked
+    better: str = ""  # "high", "low", "zero" or "one": the best value is marked
     form: str = ""  # how the value is written
+
+
+IN_LUNG = f"lung window {WINDOWS['lung']}"
+MAIN = (  # what most readers want, on the terminal's one screen and at the top of the page
+    Column("PSNR, dB", "lung window", "", "psnr_db.lung", "high", ".2f"),
+    Column("SSIM", "lung window", "", "ssim.lung", "high", ".4f"),
+    Column("RMSE", "HU", "", "rmse_hu", "low", ".1f"),
+    Column("error", "mean HU", "", "bias_hu", "zero", "+.1f"),
+)
 
 
 @dataclass(frozen=True)

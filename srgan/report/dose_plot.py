@@ -24,22 +24,19 @@ PICTURES = {"dose": "dose.png", "noise_lambda": "noise.png", "noise_sigma": "noi
 
 
 @dataclass(frozen=True)
-class Quality:
-    """The mean of one metric in the lung window, for each method at each level."""
-
-    title: str  # "PSNR"
-    unit: str  # ", dB"
-    means: dict[str, list[float]]  # method to its means, NaN where it is not finite
-
-
-@dataclass(frozen=True)
 class QualityAgainstLevel:
     """What dose.png and the page draw, in the order of the levels."""
 
     field: str  # of the noise model: "dose"
     levels: tuple[Level, ...]
     x: tuple[float, ...]
-    metrics: dict[str, Quality]  # by key
+
+    def means(self, key: str) -> dict[str, list[float]]:
+        """A metric of each method at each level, NaN where it is not finite."""
+        return {
+            method: [_finite(level.overall[method][key][WINDOW]) for level in self.levels]
+            for method in self.levels[0].study.methods
+        }
 
     @property
     def name(self) -> str:
@@ -64,17 +61,7 @@ def quality_against_level(levels: Sequence[Level]) -> QualityAgainstLevel | None
         return level.degradation.levels[fields[0]].middle
 
     in_order = tuple(sorted(levels, key=x_of))
-    metrics = {
-        key: Quality(title, unit, _means(in_order, key)) for key, (title, unit) in METRICS.items()
-    }
-    return QualityAgainstLevel(fields[0], in_order, tuple(map(x_of, in_order)), metrics)
-
-
-def _means(levels: Sequence[Level], key: str) -> dict[str, list[float]]:
-    return {
-        method: [_finite(level.overall[method][key][WINDOW]) for level in levels]
-        for method in levels[0].study.methods
-    }
+    return QualityAgainstLevel(fields[0], in_order, tuple(map(x_of, in_order)))
 
 
 def _finite(value: float | None) -> float:
@@ -113,13 +100,13 @@ def draw(quality: QualityAgainstLevel, about: About):
 
     figure = Figure((11, 8.4), dpi=110)
     figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.08)
-    axes = figure.subplots(2, len(quality.metrics), sharex=True, height_ratios=(1.2, 1))
-    for (above, below), (key, metric) in zip(axes.T, quality.metrics.items(), strict=True):
-        _draw_means(above, quality.x, metric)
+    axes = figure.subplots(2, len(METRICS), sharex=True, height_ratios=(1.2, 1))
+    for (above, below), (key, (name, unit)) in zip(axes.T, METRICS.items(), strict=True):
+        _draw_means(above, quality, key)
         _draw_gains(below, quality, key)
-        above.set_title(metric.title, fontsize=13)
-        above.set_ylabel(f"{metric.title}{metric.unit}", fontsize=11)
-        below.set_ylabel(f"{metric.title} gained on {BASELINE}{metric.unit}", fontsize=11)
+        above.set_title(name, fontsize=13)
+        above.set_ylabel(f"{name}{unit}", fontsize=11)
+        below.set_ylabel(f"{name} gained on {BASELINE}{unit}", fontsize=11)
         below.set_xlabel(quality.axis, fontsize=11)
     _mark_levels(axes, quality)
     _add_words(figure, axes, quality, about)
@@ -137,10 +124,11 @@ def line_styles(methods: Sequence[str]) -> dict[str, dict]:
     }  # fmt: skip
 
 
-def _draw_means(axis, x: Sequence[float], metric: Quality) -> None:
-    styles = line_styles(list(metric.means))
-    for method, means in metric.means.items():
-        axis.plot(x, means, label=method, **styles[method])
+def _draw_means(axis, quality: QualityAgainstLevel, key: str) -> None:
+    means = quality.means(key)
+    styles = line_styles(list(means))
+    for method, of_method in means.items():
+        axis.plot(quality.x, of_method, label=method, **styles[method])
     _tidy(axis)
 
 

@@ -10,13 +10,14 @@ from srgan.evaluation.conclusions import MAIN_METRIC, Conclusions
 from srgan.evaluation.level import Level, headline
 from srgan.evaluation.nodule_study import NoduleStudy
 from srgan.evaluation.study import NORMAL_DOSE
-from srgan.hounsfield import WINDOWS
 from srgan.lowdose import photon_cache
 from srgan.lowdose.level_names import column_head, differing, short_name
 from srgan.metrics import intervals
 from srgan.metrics.intervals import Interval
 from srgan.report.about import About, checkpoint_remark, counted
 from srgan.report.columns import (
+    IN_LUNG,
+    MAIN,
     Column,
     figure_of,
     looked_for,
@@ -28,7 +29,6 @@ from srgan.report.nodule_tables import table as nodule_table
 from srgan.report.verdict_sentence import verdict_sentences
 
 SCREEN, WIDE = 80, 100  # characters of a line
-IN_LUNG = f"lung window {WINDOWS['lung']}"
 
 # ---- one table ----
 
@@ -89,13 +89,6 @@ def _wrapped(texts: Sequence[str], width: int, indent: str = "") -> list[str]:
 
 
 # ---- one screen ----
-
-MAIN = (
-    Column("PSNR, dB", "lung window", "", "psnr_db.lung", "", ".2f"),
-    Column("SSIM", "lung window", "", "ssim.lung", "", ".4f"),
-    Column("RMSE", "HU", "", "rmse_hu", "", ".1f"),
-    Column("error", "mean HU", "", "bias_hu", "", "+.1f"),
-)
 
 
 def screen(levels: Sequence[Level], about: About, folder: Path) -> str:

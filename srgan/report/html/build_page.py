@@ -13,9 +13,8 @@ from srgan.metrics.noise_power import BOX, FEWEST_BOXES
 from srgan.metrics.registry import NPS, value_at
 from srgan.report import dose_plot, nodule_tables
 from srgan.report.about import About, levels_remark, plural
-from srgan.report.columns import Column
+from srgan.report.columns import IN_LUNG, Column
 from srgan.report.html.level_tables import (
-    IN_LUNG,
     certainty_table,
     failing,
     main_table,
@@ -214,11 +213,11 @@ def _against_level(levels: Sequence[Level]) -> Section:
         words = "The levels differ in more than one way: see the metrics of each level above."
         return Section("Quality against noise", (words,))
     made = []
-    for metric in quality.metrics.values():
-        lines = [Line(method, quality.x, means) for method, means in metric.means.items()]
+    for key, (name, unit) in dose_plot.METRICS.items():
+        lines = [Line(method, quality.x, means) for method, means in quality.means(key).items()]
         plot = curve_plot(
-            f"{metric.title} against {quality.name}, {IN_LUNG}", lines, x=quality.axis,
-            y=f"{metric.title}, lung window{metric.unit}", log_x=quality.is_logarithmic,
+            f"{name} against {quality.name}, {IN_LUNG}", lines, x=quality.axis,
+            y=f"{name}, lung window{unit}", log_x=quality.is_logarithmic,
             ticks=quality.x,
         )  # fmt: skip
         made.append(plot)

@@ -6,24 +6,25 @@ from dataclasses import replace
 from srgan.evaluation import conclusions, verdict
 from srgan.evaluation.level import Level
 from srgan.evaluation.study import NORMAL_DOSE
-from srgan.hounsfield import WINDOWS
 from srgan.metrics.intervals import Comparison, Interval
-from srgan.report.columns import Column, Subject, figure_of, looked_for, subjects, written
+from srgan.report.columns import (
+    IN_LUNG,
+    MAIN,
+    Column,
+    Subject,
+    figure_of,
+    looked_for,
+    subjects,
+    written,
+)
 from srgan.report.html.tables import Cell, Row, Table
 from srgan.report.verdict_sentence import failed_checks
 
-MAIN = (  # columns of the main table
-    Column("PSNR", "lung window, dB", "", "psnr_db.lung", "high", ".2f"),
-    Column("SSIM", "lung window", "", "ssim.lung", "high", ".4f"),
-    Column("RMSE", "HU", "", "rmse_hu", "low", ".1f"),
-    Column("mean error", "HU", "", "bias_hu", "zero", "+.2f"),
-)
 CERTAINTY = {  # path in Conclusions.intervals: name, unit, form
     "psnr_db.lung": ("PSNR, lung", "dB, ", ".2f"),
     "ssim.lung": ("SSIM, lung", "", ".4f"),
     "rmse_hu": ("RMSE", "HU, ", ".1f"),
 }
-IN_LUNG = f"lung window {WINDOWS['lung']}"
 INTERVALS = "In small type: the 95 % interval of the mean over patients."
 
 
