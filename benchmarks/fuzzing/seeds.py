@@ -15,9 +15,7 @@ from srgan.training.health import Health, Warned
 from srgan.training.log_csv import Log
 from srgan.training.manifest import SeenData
 from srgan.training.plan import Plan
-from tests.formats.dicom import test_header
-from tests.formats.metaimage import test_metaimage
-from tests.helpers import made_dicom
+from tests.helpers import made_dicom, made_metaimage
 from tests.helpers.made_manifest import manifest
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
@@ -25,12 +23,12 @@ SHARED = Path(__file__).resolve().parents[3] / "shared"
 
 def headers(place: Path) -> list[Path]:
     """MetaImage headers, each beside its data in a folder of its own, with links and a pipe."""
-    volume, made = test_metaimage.volume(), []
+    volume, made = made_metaimage.volume(), []
 
     def make(data: bytes, **changes) -> Path:
         folder = place / f"metaimage-{len(made)}"
         folder.mkdir()
-        made.append(test_metaimage.write(folder, data, **changes))
+        made.append(made_metaimage.write(folder, data, **changes))
         return made[-1]
 
     make(volume.tobytes())
@@ -64,7 +62,7 @@ def heavy(place: Path) -> Path:
     values = np.zeros((1, 4096, 2048))
     values[:, 0] = -1000
     changes = {"DimSize": "2048 4096 1", "ElementType": "MET_DOUBLE", "CompressedData": "True"}
-    return test_metaimage.write(folder, zlib.compress(values.tobytes()), **changes)
+    return made_metaimage.write(folder, zlib.compress(values.tobytes()), **changes)
 
 
 def slices(place: Path) -> list[bytes]:
@@ -81,9 +79,9 @@ def slices(place: Path) -> list[bytes]:
         made.append(path.read_bytes())
     large = np.repeat(made_dicom.stored_values(2, 2048), 1024, 0)
     for syntax in (pydicom.uid.JPEG2000Lossless, pydicom.uid.JPEGLosslessSV1):
-        made.append(test_header.compressed(place, syntax, values=large)[0].read_bytes())
-    for syntax in test_header.SYNTAXES:
-        made.append(test_header.compressed(place, syntax)[0].read_bytes())
+        made.append(made_dicom.write_compressed(place, syntax, values=large)[0].read_bytes())
+    for syntax in made_dicom.COMPRESSED:
+        made.append(made_dicom.write_compressed(place, syntax)[0].read_bytes())
     real = [p for p in sorted(SHARED.glob("hard/*/*")) if is_slice(p)]
     real += [min(folder.iterdir()) for folder in sorted(SHARED.glob("ct/*/"))]
     real += 8 * sorted(SHARED.glob("hard/enc-*/*"))

@@ -22,15 +22,7 @@ from srgan.dataset.coordinates import locate
 from srgan.dataset.scan_source import DatasetPaths
 from srgan.dataset.select_slices import SelectedSlice, pixels_sha256
 from srgan.dataset.split import hash_order
-from srgan.dataset.store import (
-    NAMES,
-    Store,
-    append,
-    array_name,
-    finish,
-    load,
-    write_index,
-)
+from srgan.dataset.store import NAMES, Store, append, array_name, finish, load, write_index
 from srgan.formats import csv_tables, readers
 from srgan.formats.csv_tables import escaped_id
 from srgan.formats.scan import Scan, tidy_id

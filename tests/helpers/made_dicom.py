@@ -1,12 +1,21 @@
-"""Small CT slices written as DICOM for the tests of this room."""
+"""Small CT slices written as DICOM for tests."""
 
 from pathlib import Path
 
 import numpy as np
+from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.encaps import encapsulate, generate_frames
+from pydicom.uid import (
+    ExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLosslessSV1,
+    RLELossless,
+    generate_uid,
+)
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
+COMPRESSED = [RLELossless, JPEG2000Lossless, JPEGLosslessSV1]
 SERIES = generate_uid(entropy_srcs=["a series"])
 
 
@@ -60,3 +69,41 @@ def write(path: Path, dataset: Dataset | None = None, **changes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     dataset.save_as(path, enforce_file_format=True)
     return path
+
+
+def write_compressed(folder: Path, syntax: str, **changes) -> tuple[Path, bytes, Dataset]:
+    """A slice in a compressed transfer syntax: its path, its frame, and the data set."""
+    import gdcm
+
+    plain = write(folder / "plain.dcm", **changes)
+    if syntax == RLELossless:
+        dataset = dcmread(plain)
+        dataset.compress(RLELossless)
+    else:
+        read = gdcm.ImageReader()
+        read.SetFileName(str(plain))
+        assert read.Read()
+        change = gdcm.ImageChangeTransferSyntax()
+        name = {JPEG2000Lossless: "JPEG2000Lossless", JPEGLosslessSV1: "JPEGLosslessProcess14_1"}
+        change.SetTransferSyntax(gdcm.TransferSyntax(getattr(gdcm.TransferSyntax, name[syntax])))
+        change.SetInput(read.GetImage())
+        assert change.Change()
+        out = gdcm.ImageWriter()
+        out.SetFile(read.GetFile())
+        out.SetImage(change.GetOutput())
+        out.SetFileName(str(folder / "gdcm.dcm"))
+        assert out.Write()
+        dataset = dcmread(folder / "gdcm.dcm")
+    plain.unlink()
+    frame = next(generate_frames(dataset.PixelData, number_of_frames=1))
+    return write(folder / "packed.dcm", dataset), frame, dataset
+
+
+def with_frame(frame: bytes, syntax: str = JPEG2000Lossless, n_fragments: int = 1, **changes):
+    """A data set whose pixel data are these bytes as one compressed frame."""
+    dataset = ct_slice(**changes)
+    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.PixelData = encapsulate([frame], fragments_per_frame=n_fragments, has_bot=False)
+    dataset["PixelData"].VR = "OB"
+    dataset["PixelData"].is_undefined_length = True
+    return dataset

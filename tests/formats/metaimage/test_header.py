@@ -1,0 +1,152 @@
+"""Headers of MetaImage volumes: what they say, and for what reason one is refused."""
+
+import os
+import zlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from srgan.dataset import catalogue
+from srgan.formats.metaimage.fields import parse_fields
+from srgan.formats.metaimage.header import read_header, scan_of
+from srgan.system.errors import Skip
+from tests.helpers.made_metaimage import volume, write, write_compressed
+from tests.helpers.refused import refused
+
+
+def test_a_header_gives_size_spacing_and_place(tmp_path):
+    path = write(tmp_path)
+    header = read_header(path)
+    assert (header.size, header.spacing_mm, header.z_mm) == ((6, 5, 4), (0.7, 0.8, 2.5), -30)
+    scan = scan_of(header, "1.2", "P")
+    assert (scan.rows, scan.columns, scan.spacing_mm) == (5, 6, (0.8, 0.7))
+    assert [s.z_mm for s in scan.slices] == [-30, -27.5, -25, -22.5]
+    assert scan.files == (path, path.with_suffix(".raw"))
+
+
+REFUSED = [
+    ({"NDims": "2"}, "no volume of axial slices"),
+    ({"DimSize": None}, "damaged header"),
+    ({"DimSize": "6 5"}, "damaged header"),
+    ({"DimSize": "6 5 4 1"}, "damaged header"),
+    ({"DimSize": "6 5 4.0"}, "damaged header"),
+    ({"DimSize": "²" * 3}, "damaged header"),
+    ({"DimSize": "9" * 5000 + " 5 4"}, "damaged header"),
+    ({"DimSize": "6 0 4"}, "no usable size"),
+    ({"DimSize": "-6 -5 4"}, "no usable size"),
+    ({"DimSize": "100000 100000 100000"}, "too large"),
+    ({"DimSize": "4294967296 4294967296 1"}, "too large"),
+    ({"DimSize": "6 5 3"}, "damaged pixel data"),
+    ({"DimSize": "6 5 5"}, "damaged pixel data"),
+    ({"ElementSpacing": "nan 0.7 2.5"}, "no pixel spacing"),
+    ({"ElementSpacing": "0 0.7 2.5"}, "no pixel spacing"),
+    ({"ElementSpacing": "1e300 1 1"}, "no pixel spacing"),
+    ({"ElementSpacing": "a b c"}, "no pixel spacing"),
+    ({"ElementSpacing": None}, "damaged header"),
+    ({"ElementType": "MET_UCHAR"}, "not HU"),
+    ({"ElementType": "MET_USHORT"}, "not HU"),
+    ({"ElementType": "MET_SHORT_ARRAY"}, "voxel type is not read"),
+    ({"ElementNumberOfChannels": "3"}, "more than one sample per pixel"),
+    ({"ElementNumberOfChannels": "1e9"}, "more than one sample per pixel"),
+    ({"BinaryData": "False"}, "voxel type is not read"),
+    ({"ObjectType": "Tube"}, "not a MetaImage header"),
+    ({"TransformMatrix": "0 1 0 0 0 -1 1 0 0"}, "not axial"),
+    ({"TransformMatrix": "0 0 0 0 0 0 0 0 0"}, "not known to be axial"),
+    ({"TransformMatrix": "1e300 0 0 0 1e-300 0 0 0 1"}, "not known to be axial"),
+    ({"TransformMatrix": None, "AnatomicalOrientation": "PIR"}, "not axial"),
+    ({"HeaderSize": "-1"}, "damaged header"),
+    ({"HeaderSize": "²"}, "damaged header"),
+    ({"HeaderSize": "10"}, "damaged pixel data"),
+    ({"HeaderSize": "9" * 12}, "damaged pixel data"),
+    # Files that lie elsewhere or are many; no reason may repeat the name.
+    *[
+        ({"data_file": name}, "data file outside the folder")
+        for name in (
+            "/etc/secret.raw", "../secret.raw", "sub/secret.raw", "C:\\secret.raw", "~/secret.raw",
+            "..", "", "scan.raw\0", "/dev/zero", "/dev/stdin",
+        )
+    ],
+    *[
+        ({"data_file": name}, "data in several files")
+        for name in ("LIST", "LIST 2D\nsecret.raw", "LIST\n/etc/passwd", "scan%03d.raw 1 4 1")
+    ],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "reason"), REFUSED, ids=lambda v: str(v)[:50])
+def test_a_header_is_refused_with_its_reason(tmp_path, changes, reason):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "secret.raw").write_bytes(volume().tobytes())
+    skip = refused(read_header, write(tmp_path / "in", **changes))
+    assert skip.reason == reason
+    assert "secret" not in str(skip)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty file"),
+        (bytes(range(256)) * 10, "not a MetaImage header"),
+        (b"Comment = " + b"x" * (1 << 20), "not a MetaImage header"),
+        (b"NDims = 3\n", "not a MetaImage header"),
+        (None, "cannot be read"),
+    ],
+    ids=range(5),
+)
+def test_a_file_without_a_header_is_refused(tmp_path, content, reason):
+    path = tmp_path / "scan.mhd"
+    if content is not None:
+        path.write_bytes(content)
+    assert refused(read_header, path).reason == reason
+
+
+@pytest.mark.parametrize(
+    "replace",
+    [
+        lambda data: None,
+        lambda data: data.mkdir(),
+        lambda data: data.symlink_to(data),
+        lambda data: os.mkfifo(data),
+    ],
+    ids=["nothing", "folder", "loop of links", "pipe"],
+)
+def test_a_data_file_must_be_a_regular_file(tmp_path, replace):
+    path = write(tmp_path)
+    path.with_suffix(".raw").unlink()
+    replace(path.with_suffix(".raw"))
+    assert refused(read_header, path).reason == "data file is missing"
+
+
+def test_a_data_file_that_is_a_link_out_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "in").mkdir()
+    path = write(tmp_path / "in")
+    outside = tmp_path / "outside.raw"
+    path.with_suffix(".raw").rename(outside)
+    path.with_suffix(".raw").symlink_to(outside)
+    assert refused(read_header, path).reason == "data file outside the folder"
+    found = catalogue.find(tmp_path / "in")
+    assert found.found == len(found.skipped) == 2
+
+
+def test_a_compressed_volume_of_gigabytes_is_refused_before_it_is_inflated(tmp_path):
+    changes = {"DimSize": "4096 4096 64", "ElementType": "MET_DOUBLE"}  # 8 GB, as it says
+    path = write_compressed(tmp_path, zlib.compress(bytes(1 << 20)), **changes)
+    assert refused(read_header, path).reason == "too large"
+
+
+def test_a_compressed_size_that_disagrees_is_refused(tmp_path):
+    data = zlib.compress(volume().tobytes())
+    path = write_compressed(tmp_path, data, CompressedDataSize="17")
+    assert refused(read_header, path).reason == "damaged pixel data"
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=300))
+def test_any_bytes_give_fields_or_a_skip(data):
+    try:
+        fields, end = parse_fields(data)
+    except Skip:
+        return
+    assert "ElementDataFile" in fields
+    assert 0 < end <= len(data) + 1
