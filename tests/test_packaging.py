@@ -16,7 +16,6 @@ from tests.conftest import ROOT
 PACKAGED = ("srgan", "pyproject.toml", "requirements.txt", "README.md", "LICENSE")
 IMPORTED_AS = {"python-gdcm": "gdcm", "scikit-image": "skimage"}
 NOT_IMPORTED = {"python-gdcm", "simpleitk"}  # pydicom loads gdcm; the tests use SimpleITK
-SOON = {"filelock"}
 
 
 def lines_of(name: str) -> list[str]:
@@ -68,7 +67,7 @@ def test_requirements_are_what_the_package_imports():
     names = {IMPORTED_AS.get(name, name): name for name in needed}
     modules = {name.lower() for name in third_party_imports()}
     assert modules <= set(names)
-    assert {names[m] for m in set(names) - modules} - SOON == NOT_IMPORTED
+    assert {names[m] for m in set(names) - modules} == NOT_IMPORTED
 
 
 def test_import_srgan_loads_no_tensorflow_and_nothing_else_heavy():
