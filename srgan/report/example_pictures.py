@@ -9,7 +9,7 @@ import numpy as np
 from srgan.evaluation.baselines import Method
 from srgan.evaluation.level import Level
 from srgan.evaluation.study import StudySlice, level_of, make_pair
-from srgan.hounsfield import WINDOWS
+from srgan.hounsfield import WINDOWS, Window
 from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.level_names import differing, file_tag
 from srgan.metrics.similarity import has_contrast, psnr_db, ssim
@@ -96,12 +96,8 @@ def draw(item: StudySlice, images: dict[str, np.ndarray], window: str, noise: st
     size = (width / DPI, (bottom + LINE + GAP) / DPI)
     figure = Figure(size, dpi=DPI, facecolor="black")
     shown = WINDOWS[window]
-    title = (
-        f"{item.pseudonym}, slice {item.number}, {window} window "
-        f"{shown.low:g} to {shown.high:g} HU; PSNR and SSIM of the whole slice, "
-        f"data range {shown.width:g} HU"
-    )
-    _text(figure, GAP, 26, title, 15)
+    limits = {"vmin": shown.low, "vmax": shown.high}
+    _text(figure, GAP, 26, _title(item, window), 15)
     _text(figure, GAP, 50, noise, 12)
     _text(figure, GAP, 70, "; ".join(about.remarks()), 12)
     part = region(normal_dose, window)
@@ -109,13 +105,11 @@ def draw(item: StudySlice, images: dict[str, np.ndarray], window: str, noise: st
         left = GAP + i * (PANEL + GAP)
         _text(figure, left, HEAD + 20, name, 14, weight="bold")
         if i and has_contrast(normal_dose, shown):
-            both = {"output": image, "reference": normal_dose, "window": shown}
-            metrics = f"{psnr_db(**both):.2f} dB, SSIM {ssim(**both):.3f}"
+            metrics = _metrics(image, normal_dose, shown)
             _text(figure, left + PANEL, HEAD + 20, metrics, 13, ha="right")
         for j, pixels in enumerate((image, image[part])):
             axes = _panel(figure, left, HEAD + LINE + j * (height + LINE), height)
             smooth = "nearest" if j or columns <= PANEL else "antialiased"
-            limits = {"vmin": shown.low, "vmax": shown.high}
             axes.imshow(pixels, cmap="gray", aspect="auto", interpolation=smooth, **limits)
             if i == 0 and j == 0:
                 _mark(axes, part, pixels.shape, column_mm)
@@ -123,6 +117,20 @@ def draw(item: StudySlice, images: dict[str, np.ndarray], window: str, noise: st
     _text(figure, GAP, HEAD + LINE + height + 19, enlarged, 12)
     _text(figure, GAP, bottom + 19, "Research use only, not a medical device.", 11)
     return figure
+
+
+def _title(item: StudySlice, window: str) -> str:
+    shown = WINDOWS[window]
+    return (
+        f"{item.pseudonym}, slice {item.number}, {window} window "
+        f"{shown.low:g} to {shown.high:g} HU; PSNR and SSIM of the whole slice, "
+        f"data range {shown.width:g} HU"
+    )
+
+
+def _metrics(output: np.ndarray, reference: np.ndarray, window: Window) -> str:
+    both = {"output": output, "reference": reference, "window": window}
+    return f"{psnr_db(**both):.2f} dB, SSIM {ssim(**both):.3f}"
 
 
 def _text(figure, x: float, y: float, words: str, size: float, **more) -> None:

@@ -43,7 +43,7 @@ def sample_table():
              fails=True),
          Row("bicubic", (Cell("28.0", 28.0), Cell("+1.9", 1.9), nothing)),
          Row("same", (Cell("inf", math.inf), nothing, nothing)),
-         Row("normal dose", (Cell("99.0", 99.0), Cell("0", 0.0), nothing), judged=False)),
+         Row("normal dose", (Cell("99.0", 99.0), Cell("0", 0.0), nothing), ranked=False)),
     )  # fmt: skip
 
 

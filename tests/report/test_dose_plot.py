@@ -29,7 +29,7 @@ def of_lambdas(*lambdas, sigma=(0.005,)):
 
 
 def made_of(noise, patients=2):
-    """All levels, their figures made up: patient n has n dB more; and what is said."""
+    """All levels with made-up metrics, patient n has n dB more, and what is said about the test."""
     about = About(Degradation(noise, 4), "random", True, {}, {"step": 70})
     studies = []
     for i, level in enumerate(about.degradation.each()):
@@ -68,7 +68,7 @@ def test_terminal_table_has_a_row_for_each_method_and_a_column_for_each_dose():
     assert len({len(line) for line in lines[2:8]}) == 1
 
 
-def test_a_level_is_called_by_what_differs():
+def test_level_names_say_what_differs():
     both = of_lambdas(1700.0, 500.0, sigma=(0.0, 0.01))
     heads = terminal.against_level(made_of(both)[0])[3].split()
     assert heads == ["1700/0", "1700/0.01", "500/0", "500/0.01"]
@@ -92,7 +92,7 @@ def test_a_level_is_called_by_what_differs():
         (of_lambdas(1700.0, 500.0, sigma=(0.0, 0.01)), None),  # two axes
     ],
 )
-def test_a_picture_of_several_levels_and_none_of_an_older_report(
+def test_dose_plot_is_written_for_several_levels_and_an_older_one_removed(
     tmp_path, monkeypatch, noise, name
 ):
     monkeypatch.setattr(dose_plot, "figure_to_png", lambda figure, path: path.write_bytes(b""))
@@ -103,7 +103,7 @@ def test_a_picture_of_several_levels_and_none_of_an_older_report(
     assert left == ({name} if name else set())
 
 
-def test_the_picture_is_drawn_within_its_borders(tmp_path):
+def test_dose_plot_is_not_clipped_at_its_borders(tmp_path):
     assert dose_plot.write(tmp_path, *made_of(of_doses(0.5, 0.25, 0.1))) == "dose.png"
     picture = imageio.imread(tmp_path / "dose.png")
     assert picture.shape == (924, 1210, 3)
@@ -111,9 +111,9 @@ def test_the_picture_is_drawn_within_its_borders(tmp_path):
     assert all((edge == 255).all() for edge in edges)  # nothing is clipped
 
 
-def test_lines_are_means_in_the_order_of_the_levels_and_points_are_patients():
-    drawn = figure(*made_of(of_doses(0.1, 0.5, 0.25), patients=3))
-    above, _, below, _ = drawn.axes
+def test_dose_plot_lines_are_means_in_order_of_level_and_points_are_patients():
+    drawing = figure(*made_of(of_doses(0.1, 0.5, 0.25), patients=3))
+    above, _, below, _ = drawing.axes
     assert above.get_xscale() == "log"
     assert list(above.get_xticks()) == [0.1, 0.25, 0.5]
     lines = {line.get_label(): line for line in above.get_lines()}
@@ -136,7 +136,7 @@ def test_a_method_looks_the_same_in_dose_png_and_on_the_page():
 
 
 def without(levels, method, value):
-    """The same with figures of one method that are all None or infinite."""
+    """The same with metrics of one method that are all None or infinite."""
     made = []
     for level in levels:
         rows = [
@@ -149,7 +149,7 @@ def without(levels, method, value):
 
 @pytest.mark.parametrize("value", [None, math.inf])
 @pytest.mark.parametrize("method", ["srgan", "bicubic"])
-def test_what_was_not_measured_is_a_gap(tmp_path, value, method):
+def test_dose_plot_has_a_gap_where_nothing_was_measured(tmp_path, value, method):
     levels, about = made_of(of_doses(0.5, 0.25))
     levels = without(levels, method, value)
     rows = [line.split()[1:] for line in terminal.against_level(levels) if line.startswith(method)]
@@ -159,7 +159,7 @@ def test_what_was_not_measured_is_a_gap(tmp_path, value, method):
     assert len(gains) == (1 if method == "bicubic" else 3)  # the zero line, two a network
 
 
-def test_the_picture_says_what_it_shows():
+def test_dose_plot_says_what_it_shows():
     said = figure(*made_of(of_doses(0.5, 0.25))).get_suptitle().replace("\n", " ")
     for words in (
         "lung window -1350..150 HU (range 1500)", "projection noise: dose 0.5,0.25",

@@ -29,7 +29,7 @@ def slices():
     ]
 
 
-def test_a_picture_a_patient_and_window_and_none_of_an_older_report(tmp_path, slices):
+def test_example_pictures_one_for_each_patient_and_window_older_ones_removed(tmp_path, slices):
     compared = baselines.classical(4)
     levels = levels_of([(DEGRADATION, study.run(compared, slices, DEGRADATION, 0))])
     for old in ("P0009-lung", "P0012-mediastinum-dose0.25", "P0009-lung-lambda500-sigma1e-05"):
@@ -49,7 +49,7 @@ def test_a_picture_a_patient_and_window_and_none_of_an_older_report(tmp_path, sl
     assert picture.std() > 20
 
 
-def test_each_of_several_levels_has_its_pictures_of_the_same_slice(
+def test_example_pictures_of_several_levels_show_the_same_slice(
     tmp_path, slices, monkeypatch, said
 ):
     compared, shown = baselines.classical(4), []
@@ -76,7 +76,7 @@ def test_each_of_several_levels_has_its_pictures_of_the_same_slice(
     assert not np.array_equal(at_1700["bicubic"], at_500["bicubic"])
 
 
-def test_of_a_range_a_picture_names_the_level_that_was_drawn(tmp_path, slices, monkeypatch):
+def test_example_picture_of_a_range_names_the_sampled_level(tmp_path, slices, monkeypatch):
     asked = Degradation(ImageNoise(Levels((500.0, 5000.0), True), Levels((0.005,))), 4)
     compared, said = baselines.classical(4), []
     made = study.run(compared, slices[:1], asked, 0)
@@ -88,7 +88,7 @@ def test_of_a_range_a_picture_names_the_level_that_was_drawn(tmp_path, slices, m
     assert f"lambda {made.noise['P0001', 1]['noise_lambda']:g} photons" in said[0]
 
 
-def test_the_slice_is_the_median_of_the_best_network():
+def test_median_slices_are_by_rmse_of_the_best_network():
     def row(number, method, rmse):
         return study.Row("P0001", number, "whole", (0, 0), method, {"rmse_hu": rmse})
 
@@ -98,17 +98,17 @@ def test_the_slice_is_the_median_of_the_best_network():
     assert shown_slices.median_slices(made) == {"P0001": 3}  # of 4, 5, 9 by the srresnet
 
 
-def test_pictures_show_the_low_dose_that_was_judged(slices):
+def test_example_pictures_show_the_low_dose_of_the_study(slices):
     made = study.run(baselines.classical(4), slices[:1], DEGRADATION, 5)
     images = example_pictures.outputs(slices[0], baselines.classical(4), DEGRADATION, 5)
     assert list(images) == ["normal dose", "low dose 24x24", "bicubic"]
     error = np.sqrt(np.mean((images["bicubic"] - images["normal dose"]) ** 2))
-    judged = next(r for r in made.rows if (r.part, r.method) == ("whole", "bicubic"))
-    assert judged.metrics["rmse_hu"] == pytest.approx(error, rel=1e-3)
+    row = next(r for r in made.rows if (r.part, r.method) == ("whole", "bicubic"))
+    assert row.metrics["rmse_hu"] == pytest.approx(error, rel=1e-3)
 
 
 @pytest.mark.parametrize("window", example_pictures.SHOWN)
-def test_the_region_lies_in_the_slice(slices, window):
+def test_region_lies_in_the_slice(slices, window):
     normal = slices[0].hu().astype(np.float32)
     for image in (normal, np.zeros_like(normal), np.full((50, 70), -1024, np.float32)):
         rows, columns = shown_slices.region(image, window)
@@ -118,7 +118,7 @@ def test_the_region_lies_in_the_slice(slices, window):
         assert 0 <= columns.start < columns.stop <= image.shape[1]
 
 
-def test_the_middle_of_the_body_is_shown_in_the_mediastinum(slices):
+def test_region_of_the_mediastinum_is_the_middle_of_the_body(slices):
     rows, columns = shown_slices.region(slices[0].hu().astype(np.float32), "mediastinum")
     assert (rows.start + rows.stop) / 2 == pytest.approx(48, abs=2)
     assert (columns.start + columns.stop) / 2 == pytest.approx(48, abs=2)

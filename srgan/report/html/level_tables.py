@@ -80,7 +80,7 @@ def _metric_table(subject: Subject, level: Level) -> Table:
     ]
     cells = tuple(_cell(level.normal_dose, column) for column in columns)
     if any(cell.shown for cell in cells):
-        rows.append(Row(NORMAL_DOSE, cells, judged=False))
+        rows.append(Row(NORMAL_DOSE, cells, ranked=False))
     return Table(subject.caption, columns, tuple(rows), subject.notes)
 
 

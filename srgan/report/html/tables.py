@@ -39,7 +39,7 @@ class Cell:
 class Row:
     name: str
     cells: tuple[Cell, ...]
-    judged: bool = True  # False: is never a column's best (the normal dose)
+    ranked: bool = True  # False: is never a column's best (the normal dose)
     fails: bool = False  # a badge beside the name
 
 
@@ -89,7 +89,7 @@ class Table:
 
     def _best_rows(self, i: int, rank) -> set[str]:
         """Values that are shown alike are equally good. If all are shown alike, none is best."""
-        cells = {row.name: row.cells[i] for row in self.rows if row.judged}
+        cells = {row.name: row.cells[i] for row in self.rows if row.ranked}
         cells = {name: cell for name, cell in cells.items() if cell.shown and cell._is_known}
         if len({cell.shown for cell in cells.values()}) < 2:
             return set()

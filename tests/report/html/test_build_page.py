@@ -180,12 +180,12 @@ def test_srgan_of_a_compared_checkpoint_is_held_against_the_srresnet_of_its_chec
     names = {"bicubic": 0.0, "srresnet": 3.0, "srgan": 2.0, "srresnet B": 1.5, "srgan B": 1.4}
     names |= {"srgan C": 1.4}
 
-    def figures(row, more):
+    def shifted(row, more):
         psnr = {window: value + more for window, value in row.metrics["psnr_db"].items()}
         return {**row.metrics, "psnr_db": psnr}
 
     rows = [
-        replace(row, method=name, metrics=figures(row, more))
+        replace(row, method=name, metrics=shifted(row, more))
         for row in study_.rows
         if (row.method, row.part) == ("bicubic", "whole")
         for name, more in names.items()
