@@ -23,7 +23,7 @@ from srgan.lowdose.scanner import Scanner
 from srgan.metrics import noise_power
 from srgan.resampling import area_mean
 from tests.helpers import dose_phantoms
-from tests.helpers.dose_phantoms import SPACING, counted
+from tests.helpers.dose_phantoms import SPACING, counted, sd_over
 
 MM = SPACING[0]
 DEFAULT, QUIET = Scanner(), Scanner(electronic_noise=0.0)
@@ -32,11 +32,6 @@ DEFAULT, QUIET = Scanner(), Scanner(electronic_noise=0.0)
 def distance(pixel_mm: float = MM) -> np.ndarray:
     """Of each pixel from the centre, mm."""
     return np.hypot(*(np.mgrid[:512, :512] - 255.5)) * pixel_mm
-
-
-def sd_over(images, mask: np.ndarray) -> float:
-    """Root mean over a mask of the variance between images."""
-    return float(np.sqrt(dose_phantoms.spread(np.asarray(images))[mask].mean()))
 
 
 def water_without_noise(hu: np.ndarray) -> None:

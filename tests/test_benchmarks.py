@@ -1,4 +1,4 @@
-"""The figures of a real pair, on a pair that is made photon by photon."""
+"""Metrics of a pair at full and low dose, on a pair that is made photon by photon."""
 
 import re
 
@@ -44,7 +44,7 @@ def counted(hu: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.nd
     return tuple(hu + noise * scanner.hu_per_line(MM))
 
 
-def test_a_counted_pair_has_the_noise_that_the_model_tells_from_its_full_dose_slice(
+def test_dose_metrics_of_a_counted_pair_match_the_model_of_its_full_dose_slice(
     tmp_path, capsys, monkeypatch
 ):
     rng, hu = np.random.default_rng(0), thorax()
@@ -56,7 +56,9 @@ def test_a_counted_pair_has_the_noise_that_the_model_tells_from_its_full_dose_sl
     folders = [str(tmp_path / name) for name in ("full", "low")]
     monkeypatch.setattr("sys.argv", ["dose_metrics.py", "--pair", *folders])
     dose_metrics.main()
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
 
-    soft, *_ = map(float, re.search(r"model:real +(.*)", told)[1].replace(" - ", " nan ").split())
+    soft, *_ = map(
+        float, re.search(r"model:real +(.*)", printed)[1].replace(" - ", " nan ").split()
+    )
     assert soft == pytest.approx(1, abs=0.12)  # the photons are good to 20 %

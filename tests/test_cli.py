@@ -62,6 +62,14 @@ def test_parse_names_the_flag_that_is_wrong(arguments):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("verb", ["train", "test", "simulate"])
+@pytest.mark.parametrize("dose", ["0", "-0.1", "1.2", "nan", "0.5:0.1", "0.5,0"])
+def test_parse_refuses_a_dose_outside_0_to_1_in_one_line(verb, dose):
+    with pytest.raises(UserError, match=r"^--dose: ") as error:
+        cli.parse(["--run", verb, "--dose", dose])
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [

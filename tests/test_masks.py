@@ -3,7 +3,7 @@ import numpy as np
 from srgan import masks
 
 
-def test_share_with_body_equals_scipys_opening():
+def test_has_body_equals_scipys_opening():
     from scipy import ndimage
 
     rng = np.random.default_rng(0)

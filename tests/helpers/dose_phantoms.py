@@ -4,8 +4,9 @@ import numpy as np
 from scipy import ndimage
 
 from srgan.lowdose import projection_noise
-from srgan.lowdose.projection_noise import Scanner
+from srgan.lowdose.projection_noise import Fields
 from srgan.lowdose.projector import filtered, projector
+from srgan.lowdose.scanner import Scanner
 
 SPACING = 0.7, 0.7  # mm; 512 pixels hold the thorax
 
@@ -72,8 +73,8 @@ def starvation(inserts: bool = True, size: int = 512, pixel_mm: float = 0.75) ->
 def counted(hu, pixel_mm, photons, scanner: Scanner, rng, doses=(1.0,), depth=None) -> np.ndarray:
     """(doses, size, size) HU of scans counted photon by photon: Poisson and electronic noise.
 
-    hu is the truth; depth: its `projection.attenuation`, where it is at hand. Readings below one
-    count are one.
+    hu is the truth. depth: its `projection_noise.attenuation`, where it is known. Readings below
+    one count are set to one.
     """
     geometry = projector(len(hu), scanner.views)
     depth = projection_noise.attenuation(hu, pixel_mm, scanner) if depth is None else depth
@@ -91,6 +92,19 @@ def counted(hu, pixel_mm, photons, scanner: Scanner, rng, doses=(1.0,), depth=No
 def spread(images: np.ndarray) -> np.ndarray:
     """Variance of each pixel over realisations (the first axis)."""
     return np.var(images, axis=0, ddof=1, dtype=np.float64)
+
+
+def sd_over(images: np.ndarray, mask: np.ndarray) -> float:
+    """Root mean over a mask of the variance over realisations (the first axis)."""
+    return float(np.sqrt(spread(np.asarray(images)[:, mask]).mean()))
+
+
+def realisations(hu, photons, scanner: Scanner, lowest_dose, seeds, pixel_mm=0.7) -> list[Fields]:
+    """The noise fields of a slice, once for each seed."""
+    level = (pixel_mm, pixel_mm), photons, scanner, lowest_dose
+    return [
+        projection_noise.noise_fields(hu, *level, np.random.default_rng(seed)) for seed in seeds
+    ]
 
 
 def slow_forward(image: np.ndarray, views: int, bins: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Whose dose: photons and noise found from a slice, along a series, and for a wanted noise."""
+"""Photon estimates: of a slice, along a series, and for a given noise."""
 
 import numpy as np
 import pytest
@@ -36,9 +36,7 @@ def full_dose_noise(hu, photons, scanner, mask, realisations=8, pixel_mm=0.7) ->
 
 @pytest.mark.parametrize("sigma", [0.0, 10.0])
 @pytest.mark.parametrize("photons", [2e6, 1e6, 3e5, 1e5, 3e4])
-def test_noise_of_5_to_40_hu_is_found_within_10_percent_and_photons_within_15(
-    chest, photons, sigma
-):
+def test_estimate_finds_5_to_40_hu_within_10_percent_and_photons_within_15(chest, photons, sigma):
     """Slices counted photon by photon; their noise is known from the difference of two."""
     (hu, depth), scanner = chest, Scanner(electronic_noise=sigma)
     rng = np.random.default_rng(1)
@@ -50,7 +48,7 @@ def test_noise_of_5_to_40_hu_is_found_within_10_percent_and_photons_within_15(
     assert abs(found.photons / photons - 1) < 0.15
 
 
-def test_fine_anatomy_beside_flat_tissue_is_not_taken_for_noise(chest):
+def test_estimate_does_not_take_fine_anatomy_beside_flat_tissue_for_noise(chest):
     """Vessels at both sides, 30 HU: without the choice of the flatter half 0.64 of the photons."""
     hu, rng = chest[0], np.random.default_rng(4)
     vessels = ndimage.gaussian_filter(rng.standard_normal(hu.shape), 2)
@@ -59,7 +57,7 @@ def test_fine_anatomy_beside_flat_tissue_is_not_taken_for_noise(chest):
     assert abs(estimate(scan, SPACING, Scanner()).photons / 1e6 - 1) < 0.15
 
 
-def test_an_estimate_does_not_depend_on_dtype_or_on_what_lies_outside_the_range(chest):
+def test_estimate_depends_neither_on_dtype_nor_on_padding(chest):
     hu, depth = chest
     scan = counted(hu, 0.7, 3e5, Scanner(), np.random.default_rng(2), depth=depth)[0]
     found = estimate(scan, SPACING, Scanner())
@@ -70,7 +68,7 @@ def test_an_estimate_does_not_depend_on_dtype_or_on_what_lies_outside_the_range(
     assert estimate(padded, SPACING, Scanner()).photons == pytest.approx(found.photons, rel=0.01)
 
 
-def test_noise_hu_gives_the_photons_with_that_noise_in_soft_tissue(chest):
+def test_estimate_with_noise_hu_gives_photons_with_that_noise_in_soft_tissue(chest):
     hu, _ = chest
     for wanted, scanner in ((15.0, Scanner()), (40.0, Scanner(electronic_noise=30.0))):
         found = estimate(hu, SPACING, scanner, noise_hu=wanted)
@@ -80,14 +78,14 @@ def test_noise_hu_gives_the_photons_with_that_noise_in_soft_tissue(chest):
 
 
 @pytest.mark.parametrize(("pixel_mm", "size"), [(0.7, 448), (0.95, 320)])
-def test_photons_of_water_give_that_noise_in_its_centre(pixel_mm, size):
+def test_of_water_gives_photons_with_that_noise_in_its_centre(pixel_mm, size):
     photons = of_water(20.0, Scanner(), pixel_mm, size)
     water, centre = dose_phantoms.water(size, pixel_mm), ellipse(size, pixel_mm, 20, 20) == 1
     found = full_dose_noise(water, photons, Scanner(), centre, 12, pixel_mm)
     assert found == pytest.approx(20.0, rel=0.03)
 
 
-def test_nothing_is_estimated_without_flat_soft_tissue_or_without_noise():
+def test_estimate_is_none_without_flat_soft_tissue_or_without_noise():
     nothing = Estimate(None, None)
     lung = dose_phantoms.painted(128, 2.8, [(-850, 150, 110)])
     small = dose_phantoms.painted(128, 2.8, [(40, 40, 40)])
@@ -97,7 +95,7 @@ def test_nothing_is_estimated_without_flat_soft_tissue_or_without_noise():
     assert estimate(np.full((128, 128), 40.0), (2.8, 2.8), Scanner()) == nothing
 
 
-def test_a_slice_that_is_not_square_is_estimated_as_the_square_around_it():
+def test_estimate_of_a_slice_that_is_not_square_is_that_of_its_square():
     hu = dose_phantoms.thorax(192, 1.87)
     rng = np.random.default_rng(3)
     scan = np.maximum(counted(hu, 1.87, 1e5, Scanner(), rng)[0], -1000)
@@ -107,7 +105,7 @@ def test_a_slice_that_is_not_square_is_estimated_as_the_square_around_it():
     assert part.photons == pytest.approx(whole.photons, rel=0.05)
 
 
-def test_along_a_series_one_wrong_estimate_is_outvoted():
+def test_along_series_outvotes_one_wrong_estimate():
     photons = [1e5 * 1.01**i for i in range(20)]
     photons[7] = 4e5
     found = along_series([Estimate(p, 10.0) for p in photons])
@@ -115,14 +113,14 @@ def test_along_a_series_one_wrong_estimate_is_outvoted():
         assert found[i] == pytest.approx(1e5 * 1.01**i, rel=0.02)
 
 
-def test_slices_over_15_mm_away_have_no_say():
+def test_along_series_ignores_slices_over_15_mm_away():
     estimates = [Estimate(p, 10.0) for p in (1e5, 2e5, 3e5, 4e5, 5e5)]
     assert along_series(estimates, z_mm=[0, 20, 40, 60, 80]) == [1e5, 2e5, 3e5, 4e5, 5e5]
     assert along_series(estimates, z_mm=[0, 10, 20, 30, 40]) == [1.5e5, 2e5, 3e5, 4e5, 4.5e5]
     assert along_series(estimates) == [3e5] * 5
 
 
-def test_slices_without_an_estimate_take_their_neighbours_then_the_series_then_the_default():
+def test_along_series_fills_gaps_by_neighbours_then_series_then_default():
     none = Estimate(None, None)
     known = Estimate(2e5, 10.0), Estimate(4e5, 10.0)
     assert along_series([known[0], none, known[1]]) == [3e5] * 3
@@ -132,6 +130,6 @@ def test_slices_without_an_estimate_take_their_neighbours_then_the_series_then_t
     assert along_series([]) == []
 
 
-def test_along_a_series_photons_stay_within_what_is_believed():
+def test_along_series_clips_to_plausible_photons():
     assert along_series([Estimate(10.0, 900.0)] * 3) == [1e4] * 3
     assert along_series([Estimate(1e12, 0.01)] * 3) == [1e7] * 3

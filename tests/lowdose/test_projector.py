@@ -12,7 +12,7 @@ from tests.helpers.dose_phantoms import ellipse
 SIZES = pytest.mark.parametrize("size", [96, 128, 129, 201])
 
 
-def test_noiseless_water_comes_back_within_half_a_hu():
+def test_projection_and_backprojection_of_water_return_it_within_half_a_hu():
     """30 cm, 0.70 mm, projected and reconstructed: the mean of the centre, and no shading."""
     water, scanner, pixel_mm = dose_phantoms.water(448), Scanner(bowtie=0.0), 0.7
     lines = projection_noise.attenuation(water, pixel_mm, scanner)
@@ -35,7 +35,7 @@ def test_back_projection_is_the_adjoint_of_forward_projection(size):
 
 
 @SIZES
-def test_a_disc_off_the_centre_projects_to_its_chords_at_its_place(size):
+def test_forward_projects_a_disc_to_its_chords_at_its_place(size):
     """Column to the right is x, row downwards is y: the shadow is at x cos t - y sin t."""
     radius, x, y = size / 4, size / 10 + 0.3, -size / 8
     geometry = projector(size, 45)
@@ -52,7 +52,7 @@ def test_a_disc_off_the_centre_projects_to_its_chords_at_its_place(size):
 
 
 @SIZES
-def test_a_disc_is_reconstructed_where_it_was(size):
+def test_filtered_reconstructs_a_disc_where_it_was(size):
     x, y = size / 10 + 0.3, -size / 8
     geometry = projector(size, 180)
     disc = ellipse(size, 1, size / 4, size / 4, x, y)
@@ -65,7 +65,7 @@ def test_a_disc_is_reconstructed_where_it_was(size):
     assert abs(weight.sum() / disc.sum() - 1) < 1e-4
 
 
-def test_projections_of_the_thorax_are_those_of_linear_interpolation():
+def test_forward_of_the_thorax_is_that_of_linear_interpolation():
     """45 views leave out 45 degrees, where linear interpolation itself ripples by 2 %."""
     mu, geometry = dose_phantoms.thorax(256, 1.4) / 1000 + 1, projector(256, 45)
     slow = dose_phantoms.slow_forward(mu, 45, geometry.bins)
@@ -83,7 +83,7 @@ def test_back_projection_of_a_smooth_sinogram_is_that_of_linear_interpolation():
     assert np.sqrt(((fast - slow) ** 2).mean() / (slow**2).mean()) < 0.005
 
 
-def test_the_ramp_is_right_at_zero_frequency():
+def test_ramp_is_right_at_zero_frequency():
     """As defined in space: near the frequency itself, and a little above zero at zero."""
     geometry = projector(128, 45)
     np.testing.assert_allclose(ramp(geometry), geometry.frequency, atol=1e-3)
@@ -99,7 +99,7 @@ def test_hann_is_zero_at_its_cutoff_half_at_half_of_it_and_cut_at_nyquist():
     assert hann(geometry.frequency, 1.0)[-1] == pytest.approx(0.5)
 
 
-def test_variance_in_closed_form_is_that_of_realisations():
+def test_variance_map_is_the_variance_of_realisations():
     """Readings as unlike as those behind a thorax: 600 realisations, means over 9 x 9 blocks."""
     size, views = 99, 60
     rng, geometry = np.random.default_rng(0), projector(size, views)

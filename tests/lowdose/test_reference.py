@@ -30,7 +30,7 @@ def thorax():
     return dose_phantoms.thorax(SIZE, PIXEL_MM)
 
 
-def test_line_integrals_are_the_prototype_s(reference, thorax):
+def test_line_integrals_are_those_of_the_prototype(reference, thorax):
     theirs = reference.gridder(SIZE)
     lines = reference.line_integrals(thorax, PIXEL_MM, theirs)
     lines = lines + reference.bowtie(theirs, PIXEL_MM, strength=0.25)
@@ -38,7 +38,7 @@ def test_line_integrals_are_the_prototype_s(reference, thorax):
     np.testing.assert_allclose(ours, lines, atol=1e-4)
 
 
-def test_filtered_backprojection_is_the_prototype_s(reference, thorax):
+def test_filtered_backprojection_is_that_of_the_prototype(reference, thorax):
     theirs, ours = reference.gridder(SIZE), projector(SIZE, 360)
     lines = reference.line_integrals(thorax, PIXEL_MM, theirs)
     wanted = theirs.fbp(lines, "hann", CUTOFF)
@@ -47,7 +47,7 @@ def test_filtered_backprojection_is_the_prototype_s(reference, thorax):
     )
 
 
-def test_variance_is_the_prototype_s(reference, thorax):
+def test_variance_is_that_of_the_prototype(reference, thorax):
     theirs, ours = reference.gridder(SIZE), projector(SIZE, 360)
     variance = np.exp(reference.line_integrals(thorax, PIXEL_MM, theirs))
     wanted = reference.variance_map(theirs, variance, theirs.ramp * theirs.window("hann", CUTOFF))
@@ -55,7 +55,7 @@ def test_variance_is_the_prototype_s(reference, thorax):
     np.testing.assert_allclose(found[0], wanted, rtol=1e-3)
 
 
-def test_matched_photons_are_the_prototype_s_within_its_own_noise(reference):
+def test_matched_photons_are_those_of_the_prototype_within_its_noise(reference):
     """It looks at drawn unit noise where we have a closed form."""
     rng, theirs = np.random.default_rng(0), reference.gridder(512)
     hu = dose_phantoms.with_anatomy(dose_phantoms.thorax(), rng)

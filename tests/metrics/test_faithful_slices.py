@@ -1,6 +1,6 @@
-"""The measures of invented structure on the real slices of ../shared/ct, and against their oracle.
+"""Faithfulness metrics on the real slices of ../shared/ct, and against their oracle.
 
-The figures are those of a table that was measured on the test patients with a trained network; here
+The numbers are those of a table that was measured on the test patients with a trained network; here
 with bicubic, changes of the normal dose, and a stand-in for the network (benchmarks/faithfulness.py
 takes a trained one). The validation patient's slices have stronger edges: bicubic has chi2 4.4 and
 209 spots there, where the table has 3.1 and 170, and a shift of 1 px 14.7 and 199 (12 and 155).
@@ -46,7 +46,7 @@ def validation():
 @needs_ct
 @needs_oracle
 @pytest.mark.parametrize("kind", ["truth", "bicubic", "shifted"])
-def test_the_figures_are_the_oracles(validation, kind):
+def test_faithfulness_metrics_are_those_of_the_oracle(validation, kind):
     spec = importlib.util.spec_from_file_location("oracle", ORACLE)
     oracle = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(oracle)
@@ -61,8 +61,8 @@ def test_the_figures_are_the_oracles(validation, kind):
         (pair.consistency(output)[:3], oracle.consistency(output, pair.low, pair.body)),
         (pair.invention(output), oracle.invention(output, pair.reference, pair.body)),
     ):
-        for figure, expected in zip(ours, theirs, strict=True):
-            np.testing.assert_allclose(figure, expected, rtol=1e-6, atol=1e-6)
+        for metric, expected in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(metric, expected, rtol=1e-6, atol=1e-6)
     # The oracle finds a shift of the truth against itself: 0.02 px here, up to 0.15 in a slice that
     # the field of view cuts off. Ours finds none.
     _, shift = oracle.bias_and_shift(output, pair.reference, pair.body)
@@ -71,14 +71,14 @@ def test_the_figures_are_the_oracles(validation, kind):
 
 
 @needs_ct
-def test_real_slices_are_consistent_with_their_own_low_dose(validation):
+def test_consistency_of_real_slices_with_their_low_dose_is_1(validation):
     found = [pair.consistency(pair.reference) for pair in validation]
     assert [c.chi2 for c in found] == pytest.approx([1] * len(found), abs=0.05)
     assert np.mean([c.spots for c in found]) <= 1
 
 
 @needs_ct
-def test_blobs_and_removed_vessels_are_found_in_real_slices(validation):
+def test_consistency_finds_added_blobs_and_removed_vessels_in_real_slices(validation):
     rng = np.random.default_rng(12)
     blobs, removed = [], []
     for pair in validation:
@@ -94,7 +94,7 @@ def test_blobs_and_removed_vessels_are_found_in_real_slices(validation):
 
 
 @needs_ct
-def test_in_projection_noise_the_truth_is_consistent_and_the_clip_hardly_matters():
+def test_consistency_in_projection_noise_is_1_and_hardly_depends_on_the_clip():
     """At a quarter of the dose no pixel of the body reaches -1024 HU.
 
     Lung has 26 HU of noise there. At a twentieth the clip takes 1 to 3 % of the pixels, and 0.01
@@ -138,14 +138,14 @@ def measured_patients():
 
 
 def means(pairs, output_of) -> dict:
-    """The table's figures, mean over slices."""
+    """The metrics of the table, mean over slices."""
     rows = [faithfulness_metrics(pair, output_of(pair)) for pair in pairs]
     return {name: np.nanmean([row[name] for row in rows]) for name in rows[0]}
 
 
 @needs_ct
 @pytest.mark.slow
-def test_noisy_bicubic_has_the_figures_of_the_table(measured_patients):
+def test_bicubic_has_the_metrics_of_the_table(measured_patients):
     found = means(measured_patients, lambda pair: bicubic(pair.low, SCALE).astype(float))
     assert found["chi2"] == pytest.approx(3.1, rel=0.2)
     assert found["spots"] == pytest.approx(170, rel=0.2)
@@ -168,7 +168,7 @@ def test_bicubic_has_the_lung_bias_of_the_table_away_from_walls(validation):
 
 @needs_ct
 @pytest.mark.slow
-def test_a_shift_has_the_figures_of_the_table(measured_patients):
+def test_a_shift_has_the_metrics_of_the_table(measured_patients):
     """Of a stand-in for the network, on every second slice."""
 
     def shifted(share):

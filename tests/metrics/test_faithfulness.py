@@ -29,7 +29,7 @@ def rich():
     return Pair(40 + band_noise((320, 320), 0.01, 0.27, 60, rng), rng)
 
 
-def test_the_truth_is_consistent_with_its_own_low_dose(chest):
+def test_consistency_of_the_normal_dose_with_its_low_dose_is_1(chest):
     chi2, spots, z, wide_spots = chest.consistency(chest.reference)
     assert chi2 == pytest.approx(1, abs=0.05)
     assert spots <= 1
@@ -38,7 +38,7 @@ def test_the_truth_is_consistent_with_its_own_low_dose(chest):
     assert not z[~(area_mean(chest.body.astype(float), SCALE) > 0.99)].any()
 
 
-def test_an_error_of_known_size_raises_chi2_by_its_square(chest):
+def test_consistency_chi2_rises_by_the_square_of_an_error(chest):
     offset = 2 * chest.sd_hu.repeat(SCALE, 0).repeat(SCALE, 1)
     before, after = (chest.consistency(chest.reference + x) for x in (0, offset))
     judged = before.z != 0
@@ -46,7 +46,7 @@ def test_an_error_of_known_size_raises_chi2_by_its_square(chest):
     assert after.chi2 == pytest.approx(before.chi2 + 4 + 4 * before.z[judged].mean())
 
 
-def test_each_inconsistent_place_is_a_spot_and_those_outside_the_body_are_none(chest):
+def test_consistency_counts_each_inconsistent_area_in_the_body_as_a_spot(chest):
     low = chest.low.copy()
     for row, column in ((25, 32), (45, 32), (32, 32), (1, 1), (62, 62)):
         low[row : row + 2, column : column + 2] += 4.2 * chest.sd_hu[row : row + 2, column][0]
@@ -58,7 +58,7 @@ def test_each_inconsistent_place_is_a_spot_and_those_outside_the_body_are_none(c
     assert (found.spots, found.wide_spots) == (4, 3)
 
 
-def test_where_the_input_holds_the_full_doses_noise_too_a_spot_is_wide_and_further_out(chest):
+def test_consistency_with_clean_chi2_needs_wider_and_stronger_spots(chest):
     given = {"sd_hu": chest.sd_hu, "body": chest.body, "scale": SCALE, "clean_chi2": 2.0}
     output = np.kron(chest.low, np.ones((SCALE, SCALE)))
     found = []
@@ -69,20 +69,20 @@ def test_where_the_input_holds_the_full_doses_noise_too_a_spot_is_wide_and_furth
     assert found == [0, 1, 0]  # too narrow; a spot; within 4 SDs of all the noise, 5.7 of its part
 
 
-def test_two_low_dose_pixels_along_the_skin_are_not_judged(chest):
+def test_consistency_leaves_out_two_low_dose_pixels_along_the_skin(chest):
     whole = area_mean(chest.body.astype(float), SCALE) == 1
     judged = chest.consistency(chest.reference + 1e4).z != 0
     np.testing.assert_array_equal(judged, ndimage.binary_erosion(whole, iterations=2))
 
 
-def test_what_the_area_mean_cannot_see_leaves_consistency_as_it_is(chest):
+def test_consistency_ignores_what_the_area_mean_removes(chest):
     checkers = 200 * (np.indices(chest.reference.shape).sum(0) % 2 - 0.5)
     before, after = (chest.consistency(chest.reference + x) for x in (0, checkers))
     assert after.chi2 == pytest.approx(before.chi2)
     assert after.spots == before.spots
 
 
-def test_pixels_without_expected_noise_are_not_judged(chest):
+def test_consistency_leaves_out_pixels_without_expected_noise(chest):
     sd_hu = chest.sd_hu.copy()
     sd_hu[:, :32] = 0
     given = {"low_dose": chest.low, "body": chest.body, "scale": SCALE}
@@ -93,7 +93,7 @@ def test_pixels_without_expected_noise_are_not_judged(chest):
     assert (none.chi2, none.spots) == (None, 0)
 
 
-def test_detail_that_the_reference_lacks_is_invented_and_its_energy_is_its_power(smooth):
+def test_invention_of_detail_that_the_reference_lacks_has_its_power_as_energy(smooth):
     texture = band_noise(smooth.reference.shape, 0.3, 0.6, 20, np.random.default_rng(3))
     seen = ndimage.binary_erosion(smooth.body, iterations=6)
     power = (faithfulness._band(texture, 0.25, 0.6)[seen] ** 2).mean()
@@ -104,7 +104,7 @@ def test_detail_that_the_reference_lacks_is_invented_and_its_energy_is_its_power
     assert not invented.rho[~seen].any()
 
 
-def test_a_conditional_mean_invents_nothing_whatever_the_noise_of_its_reference(smooth):
+def test_invention_of_a_conditional_mean_is_nothing_whatever_the_noise(smooth):
     rng = np.random.default_rng(4)
     texture = band_noise(smooth.reference.shape, 0.1, 1, 20, rng)
     noisy = smooth.reference + texture + rng.normal(0, 20, texture.shape)
@@ -116,7 +116,7 @@ def test_a_conditional_mean_invents_nothing_whatever_the_noise_of_its_reference(
     assert abs(found.energy_hu2) < 0.05 * power
 
 
-def test_missing_detail_has_negative_energy(smooth):
+def test_invention_of_missing_detail_has_negative_energy(smooth):
     texture = band_noise(smooth.reference.shape, 0.3, 0.6, 20, np.random.default_rng(5))
     half = smooth.reference + texture / 2
     found = faithfulness.invention(
@@ -128,7 +128,7 @@ def test_missing_detail_has_negative_energy(smooth):
 
 
 @pytest.mark.parametrize(("rho", "share"), [(0.1, 0), (0.5, 1)])
-def test_detail_is_invented_where_it_goes_with_its_error(rho, share):
+def test_invention_counts_detail_that_correlates_with_its_error(rho, share):
     detail, other = np.random.default_rng(14).normal(0, 40, (2, 256, 256))
     error = rho * detail + (1 - rho**2) ** 0.5 * other
     body = np.ones(detail.shape, bool)
@@ -137,7 +137,7 @@ def test_detail_is_invented_where_it_goes_with_its_error(rho, share):
     assert found.rho[20:-20, 20:-20].mean() == pytest.approx(rho, abs=0.03)
 
 
-def test_detail_too_faint_to_be_seen_is_not_counted():
+def test_invention_does_not_count_detail_too_faint_to_be_seen():
     noise = np.random.default_rng(6).normal(0, 1, (128, 128))
     body = np.ones((128, 128), bool)
     for output, reference, share in (
@@ -152,13 +152,13 @@ def test_detail_too_faint_to_be_seen_is_not_counted():
 
 
 @pytest.mark.parametrize("shift", [(0.25, 0), (0, -0.5), (1, 0), (-0.7, 0.3)])
-def test_a_shift_is_measured_with_its_sign(chest, shift):
+def test_shift_px_is_measured_with_its_sign(chest, shift):
     spectrum = ndimage.fourier_shift(np.fft.fft2(chest.reference), shift)
     measured = chest.shift(np.fft.ifft2(spectrum).real)
     np.testing.assert_allclose(measured, shift, rtol=0.12, atol=0.02)
 
 
-def test_no_shift_is_none_at_all_and_a_great_one_never_looks_small(chest):
+def test_shift_px_is_0_without_a_shift_and_never_small_for_a_large_one(chest):
     assert chest.shift(chest.reference) == (0, 0)
     cut = Pair(chest.reference[100:, 88:], np.random.default_rng(0))  # the view ends in the body
     assert cut.shift(cut.reference) == (0, 0)
@@ -169,7 +169,7 @@ def test_no_shift_is_none_at_all_and_a_great_one_never_looks_small(chest):
     assert chest.shift(np.zeros_like(chest.reference)) is None
 
 
-def test_ring_correlation_flags_none_of_itself_and_all_of_something_else(chest):
+def test_sfrc_flags_nothing_of_equal_images_and_all_of_unrelated_ones(chest):
     rng = np.random.default_rng(7)
     same = chest.sfrc(chest.reference)
     assert (same.share, same.flagged.any()) == (0, False)
@@ -181,7 +181,7 @@ def test_ring_correlation_flags_none_of_itself_and_all_of_something_else(chest):
     assert faithfulness.sfrc(output=flat, reference=flat, body=body).share == 0
 
 
-def test_ring_correlation_flags_the_patches_over_a_fault(chest):
+def test_sfrc_flags_the_patches_over_a_fault(chest):
     output = chest.reference.copy()
     output[96:160, 96:160] += band_noise((64, 64), 0.02, 0.25, 3000, np.random.default_rng(8))
     found = chest.sfrc(output)
@@ -191,7 +191,7 @@ def test_ring_correlation_flags_the_patches_over_a_fault(chest):
     assert found.share < 1
 
 
-def test_ring_correlation_is_that_of_its_definition(chest):
+def test_sfrc_is_that_of_its_definition(chest):
     output = bicubic(chest.low, SCALE).astype(float)
     one, other = output[64:128, 96:160], chest.reference[64:128, 96:160]
     taper = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(64) / 63)
@@ -211,13 +211,13 @@ def test_ring_correlation_is_that_of_its_definition(chest):
             faithfulness.LEAST_CORRELATION = limit
 
 
-def test_ring_correlation_is_blind_to_false_texture_above_its_limit_and_invention_is_not(rich):
+def test_sfrc_misses_false_texture_above_its_limit_and_invention_finds_it(rich):
     texture = band_noise(rich.reference.shape, 0.35, 0.8, 35, np.random.default_rng(9))
     assert rich.sfrc(rich.reference + texture).share == 0
     assert rich.invention(rich.reference + texture).share > 0.9
 
 
-def test_two_copies_of_a_slice_flag_the_more_the_noisier_they_are(rich):
+def test_sfrc_floor_rises_with_the_noise(rich):
     noises = np.random.default_rng(10).normal(0, 1, (2, *rich.reference.shape))
     shares = [
         faithfulness.sfrc_floor(reference=rich.reference, noises=tuple(sd * noises), body=rich.body)
@@ -229,7 +229,7 @@ def test_two_copies_of_a_slice_flag_the_more_the_noisier_they_are(rich):
     assert faithfulness.sfrc_floor(reference=rich.reference, noises=same, body=rich.body) == 0
 
 
-def test_without_a_body_there_are_no_figures(chest):
+def test_faithfulness_metrics_without_a_body_are_none(chest):
     given = {"output": chest.reference, "body": np.zeros_like(chest.body)}
     consistent = faithfulness.consistency(
         low_dose=chest.low, sd_hu=chest.sd_hu, scale=SCALE, **given
@@ -242,7 +242,7 @@ def test_without_a_body_there_are_no_figures(chest):
     assert faithfulness.sfrc(**given)[:2] == (None, 0)
 
 
-def test_nan_and_shapes_that_do_not_fit_are_refused(chest):
+def test_faithfulness_metrics_refuse_nan_and_shapes_that_do_not_fit(chest):
     bad = np.where(np.arange(256) == 9, np.nan, chest.reference)
     given = {"output": chest.reference, "reference": chest.reference, "body": chest.body}
     for name in ("invention", "shift_px", "sfrc"):

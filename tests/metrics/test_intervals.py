@@ -18,7 +18,7 @@ def coverage(draw, truth, patients):
 
 
 @pytest.mark.parametrize("patients", [10, 20, 40])
-def test_the_interval_covers_the_truth_in_normal_patients(patients):
+def test_interval_covers_the_true_mean_of_normal_values(patients):
     # Binomial SD 0.34 %: the bar, 1.5 % either way, is 4.4 of them. Seen: 94.6, 94.9, 94.9 %.
     found = coverage(lambda rng, size: rng.normal(-2, 3, size), -2, patients)
     assert 0.935 <= found <= 0.965
@@ -26,7 +26,7 @@ def test_the_interval_covers_the_truth_in_normal_patients(patients):
 
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("patients", [10, 20, 40])
-def test_the_interval_covers_the_truth_in_skewed_patients(patients, sign):
+def test_interval_covers_the_true_mean_of_skewed_values(patients, sign):
     # Student's t has 92.0 % at ten; seen here: 93.7, 94.3, 94.5 %.
     found = coverage(
         lambda rng, size: sign * rng.lognormal(0, 0.5, size), sign * math.exp(0.125), patients
@@ -34,7 +34,7 @@ def test_the_interval_covers_the_truth_in_skewed_patients(patients, sign):
     assert found >= 0.93  # the bar is 91 %; the binomial SD 0.38 %
 
 
-def test_symmetric_values_have_the_interval_of_student():
+def test_interval_of_symmetric_values_is_students():
     values = 30 + np.array([-5, -3, -2, -1, -0.5, 0, 0.5, 1, 2, 3, 5])
     found = interval(list(values))
     assert (found.mean, found.n, found.why) == (30, 11, "")
@@ -43,7 +43,7 @@ def test_symmetric_values_have_the_interval_of_student():
     assert (found.low, found.high) == pytest.approx(expected, abs=1e-9)
 
 
-def test_the_ends_solve_halls_equation():
+def test_interval_ends_solve_halls_equation():
     values = np.random.default_rng(3).gamma(2, size=15)
     n, skewness = 15, stats.skew(values, bias=False)
     found = interval(list(values))
@@ -53,7 +53,7 @@ def test_the_ends_solve_halls_equation():
     assert t + s * t**2 / 3 + s**2 * t**3 / 27 + s / 6 == pytest.approx(expected, abs=1e-9)
 
 
-def test_skewed_values_have_about_the_interval_of_the_studentised_bootstrap():
+def test_interval_of_skewed_values_is_about_that_of_the_studentised_bootstrap():
     rng = np.random.default_rng(5)
     values = rng.lognormal(0, 0.5, 40)
     drawn = values[rng.integers(0, 40, (20_000, 40))]
@@ -67,20 +67,20 @@ def test_skewed_values_have_about_the_interval_of_the_studentised_bootstrap():
     assert found.high - found.mean > 1.2 * (found.mean - found.low)
 
 
-def test_the_interval_follows_the_unit_and_the_sign():
+def test_interval_scales_with_the_unit_and_the_sign():
     values = np.random.default_rng(8).lognormal(0, 0.5, 12)
     found, turned = interval(list(values)), interval(list(1000 - 7 * values))
     assert (turned.low, turned.high) == pytest.approx((1000 - 7 * found.high, 1000 - 7 * found.low))
 
 
-def test_one_patient_apart_still_has_a_finite_interval():
+def test_interval_with_one_outlier_is_finite():
     found = interval([0.0] * 19 + [1.0])
     assert found.low < found.mean < found.high < 1
 
 
 @pytest.mark.parametrize("patients", [10, 12, 40])
 @pytest.mark.parametrize("raised", [1, 2, 5])
-def test_counts_that_are_zero_in_most_patients_have_a_finite_interval(patients, raised):
+def test_interval_of_counts_that_are_mostly_zero_is_finite(patients, raised):
     """Spots, say; and against a method that has none, p is that of the few that differ."""
     values = [0.0] * (patients - raised) + [0.5 * (i + 1) for i in range(raised)]
     found = interval(values)
@@ -93,7 +93,7 @@ def test_counts_that_are_zero_in_most_patients_have_a_finite_interval(patients, 
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, -3e-17, 1e9])
-def test_a_constant_has_no_interval_and_no_p_and_says_why(value):
+def test_interval_and_p_of_equal_values_are_missing_with_a_reason(value):
     found = interval([value] * 12)
     assert (found.mean, found.sd, found.low) == (pytest.approx(value), 0.0, None)
     assert found.why == "equal in all 12 patients"
@@ -102,7 +102,7 @@ def test_a_constant_has_no_interval_and_no_p_and_says_why(value):
     assert (compared.p, compared.why[:23]) == (None, "patients that differ: 0")
 
 
-def test_rounding_is_no_crash():
+def test_interval_of_nearly_equal_values_does_not_fail():
     """What is equal but for the last bit has an interval of that size."""
     values = [0.1 + 0.2] * 6 + [0.3] * 6
     found = interval(values)
@@ -122,14 +122,14 @@ def test_rounding_is_no_crash():
         ([0.1] * 10, 0.1, 0.0, 10, "equal in all 10 patients"),
     ],
 )
-def test_where_there_is_no_interval_it_says_why(values, mean, sd, n, why):
+def test_interval_that_is_missing_says_why(values, mean, sd, n, why):
     found = interval(values)
     assert (found.mean, found.sd, found.n) == (mean, sd, n)
     assert found.low is found.high is None
     assert found.why.startswith(why)
 
 
-def test_a_nan_is_an_error():
+def test_interval_refuses_nan():
     with pytest.raises(ValueError, match="NaN"):
         interval([1.0] * 10 + [math.nan])
     with pytest.raises(ValueError, match="NaN"):
@@ -147,7 +147,7 @@ def exact_p(differences):
     "differences",
     [[1, 2, 3, 4, 5, 6], [5, -1, 4, -2, 7, 8, 3], [1, -2, 3, 3, 4, -1, 2, 2], [2, 2, 2, 2, 2, -2]],
 )
-def test_p_is_that_of_all_signs_ties_included_and_zeros_dropped(differences):
+def test_compare_p_is_that_of_all_signs_with_ties_and_without_zeros(differences):
     others = [10.0] * (len(differences) + 3)
     values = [10.0 + d for d in [*differences, 0, 0, 0]]
     found = compare(values, others)
@@ -156,7 +156,7 @@ def test_p_is_that_of_all_signs_ties_included_and_zeros_dropped(differences):
     assert found.why == ""
 
 
-def test_five_patients_cannot_reach_significance():
+def test_compare_of_five_patients_has_no_p():
     assert exact_p(np.arange(1, 6)) > 0.05 > exact_p(np.arange(1, intervals.LEAST_PAIRS + 1))
     found = compare([1.0, 2.0, 3.0, 4.0, 5.0, 9.0], [0.0, 0.0, 0.0, 0.0, 0.0, 9.0])
     assert found.p is None
@@ -164,7 +164,7 @@ def test_five_patients_cannot_reach_significance():
     assert found.difference.mean == 2.5
 
 
-def test_patients_without_a_figure_are_left_out_and_infinite_ones_are_the_largest():
+def test_compare_leaves_out_unmeasured_patients_and_ranks_infinite_ones_last():
     values = [math.inf, math.inf, None, 1.0, 2.0, 3.0, 4.0, -5.0]
     others = [math.inf, 0.0, 3.0, None, 1.0, 1.0, 1.0, 1.0]
     assert compare(values, others).difference.n == 6
@@ -174,11 +174,11 @@ def test_patients_without_a_figure_are_left_out_and_infinite_ones_are_the_larges
     assert found.p == pytest.approx(exact_p(np.array([100, 1, 2, 3, -6, 8])))
 
 
-def test_patients_must_be_the_same():
+def test_compare_refuses_unequal_lengths():
     with pytest.raises(ValueError, match="shorter"):
         compare([1.0], [])
 
 
-def test_many_patients_have_a_p_too():
+def test_compare_of_many_patients_has_a_p():
     values = list(np.random.default_rng(0).normal(0.6, 1, 333))
     assert compare(values, [0.0] * 333).p < 1e-6
