@@ -12,8 +12,8 @@ from srgan import settings as all_settings
 from srgan.commands import compare, evaluate_nodules, held_out
 from srgan.commands.study_slices import fits, photons_of, study_slices
 from srgan.commands.train import open_store
-from srgan.dataset import build_store as stores
-from srgan.dataset.split import choose
+from srgan.dataset.slice_quotas import evenly_spaced
+from srgan.dataset.store import Store
 from srgan.evaluation import baselines, disc_phantom, study
 from srgan.evaluation.level import Level, levels_of
 from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS, Window, Windows
@@ -152,7 +152,7 @@ def metrics_of(
 
 def tuned_denoiser(
     trained: checkpoint_models.Trained,
-    store: stores.Store,
+    store: Store,
     settings: Settings,
     degradation: Degradation,
     disc: dict,
@@ -174,7 +174,7 @@ def tuned_denoiser(
         method = baselines.non_local_means(degradation.scale, cutoff_hu)
         how = f"{share:g} of the noise in tissue: no validation slice is in --data"
         return _named(method, cutoff_hu, how)
-    known = [known[k] for k in choose(len(known), TUNED_ON)]
+    known = [known[k] for k in evenly_spaced(len(known), TUNED_ON)]
     matched = photons_of(store, known, degradation)
     items = study_slices(store, known, matched)
     pairs = [study.make_pair(item, degradation, seed) for item in items]
@@ -229,7 +229,7 @@ def networks(checkpoints: Checkpoints, settings: Settings) -> dict[str, baseline
 
 def about_test(
     checkpoints: Checkpoints,
-    store: stores.Store,
+    store: Store,
     settings: Settings,
     degradation: Degradation,
     matched: list[Matched],

@@ -5,7 +5,7 @@ import dataclasses
 from srgan.commands.held_out import is_seen
 from srgan.commands.study_slices import fits, study_slices
 from srgan.dataset import nodule_slices as annotated
-from srgan.dataset.build_store import Store
+from srgan.dataset.store import Store
 from srgan.evaluation import nodule_study
 from srgan.evaluation.baselines import Method
 from srgan.evaluation.level import Level

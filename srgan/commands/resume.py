@@ -4,8 +4,7 @@ import secrets
 from typing import Any
 
 from srgan import settings as all_settings
-from srgan.dataset.build_store import Store
-from srgan.dataset.store import known_by
+from srgan.dataset.store import Store, known_by
 from srgan.models.vgg_weights import VggWeights
 from srgan.settings import Settings
 from srgan.system.errors import UserError

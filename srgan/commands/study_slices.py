@@ -4,7 +4,7 @@ import itertools
 import logging
 from functools import partial
 
-from srgan.dataset import build_store as stores
+from srgan.dataset.store import Record, Store
 from srgan.evaluation import study
 from srgan.lowdose import photon_cache
 from srgan.lowdose.degradation import Degradation
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 SMALLEST = 16  # pixels; SSIM needs 11, and the lowest resolution 4
 
 
-def fits(record: stores.Record, settings: Settings) -> bool:
+def fits(record: Record, settings: Settings) -> bool:
     """Is the slice large enough to judge, and can it be projected where that is asked for?"""
     large = min(record.rows, record.columns) >= SMALLEST
     needs_square = degradation_of(settings).in_projections
@@ -33,9 +33,7 @@ def photons_of(store, chosen: list[int], degradation: Degradation) -> list[Match
     return matched
 
 
-def study_slices(
-    store: stores.Store, chosen: list[int], matched: list[Matched]
-) -> list[study.StudySlice]:
+def study_slices(store: Store, chosen: list[int], matched: list[Matched]) -> list[study.StudySlice]:
     """The chosen slices, numbered within each patient in the store's order.
 
     Their pixels name their noise: a slice has the same in any folder.

@@ -6,7 +6,8 @@ from typing import Any
 
 from srgan import settings as all_settings
 from srgan.commands import resume
-from srgan.dataset import build_store as stores
+from srgan.dataset import build_store
+from srgan.dataset.store import Record, Store
 from srgan.lowdose import noise_cache, photon_cache
 from srgan.models import tensorflow_setup, vgg_weights
 from srgan.settings import Settings, dataset_paths, degradation_of
@@ -82,14 +83,14 @@ def _settings(given: dict[str, Any], saved: Saved | None) -> Settings:
     return resume.resumed_settings(given, saved.manifest)
 
 
-def open_store(settings: Settings) -> stores.Store:
+def open_store(settings: Settings) -> Store:
     """The store of --data, built where it is missing; prints how many slices were used."""
-    store = stores.open_or_build(dataset_paths(settings))
+    store = build_store.open_or_build(dataset_paths(settings))
     print(f"found {store.found}, used {store.used}, skipped {store.skipped}", flush=True)
     return store
 
 
-def slice_sets(store: stores.Store, settings: Settings) -> tuple[SliceSet, SliceSet]:
+def slice_sets(store: Store, settings: Settings) -> tuple[SliceSet, SliceSet]:
     """The slices for training and for validation that hold a patch, and their noise.
 
     Without validation patients, training slices are validated on. Raises UserError where no slice
@@ -116,7 +117,7 @@ def slice_sets(store: stores.Store, settings: Settings) -> tuple[SliceSet, Slice
     )
 
 
-def _noise_of(store: stores.Store, indices: list[int], settings: Settings) -> dict | None:
+def _noise_of(store: Store, indices: list[int], settings: Settings) -> dict | None:
     """Slice number to its noise; None where noise is not inserted in the projections."""
     degradation = degradation_of(settings)
     if not degradation.in_projections:
@@ -127,14 +128,14 @@ def _noise_of(store: stores.Store, indices: list[int], settings: Settings) -> di
     return dict(zip(indices, noise, strict=True))
 
 
-def is_usable(record: stores.Record, settings: Settings) -> bool:
+def is_usable(record: Record, settings: Settings) -> bool:
     """Does the slice hold a patch, and square pixels where it must be projected?"""
     large = min(record.rows, record.columns) >= settings.crop
     needs_square = degradation_of(settings).in_projections
     return large and (not needs_square or photon_cache.has_square_pixels(record))
 
 
-def _report_roles(store: stores.Store, settings: Settings) -> None:
+def _report_roles(store: Store, settings: Settings) -> None:
     unusable = sum(not is_usable(r, settings) for r in store.records)
     if unusable:
         log.info(

@@ -1,25 +1,15 @@
-"""The chosen slices of a folder of scans, kept in a memory map: opened, or built once."""
+"""Open the store of a folder of scans, or build it: split the patients, select and read slices."""
 
 import dataclasses
 import logging
-import math
 from pathlib import Path
 
-from srgan.dataset import catalogue, scan_source
+from srgan.dataset import catalogue, scan_source, slice_quotas
 from srgan.dataset.scan_source import DatasetPaths
 from srgan.dataset.select_slices import SelectedSlice, SelectionReport, select_slices
-from srgan.dataset.split import assign_roles, hash_order, read_split_csv, slice_quotas
-from srgan.dataset.store import (
-    FORMAT,
-    NAMES,
-    Record,
-    Store,
-    append,
-    array_name,
-    finish,
-    load,
-    write_index,
-)
+from srgan.dataset.slice_quotas import hash_order
+from srgan.dataset.split import assign_roles, read_split_csv
+from srgan.dataset.store import FORMAT, NAMES, Record, SliceWriter, Store, load, write_index
 from srgan.formats import readers
 from srgan.formats.csv_tables import escaped_id
 from srgan.formats.scan import Catalogue, Scan
@@ -33,10 +23,10 @@ log = logging.getLogger(__name__)
 
 
 def open_or_build(paths: DatasetPaths) -> Store:
-    """The store of `paths.data`, built where it is not there yet or is corrupt.
+    """The store of `paths.data`, which is built if it is absent or corrupt.
 
-    Raises UserError: bad tables, nothing usable, a folder that cannot be written (exit code 2),
-    no space or files that change meanwhile (exit code 75).
+    Raises UserError: bad tables, nothing usable, a folder that cannot be written (exit code 2);
+    no space, or files that change meanwhile (exit code 75).
     """
     split = read_split_csv(paths.split) if paths.split else None
     patients = catalogue.read_patients_csv(paths.patients) if paths.patients else None
@@ -46,14 +36,14 @@ def open_or_build(paths: DatasetPaths) -> Store:
             "there (Zenodo records 3723295 and 4121926), or name a folder with --data"
         )
     source = scan_source.locate(paths)
-    prints = scan_source.fingerprint(source, paths, FORMAT)
-    if not prints["files"]:
+    identity = scan_source.fingerprint(source, paths, FORMAT)
+    if not identity["files"]:
         catalogue.find(source.folder)  # raises where it is no folder, before one is made
 
     def build(part: Path) -> None:
-        _build(part, paths, source, prints, split, patients)
+        _build(part, paths, source, identity, split, patients)
 
-    folder = paths.store_dir / prints["fingerprint"]
+    folder = paths.store_dir / identity["fingerprint"]
     store, was_there = folders.open_or_build(folder, load, build, NAMES)
     counts = f"{len(store.records)} slices of {len(store.patients)} patients in {folder}"
     log.info(f"store: reused {folder}" if was_there else f"store: {counts}")
@@ -61,25 +51,25 @@ def open_or_build(paths: DatasetPaths) -> Store:
 
 
 def _build(
-    part: Path, paths: DatasetPaths, source: scan_source.Source, prints: dict, split, patients
+    part: Path, paths: DatasetPaths, source: scan_source.Source, identity: dict, split, patients
 ) -> None:
-    """Catalogue, split, select and decode; write the store into the folder `part`."""
+    """Catalogue, split, select and decode the scans; write the store into the folder `part`."""
     found = scan_source.catalogued(source, patients)
     scans = sorted(found.scans, key=hash_order)
     report = SelectionReport({item.path: item for item in found.skipped})
     if split is not None:
         scans = _scans_in_split(scans, split, report)
-    records, patient_roles = _fill(part, scans, split, report)
-    if scan_source.fingerprint(source, paths, FORMAT) != prints:
+    records, roles = _write_arrays(part, scans, split, report)
+    if scan_source.fingerprint(source, paths, FORMAT) != identity:
         raise UserError(
             f"the files in {source.folder} changed while they were read: try again", TRY_AGAIN
         )
     if not records:
         raise UserError(_nothing_usable(paths.store_dir, found, report))
     with writing(part):
-        _write_tables(part, patient_roles, report)
-        write_index(part, records, prints, found.found, len(report.skipped), source.synthetic)
-    _say_remarks(report, patient_roles)
+        _write_tables(part, roles, report)
+        write_index(part, records, identity, found.found, len(report.skipped), source.synthetic)
+    _report_selection(report, roles)
 
 
 def _scans_in_split(scans: list[Scan], split: dict, report: SelectionReport) -> list[Scan]:
@@ -90,6 +80,49 @@ def _scans_in_split(scans: list[Scan], split: dict, report: SelectionReport) -> 
         if scan.patient_id not in split:
             report.skip_files(scan.files, "patient is not in --split")
     return [scan for scan in scans if scan.patient_id in split]
+
+
+def _write_arrays(
+    part: Path, scans: list[Scan], split: dict[str, str] | None, report: SelectionReport
+) -> tuple[list[Record], dict[str, str]]:
+    """Write the selected slices. Returns their records, and the role of each of their patients."""
+    writer = SliceWriter(part)
+    while True:
+        roles = assign_roles(scans) if split is None else split
+        written = _write_slices(writer, scans, roles, report)
+        patients = {selected.scan.patient_id for selected, _, _ in written}
+        left = [scan for scan in scans if scan.patient_id in patients]
+        if split is not None or set(assign_roles(left).values()) == {roles[p] for p in patients}:
+            break
+        # No slice of a role's only patient could be read: split the other patients again.
+        scans = left
+        report.start_again()
+        writer.start_again()
+    writer.finish()
+    return _records(written, roles), {p: roles[p] for p in sorted(patients, key=sha256_of_text)}
+
+
+def _write_slices(
+    writer: SliceWriter, scans: list[Scan], roles: dict[str, str], report: SelectionReport
+) -> list[tuple[SelectedSlice, str, int]]:
+    """Each selected slice, without its pixels, with the file and the row that they are in."""
+    written = []
+    quotas = slice_quotas.of_scans(scans, roles)
+    chosen = select_slices(scans, roles, quotas, readers.reader, report)
+    for selected in progress(chosen, sum(quotas), "slices"):
+        place = writer.add(selected.hu)
+        written.append((dataclasses.replace(selected, hu=None), *place))
+    return written
+
+
+def _records(written: list[tuple[SelectedSlice, str, int]], roles: dict[str, str]) -> list[Record]:
+    """In the order of patients' and series' hashes and of the positions."""
+    written = sorted(written, key=lambda item: (hash_order(item[0].scan), item[0].position))
+    names = _pseudonyms({selected.scan.patient_id for selected, _, _ in written})
+    return [
+        Record.of(selected, names[patient := selected.scan.patient_id], roles[patient], array, row)
+        for selected, array, row in written
+    ]
 
 
 def _nothing_usable(store_dir: Path, found: Catalogue, report: SelectionReport) -> str:
@@ -103,81 +136,14 @@ def _nothing_usable(store_dir: Path, found: Catalogue, report: SelectionReport) 
     return f"reasons by file in {path}; {message}"
 
 
-def _fill(
-    part: Path, scans: list[Scan], split: dict | None, report: SelectionReport
-) -> tuple[list[Record], dict[str, str]]:
-    """Write the arrays; returns the records in their order and patient_id -> role."""
-    while True:
-        roles = split if split is not None else assign_roles(scans)
-        quotas = slice_quotas(scans, roles)
-        taken: list[tuple[SelectedSlice, str, int]] = []
-        rows: dict[str, int] = {}
-        chosen = select_slices(scans, roles, quotas, readers.reader, report)
-        for selected in progress(chosen, sum(quotas), "slices"):
-            name = array_name(*selected.hu.shape)
-            rows[name] = rows.get(name, -1) + 1
-            with writing(part / name):
-                append(part / name, selected.hu)
-            taken.append((dataclasses.replace(selected, hu=None), name, rows[name]))
-        alive = {selected.scan.patient_id for selected, _, _ in taken}
-        left = [scan for scan in scans if scan.patient_id in alive]
-        here = {roles[patient] for patient in alive}
-        if split is not None or set(assign_roles(left).values()) == here:
-            break
-        # A role lost its only patient, whose slices cannot be read: divide the rest anew.
-        scans = left
-        report.start_again()
-        for name in rows:
-            (part / name).unlink()
-    for name in rows:
-        with writing(part / name):
-            finish(part / name)
-    return _records(taken, roles), {p: roles[p] for p in sorted(alive, key=sha256_of_text)}
-
-
-def _records(taken: list[tuple[SelectedSlice, str, int]], roles: dict[str, str]) -> list[Record]:
-    """In the order of patients' and series' hashes and of the positions."""
-    taken = sorted(taken, key=lambda item: (hash_order(item[0].scan), item[0].position))
-    names = _pseudonyms({selected.scan.patient_id for selected, _, _ in taken})
-    records = []
-    for selected, array, row in taken:
-        patient = selected.scan.patient_id
-        records.append(record_of(selected, names[patient], roles[patient], array, row))
-    return records
-
-
-def record_of(selected: SelectedSlice, pseudonym: str, role: str, array: str, row: int) -> Record:
-    """What the index keeps of a slice that lies in row `row` of the file `array`."""
-    scan = selected.scan
-    return Record(
-        pseudonym=pseudonym,
-        series_hash=sha256_of_text(scan.series_uid),
-        z_mm=_finite(scan.slices[selected.position].z_mm),
-        spacing_mm=tuple(map(float, scan.spacing_mm)),
-        kvp=_finite(scan.kvp),
-        tube_current_ma=_finite(scan.tube_current_ma),
-        kernel=scan.kernel,
-        role=role,
-        rows=scan.rows,
-        columns=scan.columns,
-        array=array,
-        row=row,
-        pixels_sha256=selected.sha256,
-    )
-
-
 def _pseudonyms(patients) -> dict[str, str]:
     """patient_id -> P0001 and so on, in hash order."""
     return {p: f"P{i:04}" for i, p in enumerate(sorted(patients, key=sha256_of_text), 1)}
 
 
-def _finite(value: float | None) -> float | None:
-    return float(value) if value is not None and math.isfinite(value) else None
-
-
-def _say_remarks(report: SelectionReport, patient_roles: dict[str, str]) -> None:
+def _report_selection(report: SelectionReport, roles: dict[str, str]) -> None:
     if report.n_shared:
-        names = _pseudonyms(patient_roles)
+        names = _pseudonyms(roles)
         pairs = ["/".join(sorted(names.get(p, "?") for p in pair)) for pair in report.shared]
         log.warning(
             f"{report.n_shared} slices have the pixels of another patient's slice and are "
@@ -190,11 +156,11 @@ def _say_remarks(report: SelectionReport, patient_roles: dict[str, str]) -> None
         )
 
 
-def _write_tables(part: Path, patient_roles: dict[str, str], report: SelectionReport) -> None:
-    names = _pseudonyms(patient_roles)
-    pairs = [(names[p], escaped_id(p)) for p in patient_roles]
+def _write_tables(part: Path, roles: dict[str, str], report: SelectionReport) -> None:
+    names = _pseudonyms(roles)
+    pairs = [(names[p], escaped_id(p)) for p in roles]
     write_csv(part / "patients.csv", ("pseudonym", "patient_id"), pairs)
-    pairs = [(escaped_id(p), role) for p, role in patient_roles.items()]
+    pairs = [(escaped_id(p), role) for p, role in roles.items()]
     write_csv(part / "split.csv", ("patient_id", "role"), pairs)
     skipped = sorted(report.skipped.values(), key=lambda item: str(item.path))
     catalogue.write_skipped_csv(part / "skipped.csv", skipped)

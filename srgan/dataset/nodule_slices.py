@@ -1,31 +1,27 @@
-"""LUNA16's nodules: the slices of test patients through them, in a small store of their own.
+"""The slices of test patients through annotated nodules, in a small store of their own.
 
-annotations.csv has the columns seriesuid, coordX, coordY, coordZ and diameter_mm, in mm. The slices
-are kept in `nodules/` in the store's folder, which is complete or absent, and are in no other
-store: nothing is ever trained on them.
+They are kept in `nodules/` in the store's folder and in no other store: nothing is trained on them.
 """
 
 import dataclasses
 import hashlib
 import logging
-import math
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from srgan.dataset import catalogue, scan_source
-from srgan.dataset.build_store import record_of
-from srgan.dataset.coordinates import locate
+from srgan.dataset import annotations, catalogue, scan_source
+from srgan.dataset.annotations import TABLE, Annotation
+from srgan.dataset.coordinates import Place, locate
 from srgan.dataset.scan_source import DatasetPaths
 from srgan.dataset.select_slices import SelectedSlice, pixels_sha256
-from srgan.dataset.split import hash_order
-from srgan.dataset.store import NAMES, Store, append, array_name, finish, load, write_index
+from srgan.dataset.slice_quotas import hash_order
+from srgan.dataset.store import NAMES, Record, SliceWriter, Store, load, write_index
 from srgan.formats import csv_tables, readers
 from srgan.formats.csv_tables import escaped_id
-from srgan.formats.scan import Scan, tidy_id
+from srgan.formats.scan import Scan
 from srgan.system import folders
 from srgan.system.checksums import read_sealed_json, sha256_of_text, write_sealed_json
 from srgan.system.errors import Skip, reason
@@ -35,24 +31,12 @@ from srgan.system.progress import progress
 log = logging.getLogger(__name__)
 
 FORMAT = 1
-TABLE = "annotations.csv"
-COLUMNS = ("coordX", "coordY", "coordZ", "diameter_mm")
 _NAMES = re.compile(rf"{NAMES.pattern}|nodules\.json")
-LEAST_MM, MOST_MM = 3.0, 100.0  # LUNA16 has nodules of 3 to 33 mm
-
-
-@dataclass(frozen=True)
-class Annotation:
-    """One row of annotations.csv."""
-
-    series_uid: str
-    point_mm: tuple[float, float, float]
-    diameter_mm: float
 
 
 @dataclass(frozen=True)
 class Nodule:
-    """A nodule in a slice of `Kept.store`; pixel centres have whole coordinates."""
+    """A nodule in a slice of `NoduleSlices.store`; pixel centres have whole coordinates."""
 
     slice: int  # index into the store's records
     number: int  # within the patient, from 1
@@ -62,73 +46,40 @@ class Nodule:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """The slices through nodules of test patients, and where the nodules lie in them."""
+class NoduleSlices:
+    """The slices of test patients through nodules, and where the nodules lie in them."""
 
     store: Store
     nodules: tuple[Nodule, ...]
 
 
-def find(source: scan_source.Source) -> Path | None:
-    """annotations.csv in the folder of scans or in a folder right below it; None without one."""
-    try:
-        below = sorted(p for p in source.folder.iterdir() if not p.name.startswith("."))
-    except OSError:
-        return None
-    folders = [source.folder, *(p for p in below if p not in source.left_out)]
-    return next((f / TABLE for f in folders if os.path.isfile(f / TABLE)), None)
+@dataclass(frozen=True)
+class _Found:
+    """A nodule in a slice that was written."""
 
-
-def read(content: bytes) -> tuple[list[Annotation], Counter]:
-    """The rows of the table that can be used, each once, and how many cannot, by reason.
-
-    Raises Skip where it is another table.
-    """
-    found, left_out = {}, Counter()
-    try:
-        for _, cells in csv_tables.rows(content, ("seriesuid", *COLUMNS), strict=False):
-            made = _annotation(*cells)
-            if isinstance(made, str):
-                left_out[made] += 1
-            elif found.setdefault(made, made) is not made:
-                left_out["listed twice"] += 1
-    except ValueError:
-        raise Skip("not LUNA16's", "it is no CSV") from None
-    return list(found), left_out
-
-
-def _annotation(uid: str, *numbers: str) -> Annotation | str:
-    """A row, or why it cannot be used."""
-    try:
-        x, y, z, diameter = map(float, numbers)
-    except ValueError:
-        return "without numbers"
-    uid = tidy_id(uid)
-    if not uid or not all(map(math.isfinite, (x, y, z, diameter))) or diameter > MOST_MM:
-        return "without numbers"
-    if diameter < LEAST_MM:
-        return f"under {LEAST_MM:g} mm"
-    return Annotation(uid, (x, y, z), diameter)
+    slice: SelectedSlice  # without its pixels
+    file: str
+    row: int
+    place: Place
+    diameter_mm: float
 
 
 def open_or_build(
-    paths: DatasetPaths,
-    store: Store,
-    patients: Iterable[str],
-) -> Kept | None:
-    """The nodules of the patients with these pseudonyms; None where there is no annotations.csv.
+    paths: DatasetPaths, store: Store, patients: Iterable[str]
+) -> NoduleSlices | None:
+    """The nodules of the patients with these pseudonyms; None if there is no annotations.csv.
 
-    The slices are read once, and again where the table or the patients are other ones or the
-    folder is damaged. One line says what is judged and what is left out. Raises UserError where
-    the store's folder cannot be written.
+    The slices are read once, and again for another table, for other patients, or if the folder is
+    damaged. A line says how many nodules are used and why others are not. Raises UserError if the
+    store's folder cannot be written.
     """
     source = scan_source.locate(paths)
-    path = find(source)
+    path = annotations.find(source)
     if path is None:
         return None
     try:
         content = read_bounded(path, csv_tables.MAX_TABLE)
-        annotations, left_out = read(content)
+        rows, left_out = annotations.read(content)
     except Skip as skip:
         log.warning(f"{TABLE} is not used: {skip.reason}, {skip.detail}")
         return None
@@ -139,42 +90,41 @@ def open_or_build(
         "annotations": hashlib.sha256(content).hexdigest(),
         "patients": sorted(set(patients)),
     }
-    folder = store.folder / "nodules"
 
     def build(part: Path) -> None:
         table = catalogue.read_patients_csv(paths.patients) if paths.patients else {}
         scans = scan_source.catalogued(source, table).scans
-        _build(part, store, key, scans, annotations, left_out)
+        _build(part, store, key, scans, rows, left_out)
 
-    kept, _ = folders.open_or_build(folder, lambda path: _load(path, key), build, _NAMES)
-    log.info(_told(folder))
-    return kept
+    folder = store.folder / "nodules"
+    made, _ = folders.open_or_build(folder, lambda path: _load(path, key), build, _NAMES)
+    log.info(_counts(folder))
+    return made
 
 
-def _load(folder: Path, key: dict) -> Kept | None:
-    """What is kept under this key; None for another key. Raises folders.DAMAGES."""
-    said = _content(folder)
-    if said["key"] != key:
+def _load(folder: Path, key: dict) -> NoduleSlices | None:
+    """What was kept under this key; None for another key. Raises one of folders.DAMAGES."""
+    content = _content(folder)
+    if content["key"] != key:
         return None
     store = load(folder)
-    found = tuple(Nodule(**each) for each in said["nodules"])
-    if not all(0 <= nodule.slice < len(store.records) for nodule in found):
+    nodules = tuple(Nodule(**each) for each in content["nodules"])
+    if not all(0 <= nodule.slice < len(store.records) for nodule in nodules):
         raise ValueError("nodules.json names a slice that is not there")
-    return Kept(store, found)
+    return NoduleSlices(store, nodules)
 
 
 def _content(folder: Path) -> dict:
-    said = read_sealed_json(folder / "nodules.json")
-    if said["format"] != FORMAT:
-        raise ValueError(f"format {said['format']} is not known")
-    return said
+    content = read_sealed_json(folder / "nodules.json")
+    if content["format"] != FORMAT:
+        raise ValueError(f"format {content['format']} is not known")
+    return content
 
 
-def _told(folder: Path) -> str:
-    """The counts in a line."""
-    said = _content(folder)
-    left_out = ", ".join(f"{n} {reason}" for reason, n in said["left_out"].items() if n)
-    text = f"nodules: {len(said['nodules'])} of {said['rows']} rows of {TABLE} are judged"
+def _counts(folder: Path) -> str:
+    content = _content(folder)
+    left_out = ", ".join(f"{n} {why}" for why, n in content["left_out"].items() if n)
+    text = f"nodules: {len(content['nodules'])} of {content['rows']} rows of {TABLE} are used"
     return f"{text}; left out: {left_out}" if left_out else text
 
 
@@ -182,87 +132,102 @@ def _told(folder: Path) -> str:
 
 
 def _build(
-    part: Path, store: Store, key: dict, scans, annotations: list[Annotation], left_out: Counter
+    part: Path, store: Store, key: dict, scans: Iterable[Scan], rows: list[Annotation], left_out
 ) -> None:
-    """Find and read the slices, and write them into the folder `part`."""
-    rows = len(annotations) + sum(left_out.values())
+    """Find and read the slices, and write them into the folder `part`. Counts into `left_out`."""
+    n_rows = len(rows) + sum(left_out.values())
+    wanted = _by_scan(store, key["patients"], scans, rows, left_out)
+    writer, found = SliceWriter(part), []
+    order = sorted(wanted, key=hash_order)
+    for scan in progress(order, len(order), "scans with nodules"):
+        found += _in_scan(writer, scan, wanted[scan], left_out)
+    writer.finish()
+    records, nodules = _numbered(store, found)
+    pairs = [(r, escaped_id(store.patients[r])) for r in sorted({r.pseudonym for r in records})]
+    content = {
+        "format": FORMAT,
+        "key": key,
+        "rows": n_rows,
+        "left_out": dict(left_out),
+        "nodules": [dataclasses.asdict(nodule) for nodule in nodules],
+    }
+    with writing(part):
+        write_csv(part / "patients.csv", ("pseudonym", "patient_id"), pairs)
+        write_index(part, records, key, len(records), 0, store.synthetic)
+        write_sealed_json(part / "nodules.json", content)
+
+
+def _by_scan(
+    store: Store, patients: list[str], scans: Iterable[Scan], rows: list[Annotation], left_out
+) -> dict[Scan, list[Annotation]]:
+    """The annotations of each scan of a wanted patient."""
     owners = {(store.patients[r.pseudonym], r.series_hash): r.pseudonym for r in store.records}
-    hashes = {scan.series_uid: sha256_of_text(scan.series_uid) for scan in scans}
-    known = {s.series_uid: s for s in scans if (s.patient_id, hashes[s.series_uid]) in owners}
-    wanted: dict[str, list[Annotation]] = {}
-    for annotation in annotations:
-        scan = known.get(annotation.series_uid)
+    known = {}
+    for scan in scans:
+        owner = owners.get((scan.patient_id, sha256_of_text(scan.series_uid)))
+        if owner is not None:
+            known[scan.series_uid] = scan, owner
+    wanted: dict[Scan, list[Annotation]] = {}
+    for row in rows:
+        scan, owner = known.get(row.series_uid, (None, None))
         if scan is None:
             left_out["of scans that are not here"] += 1
-        elif owners[scan.patient_id, hashes[scan.series_uid]] not in key["patients"]:
+        elif owner not in patients:
             left_out["of patients that are not tested"] += 1
         else:
-            wanted.setdefault(annotation.series_uid, []).append(annotation)
-    taken = []
-    order = sorted((known[uid] for uid in wanted), key=hash_order)
-    for scan in progress(order, len(order), "scans with nodules"):
-        taken += _of_scan(part, scan, wanted[scan.series_uid], left_out)
-    with writing(part):
-        _finish(part, store, key, taken, (rows, left_out))
+            wanted.setdefault(scan, []).append(row)
+    return wanted
 
 
-def _of_scan(part: Path, scan: Scan, annotations, left_out: Counter) -> list[tuple]:
-    """(slice, place, diameter in mm) of each nodule, by place; the slices' pixels are written."""
+def _in_scan(
+    writer: SliceWriter, scan: Scan, rows: list[Annotation], left_out: Counter
+) -> list[_Found]:
+    """The nodules of a scan, ordered by place; their slices are written."""
     try:
         read_slice = readers.reader(scan)
-        places = [(locate(scan, each.point_mm), each.diameter_mm) for each in annotations]
+        places = [(locate(scan, row.point_mm), row.diameter_mm) for row in rows]
     except Skip:
-        left_out["in slices that cannot be read"] += len(annotations)
+        left_out["in slices that cannot be read"] += len(rows)
         return []
-    # A sphere's slice: further off than its radius the nodule is not on it.
+    # A slice farther from the centre of a sphere than its radius does not cut it.
     here = [(p, mm) for p, mm in places if p is not None and abs(p.off_mm) <= mm / 2]
     left_out["outside their scan's slices"] += len(places) - len(here)
     here.sort(key=lambda item: (item[0].position, item[0].row_px, item[0].column_px))
-    found, slices = [], {}
+    found, written = [], {}
     for place, diameter_mm in here:
         try:
-            if place.position not in slices:
-                hu = read_slice(place.position)
-                if hu.shape != (scan.rows, scan.columns):
-                    raise Skip("size differs from the header")
-                with writing(part):
-                    append(part / array_name(*hu.shape), hu)
-                selected = SelectedSlice(scan, place.position, hu, pixels_sha256(hu))
-                slices[place.position] = dataclasses.replace(selected, hu=None)
+            if place.position not in written:
+                written[place.position] = _write_slice(writer, scan, read_slice, place.position)
         except Skip:
             left_out["in slices that cannot be read"] += 1
             continue
-        found.append((slices[place.position], place, diameter_mm))
+        found.append(_Found(*written[place.position], place, diameter_mm))
     return found
 
 
-def _finish(part: Path, store: Store, key: dict, taken: list[tuple], counts) -> None:
-    """The index, and nodules.json: nodules numbered within each patient."""
-    names = {patient: pseudonym for pseudonym, patient in store.patients.items()}
-    at, records, numbers, found = {}, [], Counter(), []
-    in_file = Counter()
-    for selected, place, diameter_mm in taken:
-        pseudonym = names[selected.scan.patient_id]
-        slice_key = (selected.scan.series_uid, selected.position)
-        if slice_key not in at:
-            array = array_name(selected.scan.rows, selected.scan.columns)
-            records.append(record_of(selected, pseudonym, "test", array, in_file[array]))
-            in_file[array] += 1
-            at[slice_key] = len(at)
-        numbers[pseudonym] += 1
-        place_px = (place.row_px, place.column_px)
-        found.append(Nodule(at[slice_key], numbers[pseudonym], *place_px, diameter_mm))
-    for array in in_file:
-        finish(part / array)
-    pairs = [(r, escaped_id(store.patients[r])) for r in sorted({r.pseudonym for r in records})]
-    write_csv(part / "patients.csv", ("pseudonym", "patient_id"), pairs)
-    write_index(part, records, key, len(records), 0, store.synthetic)
-    rows, left_out = counts
-    said = {
-        "format": FORMAT,
-        "key": key,
-        "rows": rows,
-        "left_out": dict(left_out),
-        "nodules": [dataclasses.asdict(nodule) for nodule in found],
-    }
-    write_sealed_json(part / "nodules.json", said)
+def _write_slice(
+    writer: SliceWriter, scan: Scan, read_slice, position: int
+) -> tuple[SelectedSlice, str, int]:
+    """A slice without its pixels, with the file and the row that they are in. Raises Skip."""
+    hu = read_slice(position)
+    if hu.shape != (scan.rows, scan.columns):
+        raise Skip("size differs from the header")
+    return SelectedSlice(scan, position, None, pixels_sha256(hu)), *writer.add(hu)
+
+
+def _numbered(store: Store, found: list[_Found]) -> tuple[list[Record], list[Nodule]]:
+    """The slices' records, and the nodules numbered within each patient."""
+    pseudonyms = {patient: pseudonym for pseudonym, patient in store.patients.items()}
+    indices: dict[tuple[str, int], int] = {}  # of the record at a row of a file
+    records, nodules, counts = [], [], Counter()
+    for each in found:
+        pseudonym = pseudonyms[each.slice.scan.patient_id]
+        if (each.file, each.row) not in indices:
+            indices[each.file, each.row] = len(records)
+            records.append(Record.of(each.slice, pseudonym, "test", each.file, each.row))
+        counts[pseudonym] += 1
+        index, place = indices[each.file, each.row], each.place
+        nodules.append(
+            Nodule(index, counts[pseudonym], place.row_px, place.column_px, each.diameter_mm)
+        )
+    return records, nodules

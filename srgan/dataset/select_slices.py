@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from srgan.dataset.split import choose
+from srgan.dataset.slice_quotas import evenly_spaced
 from srgan.formats.scan import Scan, Skipped
 from srgan.masks import has_body
 from srgan.system.errors import Skip
@@ -89,7 +89,7 @@ def select_slices(
             asked = min(lacking[training], max(quota, 1)) + (quota if first else 0)
             lacking[training] += quota if first else 0
             free = [p for p in range(len(scan.slices)) if p not in done]
-            wanted = [free[k] for k in choose(len(free), asked)]
+            wanted = [free[k] for k in evenly_spaced(len(free), asked)]
             if not wanted:
                 continue
             for selected in select_from_scan(scan, wanted, open_reader, done, report):
@@ -204,7 +204,7 @@ def _check_volume(read: Reader, wanted: list[int]) -> None:
     end) are replaced one by one. Reading twice is cheap beside the other work on a slice.
     """
     faults = []
-    sample = [wanted[k] for k in choose(len(wanted), 8)]
+    sample = [wanted[k] for k in evenly_spaced(len(wanted), 8)]
     for position in sample:
         try:
             read(position)

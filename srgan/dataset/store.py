@@ -1,11 +1,12 @@
-"""The store on disk: arrays of int16 HU, an index, and tables for local use.
+"""The store: the selected slices of a dataset on disk, as memory-mapped arrays of int16 HU.
 
-`store/<fingerprint>/` holds slices.npy (n, 512, 512), one such file for every other size,
-index.json, and for local use alone patients.csv, split.csv and skipped.csv.
+`store/<fingerprint>/` holds slices.npy (n, 512, 512), one such file for every other size, and
+index.json. patients.csv, split.csv and skipped.csv name patients and files: they are for local use.
 """
 
 import csv
 import dataclasses
+import math
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,17 +15,23 @@ from pathlib import Path
 
 import numpy as np
 
-from srgan.dataset.select_slices import pixels_sha256
-from srgan.dataset.split import choose
+from srgan.dataset.select_slices import SelectedSlice, pixels_sha256
+from srgan.dataset.slice_quotas import evenly_spaced
 from srgan.formats.csv_tables import plain_id
-from srgan.system.checksums import read_sealed_json, sha256_of_file, write_sealed_json
-from srgan.system.files import sync
+from srgan.system.checksums import (
+    read_sealed_json,
+    sha256_of_file,
+    sha256_of_text,
+    write_sealed_json,
+)
+from srgan.system.files import sync, writing
 from srgan.system.processes import cpus
 from srgan.system.progress import progress
 
-FORMAT = 1  # of the index and of the rules by which slices are chosen
+FORMAT = 1  # of the index and of the rules by which slices are selected
 NPY_HEADER = 128  # bytes; room for any shape
-CHECKED_BYTES = 4 << 30  # are hashed when a store or its noise is opened: all of 5,335 slices
+CHECKED_BYTES = 4 << 30  # hashed when a store or its noise is opened: all of 5,335 slices
+# The files that the program writes into a store or a folder of noise:
 NAMES = re.compile(r"index\.json|slices(-\d+x\d+)?\.npy|(patients|split|skipped)\.csv")
 
 
@@ -46,9 +53,32 @@ class Record:
     row: int  # index into that array
     pixels_sha256: str
 
+    @classmethod
+    def of(cls, selected: SelectedSlice, pseudonym: str, role: str, array: str, row: int):
+        scan = selected.scan
+        return cls(
+            pseudonym=pseudonym,
+            series_hash=sha256_of_text(scan.series_uid),
+            z_mm=_finite(scan.slices[selected.position].z_mm),
+            spacing_mm=tuple(map(float, scan.spacing_mm)),
+            kvp=_finite(scan.kvp),
+            tube_current_ma=_finite(scan.tube_current_ma),
+            kernel=scan.kernel,
+            role=role,
+            rows=scan.rows,
+            columns=scan.columns,
+            array=array,
+            row=row,
+            pixels_sha256=selected.sha256,
+        )
+
+
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None
+
 
 def known_by(record: Record, patients: dict[str, str]) -> tuple[str, str, str]:
-    """What a slice is recognised by in another store: its patient, its series, its pixels."""
+    """What identifies a slice in another store: its patient, its series, its pixels."""
     return (
         "patient:" + patients[record.pseudonym],
         "series:" + record.series_hash,
@@ -58,7 +88,7 @@ def known_by(record: Record, patients: dict[str, str]) -> tuple[str, str, str]:
 
 @dataclass(frozen=True)
 class Store:
-    """An opened store; counts are of files, used + skipped = found."""
+    """An opened store. found = used + skipped counts the files of the dataset."""
 
     folder: Path
     records: tuple[Record, ...]
@@ -80,24 +110,25 @@ class Store:
 
 
 def load(folder: Path) -> Store:
-    """Open a complete store. Raises ValueError (or what a damaged index leads to) with a reason.
+    """Open a complete store. Raises one of folders.DAMAGES for a damaged one.
 
-    Every byte is checked: the index and the tables by their sums, the arrays by their sizes, their
-    headers and the hash of each slice (evenly chosen ones in a store of more than CHECKED_BYTES).
+    Every byte is checked: the index and the tables by their sums; the arrays by their sizes, their
+    headers and the hash of each slice (of evenly spaced slices above CHECKED_BYTES).
     """
     index = read_sealed_json(folder / "index.json")
     if index["format"] != FORMAT:
         raise ValueError(f"format {index['format']} is not known")
     arrays = {}
-    for name, said in index["arrays"].items():
-        if not (folder / name).is_file() or (folder / name).stat().st_size != said["bytes"]:
-            raise ValueError(f"{name} is missing or not whole")
-        with open(folder / name, "rb") as file:
-            if file.read(NPY_HEADER) != npy_header(tuple(said["shape"])):
+    for name, expected in index["arrays"].items():
+        path = folder / name
+        if not path.is_file() or path.stat().st_size != expected["bytes"]:
+            raise ValueError(f"{name} is missing or not complete")
+        with open(path, "rb") as file:
+            if file.read(NPY_HEADER) != npy_header(tuple(expected["shape"])):
                 raise ValueError(f"{name} is not what the index says")
-        arrays[name] = np.load(folder / name, mmap_mode="r", allow_pickle=False)
-    for name, said in index["tables"].items():
-        if sha256_of_file(folder / name) != said:
+        arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
+    for name, expected in index["tables"].items():
+        if sha256_of_file(folder / name) != expected:
             raise ValueError(f"{name} was changed")
     with open(folder / "patients.csv", newline="", encoding="utf-8") as file:
         patients = {r["pseudonym"]: plain_id(r["patient_id"]) for r in csv.DictReader(file)}
@@ -108,23 +139,22 @@ def load(folder: Path) -> Store:
     counts = (index["found"], index["used"], index["skipped"], index["synthetic"])
     store = Store(folder, records, *counts, patients, arrays)
     sums = [record.pixels_sha256 for record in records]
-    wrong = first_changed(store.hu, sums, sum(a.nbytes for a in arrays.values()))
-    if wrong is not None:
-        raise ValueError(f"{records[wrong].array} holds other pixels")
+    changed = first_changed(store.hu, sums, sum(a.nbytes for a in arrays.values()))
+    if changed is not None:
+        raise ValueError(f"{records[changed].array} holds other pixels")
     return store
 
 
 def first_changed(
     array: Callable[[int], np.ndarray], sums: Sequence[str], n_bytes: int
 ) -> int | None:
-    """The first i whose array(i), int16, has not the SHA-256 sums[i]; None where all are whole.
+    """The first i for which the SHA-256 of array(i), int16, is not sums[i]; None if there is none.
 
-    Of arrays of more than CHECKED_BYTES in all, evenly chosen ones are looked at. Hashing lets
-    threads run side by side.
+    n_bytes: of all the arrays. Above CHECKED_BYTES, evenly spaced ones are checked.
     """
     share = min(1.0, CHECKED_BYTES / max(n_bytes, 1))
-    chosen = choose(len(sums), max(1, int(len(sums) * share)))
-    with ThreadPoolExecutor(min(cpus(), 4)) as pool:
+    chosen = evenly_spaced(len(sums), max(1, int(len(sums) * share)))
+    with ThreadPoolExecutor(min(cpus(), 4)) as pool:  # hashing lets other threads run
         found = pool.map(lambda i: pixels_sha256(array(i)) == sums[i], chosen)
         checked = zip(chosen, found, strict=True)
         for i, is_whole in progress(checked, len(chosen), "slices of the store checked"):
@@ -137,25 +167,40 @@ def first_changed(
 # ---- writing ----
 
 
-def array_name(rows: int, columns: int) -> str:
-    return "slices.npy" if rows == columns == 512 else f"slices-{rows}x{columns}.npy"
+class SliceWriter:
+    """Write the arrays of a store, slice by slice: a .npy file for each size of slice.
 
+    With plain writes: the pages of a memory map would count as memory of the process.
+    """
 
-def append(path: Path, hu: np.ndarray) -> None:
-    """Add a slice behind the room for a header; plain writes, as mapped pages count as memory."""
-    with open(path, "ab") as file:
-        if not file.tell():
-            file.write(bytes(NPY_HEADER))
-        file.write(np.ascontiguousarray(hu, "<i2"))
+    def __init__(self, part: Path):
+        self.part = part
+        self.shapes: dict[str, tuple[int, int, int]] = {}  # of each file so far
 
+    def add(self, hu: np.ndarray) -> tuple[str, int]:
+        """Append (rows, columns) HU; returns the file's name and the row in it. UserError."""
+        rows, columns = hu.shape
+        name = "slices.npy" if rows == columns == 512 else f"slices-{rows}x{columns}.npy"
+        row = self.shapes.get(name, (0,))[0]
+        with writing(self.part / name), open(self.part / name, "ab") as file:
+            if row == 0:
+                file.write(bytes(NPY_HEADER))
+            file.write(np.ascontiguousarray(hu, "<i2"))
+        self.shapes[name] = (row + 1, rows, columns)
+        return name, row
 
-def finish(path: Path) -> None:
-    """Write the header of the .npy file, now that its length is known."""
-    rows, columns = (512, 512) if path.stem == "slices" else _size_of(path)
-    shape = ((path.stat().st_size - NPY_HEADER) // (2 * rows * columns), rows, columns)
-    with open(path, "r+b") as file:
-        file.write(npy_header(shape))
-    sync(path)
+    def finish(self) -> None:
+        """Write the headers, now that the numbers of slices are known. Raises UserError."""
+        for name, shape in self.shapes.items():
+            with writing(self.part / name):
+                with open(self.part / name, "r+b") as file:
+                    file.write(npy_header(shape))
+                sync(self.part / name)
+
+    def start_again(self) -> None:
+        for name in self.shapes:
+            (self.part / name).unlink()
+        self.shapes.clear()
 
 
 def npy_header(shape: tuple[int, int, int]) -> bytes:
@@ -165,26 +210,26 @@ def npy_header(shape: tuple[int, int, int]) -> bytes:
     return start + text.ljust(NPY_HEADER - 11) + b"\n"
 
 
-def _size_of(path: Path) -> tuple[int, int]:
-    rows, columns = path.stem.removeprefix("slices-").split("x")
-    return int(rows), int(columns)
+def write_index(
+    part: Path, records: Sequence[Record], source: dict, found: int, skipped: int, synthetic: bool
+) -> None:
+    """Write index.json for the arrays and tables in `part`. Raises OSError.
 
-
-def write_index(part: Path, records, prints: dict, found: int, skipped: int, synthetic) -> None:
+    source: what the slices were read from, as JSON values. found, skipped: numbers of files.
+    """
     arrays = {}
     for path in sorted(part.glob("*.npy")):
         shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
         arrays[path.name] = {"shape": shape, "dtype": "int16", "bytes": path.stat().st_size}
-    tables = {p.name: sha256_of_file(p) for p in sorted(part.glob("*.csv"))}
     index = {
         "format": FORMAT,
-        "sources": prints,
+        "sources": source,
         "found": found,
         "used": found - skipped,
         "skipped": skipped,
         "synthetic": synthetic,
         "arrays": arrays,
-        "tables": tables,
+        "tables": {p.name: sha256_of_file(p) for p in sorted(part.glob("*.csv"))},
         "slices": [dataclasses.asdict(record) for record in records],
     }
     write_sealed_json(part / "index.json", index)

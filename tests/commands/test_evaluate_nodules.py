@@ -78,7 +78,7 @@ def tested(tmp_path, monkeypatch):
 def test_the_nodule_of_the_tested_patient_is_judged(tested, capsys):
     assert tested.run() == 0
     said = capsys.readouterr()
-    assert "nodules: 1 of 4 rows of annotations.csv are judged" in said.err
+    assert "nodules: 1 of 4 rows of annotations.csv are used" in said.err
     assert "2 of patients that are not tested" in said.err
     assert "1 annotated nodule of 1 patient in 1 slice," in said.out
     with open(tested.report / "nodules.csv", newline="") as file:

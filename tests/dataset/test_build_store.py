@@ -293,8 +293,8 @@ def test_files_that_change_while_they_are_read(scans, build, monkeypatch):
 @pytest.fixture
 def few(monkeypatch):
     """A store of ten slices, so that scans have slices to spare."""
-    monkeypatch.setattr("srgan.dataset.split.TOTAL", 10)
-    monkeypatch.setattr("srgan.dataset.split.HELD_OUT", 4)
+    monkeypatch.setattr("srgan.dataset.slice_quotas.TOTAL", 10)
+    monkeypatch.setattr("srgan.dataset.slice_quotas.HELD_OUT", 4)
 
 
 def positions(store, patient: str) -> list[int]:

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from srgan.dataset import annotations, catalogue, nodule_slices
 from srgan.dataset import build_store as stores
-from srgan.dataset import catalogue, nodule_slices
 from srgan.dataset.coordinates import locate
 from srgan.dataset.scan_source import DatasetPaths, Source
 from srgan.formats import readers
+from srgan.system.errors import Skip
 from tests.helpers import made_dicom
 
 HEAD = "seriesuid,coordX,coordY,coordZ,diameter_mm\n"
@@ -98,8 +99,8 @@ def test_a_point_in_a_gap_between_slices_has_no_place(tmp_path):
 def test_rows_that_cannot_be_used_are_counted():
     rows = ["a,1,2,3,4.5", "a,1,2,3,4.5", "a,x,2,3,5", "a,1,2", "b,1,nan,3,5", "b,1,2,3,2.9", ""]
     text = HEAD + "\r\n".join(rows) + "\nb,1,2,3,1e9\n"
-    found, left_out = nodule_slices.read(b"\xef\xbb\xbf" + text.encode())
-    assert found == [nodule_slices.Annotation("a", (1.0, 2.0, 3.0), 4.5)]
+    found, left_out = annotations.read(b"\xef\xbb\xbf" + text.encode())
+    assert found == [annotations.Annotation("a", (1.0, 2.0, 3.0), 4.5)]
     assert left_out == {"listed twice": 1, "without numbers": 4, "under 3 mm": 1}
 
 
@@ -172,7 +173,7 @@ def test_the_slices_of_tested_patients_are_kept_apart(kept, small_scans):
     assert np.array_equal(made.store.hu(0), volume[1])
     assert np.array_equal(made.store.hu(1), volume[2])
     assert lines == [
-        "nodules: 4 of 9 rows of annotations.csv are judged; left out: 1 without numbers, 1 of "
+        "nodules: 4 of 9 rows of annotations.csv are used; left out: 1 without numbers, 1 of "
         "patients that are not tested, 1 of scans that are not here, 2 outside their scan's slices"
     ]
     after = {p.name: p.stat().st_mtime_ns for p in store.folder.iterdir()}
@@ -206,7 +207,7 @@ def test_a_scan_that_cannot_be_read_is_counted(kept, small_scans, monkeypatch):
 
     def reader(scan):
         if scan.series_uid == damaged:
-            raise nodule_slices.Skip("truncated")
+            raise Skip("truncated")
         return original(scan)
 
     original = readers.reader
@@ -218,12 +219,12 @@ def test_a_scan_that_cannot_be_read_is_counted(kept, small_scans, monkeypatch):
 def test_without_a_table_nothing_is_said_or_made(small_scans, tmp_path, said):
     paths, store, folder = opened(small_scans, tmp_path)
     said.clear()
-    assert nodule_slices.find(Source(folder)) is None
-    assert nodule_slices.find(Source(folder / "absent")) is None
+    assert annotations.find(Source(folder)) is None
+    assert annotations.find(Source(folder / "absent")) is None
     (folder / "kept").mkdir()
     (folder / "kept" / "annotations.csv").write_text(HEAD)
-    assert nodule_slices.find(Source(folder, (folder / "kept",))) is None
-    assert nodule_slices.find(Source(folder)) == folder / "kept" / "annotations.csv"
+    assert annotations.find(Source(folder, (folder / "kept",))) is None
+    assert annotations.find(Source(folder)) == folder / "kept" / "annotations.csv"
     (folder / "kept" / "annotations.csv").unlink()
     assert nodule_slices.open_or_build(paths, store, ["P0001"]) is None
     assert not said

@@ -6,13 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from srgan.dataset.split import (
-    assign_roles,
-    choose,
-    hash_order,
-    read_split_csv,
-    slice_quotas,
-)
+from srgan.dataset import slice_quotas
+from srgan.dataset.slice_quotas import evenly_spaced, hash_order
+from srgan.dataset.split import assign_roles, read_split_csv
 from srgan.formats.csv_tables import escaped_id, plain_id
 from srgan.formats.scan import Scan, Slice
 from srgan.system.errors import UserError
@@ -27,7 +23,7 @@ def scan(patient: str, n: int, series: str = "") -> Scan:
 def sums(scans, roles) -> dict[str, int]:
     """Slices by side."""
     total = {"train": 0, "held out": 0}
-    for s, quota in zip(scans, slice_quotas(scans, roles), strict=True):
+    for s, quota in zip(scans, slice_quotas.of_scans(scans, roles), strict=True):
         total["train" if roles[s.patient_id] == "train" else "held out"] += quota
     return total
 
@@ -47,11 +43,11 @@ def test_888_scans_give_exactly_3335_and_2000(scans_a_patient):
     held = [s for s in scans if roles[s.patient_id] != "train"]
     if scans_a_patient == 1:
         assert len(held) == 333
-        by_scan = sorted(slice_quotas(scans, roles))
+        by_scan = sorted(slice_quotas.of_scans(scans, roles))
         assert by_scan == [6] * 881 + [7] * 7
     of_validation = sum(
         q
-        for s, q in zip(scans, slice_quotas(scans, roles), strict=True)
+        for s, q in zip(scans, slice_quotas.of_scans(scans, roles), strict=True)
         if roles[s.patient_id] == "validation"
     )
     assert 180 <= of_validation <= 200
@@ -59,12 +55,12 @@ def test_888_scans_give_exactly_3335_and_2000(scans_a_patient):
 
 def test_nothing_depends_on_file_order():
     scans = luna16()
-    roles, quotas = assign_roles(scans), slice_quotas(scans, assign_roles(scans))
+    roles, quotas = assign_roles(scans), slice_quotas.of_scans(scans, assign_roles(scans))
     by_uid = {s.series_uid: q for s, q in zip(scans, quotas, strict=True)}
     for seed in range(3):
         mixed = random.Random(seed).sample(scans, len(scans))
         assert assign_roles(mixed) == roles
-        again = slice_quotas(mixed, roles)
+        again = slice_quotas.of_scans(mixed, roles)
         assert {s.series_uid: q for s, q in zip(mixed, again, strict=True)} == by_uid
 
 
@@ -72,7 +68,7 @@ def test_short_scans_are_made_up_for_by_the_next():
     scans = [scan(f"p{i}", 2 if i % 5 == 0 else 40) for i in range(888)]
     roles = assign_roles(scans)
     assert sums(scans, roles) == {"train": 3335, "held out": 2000}
-    assert max(slice_quotas(scans, roles)) <= 9
+    assert max(slice_quotas.of_scans(scans, roles)) <= 9
 
 
 def test_a_later_patient_moves_only_patients_at_the_cut():
@@ -84,7 +80,7 @@ def test_a_later_patient_moves_only_patients_at_the_cut():
 
 def test_fewer_slices_than_wanted_are_all_used():
     scans = [scan(f"p{i}", 5 + i) for i in range(12)]
-    assert slice_quotas(scans, assign_roles(scans)) == [len(s.slices) for s in scans]
+    assert slice_quotas.of_scans(scans, assign_roles(scans)) == [len(s.slices) for s in scans]
 
 
 def test_a_split_of_halves_gives_halves():
@@ -97,7 +93,7 @@ def test_a_split_of_halves_gives_halves():
 
 def test_one_side_short_the_other_gives():
     scans = [scan("a", 6000), scan("b", 10)]
-    assert slice_quotas(scans, {"a": "train", "b": "test"}) == [5325, 10]
+    assert slice_quotas.of_scans(scans, {"a": "train", "b": "test"}) == [5325, 10]
 
 
 @settings(deadline=None)
@@ -112,7 +108,7 @@ def test_small_numbers(patients):
     assert set(roles) == {s.patient_id for s in scans}
     expected = {"train", "validation", "test"} if len(patients) >= 3 else {"train"}
     assert set(roles.values()) == expected
-    quotas = slice_quotas(scans, roles)
+    quotas = slice_quotas.of_scans(scans, roles)
     assert all(0 <= q <= len(s.slices) for q, s in zip(quotas, scans, strict=True))
     assert sum(quotas) == min(5335, sum(len(s.slices) for s in scans))
 
@@ -120,7 +116,7 @@ def test_small_numbers(patients):
 @settings(deadline=None)
 @given(st.integers(1, 900), st.integers(0, 900))
 def test_choose_is_even(n, quota):
-    positions = choose(n, quota)
+    positions = evenly_spaced(n, quota)
     assert len(positions) == len(set(positions)) == min(n, quota)
     assert all(0 <= p < n for p in positions)
     steps = {b - a for a, b in pairwise(positions)}
