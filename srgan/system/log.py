@@ -34,6 +34,7 @@ def set_up() -> None:
     logger = logging.getLogger("srgan")
     logger.setLevel(logging.INFO)
     logger.addHandler(_LINES)
+    logger.propagate = False  # TensorFlow gives the root logger a handler of its own
 
 
 def on_terminal() -> bool:

@@ -1,4 +1,7 @@
-"""A run that is killed, again and again, ends bit for bit where one that is left alone ends."""
+"""A run that is killed or stopped ends bit for bit like one that was not.
+
+The runs are those of main.py with small networks (tests/helpers/forked_runs.py).
+"""
 
 import csv
 import hashlib
@@ -23,11 +26,11 @@ RUN = (
 )
 
 
-ENDS = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}  # exit codes
+EXIT_CODES = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
 
 
 class Forks:
-    """Runs of main.py that cost no import; see forked_runs.py."""
+    """Starts runs of main.py as forks of one process that has imported TensorFlow."""
 
     def __init__(self):
         environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -41,8 +44,10 @@ class Forks:
         assert json.loads(self.server.stdout.readline()) == "ready"
 
     def start(self, cwd, arguments, last=None, faults=None) -> int:
-        """Returns the process; `last`: killed before that write, counted from its start, or (kind,
-        number): see forked_runs.Clock.
+        """Start a run and return its process id.
+
+        last: it is killed before the write of this number, or [kind, number]: see
+        forked_runs.Clock. faults: see forked_runs.run.
         """
         cwd.mkdir(exist_ok=True)
         order = {"cwd": str(cwd), "arguments": arguments, "last": last, "faults": faults}
@@ -65,8 +70,8 @@ def forks():
     made.server.wait(60)
 
 
-def what_is_left(cwd) -> dict[str, str]:
-    """Hashes of what a run leaves and of what its last state says of it; no clock, no salt."""
+def result_of(cwd) -> dict[str, str]:
+    """Hashes of the files of a run, and the parts of its last manifest without a random salt."""
     newest = sorted(cwd.glob("checkpoint/step-*"))[-1]
     files = [p for kind in ("sr*-*/*.npz", "step-*/st*") for p in cwd.glob(f"checkpoint/{kind}")]
     files += cwd.glob("train/[!.]*.*")
@@ -75,33 +80,33 @@ def what_is_left(cwd) -> dict[str, str]:
     return left | {k: manifest[k] for k in ("step", "plan", "best", "health", "log")}
 
 
-def said(cwd) -> str:
+def stderr_of(cwd) -> str:
     return (cwd / "stderr.txt").read_text()
 
 
 @pytest.fixture(scope="module")
 def alone(forks, small_scans, tmp_path_factory):
-    """The run that nothing happens to."""
-    return left_alone(forks, tmp_path_factory.mktemp("alone"), f"{RUN} --data {small_scans}")
+    """A run that is never killed, as `undisturbed` returns it."""
+    return undisturbed(forks, tmp_path_factory.mktemp("alone"), f"{RUN} --data {small_scans}")
 
 
-def left_alone(forks, cwd, command) -> tuple[dict, dict, str, float]:
-    """What a run leaves, its writes and steps by kind, its command, its seconds."""
+def undisturbed(forks, cwd, command) -> tuple[dict, dict, str, float]:
+    """The result of a run, its writes and steps by kind, its command, and its seconds."""
     began = time.monotonic()
-    assert forks.run(cwd, command) == 0, said(cwd)
-    counts = json.loads(said(cwd).rsplit("counts: ", 1)[1])
-    return what_is_left(cwd), counts, command, time.monotonic() - began
+    assert forks.run(cwd, command) == 0, stderr_of(cwd)
+    counts = json.loads(stderr_of(cwd).rsplit("counts: ", 1)[1])
+    return result_of(cwd), counts, command, time.monotonic() - began
 
 
-def ends_as(alone, forks, cwd, kills, faults=None) -> list[str]:
-    """Kill a run at each of `kills` in turn, then let it end: it must leave what `alone` left.
+def ends_as(alone, forks, cwd, moments, faults=None) -> list[str]:
+    """End a run at each of these moments in turn, then let it finish: the result must be the same.
 
-    kills: the number of a write, [kind, number], or (seconds after the start, the signal). Returns
-    what each run said last.
+    moments: the number of a write or [kind, number], for SIGKILL, or (seconds after the start,
+    signal). Returns the last line of each run.
     """
-    left, _, command, _ = alone
-    died = []
-    for moment in kills:
+    result, _, command, _ = alone
+    lines = []
+    for moment in moments:
         if isinstance(moment, int | list):
             code, number = forks.run(cwd, command, last=moment, faults=faults), signal.SIGKILL
         else:
@@ -111,41 +116,44 @@ def ends_as(alone, forks, cwd, kills, faults=None) -> list[str]:
             timer.start()
             code = forks.wait()
             timer.cancel()
-        assert code in (ENDS[number], 0), said(cwd)  # 0: it had come to its end
-        died.append((said(cwd).splitlines() or [""])[-1])
+        assert code in (EXIT_CODES[number], 0), stderr_of(cwd)  # 0: it had finished
+        lines.append((stderr_of(cwd).splitlines() or [""])[-1])
         if code == 0:
             break
-    assert forks.run(cwd, command, faults=faults) == 0, said(cwd)
-    assert what_is_left(cwd) == left, said(cwd)
-    assert "Traceback" not in said(cwd)
-    return died
+    assert forks.run(cwd, command, faults=faults) == 0, stderr_of(cwd)
+    assert result_of(cwd) == result, stderr_of(cwd)
+    assert "Traceback" not in stderr_of(cwd)
+    return lines
 
 
-def test_a_run_that_is_killed_ends_as_one_that_is_left_alone(alone, forks, tmp_path):
-    died = ends_as(alone, forks, tmp_path / "run", [alone[1]["writes"] * 2 // 3])
-    assert died[0].startswith("killed before"), died
+def test_killed_run_ends_as_an_undisturbed_one(alone, forks, tmp_path):
+    (line,) = ends_as(alone, forks, tmp_path / "run", [alone[1]["writes"] * 2 // 3])
+    assert line.startswith("killed before")
 
 
 KINDS = ("store", "step", "checkpoint", "grid")
 
 
 @pytest.mark.slow
-def test_runs_that_are_killed_at_twenty_moments_end_as_one_that_is_left_alone(
-    alone, forks, tmp_path
-):
-    """Four of each kind, one of each in a run: at a random write of the store, a random step, a
-    random write of a checkpoint, a random one of a grid; and more at a random time.
+def test_runs_that_are_ended_at_many_moments_end_as_an_undisturbed_one(alone, forks, tmp_path):
+    """Five runs, each ended six times.
+
+    Killed at a random write of the store, a random step, a random write of a checkpoint and a
+    random one of a grid (twenty moments), and ended by two signals at random times.
     """
     _, counts, _, seconds = alone
-    rng, died = random.Random(1), []
+    rng, lines = random.Random(1), []
+    signals = [signal.SIGTERM, signal.SIGINT, signal.SIGKILL]
     for i in range(5):
         kills = [[kind, rng.randint(1, counts[kind] // 4 + 1)] for kind in KINDS]
-        rest = [*kills[1:], (rng.uniform(0.05, 0.6) * seconds, signal.SIGKILL)]
+        timed = [(rng.uniform(0.05, 0.6) * seconds, rng.choice(signals)) for _ in range(2)]
+        rest = kills[1:] + timed
         rng.shuffle(rest)
-        died += ends_as(alone, forks, tmp_path / f"run{i}", [kills[0], *rest])
-    print(*died, sep="\n")
-    hit = Counter(line.rsplit("(", 1)[1] for line in died if line.startswith("killed before"))
+        lines += ends_as(alone, forks, tmp_path / f"run{i}", [kills[0], *rest])
+    print(*lines, sep="\n")
+    hit = Counter(line.rsplit("(", 1)[1] for line in lines if line.startswith("killed before"))
     assert all(hit[f"{kind})"] >= 4 for kind in KINDS), hit
+    assert any("the same command continues" in line for line in lines), lines
 
 
 @pytest.mark.slow
@@ -156,10 +164,10 @@ def test_runs_that_are_killed_at_twenty_moments_end_as_one_that_is_left_alone(
         "--noise projection --views 90",
     ],
 )
-def test_other_forms_that_are_killed_end_as_if_left_alone(forks, small_scans, tmp_path, more):
-    """Batch normalisation and random features; noise that is kept in the store."""
+def test_killed_runs_of_other_kinds_end_as_undisturbed_ones(forks, small_scans, tmp_path, more):
+    """With batch normalisation and random VGG19 features; with projection noise in the store."""
     command = f"{RUN} --data {small_scans} {more}"
-    alone = left_alone(forks, tmp_path / "alone", command)
+    alone = undisturbed(forks, tmp_path / "alone", command)
     counts, rng = alone[1], random.Random(2)
     kills = [[kind, rng.randint(1, counts[kind] // 3)] for kind in ("store", "step", "checkpoint")]
     kills.append(["step", alone[0]["plan"]["gan_steps"] // 2])
@@ -178,8 +186,8 @@ def rows_of(cwd) -> list[dict]:
 
 
 @pytest.mark.slow
-def test_steps_with_nan_are_not_applied_and_counted_and_the_run_goes_on(forks, alone, tmp_path):
-    assert forks.run(tmp_path, alone[2], faults="a_few_nan_batches") == 0, said(tmp_path)
+def test_steps_with_nan_are_skipped_and_counted_in_log_csv(forks, alone, tmp_path):
+    assert forks.run(tmp_path, alone[2], faults="a_few_nan_batches") == 0
     rows = {int(row["step"]): row for row in rows_of(tmp_path)}
     skipped = {step: row["skipped"] for step, row in rows.items() if row["skipped"] != "0"}
     assert skipped == {8: "1", 10: "2", 34: "1"}
@@ -189,12 +197,12 @@ def test_steps_with_nan_are_not_applied_and_counted_and_the_run_goes_on(forks, a
 
 
 @pytest.mark.slow
-def test_ten_steps_with_nan_in_a_row_go_back_once_with_half_the_rate(forks, alone, tmp_path):
-    assert forks.run(tmp_path, alone[2], faults="nan_at_the_full_rate") == 0, said(tmp_path)
-    told = [line for line in said(tmp_path).splitlines() if line.startswith("warning")]
-    assert "step 20: the generator's output on the validation patches is not finite" in told[0]
-    assert "batch 23 of seed 0" in told[1]
-    assert "back to step 10 with 0.5" in told[1]
+def test_ten_steps_with_nan_in_a_row_go_back_once_at_half_the_rate(forks, alone, tmp_path):
+    assert forks.run(tmp_path, alone[2], faults="nan_at_the_full_rate") == 0
+    warned = [line for line in stderr_of(tmp_path).splitlines() if line.startswith("warning")]
+    assert "step 20: the generator's output on the validation patches is not finite" in warned[0]
+    assert "batch 23 of seed 0" in warned[1]
+    assert "back to step 10 with 0.5" in warned[1]
     kinds = [w["kind"] for w in manifest_of(tmp_path)["health"]["warnings"]]
     assert kinds == ["not-finite", "went-back"]
     rows, usual = rows_of(tmp_path), alone[0]["log"]["rows"]
@@ -208,20 +216,22 @@ def test_ten_steps_with_nan_in_a_row_go_back_once_with_half_the_rate(forks, alon
 
 
 @pytest.mark.slow
-def test_a_run_that_diverges_again_stops_with_code_3_and_names_the_batch(forks, alone, tmp_path):
+def test_run_that_diverges_again_exits_with_3_and_names_the_batch(forks, alone, tmp_path):
     for _ in range(2):  # started again it comes to the same end
-        assert forks.run(tmp_path, alone[2], faults="nan_batches_for_good") == 3, said(tmp_path)
-        last = [line for line in said(tmp_path).splitlines() if line.startswith("main.py: ")][-1]
+        assert forks.run(tmp_path, alone[2], faults="nan_batches_for_good") == 3
+        last = [line for line in stderr_of(tmp_path).splitlines() if line.startswith("main.py: ")][
+            -1
+        ]
         assert "diverged" in last
         assert "batch 16 of seed 0" in last
-    assert "Traceback" not in said(tmp_path)
+    assert "Traceback" not in stderr_of(tmp_path)
     assert manifest_of(tmp_path)["step"] == 0  # step 10 was in the row
 
 
 @pytest.mark.slow
-def test_a_dead_discriminator_is_warned_of_once_and_kept(forks, alone, tmp_path):
-    assert forks.run(tmp_path, alone[2], faults="dead_discriminator") == 0, said(tmp_path)
-    assert said(tmp_path).count("discriminator's output is constant") == 1
+def test_constant_discriminator_is_warned_of_once_and_the_warning_is_saved(forks, alone, tmp_path):
+    assert forks.run(tmp_path, alone[2], faults="dead_discriminator") == 0
+    assert stderr_of(tmp_path).count("discriminator's output is constant") == 1
     kept = {w["kind"]: w["step"] for w in manifest_of(tmp_path)["health"]["warnings"]}
     assert kept["discriminator-dead"] == 47  # after ten rows of the GAN
     warned = [int(r["step"]) for r in rows_of(tmp_path) if "discriminator-dead" in r["warnings"]]
@@ -229,110 +239,100 @@ def test_a_dead_discriminator_is_warned_of_once_and_kept(forks, alone, tmp_path)
 
 
 @pytest.mark.slow
-def test_a_constant_generator_is_warned_of_with_its_figures(forks, alone, tmp_path):
-    assert forks.run(tmp_path, alone[2], faults="constant_generator") == 0, said(tmp_path)
-    told = [line for line in said(tmp_path).splitlines() if line.startswith("warning")]
-    assert "step 10: the generator's output is almost constant" in told[0]
-    assert "0.000 of the normal dose's" in told[0]
-    assert "below its own input" in told[1]
-    assert "dB, bicubic 2" in told[1]
+def test_constant_generator_is_warned_of_with_its_metrics(forks, alone, tmp_path):
+    assert forks.run(tmp_path, alone[2], faults="constant_generator") == 0
+    warned = [line for line in stderr_of(tmp_path).splitlines() if line.startswith("warning")]
+    assert "step 10: the generator's output is almost constant" in warned[0]
+    assert "0.000 of the normal dose's" in warned[0]
+    assert "below its own input" in warned[1]
+    assert "dB, bicubic 2" in warned[1]
     kinds = [w["kind"] for w in manifest_of(tmp_path)["health"]["warnings"]]
     assert kinds == ["constant-output", "below-input"]
 
 
 @pytest.mark.slow
-def test_pictures_and_a_log_that_cannot_be_written_are_said_once(forks, alone, tmp_path):
+def test_pictures_and_log_that_cannot_be_written_are_reported_once(forks, alone, tmp_path):
     command = alone[2]
-    assert forks.run(tmp_path, command, faults="unwritable_pictures_and_log") == 0, said(tmp_path)
-    assert said(tmp_path).count("the training goes on") == 2  # grids, and the log
+    assert forks.run(tmp_path, command, faults="unwritable_pictures_and_log") == 0
+    assert stderr_of(tmp_path).count("the training goes on") == 2  # grids, and the log
     assert manifest_of(tmp_path)["log"] == alone[0]["log"]
 
 
 @pytest.mark.slow
-def test_signals_at_any_moment_save_and_the_run_ends_as_one_that_is_left_alone(
-    alone, forks, tmp_path
-):
-    rng = random.Random(3)
-    moments = [rng.uniform(0.05, 0.9) * alone[3] for _ in range(6)]
-    kills = list(zip(moments, 3 * [signal.SIGTERM, signal.SIGINT], strict=True))
-    for line in ends_as(alone, forks, tmp_path / "run", kills):
-        assert "same command continues" in line or line.startswith(("main.py: stopped", "counts"))
-
-
-@pytest.mark.slow
-def test_counts_of_the_guards_survive_a_kill(alone, forks, tmp_path):
-    """Killed after steps that were not applied, and after the run had gone back."""
+def test_health_counts_survive_a_kill(alone, forks, tmp_path):
+    """Killed after steps with NaN, and after the run had gone back."""
     command, writes, faults = alone[2], alone[1]["writes"], "nan_at_the_full_rate"
     assert forks.run(tmp_path / "one", command, faults=faults) == 0
-    left = what_is_left(tmp_path / "one"), alone[1], command, alone[3]
+    left = result_of(tmp_path / "one"), alone[1], command, alone[3]
     ends_as(left, forks, tmp_path / "other", [writes // 2, writes // 2], faults)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("step", [13, 42])
-def test_a_term_signal_finishes_the_step_saves_and_ends(alone, forks, tmp_path, step):
-    """In pre-training, and in the GAN stage. Bar: within the step and five seconds, which -s shows;
-    what is asserted is that no further step is made, and that it does not hang.
+def test_sigterm_finishes_the_step_saves_and_ends(alone, forks, tmp_path, step):
+    """In pre-training and in the GAN stage; no further step is made.
+
+    pytest -s shows the seconds it took: five at most on an idle machine.
     """
-    assert forks.run(tmp_path, alone[2], faults=f"term_in:{step}") == 143, said(tmp_path)
-    (when,) = [line for line in said(tmp_path).splitlines() if line.startswith("signal at ")]
+    assert forks.run(tmp_path, alone[2], faults=f"sigterm_at:{step}") == 143, stderr_of(tmp_path)
+    (when,) = [line for line in stderr_of(tmp_path).splitlines() if line.startswith("signal at ")]
     seconds = time.monotonic() - float(when.split()[-1])
     print(f"gone {seconds:.2f} s after the signal")
     assert seconds < 60
-    assert f"stopped at step {step} of 50, saved" in said(tmp_path)
+    assert f"stopped at step {step} of 50, saved" in stderr_of(tmp_path)
     assert manifest_of(tmp_path)["step"] == step
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stops", [(12,), (2, 4, 6, 8, 11, 13, 16)])
-def test_signals_before_a_run_goes_back_change_nothing(alone, forks, tmp_path, stops):
-    """It goes back to an event's state, not to those that the signals left at steps of theirs."""
+def test_sigterm_before_a_run_goes_back_does_not_change_its_result(alone, forks, tmp_path, stops):
+    """It goes back to the state of an event, not to a state that a signal left."""
     command, faults = alone[2], "nan_at_the_full_rate"
     assert forks.run(tmp_path / "one", command, faults=faults) == 0
     cwd = tmp_path / "other"
     for step in stops:
-        assert forks.run(cwd, command, faults=f"{faults},term_in:{step}") == 143, said(cwd)
+        assert forks.run(cwd, command, faults=f"{faults},sigterm_at:{step}") == 143, stderr_of(cwd)
     assert (cwd / "checkpoint" / f"step-{stops[0]:07}").exists() == (len(stops) == 1)
-    assert forks.run(cwd, command, faults=faults) == 0, said(cwd)
-    assert "back to step 10" in said(cwd)
-    assert what_is_left(cwd) == what_is_left(tmp_path / "one")
+    assert forks.run(cwd, command, faults=faults) == 0, stderr_of(cwd)
+    assert "back to step 10" in stderr_of(cwd)
+    assert result_of(cwd) == result_of(tmp_path / "one")
 
 
-def told_within(cwd, text, seconds=300) -> None:
-    """Wait for a line on stderr."""
+def wait_for(cwd, text, seconds=300) -> None:
+    """Wait until stderr holds this text."""
     for _ in range(10 * seconds):
-        if (cwd / "stderr.txt").exists() and text in said(cwd):
+        if (cwd / "stderr.txt").exists() and text in stderr_of(cwd):
             return
         time.sleep(0.1)
-    raise AssertionError(said(cwd))
+    raise AssertionError(stderr_of(cwd))
 
 
-def test_a_signal_while_the_plan_is_made_is_not_lost(forks, alone, tmp_path):
+def test_sigterm_while_the_plan_is_made_is_not_lost(forks, alone, tmp_path):
     steps = "--pretrain-steps 30 --gan-steps 20"
     assert steps in alone[2]
     child = forks.start(tmp_path, alone[2].replace(steps, "--train-minutes 1"), faults="slow_plan")
-    told_within(tmp_path, "now it is slow")
+    wait_for(tmp_path, "now it is slow")
     os.kill(child, signal.SIGTERM)
-    assert forks.wait() == 143, said(tmp_path)
-    assert said(tmp_path).splitlines()[-1] == "main.py: stopped; what was saved before is whole"
+    assert forks.wait() == 143, stderr_of(tmp_path)
+    assert stderr_of(tmp_path).endswith("main.py: stopped; what was saved before is whole\n")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("faults", ["slow_store", "slow_compile", "slow_steps"])
-def test_a_signal_where_nothing_is_to_be_saved_or_a_second_one_stops_at_once(
+def test_signal_ends_at_once_where_nothing_must_be_saved_and_so_does_a_second_one(
     forks, alone, tmp_path, faults
 ):
-    """Each takes ten minutes longer, and is not waited for; what was saved before can be used."""
+    """Each would take ten minutes more. What was saved before can be used."""
     child = forks.start(tmp_path, alone[2], faults=faults)
-    told_within(tmp_path, "now it is slow")
+    wait_for(tmp_path, "now it is slow")
     os.kill(child, signal.SIGINT)
     if faults == "slow_steps":
-        told_within(tmp_path, "stopping after this step")
+        wait_for(tmp_path, "stopping after this step")
         os.kill(child, signal.SIGTERM)
     began = time.monotonic()
     assert forks.wait() == (143 if faults == "slow_steps" else 130)
     assert time.monotonic() - began < 120
-    assert said(tmp_path).splitlines()[-1] == "main.py: stopped; what was saved before is whole"
+    assert stderr_of(tmp_path).endswith("main.py: stopped; what was saved before is whole\n")
     if faults == "slow_steps":
         assert forks.run(tmp_path, alone[2]) == 0
-        assert what_is_left(tmp_path) == alone[0]
+        assert result_of(tmp_path) == alone[0]

@@ -112,13 +112,13 @@ def test_rows_that_cannot_be_used_are_counted():
         (b"\xff\xfe\x00s\x00e", "there is no column"),
     ],
 )
-def test_another_table_of_that_name_is_one_line(small_scans, tmp_path, content, reason, caplog):
+def test_another_table_of_that_name_is_one_line(small_scans, tmp_path, content, reason, said):
     paths, store, folder = opened(small_scans, tmp_path)
     (folder / "annotations.csv").write_bytes(content)
-    caplog.clear()
+    said.clear()
     assert nodule_slices.open_or_build(paths, store, ["P0001"]) is None
-    assert len(caplog.messages) == 1
-    assert reason in caplog.messages[0]
+    assert len(said) == 1
+    assert reason in said[0]
     assert not (store.folder / "nodules").exists()
 
 

@@ -1,7 +1,7 @@
-"""main.py started many times: TensorFlow is imported once, and each run is a fork of that.
+"""A server that runs main.py many times: it imports TensorFlow once, and each run is a fork of it.
 
-Lines of JSON on stdin, one run each; the answers on stdout. Networks are a small form of the real
-ones, with fewer patches to validate on and fewer events; everything else is the program itself.
+It reads a line of JSON on stdin for each run and answers on stdout. The networks are small, and
+there are fewer validation patches and events; everything else is the program itself.
 """
 
 import json
@@ -16,9 +16,9 @@ WRITES = ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate
 
 
 class Clock:
-    """Counts by kind what is done to files below a folder, and the updates of networks.
+    """Counts, by kind, writes below a folder and training steps, and kills the process at one.
 
-    Before number `last` (of all writes, or [kind, number]) the process is killed.
+    last: the number of the write, or [kind, number]. The process is killed before it.
     """
 
     def __init__(self, folder: str, last: int | list | None):
@@ -42,7 +42,7 @@ class Clock:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def count_steps(self) -> None:
-        """Each update is one that the process may be killed within: its batch is made."""
+        """Count each training step, after its batch is made and before its update."""
         from srgan.training.trainer import Trainer
 
         usual = Trainer.set_rates
@@ -55,7 +55,7 @@ class Clock:
 
 
 def kind_of(path: str) -> str:
-    """What is written there, by the path below the folder of the run."""
+    """grid, store, checkpoint or train, from a path below the folder of the run."""
     if "grid-" in path:
         return "grid"
     return path.split("/")[1]  # store, checkpoint, train

@@ -41,8 +41,8 @@ def nan_at_the_full_rate() -> None:
     Trainer.set_rates = set_rates
 
 
-def term_in(step: int) -> None:
-    """SIGTERM while this step is made; a line says when."""
+def sigterm_at(step: int) -> None:
+    """SIGTERM during this step; a line on stderr says when."""
     import os
     import signal
     import sys
@@ -126,14 +126,14 @@ def slow_store() -> None:
 
 
 def slow_compile() -> None:
-    """A stage's step is traced when it is called for the first time: here that of the GAN."""
+    """The first step of the GAN, which is traced then, is slow."""
     from srgan.training.trainer import Trainer
 
     _slow(Trainer, "_gan")
 
 
 def slow_plan() -> None:
-    """While a step is traced to be timed, in code that loses exceptions, as a callback may."""
+    """Tracing of a step that is timed is slow, and loses exceptions as a callback may."""
     from contextlib import suppress
 
     from srgan.training.trainer import Trainer
