@@ -73,8 +73,8 @@ def starvation(inserts: bool = True, size: int = 512, pixel_mm: float = 0.75) ->
 def counted(hu, pixel_mm, photons, scanner: Scanner, rng, doses=(1.0,), depth=None) -> np.ndarray:
     """(doses, size, size) HU of scans counted photon by photon: Poisson and electronic noise.
 
-    hu is the truth. depth: its `projection_noise.attenuation`, where it is known. Readings below
-    one count are set to one.
+    hu: the slice without noise. depth: its `projection_noise.attenuation`, where it is known.
+    Readings below one count are set to one.
     """
     geometry = projector(len(hu), scanner.views)
     depth = projection_noise.attenuation(hu, pixel_mm, scanner) if depth is None else depth

@@ -1,4 +1,4 @@
-"""Structure put into a slice or taken out of it, and what is to find it."""
+"""Slices with structure added or removed, and the faithfulness metrics that must find it."""
 
 import numpy as np
 from scipy import ndimage
@@ -16,7 +16,7 @@ IMAGE_NOISE = Degradation(ImageNoise(Levels((1700.0,)), Levels((0.005,))), SCALE
 
 
 class Pair:
-    """A normal dose, its low dose in image noise, and what judges an output of them."""
+    """A normal dose and its low dose in image noise, with the metrics of an output of them."""
 
     def __init__(self, hu: np.ndarray, rng: np.random.Generator):
         self.reference = np.clip(hu, HU_MIN, HU_MAX).astype(np.float64)
@@ -39,7 +39,7 @@ class Pair:
         return faithfulness.sfrc(output=output, reference=self.reference, body=self.body)
 
     def found(self, output, structure) -> bool:
-        """Is there a spot where the structure is?"""
+        """Whether there is a spot where the structure is."""
         z = self.consistency(output).z[area_mean(structure.astype(float), SCALE) > 0]
         return bool((np.abs(z) > faithfulness.SPOT_Z).any())
 
@@ -49,11 +49,11 @@ class Pair:
 
 
 def stand_in(reference: np.ndarray, low_dose: np.ndarray) -> np.ndarray:
-    """As near the normal dose as an SRResNet of 20 minutes: 36 dB in the lung window, chi2 0.5.
+    """An output like that of an SRResNet of 20 minutes: 36 dB in the lung window, chi2 0.5.
 
-    The normal dose without its finest detail, with detail of its own where that is missing; its
-    block means keep a third of the low dose's noise, and it is 2 HU low in lung (an L1 loss lands
-    on the median of skewed noise).
+    The normal dose without its finest detail, and with detail of its own where that is missing. Its
+    block means keep a third of the noise of the low dose. It is 2 HU too low in lung, because an L1
+    loss finds the median of skewed noise.
     """
     reference = reference.astype(np.float64)
     output = ndimage.gaussian_filter(reference, 0.6)
@@ -67,10 +67,10 @@ def stand_in(reference: np.ndarray, low_dose: np.ndarray) -> np.ndarray:
 
 
 def faithfulness_metrics(pair: Pair, output: np.ndarray) -> dict[str, float]:
-    """Of one output: what it has that its low dose or its normal dose does not support.
+    """The faithfulness metrics of one output.
 
-    chi2, spots, share, energy (HU^2), shift (px); lung: mean error in HU, and chi2 there, NaN
-    without lung.
+    chi2, spots, share, energy (HU^2), shift (px), and in lung the mean error (HU) and chi2, which
+    are NaN without lung.
     """
     consistent, invented = pair.consistency(output), pair.invention(output)
     lung = lung_mask(pair.reference)
@@ -86,7 +86,7 @@ def faithfulness_metrics(pair: Pair, output: np.ndarray) -> dict[str, float]:
 
 
 def band_noise(shape, low: float, high: float, sd: float, rng) -> np.ndarray:
-    """Noise between two fractions of Nyquist, sharply, of a known SD."""
+    """Noise of a known SD with frequencies between two fractions of Nyquist only."""
     frequency = 2 * np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.fftfreq(shape[1]))
     inside = (frequency > low) & (frequency < high)
     noise = np.fft.ifft2(np.fft.fft2(rng.normal(0, 1, shape)) * inside).real
@@ -94,7 +94,7 @@ def band_noise(shape, low: float, high: float, sd: float, rng) -> np.ndarray:
 
 
 def discs(inside: np.ndarray, diameter_px: float, n: int, rng: np.random.Generator) -> np.ndarray:
-    """n discs that lie wholly in a bool mask, at random: (n, rows, columns) bool."""
+    """n discs at random places wholly inside a bool mask: (n, rows, columns) bool."""
     radius = diameter_px / 2
     room = ndimage.distance_transform_edt(inside) > radius + 1
     rows, columns = np.indices(inside.shape)
@@ -103,7 +103,7 @@ def discs(inside: np.ndarray, diameter_px: float, n: int, rng: np.random.Generat
 
 
 def vessels(hu: np.ndarray) -> list[np.ndarray]:
-    """What shows as a vessel in lung, 30 to 300 pixels each: (rows, columns) bool."""
+    """Masks of vessels in lung of 30 to 300 pixels, each (rows, columns) bool."""
     lung = lung_mask(hu)
     field = ndimage.binary_closing(np.pad(lung, 20), iterations=12)[20:-20, 20:-20]
     bright = (ndimage.gaussian_filter(hu.astype(np.float64), 1.0) > -500) & ~lung
@@ -113,7 +113,7 @@ def vessels(hu: np.ndarray) -> list[np.ndarray]:
 
 
 def without(image: np.ndarray, structure: np.ndarray) -> np.ndarray:
-    """The image with a structure and its blurred rim at the level of the lung around it."""
+    """The image with a structure and its blurred rim replaced by the level of the lung around."""
     rim = ndimage.binary_dilation(structure, iterations=2)
     around = ndimage.binary_dilation(rim, iterations=4) & ~rim
     filled = image.copy()

@@ -56,17 +56,17 @@ def test_variance_is_that_of_the_prototype(reference, thorax):
 
 
 def test_matched_photons_are_those_of_the_prototype_within_its_noise(reference):
-    """It looks at drawn unit noise where we have a closed form."""
+    """The prototype estimates from sampled noise where we have a closed form."""
     rng, theirs = np.random.default_rng(0), reference.gridder(512)
     hu = dose_phantoms.with_anatomy(dose_phantoms.thorax(), rng)
     scan = dose_phantoms.counted(hu, 0.7, 3e5, Scanner(), rng)[0]
     lines = reference.line_integrals(scan, 0.7, theirs)
     bowtie = reference.bowtie(theirs, 0.7, strength=0.25)
-    drawn = [
+    samples = [
         reference.match_n0(scan, lines, 0.7, theirs, 10, rng, "hann", 2 * 0.7 * 0.74, bowtie)
         for _ in range(8)
     ]
-    photons, sd_hu = np.mean(drawn, 0)
+    photons, sd_hu = np.mean(samples, 0)
     found = estimate_photons.estimate(scan, dose_phantoms.SPACING, Scanner())
     assert found.photons == pytest.approx(photons, rel=0.03)
     assert found.sd_hu == pytest.approx(sd_hu, rel=0.015)

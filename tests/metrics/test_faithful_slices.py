@@ -63,7 +63,7 @@ def test_faithfulness_metrics_are_those_of_the_oracle(validation, kind):
     ):
         for metric, expected in zip(ours, theirs, strict=True):
             np.testing.assert_allclose(metric, expected, rtol=1e-6, atol=1e-6)
-    # The oracle finds a shift of the truth against itself: 0.02 px here, up to 0.15 in a slice that
+    # The oracle finds a shift of the normal dose against itself: 0.02 px here, up to 0.15 where
     # the field of view cuts off. Ours finds none.
     _, shift = oracle.bias_and_shift(output, pair.reference, pair.body)
     np.testing.assert_allclose(pair.shift(output), shift, atol=0.05)

@@ -41,9 +41,9 @@ def test_consistency_of_the_normal_dose_with_its_low_dose_is_1(chest):
 def test_consistency_chi2_rises_by_the_square_of_an_error(chest):
     offset = 2 * chest.sd_hu.repeat(SCALE, 0).repeat(SCALE, 1)
     before, after = (chest.consistency(chest.reference + x) for x in (0, offset))
-    judged = before.z != 0
-    np.testing.assert_allclose((after.z - before.z)[judged], 2)
-    assert after.chi2 == pytest.approx(before.chi2 + 4 + 4 * before.z[judged].mean())
+    included = before.z != 0
+    np.testing.assert_allclose((after.z - before.z)[included], 2)
+    assert after.chi2 == pytest.approx(before.chi2 + 4 + 4 * before.z[included].mean())
 
 
 def test_consistency_counts_each_inconsistent_area_in_the_body_as_a_spot(chest):
@@ -71,8 +71,8 @@ def test_consistency_with_clean_chi2_needs_wider_and_stronger_spots(chest):
 
 def test_consistency_leaves_out_two_low_dose_pixels_along_the_skin(chest):
     whole = area_mean(chest.body.astype(float), SCALE) == 1
-    judged = chest.consistency(chest.reference + 1e4).z != 0
-    np.testing.assert_array_equal(judged, ndimage.binary_erosion(whole, iterations=2))
+    included = chest.consistency(chest.reference + 1e4).z != 0
+    np.testing.assert_array_equal(included, ndimage.binary_erosion(whole, iterations=2))
 
 
 def test_consistency_ignores_what_the_area_mean_removes(chest):

@@ -56,8 +56,8 @@ def test_interval_ends_solve_halls_equation():
 def test_interval_of_skewed_values_is_about_that_of_the_studentised_bootstrap():
     rng = np.random.default_rng(5)
     values = rng.lognormal(0, 0.5, 40)
-    drawn = values[rng.integers(0, 40, (20_000, 40))]
-    t = (drawn.mean(1) - values.mean()) / stats.sem(drawn, axis=1)
+    samples = values[rng.integers(0, 40, (20_000, 40))]
+    t = (samples.mean(1) - values.mean()) / stats.sem(samples, axis=1)
     expected = values.mean() - np.quantile(t, [0.975, 0.025]) * stats.sem(values)
     found = interval(list(values))
     width = found.high - found.low

@@ -151,7 +151,7 @@ def test_all_metrics_equals_the_single_functions(pair):
 
 @NAMED_WINDOWS
 def test_psnr_and_ssim_in_a_mask_ignore_the_pixels_outside(pair, window):
-    """SSIM's map is scikit-image's full one, whose border it leaves out."""
+    """Our SSIM map is the full map of scikit-image without its border."""
     image, reference = pair
     mask = np.zeros(image.shape, bool)
     mask[2:60, 10:50] = True
