@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import numpy as np
 
 from benchmarks import common
-from srgan.lowdose.noise_cache import TOP, Cached
+from srgan.lowdose.noise_cache import TOP, SliceNoise
 from srgan.models import tensorflow_setup
 from srgan.phantom import chest
 from srgan.settings import Settings, degradation_of
@@ -24,14 +24,16 @@ from srgan.training import batches
 PHOTONS, SKIPPED = 3e5, 20
 
 
-def cached(hu: np.ndarray, pixel: float, settings: Settings, rng: np.random.Generator) -> Cached:
+def cached(
+    hu: np.ndarray, pixel: float, settings: Settings, rng: np.random.Generator
+) -> SliceNoise:
     """One realisation, stored as in srgan/lowdose/noise_cache.py."""
     noise = degradation_of(settings).noise
     fields = noise.new_fields(hu, (pixel, pixel), PHOTONS, rng)
     both = np.stack([fields.quantum, fields.electronic])
     hu_per_unit = np.abs(both).max((1, 2)) / TOP
     stored = np.rint(both / hu_per_unit[:, None, None]).astype(np.int16)
-    return Cached(stored[None], hu_per_unit[None], PHOTONS, None, fields.at_floor)
+    return SliceNoise(stored[None], hu_per_unit[None], PHOTONS, None, fields.at_floor)
 
 
 def pairs_a_second(part, settings: Settings, n_batches: int) -> float:

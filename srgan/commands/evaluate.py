@@ -19,7 +19,7 @@ from srgan.evaluation.level import Level, levels_of
 from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS, Window, Windows
 from srgan.lowdose import photon_cache
 from srgan.lowdose.degradation import Degradation
-from srgan.lowdose.photon_cache import Matched
+from srgan.lowdose.photon_cache import SlicePhotons
 from srgan.metrics import registry
 from srgan.metrics.registry import Metric
 from srgan.models import tensorflow_setup, vgg_weights
@@ -232,7 +232,7 @@ def about_test(
     store: Store,
     settings: Settings,
     degradation: Degradation,
-    matched: list[Matched],
+    matched: list[SlicePhotons],
 ) -> About:
     source = "matched" if settings.noise_hu is None else "noise_hu"
     source = source if settings.photons == "auto" else "given"

@@ -22,9 +22,9 @@ from srgan.formats.dicom import write as dicom_write
 from srgan.formats.metaimage import header as metaimage_header
 from srgan.formats.metaimage import write as metaimage_write
 from srgan.formats.scan import OWN_MODEL, Scan, Skipped
-from srgan.lowdose import estimate_photons, photon_cache, projection_noise
+from srgan.lowdose import estimate_photons, noise_cache, photon_cache, projection_noise
 from srgan.lowdose.estimate_photons import Estimate
-from srgan.lowdose.photon_cache import Matched
+from srgan.lowdose.photon_cache import SlicePhotons
 from srgan.lowdose.projection_noise import ProjectionNoise
 from srgan.settings import Settings, degradation_of
 from srgan.system import processes, signals
@@ -35,13 +35,12 @@ from srgan.system.progress import progress
 log = logging.getLogger(__name__)
 
 FORMAT = 1
-HEADER_BYTES = 64 << 10  # of a DICOM file, generously
-FLOORED = 0.01  # share of readings at the photon floor that is worth a warning
-SMALLEST, LARGEST = 0.05, 5.0  # mm; pixels of people
+HEADER_BYTES = 64 << 10  # of a DICOM file; few have as many
+SMALLEST_MM, LARGEST_MM = 0.05, 5.0  # pixels of a CT of a person
 
 
 def simulate(given: dict[str, Any]) -> int:
-    """The whole of it; returns the exit code. Raises UserError."""
+    """Run the command; returns the exit code. Raises UserError, and Stopped by a signal."""
     settings = all_settings.make({**given, "noise": "projection"})
     noise = degradation_of(settings).noise
     if settings.input is None and settings.output is None:
@@ -54,16 +53,16 @@ def simulate(given: dict[str, Any]) -> int:
             log.info(single_scan.counted(skipped))
         with new_folder(settings.output) as part:
             job = _begin(scan, noise, settings, part)
-            matched = _match(job, scan)
-            print(photon_cache.told_of(photon_cache.summary(matched)), flush=True)
-            made = _copy(job, scan, matched)
-            _record(job, scan, matched, made)
-    _tell(job, made)
+            photons = _photons_of(job, scan)
+            print(photon_cache.summary_text(photon_cache.summary(photons)), flush=True)
+            copies = _copy(job, scan, photons)
+            _record(job, scan, photons, copies)
+    _report(job, copies)
     return 0
 
 
 def _photons_of_water(noise: ProjectionNoise) -> int:
-    """Without a scan: what a noise in water means in photons."""
+    """Without a scan: print the photons that give --noise-hu in water."""
     if noise.noise_hu is None:
         raise UserError(
             "--run simulate needs --input SCAN and --output DIR; with --noise-hu alone it prints "
@@ -96,7 +95,7 @@ def _check_pixels(scan: Scan) -> None:
         pixel_mm = projection_noise.pixel_mm_of(scan.spacing_mm)
     except ValueError as error:
         raise UserError(f"{error}: their noise cannot be projected") from None
-    if not SMALLEST <= pixel_mm <= LARGEST:
+    if not SMALLEST_MM <= pixel_mm <= LARGEST_MM:
         raise UserError(f"pixels of {pixel_mm:g} mm are not those of a CT of a person")
 
 
@@ -104,7 +103,7 @@ def _check_pixels(scan: Scan) -> None:
 
 
 def _begin(scan: Scan, noise: ProjectionNoise, settings: Settings, part: Path) -> Job:
-    """Check the space, and lay out what the slices are written to."""
+    """Check the free space, and begin the files that the slices are written to."""
     size = (scan.rows, scan.columns)
     job = Job(noise, scan.spacing_mm, size, settings.seed, part, settings.output)
     if scan.kind == "dicom":
@@ -121,20 +120,20 @@ def _begin(scan: Scan, noise: ProjectionNoise, settings: Settings, part: Path) -
 
 
 def _check_space(job: Job, need: int) -> None:
-    with writing(job.shown):
+    with writing(job.output):
         free = shutil.disk_usage(job.part).free
     if need > free:
         raise UserError(
-            f"--output {job.shown} needs {need / 1e9:.2f} GB, {free / 1e9:.2f} GB are free",
+            f"--output {job.output} needs {need / 1e9:.2f} GB, {free / 1e9:.2f} GB are free",
             TRY_AGAIN,
         )
 
 
-def _match(job: Job, scan: Scan) -> list[Matched]:
-    """The photons of each slice: those given, or a running median of the estimates."""
+def _photons_of(job: Job, scan: Scan) -> list[SlicePhotons]:
+    """The photons of each slice: the given number, or a running median of the estimates."""
     n = len(scan.slices)
     if job.noise.photons is not None:
-        return [Matched(job.noise.photons, None)] * n
+        return [SlicePhotons(job.noise.photons, None)] * n
     found = _in_order(partial(simulate_slice.estimate, job), scan.slices, "slices' noise")
     _check_usable([made for made in found if isinstance(made, Skipped)], n)
     estimates = [Estimate(None, None) if isinstance(made, Skipped) else made for made in found]
@@ -144,16 +143,16 @@ def _match(job: Job, scan: Scan) -> list[Matched]:
     if all(made.photons is None for made in estimates):
         log.warning(f"no slice shows enough soft tissue: {default:.2g} photons are assumed")
     series = estimate_photons.along_series(estimates, default, [item.z_mm for item in scan.slices])
-    return [Matched(count, e.sd_hu) for count, e in zip(series, estimates, strict=True)]
+    return [SlicePhotons(count, e.sd_hu) for count, e in zip(series, estimates, strict=True)]
 
 
-def _copy(job: Job, scan: Scan, matched: Sequence[Matched]) -> list[Copy]:
-    """Write every slice. Raises UserError where most of them cannot be."""
+def _copy(job: Job, scan: Scan, photons: Sequence[SlicePhotons]) -> list[Copy]:
+    """Write every slice. Raises UserError if most of them cannot be."""
     n = len(scan.slices)
-    tasks = list(zip(range(n), scan.slices, matched, strict=True))
-    made = _in_order(partial(simulate_slice.copy, job), tasks, "slices")
-    _check_usable([each.skip for each in made if each.skip], n)
-    return made
+    tasks = list(zip(range(n), scan.slices, photons, strict=True))
+    copies = _in_order(partial(simulate_slice.copy, job), tasks, "slices")
+    _check_usable([copy.skip for copy in copies if copy.skip], n)
+    return copies
 
 
 def _in_order(function, tasks: Sequence, text: str) -> list:
@@ -162,60 +161,56 @@ def _in_order(function, tasks: Sequence, text: str) -> list:
 
 
 def _check_usable(skipped: Sequence[Skipped], n: int) -> None:
-    """Raises UserError where more than half of the slices cannot be used."""
+    """Raises UserError if more than half of the slices cannot be used."""
     if 2 * len(skipped) > n:
-        told_of = single_scan.reason(skipped[0])
-        raise UserError(f"{len(skipped)} of {n} slices cannot be used: {told_of}")
+        first = single_scan.reason(skipped[0])
+        raise UserError(f"{len(skipped)} of {n} slices cannot be used: {first}")
 
 
-# ---- what is said of it ----
+# ---- records and messages ----
 
 
-def _record(job: Job, scan: Scan, matched: Sequence[Matched], made: Sequence[Copy]) -> None:
-    """simulated.json, and the header of a MetaImage."""
-    found = photon_cache.summary(matched)
+def _record(job: Job, scan: Scan, photons: Sequence[SlicePhotons], copies: Sequence[Copy]) -> None:
+    """Write simulated.json, and the header of a MetaImage."""
+    summary = photon_cache.summary(photons)
     slices = []
-    for number, (each, copy) in enumerate(zip(matched, made, strict=True), 1):
+    for number, (each, copy) in enumerate(zip(photons, copies, strict=True), 1):
         slices.append({"slice": number, "photons": each.photons, "sd_hu": each.sd_hu})
-        slices[-1] |= {"skipped": copy.skip.reason} if copy.skip else {"floored": copy.floored}
+        slices[-1] |= {"skipped": copy.skip.reason} if copy.skip else {"floored": copy.at_floor}
     about = {
         "format": FORMAT,
         "program": OWN_MODEL,
         "version": srgan.__version__,
         "noise": job.noise.as_json(),
         "seed": job.seed,
-        "photons": found,
+        "photons": summary,
         "slices": slices,
     }
-    with writing(job.shown):
+    with writing(job.output):
         write_json(job.part / "simulated.json", about)
         if job.target is not None:
-            _write_header(job, scan, f"{found['median']:.3g}")
+            _write_header(job, scan, f"{summary['median']:.3g}")
 
 
-def _write_header(job: Job, scan: Scan, photons_told: str) -> None:
+def _write_header(job: Job, scan: Scan, photons: str) -> None:
     try:
         header = metaimage_header.read_header(scan.files[0])
-        metaimage_write.write_header(header, job.target, simulate_slice.how(job, photons_told))
+        metaimage_write.write_header(header, job.target, simulate_slice.how(job, photons))
     except Skip as skip:
         raise UserError(f"{scan.files[0]} changed: {single_scan.reason(skip)}") from None
     sync(job.target.path)
 
 
-def _tell(job: Job, made: Sequence[Copy]) -> None:
-    done = [each for each in made if each.skip is None]
-    skipped = [each.skip for each in made if each.skip]
-    floored = float(np.mean([each.floored for each in done]))
-    print(f"readings at the photon floor: {floored:.2%}")
-    if floored > FLOORED:
-        log.warning(
-            f"{floored:.1%} of the readings are at the photon floor and have less noise "
-            f"than a scanner's there: too few photons for this dose"
-        )
+def _report(job: Job, copies: Sequence[Copy]) -> None:
+    done = [copy for copy in copies if copy.skip is None]
+    skipped = [copy.skip for copy in copies if copy.skip]
+    at_floor = float(np.mean([copy.at_floor for copy in done]))
+    print(f"readings at the photon floor: {at_floor:.2%}")
+    noise_cache.warn_of_floor(at_floor)
     if skipped and job.target is not None:
         counts = Counter(item.reason for item in skipped)
         reasons = ", ".join(f"{n} {reason}" for reason, n in counts.most_common())
         log.info(f"slices that stay as they are: {reasons}")
     elif skipped:
         log.info(single_scan.counted(skipped))
-    print(f"{len(done)} slices at {100 * job.dose:.4g} % of the dose are in {job.shown}")
+    print(f"{len(done)} slices at {100 * job.dose:.4g} % of the dose are in {job.output}")

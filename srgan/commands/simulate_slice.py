@@ -1,4 +1,4 @@
-"""One slice of a scan to its low-dose copy: what each process does, and what is said of it."""
+"""What each process does to one slice of --run simulate: estimate its photons, write its copy."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from srgan.formats.metaimage.pixels import Voxels
 from srgan.formats.scan import OWN_MODEL, Skipped, Slice
 from srgan.lowdose import estimate_photons, projection_noise
 from srgan.lowdose.estimate_photons import Estimate
-from srgan.lowdose.photon_cache import Matched
+from srgan.lowdose.photon_cache import SlicePhotons
 from srgan.lowdose.projection_noise import ProjectionNoise
 from srgan.system.errors import Skip, UserError
 from srgan.system.files import sync, writing
@@ -25,14 +25,14 @@ from srgan.system.files import sync, writing
 
 @dataclass(frozen=True)
 class Job:
-    """What the processes need to know of all slices."""
+    """What is the same for all slices."""
 
     noise: ProjectionNoise
     spacing_mm: tuple[float, float]
     size: tuple[int, int]  # rows, columns
     seed: int
     part: Path  # the folder that is written
-    shown: Path  # its name once it is whole
+    output: Path  # the name that it takes at the end
     series: dicom_write.Series | None = None  # of DICOM
     source: Voxels | None = None  # of MetaImage
     target: Voxels | None = None
@@ -48,14 +48,14 @@ class Job:
 
 @dataclass(frozen=True)
 class Copy:
-    """One slice that was written, or why not."""
+    """What became of one slice; skip: why it could not be copied."""
 
     skip: Skipped | None = None
-    floored: float = 0.0  # share of its readings at the photon floor
+    at_floor: float = 0.0  # share of its readings at the photon floor
 
 
 def estimate(job: Job, item: Slice) -> Estimate | Skipped:
-    """What a slice says of its dose, or why it cannot be read."""
+    """The photons and the noise that a slice shows, or why it cannot be read."""
     try:
         hu, _ = _read(job, item)
     except Skip as skip:
@@ -63,43 +63,45 @@ def estimate(job: Job, item: Slice) -> Estimate | Skipped:
     return estimate_photons.estimate(hu, job.spacing_mm, job.noise.scanner, job.noise.noise_hu)
 
 
-def copy(job: Job, task: tuple[int, Slice, Matched]) -> Copy:
-    """One slice from file to file; task: (place in the series, slice, photons).
+def copy(job: Job, task: tuple[int, Slice, SlicePhotons]) -> Copy:
+    """Write the low-dose copy of one slice. task: (index in the series, slice, photons).
 
-    A MetaImage slice that is not HU (padding) stays as it is. Raises UserError where nothing can be
-    written.
+    A MetaImage slice that is not HU (padding) is copied as it is. Raises UserError if nothing can
+    be written.
     """
-    index, item, matched = task
+    index, item, photons = task
     try:
         hu, source = _read(job, item)
         key = random_streams.slice_number(pixels_sha256(hu))
         rng = random_streams.generator_of(job.seed, random_streams.SIMULATE, key)
         made = projection_noise.noise_fields(
-            hu, job.spacing_mm, matched.photons, job.noise.scanner, job.dose, rng
+            hu, job.spacing_mm, photons.photons, job.noise.scanner, job.dose, rng
         )
         change = projection_noise.insert(hu, made, job.dose) - hu
-        with writing(job.shown):
+        with writing(job.output):
             if job.target is not None:
                 job.target.write(item.index, metaimage_write.changed_voxels(source, change))
             else:
                 path = job.part / file_name(index)
-                dicom_write.write(path, source, change, job.series, how_slice(job, matched))
+                dicom_write.write(path, source, change, job.series, how_slice(job, photons))
                 sync(path)
     except Skip as skip:
         if job.target is not None:
-            with writing(job.shown):
+            with writing(job.output):
                 voxels = metaimage_write.read_source(job.source, item.index)
                 job.target.write(item.index, voxels)
         return Copy(Skipped(item.path, skip.reason, skip.detail))
-    return Copy(floored=made.at_floor)
+    return Copy(at_floor=made.at_floor)
 
 
 def _read(job: Job, item: Slice):
-    """((rows, columns) int16 HU, what it is derived from). Raises Skip."""
+    """(rows, columns) int16 HU, and the voxels or the DICOM file they are from. Raises Skip."""
     if job.source is not None:
         values = metaimage_write.read_source(job.source, item.index)
         if not np.isfinite(values).all():
-            raise UserError(f"slice {item.index + 1} of {item.path} has voxels that are no numbers")
+            raise UserError(
+                f"slice {item.index + 1} of {item.path} has voxels that are not numbers"
+            )
         return metaimage_pixels.values_to_hu(values), values
     whole = dicom_header.read_whole(item.path)
     header, _, values = whole
@@ -112,22 +114,22 @@ def file_name(index: int) -> str:
     return f"{index + 1:04}.dcm"
 
 
-def how(job: Job, photons_told: str) -> str:
-    """What was done, with every parameter."""
+def how(job: Job, photons: str) -> str:
+    """What was done, with every parameter. photons: as text."""
     scanner = job.noise.scanner
     return (
         f"{OWN_MODEL} {srgan.__version__}: DERIVED, low dose simulated by noise in projections; "
-        f"dose {job.dose:g} of the source's; photons {photons_told}; electronic noise "
+        f"dose {job.dose:g} of the source's; photons {photons}; electronic noise "
         f"{scanner.electronic_noise:g}; cutoff {scanner.filter_cutoff:g}/mm; seed {job.seed}"
     )
 
 
-def how_slice(job: Job, matched: Matched) -> str:
-    """`how` with what there is more room for in DICOM."""
+def how_slice(job: Job, photons: SlicePhotons) -> str:
+    """`how` for one DICOM slice, in more detail."""
     scanner = job.noise.scanner
-    own = "" if matched.sd_hu is None else f"; noise of the source {matched.sd_hu:.1f} HU"
+    own = "" if photons.sd_hu is None else f"; noise of the source {photons.sd_hu:.1f} HU"
     return (
-        f"{how(job, f'{matched.photons:.4g}')}; photons and electronic noise (counts) of a reading "
+        f"{how(job, f'{photons.photons:.4g}')}; photons and electronic noise (counts) of a reading "
         f"at 360 views and 0.70 mm{own}; mu of water {scanner.mu_water:g}/mm, {scanner.views} "
         f"views, bowtie {scanner.bowtie:g}; tube current, exposure and CTDIvol are the source's"
     )

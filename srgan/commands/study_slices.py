@@ -8,7 +8,7 @@ from srgan.dataset.store import Record, Store
 from srgan.evaluation import study
 from srgan.lowdose import photon_cache
 from srgan.lowdose.degradation import Degradation
-from srgan.lowdose.photon_cache import Matched
+from srgan.lowdose.photon_cache import SlicePhotons
 from srgan.random_streams import slice_number
 from srgan.settings import Settings, degradation_of
 
@@ -24,16 +24,18 @@ def fits(record: Record, settings: Settings) -> bool:
     return large and (not needs_square or photon_cache.has_square_pixels(record))
 
 
-def photons_of(store, chosen: list[int], degradation: Degradation) -> list[Matched]:
+def photons_of(store, chosen: list[int], degradation: Degradation) -> list[SlicePhotons]:
     """What each slice was made with, told in a line; nothing where the noise is the image's."""
     if not degradation.in_projections:
         return []
     matched = photon_cache.of_slices(store, chosen, degradation.noise)
-    log.info(photon_cache.told_of(photon_cache.summary(matched)))
+    log.info(photon_cache.summary_text(photon_cache.summary(matched)))
     return matched
 
 
-def study_slices(store: Store, chosen: list[int], matched: list[Matched]) -> list[study.StudySlice]:
+def study_slices(
+    store: Store, chosen: list[int], matched: list[SlicePhotons]
+) -> list[study.StudySlice]:
     """The chosen slices, numbered within each patient in the store's order.
 
     Their pixels name their noise: a slice has the same in any folder.

@@ -1,8 +1,8 @@
-"""Noise of a store's slices, made once by several processes and kept beside them.
+"""Noise fields of a store's slices, made once by several processes and kept beside the slices.
 
-`store/<fingerprint>/noise-<key>/` holds for every slice its quantum and electronic fields at full
-dose as int16 with a scale; pairs scales them to the dose drawn. The photon floor is part of the
-fields, so the lowest dose wanted is part of the key.
+`store/<fingerprint>/noise-<key>/` holds the quantum and the electronic field of every slice at full
+dose, as int16 with a scale; training scales them to the sampled dose. The photon floor is part of
+the fields, so the lowest dose is part of the key.
 """
 
 import hashlib
@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from srgan.dataset.store import NAMES, Store, first_changed
-from srgan.lowdose import projection_noise
-from srgan.lowdose.photon_cache import Matched, of_slices, place_of, summary, told_of
+from srgan.lowdose import photon_cache, projection_noise
+from srgan.lowdose.photon_cache import SlicePhotons
 from srgan.lowdose.projection_noise import ProjectionNoise
 from srgan.random_streams import FIELDS, generator_of, slice_number
 from srgan.system import folders, processes
@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 
 FORMAT = 1
 TOP = 32767  # of int16
-SPARE = 1.02  # of the space: index, and blocks that are not full
-FLOORED_WARNING = 0.01
+SPARE = 1.02  # times the arrays: the index, and blocks of the disk that are not full
+MOST_AT_FLOOR = 0.01  # share of the readings at the photon floor; more is worth a warning
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,14 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Cached:
-    """The noise of one slice at full dose: `stored` times `hu_per_unit` in HU."""
+class SliceNoise:
+    """The noise of one slice at full dose: `stored` times `hu_per_unit` is in HU."""
 
     stored: np.ndarray  # (realisations, 2, rows, columns) int16: quantum, electronic; mapped
     hu_per_unit: np.ndarray  # (realisations, 2) float32
     photons: float
     sd_hu: float | None
-    floored: float  # share of the readings at the photon floor
+    at_floor: float  # share of the readings at the photon floor
 
     def fields(self, realisation: int = 0) -> np.ndarray:
         """(2, rows, columns) float32 HU."""
@@ -69,15 +69,15 @@ def open_or_build(
     noise: ProjectionNoise,
     seed: int,
     realisations: int,
-) -> list[Cached]:
-    """The noise of each slice, made where it is not there yet or is corrupt.
+) -> list[SliceNoise]:
+    """The noise of each slice, made if it is absent or corrupt.
 
-    The space it takes is told first. Raises UserError: no room for it, a folder that cannot be
-    written, a process lost.
+    A line says beforehand how much space it takes. Raises UserError: no room for it, a folder that
+    cannot be written, a lost process.
     """
-    matched = of_slices(store, indices, noise)
+    photons = photon_cache.of_slices(store, indices, noise)
     slices = [
-        (store.records[i].pixels_sha256, m.photons) for i, m in zip(indices, matched, strict=True)
+        (store.records[i].pixels_sha256, p.photons) for i, p in zip(indices, photons, strict=True)
     ]
     key = {
         "format": FORMAT,
@@ -92,51 +92,47 @@ def open_or_build(
 
     def build(part: Path) -> None:
         tasks = [
-            Task(*place_of(store, i), photons, noise, seed, realisations, digest)
-            for i, (digest, photons) in zip(indices, slices, strict=True)
+            Task(*photon_cache.place_of(store, i), count, noise, seed, realisations, digest)
+            for i, (digest, count) in zip(indices, slices, strict=True)
         ]
         _check_space(store, indices, realisations, folder)
         _build(part, store, indices, tasks)
 
     made, was_there = folders.open_or_build(
-        folder, lambda path: _load(path, store, indices, matched), build, NAMES
+        folder, lambda path: _load(path, store, indices, photons), build, NAMES
     )
     if was_there:
         log.info(f"noise: reused {folder}")
-    _say(made, matched)
+    log.info(photon_cache.summary_text(photon_cache.summary(photons)))
+    warn_of_floor(float(np.mean([each.at_floor for each in made])))
     return made
 
 
-def _say(made: list[Cached], matched: list[Matched]) -> None:
-    log.info(told_of(summary(matched)))
-    at_floor = float(np.mean([cached.floored for cached in made]))
-    if at_floor > FLOORED_WARNING:
+def warn_of_floor(at_floor: float) -> None:
+    """Log a warning if many readings are at the photon floor. at_floor: their share."""
+    if at_floor > MOST_AT_FLOOR:
         log.warning(
-            f"{at_floor:.1%} of the readings are at the photon floor and have less noise "
-            f"than a scanner's there: too few photons for the lowest dose"
+            f"{at_floor:.1%} of the readings are at the photon floor and have less noise there "
+            f"than a scanner's: too few photons for this dose"
         )
 
 
-def _bytes_of(store: Store, indices: Sequence[int], realisations: int) -> int:
+def _check_space(store: Store, indices: Sequence[int], realisations: int, folder: Path) -> None:
+    """Log how much space will be used. Raises UserError if it is not free."""
     sizes = [store.records[i].rows * store.records[i].columns for i in indices]
-    return 4 * realisations * sum(sizes)
-
-
-def _check_space(store, indices, realisations: int, folder: Path) -> None:
-    """Say what will be used, and refuse where it is not there."""
-    need = _bytes_of(store, indices, realisations)
+    need = 2 * 2 * realisations * sum(sizes)  # two fields of two bytes
     free = shutil.disk_usage(store.folder).free
-    sizes = f"{need / 1e9:.2f} GB, {free / 1e9:.1f} GB are free"
+    text = f"{need / 1e9:.2f} GB, {free / 1e9:.1f} GB are free"
     if need * SPARE > free:
         raise UserError(
-            f"the noise of {len(indices)} slices needs {sizes} in {store.folder}: make room there, "
+            f"the noise of {len(indices)} slices needs {text} in {store.folder}: make room there, "
             f"or name another --store-dir",
             TRY_AGAIN,
         )
-    log.info(f"noise of {len(indices)} slices: {sizes}; it will be kept in {folder}")
+    log.info(f"noise of {len(indices)} slices: {text}; it will be kept in {folder}")
 
 
-def _build(part: Path, store: Store, indices, tasks) -> None:
+def _build(part: Path, store: Store, indices: Sequence[int], tasks: list[Task]) -> None:
     """Make the noise of every slice and write it into the folder `part`."""
     slices, rows = {}, {}
     with writing(part):
@@ -146,7 +142,7 @@ def _build(part: Path, store: Store, indices, tasks) -> None:
             _begin(part / name, shape)
     results = zip(indices, processes.in_order(_make, tasks), strict=True)
     made = progress(results, len(indices), "slices' noise fields")
-    for i, (stored, hu_per_unit, floored) in made:
+    for i, (stored, hu_per_unit, at_floor) in made:
         record = store.records[i]
         with writing(part / record.array), open(part / record.array, "ab") as file:
             file.write(stored)
@@ -154,7 +150,7 @@ def _build(part: Path, store: Store, indices, tasks) -> None:
         slices[record.pixels_sha256] = {
             "row": row,
             "hu_per_unit": hu_per_unit.tolist(),
-            "floored": floored,
+            "floored": at_floor,
             "sha256": hashlib.sha256(stored).hexdigest(),
         }
     with writing(part):
@@ -164,14 +160,14 @@ def _build(part: Path, store: Store, indices, tasks) -> None:
 
 
 def _begin(path: Path, shape: tuple[int, ...]) -> None:
-    """A .npy file of which only the header is written yet."""
+    """Start a .npy file with its header; the arrays are appended."""
     with open(path, "wb") as file:
         header = {"descr": "<i2", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
 
 
 def _make(task: Task) -> tuple[np.ndarray, np.ndarray, float]:
-    """One slice's realisations: int16 (realisations, 2, rows, columns), scales, share floored."""
+    """The noise of one slice, as in SliceNoise: `stored`, `hu_per_unit` and `at_floor`."""
     hu = np.load(task.path, mmap_mode="r", allow_pickle=False)[task.row]
     stored = np.empty((task.realisations, 2, *hu.shape), "<i2")
     hu_per_unit = np.empty((task.realisations, 2), np.float32)
@@ -187,16 +183,18 @@ def _make(task: Task) -> tuple[np.ndarray, np.ndarray, float]:
     return stored, hu_per_unit, made.at_floor
 
 
-def _load(folder: Path, store: Store, indices, matched) -> list[Cached]:
-    """Raises folders.DAMAGES.
+def _load(
+    folder: Path, store: Store, indices: Sequence[int], photons: list[SlicePhotons]
+) -> list[SliceNoise]:
+    """Open the noise; its index and every slice are checked by their sums. Raises folders.DAMAGES.
 
-    The index is checked by its sum, the noise of every slice by its own (see first_changed).
+    Of very much noise, evenly spaced slices are checked (store.first_changed).
     """
     index = read_sealed_json(folder / "index.json")
     names = {store.records[i].array for i in indices}
     arrays = {n: np.load(folder / n, mmap_mode="r", allow_pickle=False) for n in names}
-    made, digests = [], []
-    for i, m in zip(indices, matched, strict=True):
+    made, sums = [], []
+    for i, p in zip(indices, photons, strict=True):
         record = store.records[i]
         kept = index["slices"][record.pixels_sha256]
         stored = arrays[record.array][kept["row"]]
@@ -205,9 +203,9 @@ def _load(folder: Path, store: Store, indices, matched) -> list[Cached]:
             raise ValueError(f"{record.array} is not what the index says")
         if stored.dtype != np.dtype("<i2"):
             raise ValueError(f"{record.array} holds {stored.dtype}")
-        made.append(Cached(stored, scales, m.photons, m.sd_hu, kept["floored"]))
-        digests.append(kept["sha256"])
-    n_bytes = sum(cached.stored.nbytes for cached in made)
-    if first_changed(lambda i: made[i].stored, digests, n_bytes) is not None:
+        made.append(SliceNoise(stored, scales, p.photons, p.sd_hu, kept["floored"]))
+        sums.append(kept["sha256"])
+    n_bytes = sum(each.stored.nbytes for each in made)
+    if first_changed(lambda i: made[i].stored, sums, n_bytes) is not None:
         raise ValueError("the arrays hold other noise")
     return made

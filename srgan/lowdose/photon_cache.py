@@ -1,4 +1,4 @@
-"""The photons of a store's slices: given, or matched along each series and kept in the store."""
+"""The photons of a store's slices: given, or estimated for each series and kept in the store."""
 
 import json
 from collections.abc import Sequence
@@ -20,29 +20,29 @@ FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Matched:
-    """The photons that a slice is taken to have been made with."""
+class SlicePhotons:
+    """The photons that a slice is assumed to have been acquired with."""
 
     photons: float  # of a reading at 360 views and 0.70 mm
     sd_hu: float | None  # estimated noise in soft tissue at full dose; None where not estimated
 
 
 def has_square_pixels(record: Record) -> bool:
-    """Can the slice be projected? Rows and columns are equally far apart, within 1 %."""
+    """Are rows and columns equally far apart, within 1 %? Only such a slice can be projected."""
     try:
         return pixel_mm_of(record.spacing_mm) > 0
     except ValueError:
         return False
 
 
-def of_slices(store: Store, indices: Sequence[int], noise: ProjectionNoise) -> list[Matched]:
-    """The photons of each slice: those given, or a running median of its series' estimates.
+def of_slices(store: Store, indices: Sequence[int], noise: ProjectionNoise) -> list[SlicePhotons]:
+    """The photons of each slice: the given number, or a running median of its series' estimates.
 
     Estimates are made once, by several processes, and kept in the store's folder. Raises UserError
-    where they cannot be written or a process is lost.
+    if they cannot be written or a process is lost.
     """
     if noise.photons is not None:
-        return [Matched(noise.photons, None)] * len(indices)
+        return [SlicePhotons(noise.photons, None)] * len(indices)
     estimates = _estimates(store, indices, noise)
     photons = {}
     for members in _series(store, indices):
@@ -53,7 +53,7 @@ def of_slices(store: Store, indices: Sequence[int], noise: ProjectionNoise) -> l
         z_mm = [store.records[i].z_mm for i in members]
         of_series = estimate_photons.along_series([estimates[i] for i in members], default, z_mm)
         photons.update(zip(members, of_series, strict=True))
-    return [Matched(photons[i], estimates[i].sd_hu) for i in indices]
+    return [SlicePhotons(photons[i], estimates[i].sd_hu) for i in indices]
 
 
 def _series(store: Store, indices: Sequence[int]) -> list[list[int]]:
@@ -82,7 +82,7 @@ def _estimates(store, indices, noise: ProjectionNoise) -> dict[int, Estimate]:
 
 
 def _read(path: Path) -> dict[str, Estimate]:
-    """What is kept; nothing where there is no file or it is damaged."""
+    """The estimates kept in a file, by the hash of the pixels; none if it is absent or damaged."""
     try:
         kept = read_sealed_json(path)
         numbers = (int, float, type(None))
@@ -97,7 +97,7 @@ def _read(path: Path) -> dict[str, Estimate]:
 
 
 def place_of(store: Store, i: int) -> tuple[Path, int, tuple[float, float]]:
-    """Where another process finds slice i: (array, row), and its spacing in mm."""
+    """Where another process finds slice i: the file, the row in it, and the spacing in mm."""
     record = store.records[i]
     return store.folder / record.array, record.row, record.spacing_mm
 
@@ -109,13 +109,13 @@ def _estimate(task) -> Estimate:
     )
 
 
-def summary(matched: Sequence) -> dict:
+def summary(slices: Sequence) -> dict:
     """Median and range of the photons, and the median of the estimated noise; JSON values.
 
-    matched: whatever has `photons` and `sd_hu`.
+    slices: of SlicePhotons or SliceNoise.
     """
-    photons = [m.photons for m in matched]
-    noise = [m.sd_hu for m in matched if m.sd_hu is not None]
+    photons = [m.photons for m in slices]
+    noise = [m.sd_hu for m in slices if m.sd_hu is not None]
     return {
         "median": float(np.median(photons)),
         "low": min(photons),
@@ -124,8 +124,8 @@ def summary(matched: Sequence) -> dict:
     }
 
 
-def told_of(found: dict) -> str:
-    """A `summary` in a line."""
+def summary_text(found: dict) -> str:
+    """A `summary` in one line."""
     text = f"photons a reading: median {found['median']:.2g} ({found['low']:.2g} to "
     text += f"{found['high']:.2g})"
     return text if found["sd_hu"] is None else f"{text}, noise at full dose {found['sd_hu']:.1f} HU"

@@ -163,7 +163,7 @@ def _conditions(level: Level, about: About) -> list[str]:
     letters = [f"{letter}: {checkpoint_remark(said)}" for letter, said in every.items()]
     lines = [
         level.noise_remark,
-        *([photon_cache.told_of(about.photons)] if about.photons else []),
+        *([photon_cache.summary_text(about.photons)] if about.photons else []),
         "; ".join(about.remarks()),
     ]
     notes = [

@@ -10,7 +10,7 @@ import numpy as np
 
 from srgan.hounsfield import HU_MAX, HU_MIN, hu_to_network
 from srgan.lowdose.degradation import Degradation, degrade
-from srgan.lowdose.noise_cache import Cached
+from srgan.lowdose.noise_cache import SliceNoise
 from srgan.random_streams import TRAIN, generator_of
 
 INSIDE_HU = -930.0  # the noise of air stays below it, lung above
@@ -27,7 +27,7 @@ class SliceSet:
     """
 
     hu: Sequence[np.ndarray]
-    noise: Sequence[Cached] | None = None
+    noise: Sequence[SliceNoise] | None = None
 
 
 def patch_of(hu: np.ndarray, size: int, rng: np.random.Generator) -> Callable:

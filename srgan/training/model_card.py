@@ -87,7 +87,7 @@ def _dose(settings: Settings, manifest: Manifest) -> str:
     described = degradation_of(settings).noise.describe()
     if manifest.photons is None:
         return described
-    return f"{described} ({photon_cache.told_of(manifest.photons)})"
+    return f"{described} ({photon_cache.summary_text(manifest.photons)})"
 
 
 def _steps(name: str, settings: Settings, manifest: Manifest) -> str:

@@ -56,7 +56,7 @@ def begin(
     trainer = trainer_of(settings, weights, make)
     patches = Validation.of(validation, crop, degradation, seed)
     noise = degradation.noise.describe()
-    noise += f"\n{photon_cache.told_of(photons)}" if photons else ""
+    noise += f"\n{photon_cache.summary_text(photons)}" if photons else ""
     folder = TrainFolder(settings.train_dir, label(settings, weights, noise, data.synthetic))
     if saved is None:
         validate = partial(events.validate, trainer, patches, folder, 0, "step 0 (start)")

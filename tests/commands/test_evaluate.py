@@ -15,7 +15,7 @@ from srgan.hounsfield import WINDOWS, Window
 from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
-from srgan.lowdose.photon_cache import Matched
+from srgan.lowdose.photon_cache import SlicePhotons
 from srgan.models import tensorflow_setup, vgg
 from srgan.report import example_pictures
 from srgan.settings import Settings, dataset_paths, degradation_of
@@ -259,7 +259,7 @@ def test_the_dose_is_the_middle_of_the_trainings_unless_given():
 def test_the_report_says_where_the_photons_are_from(given, source):
     settings = all_settings.make({"noise": "projection", **given})
     store = SimpleNamespace(synthetic=False, found=9, used=6, skipped=3)
-    matched, every = [Matched(4e5, 10.0), Matched(6e5, None)], {"A": trained_on()}
+    matched, every = [SlicePhotons(4e5, 10.0), SlicePhotons(6e5, None)], {"A": trained_on()}
     about = run.about_test(every, store, settings, degradation_of(settings), matched)
     assert about.photons == {
         "source": source, "median": 5e5, "low": 4e5, "high": 6e5, "sd_hu": 10.0,

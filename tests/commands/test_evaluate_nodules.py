@@ -15,7 +15,7 @@ from srgan.commands import evaluate_nodules, study_slices
 from srgan.dataset import build_store as stores
 from srgan.dataset.select_slices import pixels_sha256
 from srgan.evaluation import baselines, disc_phantom
-from srgan.lowdose.photon_cache import Matched
+from srgan.lowdose.photon_cache import SlicePhotons
 from srgan.masks import lung_mask
 from srgan.phantom import chest
 from srgan.report import example_pictures
@@ -133,7 +133,7 @@ def test_slices_with_nodules_have_their_photons_and_none_that_a_checkpoint_saw(
 def test_a_slice_of_the_study_has_the_photons_and_the_noise_that_it_was_matched_to():
     record = SimpleNamespace(pseudonym="P1", spacing_mm=(1.0, 1.0), pixels_sha256="0" * 64)
     store = SimpleNamespace(records=[record], hu=lambda i: None)
-    (item,) = study_slices.study_slices(store, [0], [Matched(2e5, 17.0)])
+    (item,) = study_slices.study_slices(store, [0], [SlicePhotons(2e5, 17.0)])
     assert (item.photons, item.sd_hu) == (2e5, 17.0)
     (item,) = study_slices.study_slices(store, [0], [])
     assert (item.photons, item.sd_hu) == (None, None)

@@ -197,7 +197,7 @@ def test_noise_alone_prints_the_photons_of_water(capsys):
         ("--input oblong --output out --dose 0.5", "not square"),
         ("--input coarse --output out --dose 0.5", "not those of a CT"),
         ("--input volume --output out --dose 0.5 --noise-hu 9 --photons 9", "exclude each other"),
-        ("--input nan --output out --dose 0.5", "no numbers"),
+        ("--input nan --output out --dose 0.5", "not numbers"),
         ("--input unit --output out --dose 0.5", "3 of 3 slices cannot be used: not HU"),
     ],
 )

@@ -5,7 +5,7 @@ from srgan.hounsfield import hu_to_network, network_to_hu
 from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
-from srgan.lowdose.noise_cache import Cached
+from srgan.lowdose.noise_cache import SliceNoise
 from srgan.lowdose.projection_noise import ProjectionNoise, Scanner, dose_weights
 from srgan.training import batches
 
@@ -96,7 +96,7 @@ def noisy_slices():
     rng = np.random.default_rng(0)
     scales = np.array([[10 / 1000, 1 / 1000]] * 2, np.float32)
     stored = np.rint(rng.normal(0, 1000, (2, 2, 2, 96, 96))).astype(np.int16)
-    noise = [Cached(stored[i], scales, 1e5, 10.0, 0.0) for i in range(2)]
+    noise = [SliceNoise(stored[i], scales, 1e5, 10.0, 0.0) for i in range(2)]
     return batches.SliceSet([np.full((96, 96), hu, np.int16) for hu in (40, -800)], noise)
 
 
@@ -128,7 +128,7 @@ def test_a_dose_is_drawn_for_each_patch(noisy_slices):
 def test_noise_lies_on_the_pixels_that_it_was_made_for():
     """A slice and its noise are cut, turned and flipped alike."""
     hu = np.random.default_rng(1).integers(-900, 900, (96, 128)).astype(np.int16)
-    own = Cached(np.stack([hu, 0 * hu])[None], np.ones((1, 2), np.float32), 1e5, None, 0.0)
+    own = SliceNoise(np.stack([hu, 0 * hu])[None], np.ones((1, 2), np.float32), 1e5, None, 0.0)
     half = Degradation(ProjectionNoise(Levels((0.5,)), 1e5, None, Scanner()), 1)
     low, normal = (
         network_to_hu(x) for x in batches.batch(batches.SliceSet([hu], [own]), 32, 64, half, 0, 0)
