@@ -25,7 +25,7 @@ from scipy import ndimage
 
 from benchmarks import common
 from benchmarks.common import IMAGE_NOISE
-from srgan.evaluation import baselines, conclusions, study, verdict
+from srgan.evaluation import baselines, checks, conclusions, study
 from srgan.formats import readers
 from srgan.masks import lung_mask
 from srgan.metrics.slice_output import LUNG_PIXELS, Reference
@@ -75,7 +75,7 @@ class Fault(NamedTuple):
 
 
 BEHIND = ("below its input", "below SRResNet")
-BIASED = tuple(f"bias ({tissue})" for tissue in verdict.TISSUES)
+BIASED = tuple(f"bias ({tissue})" for tissue in checks.TISSUES)
 FAULTS = {
     "srresnet": Fault(lambda output, _: output),
     # Costs about 0.1 dB, less than the bound of "below SRResNet".
@@ -106,7 +106,7 @@ FAULTS = {
     # Without structure no shift can be measured, which is a line of its own.
     "constant 0 HU": Fault(
         lambda output, _: np.zeros_like(output),
-        (*BEHIND, *BIASED, "smoother", "inconsistent", "not judged"),
+        (*BEHIND, *BIASED, "smoother", "inconsistent", "not checked"),
     ),
 }
 
@@ -176,8 +176,8 @@ def reference_of(low_dose: np.ndarray, references: list[Reference]) -> Reference
 
 def raised_lines(measured: study.Study) -> dict[str, tuple[str, ...]]:
     """The verdict lines of each of FAULTS."""
-    verdicts = conclusions.of(measured).verdicts
-    return {name: tuple(line.kind for line in verdicts[name]) for name in FAULTS}
+    findings = conclusions.of(measured).findings
+    return {name: tuple(finding.kind for finding in findings[name]) for name in FAULTS}
 
 
 def unexpected(name: str, lines: tuple[str, ...]) -> tuple[list[str], list[str]]:

@@ -10,8 +10,8 @@ import numpy as np
 
 from srgan import settings as all_settings
 from srgan.commands import compare, evaluate_nodules, held_out
-from srgan.commands.study_slices import fits, photons_of, study_slices
-from srgan.commands.train import open_store
+from srgan.commands.open_store import is_usable, open_store
+from srgan.commands.study_slices import SMALLEST, photons_of, study_slices
 from srgan.dataset.slice_quotas import evenly_spaced
 from srgan.dataset.store import Store
 from srgan.evaluation import baselines, disc_phantom, study
@@ -166,7 +166,8 @@ def tuned_denoiser(
     known = [
         i
         for i in store.with_role("validation")
-        if held_out.is_seen(trained, store, store.records[i]) and fits(store.records[i], settings)
+        if held_out.is_seen(trained, store, store.records[i])
+        and is_usable(store.records[i], settings, SMALLEST)
     ]
     if not known:
         share = baselines.CUTOFF_BY_NOISE

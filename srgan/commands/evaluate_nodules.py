@@ -3,7 +3,8 @@
 import dataclasses
 
 from srgan.commands.held_out import is_seen
-from srgan.commands.study_slices import fits, study_slices
+from srgan.commands.open_store import is_usable
+from srgan.commands.study_slices import SMALLEST, study_slices
 from srgan.dataset import nodule_slices as annotated
 from srgan.dataset.store import Store
 from srgan.evaluation import nodule_study
@@ -38,7 +39,7 @@ def slices_of(
     usable = [
         i
         for i, record in enumerate(kept.store.records)
-        if fits(record, settings)
+        if is_usable(record, settings, SMALLEST)
         and not any(is_seen(trained, kept.store, record) for trained in checkpoints.values())
     ]
     matched = []

@@ -2,7 +2,8 @@
 
 import logging
 
-from srgan.commands.study_slices import fits
+from srgan.commands.open_store import is_usable
+from srgan.commands.study_slices import SMALLEST
 from srgan.dataset.store import Record, Store, known_by
 from srgan.settings import Settings
 from srgan.system.errors import UserError
@@ -23,7 +24,7 @@ def held_out(every: dict[str, Trained], store: Store, settings: Settings) -> lis
         for i, record in enumerate(store.records)
         if record.pseudonym not in seen
         and (settings.split is None or record.role == "test")
-        and fits(record, settings)
+        and is_usable(record, settings, SMALLEST)
     ]
     if not left:
         rest = "no other is in the role test of --split" if settings.split else "no other is there"

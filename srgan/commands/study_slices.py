@@ -4,24 +4,16 @@ import itertools
 import logging
 from functools import partial
 
-from srgan.dataset.store import Record, Store
+from srgan.dataset.store import Store
 from srgan.evaluation import study
 from srgan.lowdose import photon_cache
 from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.photon_cache import SlicePhotons
 from srgan.random_streams import slice_number
-from srgan.settings import Settings, degradation_of
 
 log = logging.getLogger(__name__)
 
-SMALLEST = 16  # pixels; SSIM needs 11, and the lowest resolution 4
-
-
-def fits(record: Record, settings: Settings) -> bool:
-    """Is the slice large enough to judge, and can it be projected where that is asked for?"""
-    large = min(record.rows, record.columns) >= SMALLEST
-    needs_square = degradation_of(settings).in_projections
-    return large and (not needs_square or photon_cache.has_square_pixels(record))
+SMALLEST = 16  # pixels across; SSIM needs 11, and a slice of four times less needs 4
 
 
 def photons_of(store, chosen: list[int], degradation: Degradation) -> list[SlicePhotons]:

@@ -6,11 +6,11 @@ from typing import Any
 
 from srgan import settings as all_settings
 from srgan.commands import resume
-from srgan.dataset import build_store
-from srgan.dataset.store import Record, Store
-from srgan.lowdose import noise_cache, photon_cache
+from srgan.commands.open_store import is_usable, open_store
+from srgan.dataset.store import Store
+from srgan.lowdose import noise_cache
 from srgan.models import tensorflow_setup, vgg_weights
-from srgan.settings import Settings, dataset_paths, degradation_of
+from srgan.settings import Settings, degradation_of
 from srgan.system import locks, signals
 from srgan.system.errors import UserError
 from srgan.system.files import clear_parts, writing
@@ -83,13 +83,6 @@ def _settings(given: dict[str, Any], saved: Saved | None) -> Settings:
     return resume.resumed_settings(given, saved.manifest)
 
 
-def open_store(settings: Settings) -> Store:
-    """The store of --data, built where it is missing; prints how many slices were used."""
-    store = build_store.open_or_build(dataset_paths(settings))
-    print(f"found {store.found}, used {store.used}, skipped {store.skipped}", flush=True)
-    return store
-
-
 def slice_sets(store: Store, settings: Settings) -> tuple[SliceSet, SliceSet]:
     """The slices for training and for validation that hold a patch, and their noise.
 
@@ -97,7 +90,7 @@ def slice_sets(store: Store, settings: Settings) -> tuple[SliceSet, SliceSet]:
     is left to train on, or the noise cannot be made.
     """
     training, validation = (
-        [i for i in store.with_role(role) if is_usable(store.records[i], settings)]
+        [i for i in store.with_role(role) if is_usable(store.records[i], settings, settings.crop)]
         for role in ("train", "validation")
     )
     if not training:
@@ -128,15 +121,8 @@ def _noise_of(store: Store, indices: list[int], settings: Settings) -> dict | No
     return dict(zip(indices, noise, strict=True))
 
 
-def is_usable(record: Record, settings: Settings) -> bool:
-    """Does the slice hold a patch, and square pixels where it must be projected?"""
-    large = min(record.rows, record.columns) >= settings.crop
-    needs_square = degradation_of(settings).in_projections
-    return large and (not needs_square or photon_cache.has_square_pixels(record))
-
-
 def _report_roles(store: Store, settings: Settings) -> None:
-    unusable = sum(not is_usable(r, settings) for r in store.records)
+    unusable = sum(not is_usable(r, settings, settings.crop) for r in store.records)
     if unusable:
         log.info(
             f"{unusable} slices are smaller than --crop {settings.crop} or have no square pixels "

@@ -1,11 +1,11 @@
-"""What a study says in words and with what certainty: verdict lines, intervals and paired tests."""
+"""What follows from a study: findings of the checks, intervals over patients, and paired tests."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 
-from srgan.evaluation import baselines, verdict
+from srgan.evaluation import baselines, checks
+from srgan.evaluation.checks import Finding
 from srgan.evaluation.study import Study
-from srgan.evaluation.verdict import Verdict
 from srgan.metrics import intervals, registry
 from srgan.metrics.intervals import Comparison, Interval
 from srgan.metrics.registry import value_at
@@ -21,21 +21,27 @@ MAIN_METRIC = "psnr_db.lung"  # whose certainty is shown first
 
 @dataclass(frozen=True)
 class Conclusions:
-    """Of a study at one noise level; methods by name."""
+    """Of a study at one noise level. A path is that of a value in the metrics: "psnr_db.lung"."""
 
-    headline: str
-    kinds: dict[str, str]  # of verdict.KINDS
-    verdicts: dict[str, list[Verdict]]
-    intervals: dict[str, dict[str, Interval]]  # method, figure as a column's key: "psnr_db.lung"
-    compared: dict[str, dict[str, dict[str, Comparison]]]  # method, other, figure
+    kinds: dict[str, str]  # method to one of checks.KINDS
+    findings: dict[str, list[Finding]]  # by method
+    intervals: dict[str, dict[str, Interval]]  # by method and path
+    compared: dict[str, dict[str, dict[str, Comparison]]]  # by network, other method and path
+
+    @property
+    def networks(self) -> list[str]:
+        """The methods that can fail."""
+        return [name for name, kind in self.kinds.items() if kind in checks.NETWORKS]
+
+    def fails(self, method: str) -> bool:
+        return any(finding.fails for finding in self.findings[method])
 
     def as_json(self) -> dict:
         """For summary.json."""
         return {
-            "headline": self.headline,
-            "bounds": verdict.BOUNDS,
+            "bounds": checks.BOUNDS,
             "kinds": self.kinds,
-            "verdicts": {m: [asdict(line) for line in of] for m, of in self.verdicts.items()},
+            "verdicts": {m: [asdict(finding) for finding in of] for m, of in self.findings.items()},
             "interval": intervals.INTERVAL,
             "intervals": _dicts(self.intervals),
             "test": intervals.TEST,
@@ -49,38 +55,19 @@ def _dicts(value):
     return asdict(value)
 
 
-def kind_of(method: str, kinds: Mapping[str, str] | None = None) -> str:
-    """verdict.KINDS of a method: as given, or by its name; an unknown one is a pixel network."""
-    guess = KIND_OF.get(method, "gan" if method.startswith("srgan") else "pixel")
-    return (kinds or {}).get(method, guess)
-
-
-def _srresnet_of(method: str, kind: str, methods: Collection[str]) -> str | None:
-    """What a network is held against: "srgan B" against "srresnet B", without one the main one."""
-    if kind not in verdict.NETWORKS or method.startswith("srresnet"):
-        return None
-    own = "srresnet" + method.removeprefix("srgan")
-    return own if own in methods else "srresnet"
-
-
 def of(study: Study, kinds: Mapping[str, str] | None = None) -> Conclusions:
-    """Verdict lines of each method, intervals over patients, and tests against AGAINST.
+    """Check every method, and compare each network with AGAINST.
 
-    kinds: one of verdict.KINDS by a method's name; `kind_of` guesses the others. Intervals are of
-    every metric of the tables that patients have, tests of those with a better end. Raises
-    ValueError where a kind is unknown or of no method.
+    kinds: one of checks.KINDS by a method's name; `kind_of` guesses the others. There is an
+    interval for every metric of the tables that patients have, and a test for those with a better
+    end. Raises ValueError for an unknown kind, and for the kind of an unknown method.
     """
     for name, kind in (kinds or {}).items():
-        if name not in study.methods or kind not in verdict.KINDS:
-            known = f"methods {', '.join(study.methods)}; kinds {', '.join(verdict.KINDS)}"
+        if name not in study.methods or kind not in checks.KINDS:
+            known = f"methods {', '.join(study.methods)}; kinds {', '.join(checks.KINDS)}"
             raise ValueError(f"no kind {kind!r} of {name!r} ({known})")
     overall, by_patient = study.overall(), study.by_patient()
     kinds = {name: kind_of(name, kinds) for name in overall}
-    others = {"bicubic": overall.get("bicubic", {}), "normal_dose": study.normal_dose_overall()}
-    verdicts = {}
-    for name, metrics in overall.items():
-        srresnet = overall.get(_srresnet_of(name, kinds[name], overall))
-        verdicts[name] = verdict.lines(metrics, kinds[name], srresnet=srresnet, **others)
     paths = {
         path: metric
         for metric in registry.measured(overall.values())
@@ -92,13 +79,12 @@ def of(study: Study, kinds: Mapping[str, str] | None = None) -> Conclusions:
         for name in overall
     }
     tested = [path for path, metric in paths.items() if metric.better in ("high", "low")]
-    networks = [name for name, kind in kinds.items() if kind in verdict.NETWORKS]
+    networks = [name for name, kind in kinds.items() if kind in checks.NETWORKS]
     return Conclusions(
-        headline=verdict.headline({name: verdicts[name] for name in networks}),
         kinds=kinds,
-        verdicts=verdicts,
+        findings=_findings(study, overall, kinds),
         intervals={
-            name: {key: intervals.interval(v) for key, v in of_method.items()}
+            name: {path: intervals.interval(v) for path, v in of_method.items()}
             for name, of_method in values.items()
         },
         compared={
@@ -112,20 +98,28 @@ def of(study: Study, kinds: Mapping[str, str] | None = None) -> Conclusions:
     )
 
 
-def headline(names: Sequence[str], found: Sequence[Conclusions]) -> str:
-    """Which networks fail, and of several noise levels at which; found: of each name."""
-    if len(found) == 1:
-        return found[0].headline
-    parts = []
-    for network in found[0].verdicts:
-        if found[0].kinds[network] not in verdict.NETWORKS:
-            continue
-        at: dict[str, list[str]] = {}
-        for name, of in zip(names, found, strict=True):
-            at.setdefault(verdict.outcome(of.verdicts[network]), []).append(name)
-        said = [
-            f"{outcome} at {'every level' if len(where) == len(names) else ' and '.join(where)}"
-            for outcome, where in sorted(at.items(), key=lambda of: not of[0].startswith("fails"))
-        ]
-        parts.append(f"{network} {', '.join(said)}")
-    return "; ".join(parts or ["no network was judged"]) + "."
+def _findings(study: Study, overall: dict, kinds: dict[str, str]) -> dict[str, list[Finding]]:
+    others = {"bicubic": overall.get("bicubic", {}), "normal_dose": study.normal_dose_overall()}
+    return {
+        name: checks.check(
+            metrics,
+            kinds[name],
+            srresnet=overall.get(_srresnet_of(name, kinds[name], overall)),
+            **others,
+        )
+        for name, metrics in overall.items()
+    }
+
+
+def kind_of(method: str, kinds: Mapping[str, str] | None = None) -> str:
+    """The kind of a method: as given, or by its name; an unknown one is a pixel network."""
+    guess = KIND_OF.get(method, "gan" if method.startswith("srgan") else "pixel")
+    return (kinds or {}).get(method, guess)
+
+
+def _srresnet_of(method: str, kind: str, methods: Collection[str]) -> str | None:
+    """What a network is compared with: "srgan B" with "srresnet B", or else the main SRResNet."""
+    if kind not in checks.NETWORKS or method.startswith("srresnet"):
+        return None
+    own = "srresnet" + method.removeprefix("srgan")
+    return own if own in methods else "srresnet"

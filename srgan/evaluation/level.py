@@ -50,8 +50,3 @@ def levels_of(studies: Sequence[tuple[Degradation, Study]]) -> list[Level]:
     """A level for each study, named after what differs between their noise."""
     names = level_titles([degradation for degradation, _ in studies])
     return [Level(name, *each) for name, each in zip(names, studies, strict=True)]
-
-
-def headline(levels: Sequence[Level]) -> str:
-    """Which networks fail, and of several noise levels at which."""
-    return conclusions.headline([x.name for x in levels], [x.conclusions for x in levels])

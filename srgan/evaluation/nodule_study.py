@@ -65,8 +65,8 @@ class NoduleStudy:
             }
         return made
 
-    def judged(self, least_px: float = 0.0) -> int:
-        """How many nodules can vanish, of at least so many pixels of the low dose."""
+    def visible(self, least_px: float = 0.0) -> int:
+        """How many nodules the normal dose shows, of at least so many pixels of the low dose."""
         rows = [r for r in self.of(self.methods[0]) if r.low_dose_px >= least_px]
         return sum(r.metrics["vanished"] is not None for r in rows)
 
@@ -75,8 +75,8 @@ class NoduleStudy:
         rows = self.of(self.methods[0])
         return {
             "nodules": len(rows),
-            "judged": self.judged(),
-            "judged_large": self.judged(LARGE_PX),
+            "judged": self.visible(),
+            "judged_large": self.visible(LARGE_PX),
             "under_3_px_of_low_dose": sum(r.low_dose_px < LARGE_PX for r in rows),
             "under_1_px_of_low_dose": sum(r.low_dose_px < 1 for r in rows),
             "slices": len(self.appeared),

@@ -32,13 +32,6 @@ class Discs:
     slices: int  # number of slices that each TTF averages
     pixel_mm: float
 
-    def remark(self) -> str:
-        return (
-            f"TTF of a disc of {self.contrast_hu:g} HU on soft tissue, mean of {self.slices} "
-            f"slices with {self.noise_sd_hu:.1f} HU of noise in the low dose and pixels of "
-            f"{self.pixel_mm:.3g} mm. It holds for this contrast and this noise only."
-        )
-
     def as_json(self) -> dict:
         """The entry in summary.json, without the curves."""
         return {

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from srgan.evaluation.study import Study
 from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.level_names import short_name
+from srgan.metrics.ttf import Discs
 
 LEVELS = ("noise_lambda", "noise_sigma", "dose")  # of a degradation as JSON
 
@@ -68,6 +69,15 @@ def checkpoint_remark(said: dict) -> str:
 def levels_remark(degradation: dict) -> str:
     """The levels of a degradation that is a dict of JSON values: "lambda 1700, sigma 0.005"."""
     return ", ".join(f"{short_name(n)} {degradation[n]}" for n in LEVELS if n in degradation)
+
+
+def discs_remark(discs: Discs) -> str:
+    """For what the TTF of the disc phantom holds."""
+    return (
+        f"TTF of a disc of {discs.contrast_hu:g} HU on soft tissue, mean of {discs.slices} slices "
+        f"with {discs.noise_sd_hu:.1f} HU of noise in the low dose and pixels of "
+        f"{discs.pixel_mm:.3g} mm. It holds for this contrast and this noise only."
+    )
 
 
 def plural(count: int, word: str) -> str:

@@ -89,14 +89,14 @@ def columns_of(metric: Metric, windows: Windows) -> list[Column]:
     return [Column(part, str(windows[part]), group, path, **how) for part, path in parts]
 
 
-def figure_of(figures: dict, column: Column) -> float | None:
-    return value_at(figures, column.key)
+def value_of(metrics: dict, column: Column) -> float | None:
+    return value_at(metrics, column.key)
 
 
 def written(value: float | None, form: str) -> str:
     return "" if value is None else format(value, form)
 
 
-def looked_for(columns: Iterable[Column], figures: Mapping[str, dict]) -> list[Column]:
-    """Without the columns that these figures have not: patches have no texture."""
-    return [c for c in columns if any(c.key.split(".")[0] in of for of in figures.values())]
+def measured_columns(columns: Iterable[Column], metrics: Mapping[str, dict]) -> list[Column]:
+    """The columns that any of these has: patches have no texture, for one."""
+    return [c for c in columns if any(c.key.split(".")[0] in of for of in metrics.values())]

@@ -30,7 +30,7 @@ def table(nodules: NoduleStudy) -> Table:
         ),
         Column("appeared", "a slice", "", "appeared_a_slice", "low", ".2f"),
     )
-    of = {"vanished": nodules.judged(), "vanished_large": nodules.judged(LARGE_PX)}
+    of = {"vanished": nodules.visible(), "vanished_large": nodules.visible(LARGE_PX)}
     rows = []
     for name, means in nodules.overall().items():
         cells = []

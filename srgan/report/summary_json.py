@@ -8,6 +8,7 @@ from srgan.evaluation.level import Level
 from srgan.evaluation.study import NORMAL_DOSE
 from srgan.metrics.registry import NPS
 from srgan.report.about import About
+from srgan.report.verdict_sentence import verdict_sentences
 from srgan.system.files import write_json, writing
 
 FORMAT = 1
@@ -30,7 +31,7 @@ def write(folder: Path, levels: Sequence[Level], about: About) -> None:
 
 def summary(level: Level, about: About) -> dict:
     """The content for one level: JSON values only, None for infinity and NaN."""
-    study = level.study
+    study, headline = level.study, " ".join(verdict_sentences([level]))
     content = {
         "format": FORMAT,
         "slices": sum(study.n_slices().values()),
@@ -41,7 +42,7 @@ def summary(level: Level, about: About) -> dict:
         "sd_by_pseudonym": _without_spectra(study.sd_by_patient()),
         "patches": study.overall("patch"),
         **({"nodules": level.nodules.summary()} if level.nodules else {}),
-        "conclusions": level.conclusions.as_json(),
+        "conclusions": {"headline": headline, **level.conclusions.as_json()},
         NORMAL: {
             **level.normal_dose,
             "patients_by_pseudonym": _without_spectra(study.normal_dose_by_patient()),

@@ -5,23 +5,23 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby, zip_longest
 from pathlib import Path
 
-from srgan.evaluation import verdict
+from srgan.evaluation import checks
 from srgan.evaluation.conclusions import MAIN_METRIC, Conclusions
-from srgan.evaluation.level import Level, headline
+from srgan.evaluation.level import Level
 from srgan.evaluation.nodule_study import NoduleStudy
 from srgan.evaluation.study import NORMAL_DOSE
 from srgan.lowdose import photon_cache
 from srgan.lowdose.level_names import column_head, differing, short_name
 from srgan.metrics import intervals
 from srgan.metrics.intervals import Interval
-from srgan.report.about import About, checkpoint_remark, counted
+from srgan.report.about import About, checkpoint_remark, counted, discs_remark
 from srgan.report.columns import (
     IN_LUNG,
     MAIN,
     Column,
-    figure_of,
-    looked_for,
+    measured_columns,
     subjects,
+    value_of,
     written,
 )
 from srgan.report.nodule_tables import counted as nodules_counted
@@ -107,14 +107,14 @@ def _main_table(level: Level) -> list[str]:
     for name, metrics in level.overall.items():
         of_method = level.conclusions.intervals[name]
         cells = [_with_spread(metrics, c, of_method.get(c.key)) for c in MAIN[:2]]
-        cells += [written(figure_of(metrics, column), column.form) for column in MAIN[2:]]
+        cells += [written(value_of(metrics, column), column.form) for column in MAIN[2:]]
         rows[name] = (*cells, _checks(level.conclusions, name))
     return table((*MAIN, Column("checks")), rows, SCREEN)[1:]
 
 
 def _with_spread(metrics: dict, column: Column, interval: Interval | None) -> str:
     """The mean with its 95 % interval, else with the SD over patients, else alone."""
-    shown, form = written(figure_of(metrics, column), column.form), column.form
+    shown, form = written(value_of(metrics, column), column.form), column.form
     if interval is None or interval.sd is None:
         return shown
     if interval.low is None:
@@ -123,9 +123,9 @@ def _with_spread(metrics: dict, column: Column, interval: Interval | None) -> st
 
 
 def _checks(conclusions: Conclusions, method: str) -> str:
-    if conclusions.kinds[method] not in verdict.NETWORKS:
+    if method not in conclusions.networks:
         return ""
-    return "fails" if any(line.fails for line in conclusions.verdicts[method]) else "passes"
+    return "fails" if conclusions.fails(method) else "passes"
 
 
 def _how_to_read(levels: Sequence[Level]) -> str:
@@ -144,11 +144,11 @@ def _how_to_read(levels: Sequence[Level]) -> str:
 def details(levels: Sequence[Level], about: About) -> str:
     """The conditions, all metrics of each level, its checks and its certainty."""
     first, *others = levels
-    heads = [headline(levels), *(level.conclusions.headline for level in others)]
+    heads = [verdict_sentences(levels), *(verdict_sentences([level]) for level in others)]
     texts = [[*_conditions(first, about), *_metrics(first)]]
     texts += [[*_wrapped([level.noise_remark], WIDE), *_metrics(level)] for level in others]
     blocks = [
-        [*_wrapped([head], WIDE), *text, "", *checks(level.conclusions)]
+        [*_wrapped(head, WIDE, "  "), *text, "", *findings(level.conclusions)]
         for head, text, level in zip(heads, texts, levels, strict=True)
     ]
     if others:
@@ -183,32 +183,28 @@ def _metrics(level: Level) -> list[str]:
     whole = level.overall | {NORMAL_DOSE: level.normal_dose}
     lines = ["", "whole slices", *_metric_table(columns, whole)]
     if level.study.discs:
-        lines += ["", *_wrapped([level.study.discs.remark()], WIDE)]
+        lines += ["", *_wrapped([discs_remark(level.study.discs)], WIDE)]
     if patches := level.study.overall("patch"):
         lines += ["", "64 x 64 patches", *_metric_table(columns, patches)]
     return lines
 
 
 def _metric_table(columns: Sequence[Column], metrics: Mapping[str, dict]) -> list[str]:
-    columns = looked_for(columns, metrics)
+    columns = measured_columns(columns, metrics)
     return table(
         columns,
-        {
-            name: [written(figure_of(of, c), c.form) for c in columns]
-            for name, of in metrics.items()
-        },
+        {name: [written(value_of(of, c), c.form) for c in columns] for name, of in metrics.items()},
     )
 
 
-def checks(found: Conclusions) -> list[str]:
-    """Each network's checks, and what is certain about the main metric."""
+def findings(found: Conclusions) -> list[str]:
+    """What the checks found for each network, and what is certain about the main metric."""
     lines = [
-        f"{name}: {'FAILS: ' if line.fails else ''}{line.text}"
-        for name, of_method in found.verdicts.items()
-        if found.kinds[name] in verdict.NETWORKS
-        for line in of_method
+        f"{name}: {'FAILS: ' if finding.fails else ''}{finding.text}"
+        for name in found.networks
+        for finding in found.findings[name]
     ]
-    return [*_wrapped([*lines, verdict.BOUNDS], WIDE, "  "), "", *_certainty(found)]
+    return [*_wrapped([*lines, checks.BOUNDS], WIDE, "  "), "", *_certainty(found)]
 
 
 def _certainty(found: Conclusions) -> list[str]:
@@ -254,7 +250,7 @@ def against_level(levels: Sequence[Level]) -> list[str]:
             Column(column_head(level.degradation, names), "", metric.name) for level in levels
         ]
         rows = {
-            method: [written(figure_of(x.overall[method], metric), metric.form) for x in levels]
+            method: [written(value_of(x.overall[method], metric), metric.form) for x in levels]
             for method in levels[0].study.methods
         }
         lines += table(columns, rows)

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from srgan.evaluation import verdict
+from srgan.evaluation.checks import Finding
 from srgan.evaluation.level import Level
-from srgan.evaluation.verdict import Verdict
 
 BASELINE = "bicubic"
 NAMES = {"srgan": "SRGAN", "srresnet": "SRResNet"}  # as their papers write them
@@ -16,9 +15,8 @@ def verdict_sentences(levels: Sequence[Level]) -> list[str]:
     GANs come first. Over several noise levels a sentence gives the range of the gain, and names
     the levels at which a check fails.
     """
-    kinds = levels[0].conclusions.kinds
-    networks = [name for name, kind in kinds.items() if kind in verdict.NETWORKS]
-    networks.sort(key=lambda name: kinds[name] != "gan")
+    found = levels[0].conclusions
+    networks = sorted(found.networks, key=lambda name: found.kinds[name] != "gan")
     return [_sentence(name, levels) for name in networks] or ["No network was evaluated."]
 
 
@@ -54,11 +52,11 @@ def _range(low: float, high: float, sign: str) -> str:
 def _checks(network: str, levels: Sequence[Level]) -> str:
     """What fails, and of several levels at which."""
     at: dict[str, list[str]] = {}  # what fails, to the names of the levels
-    unjudged = False
+    unchecked = False
     for level in levels:
-        lines = level.conclusions.verdicts[network]
-        unjudged |= any(line.kind == "not judged" for line in lines)
-        if failed := failed_checks(lines):
+        findings = level.conclusions.findings[network]
+        unchecked |= any(finding.kind == "not checked" for finding in findings)
+        if failed := failed_checks(findings):
             at.setdefault(failed, []).append(level.name)
     if not at:
         said = "no check failed"
@@ -66,14 +64,14 @@ def _checks(network: str, levels: Sequence[Level]) -> str:
         said = f"fails: {failed}"
     else:
         said = "fails " + " and ".join(f"{_where(at[f], levels)} ({f})" for f in at)
-    return f"{said}; some checks could not be made" if unjudged else said
+    return f"{said}; some checks could not be made" if unchecked else said
 
 
 def _where(names: list[str], levels: Sequence[Level]) -> str:
     return "at every level" if len(names) == len(levels) else f"at {' and '.join(names)}"
 
 
-def failed_checks(lines: Sequence[Verdict]) -> str:
-    """Kinds of the failing lines: "inventing, bias (lung, bone)"; empty where none fails."""
-    kinds = ", ".join(line.kind for line in lines if line.fails)
+def failed_checks(findings: Sequence[Finding]) -> str:
+    """What fails: "inventing, bias (lung, bone)"; empty where nothing does."""
+    kinds = ", ".join(finding.kind for finding in findings if finding.fails)
     return kinds.replace("), bias (", ", ")

@@ -49,10 +49,10 @@ def found():
 def test_every_figure_of_the_tables_has_an_interval(found):
     overall = study_of(12, noise).overall()
     shown = [c for subject in columns.subjects(WINDOWS) for c in subject.columns]
-    shown = columns.looked_for(shown, overall)
+    shown = columns.measured_columns(shown, overall)
     assert set(found.intervals["srgan"]) == {c.key for c in shown}
     for column in shown:
-        wanted = columns.figure_of(overall["srgan"], column)
+        wanted = columns.value_of(overall["srgan"], column)
         assert found.intervals["srgan"][column.key].mean == pytest.approx(wanted), column.key
     assert found.intervals["srgan"]["spots"].why == "equal in all 12 patients"
     assert found.intervals["srgan"]["bias_by_tissue_hu.bone"].why == "measured in no patient"

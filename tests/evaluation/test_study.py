@@ -279,7 +279,7 @@ def test_a_method_is_judged_as_the_kind_that_is_given():
 
     def kinds(**given):
         found = conclusions.of(made, **given)
-        return found.kinds["esrgan"], {line.kind for line in found.verdicts["esrgan"]}
+        return found.kinds["esrgan"], {line.kind for line in found.findings["esrgan"]}
 
     kind, lines = kinds()
     assert kind == "pixel"

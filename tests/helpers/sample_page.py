@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from srgan.evaluation.verdict import Verdict
+from srgan.evaluation.checks import Finding
 from srgan.report.columns import Column
 from srgan.report.html.plots import Line, box_plot, curve_plot
 from srgan.report.html.render import Checks, Fold, MethodChecks, Page, Section
@@ -54,12 +54,12 @@ def sample_page():
         curve_plot("SSIM", [Line(EVIL, doses, (1, 2, 3))], x="dose", y="SSIM", log_x=True),
         box_plot(EVIL, {"srgan": range(12), "bicubic": (1, 2, math.nan)}, x="HU"),
     )
-    fault = Verdict("bias (lung)", f"lung {EVIL}", True)
+    fault = Finding("bias (lung)", f"lung {EVIL}", True)
     checks = Checks(
         (
-            MethodChecks("srgan", (Verdict("invented share", "7 %", False), fault)),
+            MethodChecks("srgan", (Finding("invented share", "7 %", False), fault)),
             MethodChecks("srresnet", ()),
-            MethodChecks("bicubic", (Verdict("smoother", "smoother than it was", True),), False),
+            MethodChecks("bicubic", (Finding("smoother", "smoother than it was", True),), False),
         )
     )
     table = sample_table()

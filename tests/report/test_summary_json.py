@@ -64,7 +64,7 @@ def test_summary_has_each_of_several_levels(tmp_path):
     for level in found["levels"]:  # a PSNR is infinite
         assert level["methods"]["srgan"]["psnr_db"]["full"] is None
         assert level["conclusions"]["intervals"]["srgan"]["psnr_db.full"]["mean"] is None
-        assert level["conclusions"]["headline"].startswith("srresnet ")
+        assert level["conclusions"]["headline"].startswith("SRGAN: +2.0 dB")
         assert level["normal_dose"]["lung_texture_sd_hu"] == 25.0
     assert found["slices_by_pseudonym"] == {"P0001": 2, "P0002": 1}
     assert [level["noise"]["dose"] for level in found["levels"]] == ["0.5", "0.25"]

@@ -145,7 +145,7 @@ def test_many_windows_go_on_below_and_no_value_is_lost():
 
 def certainty(patients, more=noise):
     found = conclusions.of(study_of(patients, more), {"mine": "gan"})
-    lines = terminal.checks(found)
+    lines = terminal.findings(found)
     start = next(i for i, line in enumerate(lines) if line.startswith("PSNR in the lung window"))
     return found, lines[start + 1 :]
 

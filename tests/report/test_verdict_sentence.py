@@ -1,30 +1,29 @@
-"""The sentences at the top of the page, from made gains and verdict lines."""
+"""The sentences at the top of the page, from made gains and findings."""
 
 from types import SimpleNamespace
 
 import pytest
 
-from srgan.evaluation.verdict import Verdict
+from srgan.evaluation.checks import Finding
+from srgan.evaluation.conclusions import Conclusions
 from srgan.metrics.intervals import Comparison, Interval
 from srgan.report.verdict_sentence import verdict_sentences
 
-BIAS = Verdict("bias (lung)", "lung is +6.0 HU off", True)
-BONE = Verdict("bias (bone)", "bone is +30.0 HU off", True)
-INVENTED = Verdict("invented share", "7 % of the body", False)
-UNJUDGED = Verdict("not judged", "not judged: shift", False)
+BIAS = Finding("bias (lung)", "lung is +6.0 HU off", True)
+BONE = Finding("bias (bone)", "bone is +30.0 HU off", True)
+INVENTED = Finding("invented share", "7 % of the body", False)
+UNCHECKED = Finding("not checked", "not checked: shift", False)
 
 
 def level(name, **networks):
-    """networks: name to its gain on bicubic in dB, and its verdict lines."""
+    """networks: name to its gain on bicubic in dB, and its findings."""
     compared = {
         network: {"bicubic": {"psnr_db.lung": Comparison(Interval(gain, None, 9), None)}}
         for network, (gain, _) in networks.items()
     }
     kinds = {n: "gan" if n.startswith("srgan") else "pixel" for n in networks}
-    verdicts = {network: lines for network, (_, lines) in networks.items()}
-    found = SimpleNamespace(
-        kinds={"bicubic": "enlargement"} | kinds, compared=compared, verdicts=verdicts
-    )
+    findings = {"bicubic": []} | {network: lines for network, (_, lines) in networks.items()}
+    found = Conclusions({"bicubic": "enlargement"} | kinds, findings, {}, compared)
     return SimpleNamespace(name=name, conclusions=found)
 
 
@@ -35,7 +34,7 @@ def level(name, **networks):
         (0.0, [], "+0.00 dB over bicubic in the lung window, no check failed"),
         (-0.2, [BIAS], "0.20 dB below bicubic in the lung window, fails: bias (lung)"),
         (1.0, [BIAS, BONE], "+1.0 dB over bicubic in the lung window, fails: bias (lung, bone)"),
-        (None, [UNJUDGED], "PSNR was not compared with bicubic in the lung window, "
+        (None, [UNCHECKED], "PSNR was not compared with bicubic in the lung window, "
                            "no check failed; some checks could not be made"),
     ],
 )  # fmt: skip

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from statistics import median
 
 from srgan import __version__
-from srgan.evaluation import verdict
+from srgan.evaluation import checks
 from srgan.evaluation.baselines import Method
 from srgan.evaluation.level import Level
 from srgan.evaluation.study import NORMAL_DOSE, Study, StudySlice
@@ -12,7 +12,7 @@ from srgan.hounsfield import WINDOWS
 from srgan.metrics.noise_power import BOX, FEWEST_BOXES
 from srgan.metrics.registry import NPS, value_at
 from srgan.report import dose_plot, nodule_tables
-from srgan.report.about import About, levels_remark, plural
+from srgan.report.about import About, discs_remark, levels_remark, plural
 from srgan.report.columns import IN_LUNG, Column
 from srgan.report.html.level_tables import (
     certainty_table,
@@ -44,7 +44,7 @@ def build_page(
     sections = [
         Section("Slice", (main_slice,)),
         Section("Results", _for_each(levels, lambda level: (main_table(level),))),
-        Section("Checks", _checks(levels), (verdict.BOUNDS, lung_window)),
+        Section("Checks", _checks(levels), (checks.BOUNDS, lung_window)),
         Section("Metrics", _for_each(levels, metric_tables), _conditions(about)),
         *([_against_level(levels)] if len(levels) > 1 else []),
         Section(
@@ -121,8 +121,8 @@ def _checks_of(level: Level) -> Checks:
     """Networks that fail come first, then those that pass, then what is for comparison."""
     found = level.conclusions
     methods = [
-        MethodChecks(name, tuple(found.verdicts[name]), kind in verdict.NETWORKS)
-        for name, kind in found.kinds.items()
+        MethodChecks(name, tuple(findings), name in found.networks)
+        for name, findings in found.findings.items()
     ]
     return Checks(tuple(sorted(methods, key=lambda of: (not of.fails, not of.network))))
 
@@ -201,7 +201,7 @@ def _task_transfer(level: Level) -> tuple[Plot, ...]:
     lines = [Line(name, of.frequency, of.curve) for name, of in discs.ttf.items()]
     plot = curve_plot(
         f"Task transfer function of a disc{level.at}", lines, level=0.5, markers=False,
-        x="spatial frequency, 1/mm", y="contrast that is left", notes=(discs.remark(),),
+        x="spatial frequency, 1/mm", y="contrast that is left", notes=(discs_remark(discs),),
     )  # fmt: skip
     return (plot,)
 

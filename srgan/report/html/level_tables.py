@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 
-from srgan.evaluation import conclusions, verdict
+from srgan.evaluation import conclusions
 from srgan.evaluation.level import Level
 from srgan.evaluation.study import NORMAL_DOSE
 from srgan.metrics.intervals import Comparison, Interval
@@ -12,9 +12,9 @@ from srgan.report.columns import (
     MAIN,
     Column,
     Subject,
-    figure_of,
-    looked_for,
+    measured_columns,
     subjects,
+    value_of,
     written,
 )
 from srgan.report.html.tables import Cell, Row, Table
@@ -45,9 +45,9 @@ def main_table(level: Level) -> Table:
 
 
 def _checks(level: Level, method: str) -> str:
-    if level.conclusions.kinds[method] not in verdict.NETWORKS:
+    if method not in level.conclusions.networks:
         return "for comparison"
-    failed = failed_checks(level.conclusions.verdicts[method])
+    failed = failed_checks(level.conclusions.findings[method])
     return f"fails: {failed}" if failed else "no check failed"
 
 
@@ -65,14 +65,13 @@ def _of_level(level: Level, table: Table) -> Table:
 
 def failing(level: Level) -> set[str]:
     """The networks that fail a check."""
-    verdicts = level.conclusions.verdicts
-    return {name for name, lines in verdicts.items() if any(line.fails for line in lines)}
+    return {name for name in level.overall if level.conclusions.fails(name)}
 
 
 def _metric_table(subject: Subject, level: Level) -> Table:
     columns = tuple(
         replace(c, group="") if c.group == subject.caption.lower() else c  # said once
-        for c in looked_for(subject.columns, level.overall)
+        for c in measured_columns(subject.columns, level.overall)
     )
     rows = [
         Row(name, tuple(_cell_with_interval(level, name, column) for column in columns))
@@ -90,7 +89,7 @@ def _cell_with_interval(level: Level, method: str, column: Column) -> Cell:
 
 
 def _cell(metrics: dict, column: Column, interval: Interval | None = None) -> Cell:
-    value = figure_of(metrics, column)
+    value = value_of(metrics, column)
     known = value is not None and math.isfinite(value)
     return Cell(written(value, column.form), value if known else None, _ends(interval, column.form))
 

@@ -27,7 +27,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from srgan.evaluation.verdict import Verdict
+from srgan.evaluation.checks import Finding
 from srgan.report.html.plots import Plot
 from srgan.report.html.tables import Table
 from srgan.report.html.viewer import Viewer
@@ -43,10 +43,10 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class MethodChecks:
-    """The verdict lines of one method. Only a network can fail: the others are for comparison."""
+    """What the checks found for a method. Only a network can fail; others are for comparison."""
 
     method: str
-    lines: tuple[Verdict, ...]
+    lines: tuple[Finding, ...]
     network: bool = True
 
     @property

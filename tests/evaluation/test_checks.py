@@ -2,8 +2,8 @@ import math
 
 import pytest
 
-from srgan.evaluation import verdict
-from srgan.evaluation.verdict import Verdict, headline, lines
+from srgan.evaluation import checks
+from srgan.evaluation.checks import check
 
 NORMAL = {"lung_texture_sd_hu": 48.9, "flat_sd_hu": 12.0}
 BICUBIC = {"psnr_db": {"lung": 30.06}}
@@ -19,7 +19,7 @@ GOOD = {
     "invented_energy_hu2": 33.0,
     "shift_px": 0.03,
 }
-ALL_BIASED = [f"bias ({tissue})" for tissue in verdict.TISSUES]
+ALL_BIASED = [f"bias ({tissue})" for tissue in checks.TISSUES]
 
 
 def psnr(lung):
@@ -32,7 +32,7 @@ def bias(**hu):
 
 def kinds(figures, kind="pixel", **others):
     others = {"bicubic": BICUBIC, "normal_dose": NORMAL, "srresnet": GOOD} | others
-    return [line.kind for line in lines(figures, kind, **others)]
+    return [found.kind for found in check(figures, kind, **others)]
 
 
 # Plausible figures: the network's, changed by as much as a stand-in's on the validation patient.
@@ -66,7 +66,7 @@ MADE = {
         | {"invented_share": 0.0, "invented_energy_hu2": 0.0, "shift_px": math.nan},
         [
             *["below its input", "below SRResNet", *ALL_BIASED, "smoother", "inconsistent"],
-            "not judged",
+            "not checked",
         ],
     ),
     "shifted by 1 px": (
@@ -83,8 +83,8 @@ def test_a_made_model_raises_its_lines_and_no_other(name):
     change, expected = MADE[name]
     figures = GOOD | change
     assert kinds(figures) == expected
-    found = lines(figures, "pixel", bicubic=BICUBIC, normal_dose=NORMAL, srresnet=GOOD)
-    stated = {"below SRResNet", "not judged"}
+    found = check(figures, "pixel", bicubic=BICUBIC, normal_dose=NORMAL, srresnet=GOOD)
+    stated = {"below SRResNet", "not checked"}
     assert [line.kind for line in found if line.fails] == [k for k in expected if k not in stated]
 
 
@@ -101,7 +101,7 @@ def test_a_made_model_raises_its_lines_and_no_other(name):
     ],
 )
 def test_the_invented_share_is_judged_by_the_loss(kind, share, expected, fails):
-    found = lines(GOOD | {"invented_share": share}, kind, bicubic=BICUBIC, normal_dose=NORMAL)
+    found = check(GOOD | {"invented_share": share}, kind, bicubic=BICUBIC, normal_dose=NORMAL)
     assert [line.kind for line in found] == expected
     assert [line.fails for line in found] == fails
     if found:
@@ -142,37 +142,37 @@ def test_each_bound_is_where_it_is_said_to_be(change, expected):
 def test_the_words_name_the_place_the_value_and_the_bound():
     changes = bias(fat=-7.25) | {"chi2": 12.0, "wide_spots": 155.2, "shift_px": -1.06}
     changes |= psnr(29.0) | {"lung_texture_sd_hu": 20.0}
-    found = lines(GOOD | changes, "pixel", bicubic=BICUBIC, normal_dose=NORMAL)
+    found = check(GOOD | changes, "pixel", bicubic=BICUBIC, normal_dose=NORMAL)
     assert [line.text for line in found] == [
         "PSNR in the lung window is 29.00 dB against 30.06 dB of bicubic",
         "fat is -7.2 HU off (bound 5)",
         "lungs have 0.41 of the normal dose's SD (20.0 of 48.9 HU; bound 0.55)",
-        "inconsistent with its input, chi2 is 12.00, 1 for the truth (bound 1.2); "
+        "inconsistent with its input, chi2 is 12.00, 1 for the normal dose (bound 1.2); "
         "155.2 wide spots a slice (bound 0.5)",
         "shifted by 1.06 px (bound 0.15)",
     ]
 
 
 def test_what_was_not_measured_is_not_judged_and_named():
-    nothing = lines({}, "pixel", bicubic={}, normal_dose={})
-    assert [(line.kind, line.fails) for line in nothing] == [("not judged", False)]
-    assert all(f"bias ({tissue})" in nothing[0].text for tissue in verdict.TISSUES)
+    nothing = check({}, "pixel", bicubic={}, normal_dose={})
+    assert [(line.kind, line.fails) for line in nothing] == [("not checked", False)]
+    assert all(f"bias ({tissue})" in nothing[0].text for tissue in checks.TISSUES)
     partly = GOOD | {"bias_by_tissue_hu": None, "psnr_db": {"lung": None}, "chi2": math.nan}
-    found = lines(partly | {"wide_spots": 9.0}, "pixel", bicubic=BICUBIC, normal_dose=NORMAL)
-    assert [line.kind for line in found] == ["inconsistent", "not judged"]
+    found = check(partly | {"wide_spots": 9.0}, "pixel", bicubic=BICUBIC, normal_dose=NORMAL)
+    assert [line.kind for line in found] == ["inconsistent", "not checked"]
     assert "chi2, PSNR in the lung window, bias (air)" in found[1].text
-    no_lung = lines(GOOD | {"lung_texture_sd_hu": None}, "gan", bicubic=BICUBIC, normal_dose=NORMAL)
-    assert no_lung[-1].text == "not judged, for want of a figure: SD (lungs)"
+    no_lung = check(GOOD | {"lung_texture_sd_hu": None}, "gan", bicubic=BICUBIC, normal_dose=NORMAL)
+    assert no_lung[-1].text == "not checked, because it was not measured: SD (lungs)"
 
 
 def test_a_normal_dose_without_noise_has_no_ratio():
-    assert kinds(GOOD, normal_dose=NORMAL | {"flat_sd_hu": 0.0}) == ["not judged"]
+    assert kinds(GOOD, normal_dose=NORMAL | {"flat_sd_hu": 0.0}) == ["not checked"]
 
 
 def test_what_the_networks_are_compared_to_has_its_lines_and_does_not_fail():
     figures = GOOD | psnr(26.98) | {"chi2": 3.1, "wide_spots": 80.0}
     for kind in ("enlargement", "denoiser"):
-        found = lines(figures, kind, bicubic=BICUBIC, normal_dose=NORMAL, srresnet=GOOD)
+        found = check(figures, kind, bicubic=BICUBIC, normal_dose=NORMAL, srresnet=GOOD)
         assert [line.kind for line in found] == [
             "below its input",
             "below SRResNet",
@@ -184,18 +184,4 @@ def test_what_the_networks_are_compared_to_has_its_lines_and_does_not_fail():
 
 def test_an_unknown_kind_is_an_error():
     with pytest.raises(ValueError, match="'tv' is none of enlargement, denoiser, pixel, gan"):
-        lines(GOOD, "tv", bicubic=BICUBIC, normal_dose=NORMAL)
-
-
-def test_the_headline_names_who_fails_and_by_what():
-    stated = Verdict("invented share", "", False)
-    faults = [Verdict(f"bias ({tissue})", "", True) for tissue in ("lung", "bone")]
-    faults += [stated, Verdict("shifted", "", True)]
-    unjudged = Verdict("not judged", "", False)
-    assert headline({"SRResNet": [], "SRGAN": faults}) == (
-        "SRResNet breaks no bound; SRGAN fails (bias (lung, bone), shifted)."
-    )
-    assert headline({"SRGAN": [stated, unjudged]}) == (
-        "SRGAN breaks no bound as far as it was judged."
-    )
-    assert headline({}) == "no network was judged."
+        check(GOOD, "tv", bicubic=BICUBIC, normal_dose=NORMAL)

@@ -1,0 +1,20 @@
+"""The dataset store of a command, and which of its slices the command can use."""
+
+from srgan.dataset import build_store
+from srgan.dataset.store import Record, Store
+from srgan.lowdose import photon_cache
+from srgan.settings import Settings, dataset_paths, degradation_of
+
+
+def open_store(settings: Settings) -> Store:
+    """The store of --data, built where it is missing; prints how many slices were used."""
+    store = build_store.open_or_build(dataset_paths(settings))
+    print(f"found {store.found}, used {store.used}, skipped {store.skipped}", flush=True)
+    return store
+
+
+def is_usable(record: Record, settings: Settings, size: int) -> bool:
+    """Has the slice `size` rows and columns, and square pixels where it must be projected?"""
+    large = min(record.rows, record.columns) >= size
+    needs_square = degradation_of(settings).in_projections
+    return large and (not needs_square or photon_cache.has_square_pixels(record))
