@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 
 import srgan
-from tests.conftest import ROOT
+from tests.conftest import ROOT, small_chest, write_scan
 
 PACKAGED = ("srgan", "pyproject.toml", "requirements.txt", "README.md", "LICENSE")
 IMPORTED_AS = {"python-gdcm": "gdcm", "scikit-image": "skimage"}
@@ -113,6 +113,9 @@ def test_pip_install_gives_the_command_and_every_file_of_the_package(tmp_path):
     assert declared == set(requirements("requirements.txt").values())
     assert ["Version", srgan.__version__] in fields
 
+    scan, copy = tmp_path / "scan", tmp_path / "copy"  # by spawned processes, given two CPUs
+    write_scan(scan, "1.2.3", small_chest(0))
+    simulate = ["simulate", "--dose", "0.5", "--photons", "1e5"]
     program = [sys.executable, str(target / "bin" / "srgan")]
     environment = {**os.environ, "PYTHONPATH": str(target)}
     for arguments, code, text in (
@@ -120,6 +123,7 @@ def test_pip_install_gives_the_command_and_every_file_of_the_package(tmp_path):
         (["--run", "test", "--help"], 0, "usage: srgan test [options]"),
         (["train", "--scale", "3"], 2, "srgan: --scale: '3' is not one of 1, 2, 4"),
         (["simulate", "--noise-hu", "20"], 0, "photons a reading"),
+        ([*simulate, "--input", str(scan), "--output", str(copy)], 0, "3 slices at 50 %"),
     ):
         done = subprocess.run(
             program + arguments, cwd=empty, env=environment, capture_output=True, text=True,
@@ -128,3 +132,4 @@ def test_pip_install_gives_the_command_and_every_file_of_the_package(tmp_path):
         assert done.returncode == code, done.stderr
         assert text in done.stdout + done.stderr
     assert not list(empty.iterdir())
+    assert list(copy.glob("*.mhd"))
