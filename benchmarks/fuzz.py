@@ -1,13 +1,13 @@
-"""Do files that were made to harm end in anything but one clear reason?
+"""Does every damaged or hostile file end in one clear reason?
 
 python benchmarks/fuzz.py [--share 1] [--seed 0]    5,000 .mhd, 5,000 DICOM, 1,000 manifests
 python benchmarks/fuzz.py --only dicom:123          one of them again, with its traceback
-python benchmarks/fuzz.py --share 0.1 --watch       under strace: which files are opened?
 
 Good files (fuzzing/seeds.py) are mutated (fuzzing/mutations.py) and read as a training reads them,
-in one process, decoders in theirs. Exits with 1 where a file leads to an exception that is no Skip
-or UserError, to a warning or anything printed, to more than 2 s (in each of three attempts: other
-work may take the processor) or to more than 1 GB.
+in one process (decoders have their own). Exits with 1 where a file leads to an exception other than
+Skip or UserError, to a file outside of the given folder that is opened or changed, to a warning or
+anything printed, to more than 2 s (in each of three attempts: other work may take the processor) or
+to more than 1 GB.
 """
 
 import argparse
@@ -22,8 +22,7 @@ import time
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
@@ -31,7 +30,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import numpy as np
 
-from benchmarks.fuzzing import mutations, seeds, watched
+from benchmarks.fuzzing import mutations, seeds
+from benchmarks.fuzzing.watch import Watch
 from srgan.commands import resume
 from srgan.dataset import catalogue, single_scan
 from srgan.formats import readers
@@ -43,9 +43,6 @@ from srgan.training import checkpoint_models, checkpoint_states
 
 COUNTS = {"metaimage": 5000, "dicom": 5000, "manifest": 1000}
 MOST_S, MOST_BYTES, HANG_S = 2.0, 10**9, 120
-
-
-# ---- read as a training does ----
 
 
 def read_scans(folder: Path) -> str:
@@ -86,18 +83,13 @@ def read_checkpoint(folder: Path) -> str:
     return "used"
 
 
-# ---- one file at a time ----
-
-
 class Fuzz:
     """Good files in a folder of their own; number k of a kind depends on the seed and k alone."""
 
     def __init__(self, place: Path, seed: int = 0):
         self.place, self.seed = place, seed
-        self.headers = seeds.headers(place)
-        self.heavy = seeds.heavy(place)
-        self.slices = seeds.slices(place)
-        self.checkpoint = seeds.checkpoint(place)
+        self.headers, self.heavy = seeds.headers(place), seeds.heavy(place)
+        self.slices, self.checkpoint = seeds.slices(place), seeds.checkpoint(place)
         self.manifests = {p: p.read_bytes() for p in self.checkpoint.glob("*/manifest.json")}
         (place / "dicom").mkdir()
 
@@ -106,21 +98,21 @@ class Fuzz:
 
     def metaimage(self, rng: Random) -> str:
         path = rng.choice(self.headers) if rng.random() < 0.98 else self.heavy
-        good, data = path.read_bytes(), path.with_suffix(".raw")
-        path.write_bytes(mutations.metaimage(rng, good))
-        voxels = data.read_bytes() if rng.random() < 0.2 and data.stat().st_size < 1e6 else None
-        if voxels is not None:
-            data.write_bytes(mutations.several(rng, voxels, mutations.BYTES))
+        good = {path: path.read_bytes()}
+        path.write_bytes(mutations.several(rng, good[path], mutations.METAIMAGE))
+        data = path.with_suffix(".raw")
+        if rng.random() < 0.2 and data.stat().st_size < 1e6:
+            good[data] = data.read_bytes()
+            data.write_bytes(mutations.several(rng, good[data], mutations.BYTES))
         try:
             return read_scans(path.parent)
         finally:
-            path.write_bytes(good)
-            if voxels is not None:
-                data.write_bytes(voxels)
+            for changed, content in good.items():
+                changed.write_bytes(content)
 
     def dicom(self, rng: Random) -> str:
         path = self.place / "dicom" / "a.dcm"
-        path.write_bytes(mutations.dicom(rng, rng.choice(self.slices)))
+        path.write_bytes(mutations.several(rng, rng.choice(self.slices), mutations.DICOM))
         return read_scans(path.parent)
 
     def manifest(self, rng: Random) -> str:
@@ -133,42 +125,56 @@ class Fuzz:
         return read_checkpoint(self.checkpoint)
 
 
-@dataclass
-class Tally:
-    most_s: float
-    outcomes: Counter = field(default_factory=Counter)
-    violations: list[str] = field(default_factory=list)
-    slowest: tuple[float, str] = (0.0, "")
+def attempt(read: Callable[[], str], most_s: float) -> tuple[str, float, str]:
+    """Read a file, at most three times where it is slow: (outcome, seconds, what was wrong)."""
+    fastest = float("inf")
+    for _ in range(3):
+        start = time.monotonic()
+        try:
+            outcome = read()
+        except (Skip, UserError) as error:  # a run ends with it, in one line
+            outcome = type(error).__name__
+        except BaseException:
+            return "VIOLATION", time.monotonic() - start, traceback.format_exc()
+        fastest = min(fastest, time.monotonic() - start)
+        if fastest <= most_s:
+            return outcome, fastest, ""
+    return outcome, fastest, f"{fastest:.1f} s"
 
-    def note(self, kind: str, name: str, read: Callable[[], str]) -> None:
-        """Read a file, at most three times where it is slow."""
-        best = float("inf")
-        for _ in range(3):
-            start = time.monotonic()
-            try:
-                outcome = read()
-            except (Skip, UserError) as error:  # a run ends with it, in one line
-                outcome = type(error).__name__
-            except BaseException:
-                outcome = "VIOLATION"
-                self.violations.append(f"{name}: {traceback.format_exc()}")
-            best = min(best, time.monotonic() - start)
-            if best <= self.most_s or outcome == "VIOLATION":
-                break
-        self.outcomes[kind, outcome] += 1
-        self.slowest = max(self.slowest, (best, name))
-        if best > self.most_s:
-            self.violations.append(f"{name}: {best:.1f} s")
-        if (peak := peak_bytes()) > MOST_BYTES and not any("GB" in v for v in self.violations):
-            self.violations.append(f"{name}: {peak / 1e9:.2f} GB")
 
-    def tell(self) -> None:
-        for (kind, outcome), n in sorted(self.outcomes.items(), key=lambda i: (i[0][0], -i[1])):
-            print(f"{kind:10} {n:6} {outcome}")
-        seconds, name = self.slowest
-        print(f"slowest {seconds:.2f} s ({name}); peak {peak_bytes() / 1e6:.0f} MB")
-        for violation in self.violations:
-            print(f"VIOLATION {violation}")
+def run(fuzz: Fuzz, share: float, most_s: float) -> int:
+    outcomes, violations, slowest, began = Counter(), [], (0.0, ""), time.monotonic()
+    read_scans(fuzz.place / "dicom")  # what is imported late is there when the watch begins
+    watch = Watch(fuzz.place)
+    with captured() as (printed, terminal), warnings.catch_warnings():
+        watch.on = True
+        warnings.simplefilter("error")
+        for kind, number in ((k, n) for k, count in COUNTS.items() for n in range(count)):
+            if number >= round(share * COUNTS[kind]):
+                continue
+            faulthandler.dump_traceback_later(HANG_S, exit=True, file=terminal)
+            outcome, seconds, wrong = attempt(lambda k=kind, n=number: fuzz.read(k, n), most_s)
+            outcomes[kind, outcome] += 1
+            slowest = max(slowest, (seconds, f"{kind}:{number}"))
+            if wrong:
+                violations.append(f"{kind}:{number}: {wrong}")
+            elif peak_bytes() > MOST_BYTES and not any("GB" in v for v in violations):
+                violations.append(f"{kind}:{number}: {peak_bytes() / 1e9:.2f} GB")
+        faulthandler.cancel_dump_traceback_later()
+        watch.on = False
+        decoder_process.stop()
+        printed.seek(0)
+        if text := printed.read():
+            violations.append(f"printed: {text[:500]!r}")
+    violations += [f"outside of the given folder: {event}" for event in watch.outside[:20]]
+    for (kind, outcome), n in sorted(outcomes.items(), key=lambda item: (item[0][0], -item[1])):
+        print(f"{kind:10} {n:6} {outcome}")
+    print(f"{watch.n_events} files opened or changed, {len(watch.outside)} outside of the folder")
+    print(f"slowest {slowest[0]:.2f} s ({slowest[1]}); peak {peak_bytes() / 1e6:.0f} MB")
+    for violation in violations:
+        print(f"VIOLATION {violation}")
+    print(f"{outcomes.total()} files in {time.monotonic() - began:.0f} s")
+    return 1 if violations else 0
 
 
 def peak_bytes() -> int:
@@ -177,55 +183,21 @@ def peak_bytes() -> int:
     return 1024 * max(resource.getrusage(w).ru_maxrss for w in who)
 
 
-# ---- all of them ----
-
-
-def run(fuzz: Fuzz, share: float, most_s: float) -> int:
-    tally, began = Tally(most_s), time.monotonic()
-    read_scans(fuzz.place / "dicom")  # what is imported late is there when the watch begins
-    with printed() as said, warnings.catch_warnings():
-        watched.mark("begin", fuzz.place)
-        warnings.simplefilter("error")
-        for kind, count in COUNTS.items():
-            for number in range(round(share * count)):
-                faulthandler.dump_traceback_later(HANG_S, exit=True, file=said.terminal)
-                name = f"{kind}:{number}"
-                tally.note(kind, name, lambda kind=kind, number=number: fuzz.read(kind, number))
-        faulthandler.cancel_dump_traceback_later()
-        decoder_process.stop()
-        watched.mark("end", fuzz.place)
-    if said.text:
-        tally.violations.append(f"printed: {said.text[:500]!r}")
-    tally.tell()
-    print(f"{sum(tally.outcomes.values())} files in {time.monotonic() - began:.0f} s")
-    return 1 if tally.violations else 0
-
-
-@dataclass
-class Printed:
-    terminal: object
-    text: bytes = b""
-
-
 @contextlib.contextmanager
-def printed():
-    """What is printed meanwhile, by C code too, is kept instead."""
+def captured() -> Iterator[tuple]:
+    """What is printed meanwhile, by C code too, goes to a file: that, and the terminal's handle."""
     sys.stdout.flush()
     before = os.dup(1), os.dup(2)
-    with tempfile.TemporaryFile() as file, os.fdopen(before[1], "w", closefd=False) as terminal:
-        said = Printed(terminal)
+    with tempfile.TemporaryFile() as file:
         for handle in (1, 2):
             os.dup2(file.fileno(), handle)
         try:
-            yield said
+            yield file, before[1]
         finally:
             sys.stdout.flush()
-            for handle in (1, 2):
-                os.dup2(before[handle - 1], handle)
-            file.seek(0)
-            said.text = file.read()
-    for handle in before:
-        os.close(handle)
+            for handle, old in zip((1, 2), before, strict=True):
+                os.dup2(old, handle)
+                os.close(old)
 
 
 def main() -> int:
@@ -233,12 +205,8 @@ def main() -> int:
     parser.add_argument("--share", type=float, default=1.0, help="of the 11,000 files")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", metavar="KIND:NUMBER", help="one file, with its traceback")
-    parser.add_argument("--watch", action="store_true", help="under strace")
-    parser.add_argument("--most-s", type=float, default=MOST_S, help="a file; strace is slower")
+    parser.add_argument("--most-s", type=float, default=MOST_S, help="for each file")
     options = parser.parse_args()
-    if options.watch:
-        given = {"--share": options.share, "--seed": options.seed, "--most-s": options.most_s}
-        return watched.run([__file__, *(str(part) for pair in given.items() for part in pair)])
     with tempfile.TemporaryDirectory() as place:
         tempfile.tempdir = place  # what is made on the way lies in the given folder too
         fuzz = Fuzz(Path(place), options.seed)

@@ -21,32 +21,6 @@ NAMES = [
     "link.raw", "loop.raw", "pipe.raw", "folder.raw", "scan.mhd", f"scan.raw\0../{OUTSIDE}",
     f"sub/../../{OUTSIDE}", f"..\\{OUTSIDE}", "C:\\x.raw", "\x1b[2J", "=1+1", "x" * 5000,
 ]  # fmt: skip
-KEYWORDS = [
-    b"NDims", b"DimSize", b"ElementSpacing", b"ElementType", b"ElementDataFile", b"HeaderSize",
-    b"CompressedData", b"CompressedDataSize", b"ElementNumberOfChannels", b"TransformMatrix",
-    b"BinaryData", b"BinaryDataByteOrderMSB", b"Offset", b"ObjectType", b"Comment",
-    b"AnatomicalOrientation", b"Rotation", b"elementdatafile",
-]  # fmt: skip
-VRS = [b"SQ", b"UN", b"OB", b"OW", b"UT", b"DS", b"IS", b"US", b"LO", b"UI", b"FD", b"XX", b"\0\0"]
-SYNTAXES = [
-    "1.2.840.10008.1.2" + end
-    for end in (
-        "",
-        ".1",
-        ".1.99",
-        ".2",
-        ".4.50",
-        ".4.57",
-        ".4.70",
-        ".4.80",
-        ".4.90",
-        ".4.201",
-        ".5",
-    )
-] + ["1.2.3", "", "9" * 64]
-LENGTHS = [0, 1, 2, 3, 7, 0xFFFE, 0xFFFF]
-LONG_LENGTHS = [*LENGTHS, 0x10000, 0x7FFFFFFF, 0xFFFFFFF0, 0xFFFFFFFE, 0xFFFFFFFF]
-DEEP = struct.pack("<HH2s2xLHHL", 0x0008, 0x1140, b"SQ", 0xFFFFFFFF, 0xFFFE, 0xE000, 0xFFFFFFFF)
 
 
 def several(rng: Random, data: bytes, changes: list[Callable]) -> bytes:
@@ -77,11 +51,8 @@ def cut(rng: Random, data: bytes) -> bytes:
 
 def insert(rng: Random, data: bytes) -> bytes:
     at, n = place(rng, data), rng.choice((1, 2, 8, 300, 70_000))
-    return (
-        data[:at]
-        + (rng.randbytes(n) if n < 1000 else rng.choice((b"\0", b"\xff", b"x")) * n)
-        + data[at:]
-    )
+    new = rng.randbytes(n) if n < 1000 else rng.choice((b"\0", b"\xff", b"x")) * n
+    return data[:at] + new + data[at:]
 
 
 def remove(rng: Random, data: bytes) -> bytes:
@@ -97,6 +68,12 @@ def fill(rng: Random, data: bytes) -> bytes:
 BYTES = [flip, flip, cut, insert, remove, fill]
 
 # ---- MetaImage headers ----
+
+KEYWORDS = (
+    b"NDims DimSize ElementSpacing ElementType ElementDataFile HeaderSize CompressedData "
+    b"CompressedDataSize ElementNumberOfChannels TransformMatrix BinaryData BinaryDataByteOrderMSB "
+    b"Offset ObjectType Comment AnatomicalOrientation Rotation elementdatafile"
+).split()
 
 
 def swap_keyword(rng: Random, data: bytes) -> bytes:
@@ -136,26 +113,21 @@ def hide_name(rng: Random, data: bytes) -> bytes:
     return before + rng.choice((b"", b" ", b"\r", b"\0", b"\x0b")) + named + b"\n" + data
 
 
-METAIMAGE = [
-    *BYTES,
-    swap_keyword,
-    shuffle_lines,
-    repeat_line,
-    *[change_number] * 3,
-    change_name,
-    hide_name,
-]
-
-
-def metaimage(rng: Random, header: bytes) -> bytes:
-    return several(rng, header, METAIMAGE)
-
+METAIMAGE = [*BYTES, swap_keyword, shuffle_lines, repeat_line, *[change_number] * 3, change_name]
+METAIMAGE += [hide_name]
 
 # ---- DICOM ----
 
+VRS = [b"SQ", b"UN", b"OB", b"OW", b"UT", b"DS", b"IS", b"US", b"LO", b"UI", b"FD", b"XX", b"\0\0"]
+SYNTAXES = "1.2 1.2.1 1.2.1.99 1.2.2 1.2.4.50 1.2.4.57 1.2.4.70 1.2.4.80 1.2.4.90 1.2.4.201 1.2.5"
+SYNTAXES = [f"1.2.840.10008.{end}" for end in SYNTAXES.split()] + ["1.2.3", "", "9" * 64]
+LENGTHS = [0, 1, 2, 3, 7, 0xFFFE, 0xFFFF]
+LONG_LENGTHS = [*LENGTHS, 0x10000, 0x7FFFFFFF, 0xFFFFFFF0, 0xFFFFFFFE, 0xFFFFFFFF]
+DEEP = struct.pack("<HH2s2xLHHL", 0x0008, 0x1140, b"SQ", 0xFFFFFFFF, 0xFFFE, 0xE000, 0xFFFFFFFF)
+
 
 def elements(data: bytes) -> list[tuple[int, int, int]]:
-    """(start, value, length) of what can be walked of an explicit little-endian file."""
+    """(start, value, length) of the elements in an explicit little-endian file."""
     found, at = [], 132 if data[128:132] == b"DICM" else 0
     while at + 12 <= len(data):
         vr = data[at + 4 : at + 6]
@@ -169,31 +141,38 @@ def elements(data: bytes) -> list[tuple[int, int, int]]:
     return found
 
 
-def change_length(rng: Random, data: bytes) -> bytes:
-    for at, value, length in rng.sample(found := elements(data), min(1, len(found))):
-        size = value - at - 6 if value - at == 8 else 4
-        lengths = LENGTHS if size == 2 else LONG_LENGTHS
-        new = rng.choice([*lengths, length + 1, length + 2, abs(length - 1)])
-        packed = (new & (256**size - 1)).to_bytes(size, "little")
-        return data[: value - size] + packed + data[value:]
-    return flip(rng, data)
+def of_element(change: Callable) -> Callable:
+    """A change of one element, or of a few bits where there are no elements."""
+
+    def mutate(rng: Random, data: bytes) -> bytes:
+        found = elements(data)
+        return change(rng, data, *rng.sample(found, 1)[0]) if found else flip(rng, data)
+
+    return mutate
 
 
-def change_vr(rng: Random, data: bytes) -> bytes:
-    for at, _, _ in rng.sample(found := elements(data), min(1, len(found))):
-        return data[: at + 4] + rng.choice(VRS) + data[at + 6 :]
-    return flip(rng, data)
+@of_element
+def change_length(rng: Random, data: bytes, at: int, value: int, length: int) -> bytes:
+    size = value - at - 6 if value - at == 8 else 4
+    lengths = LENGTHS if size == 2 else LONG_LENGTHS
+    new = rng.choice([*lengths, length + 1, length + 2, abs(length - 1)])
+    packed = (new & (256**size - 1)).to_bytes(size, "little")
+    return data[: value - size] + packed + data[value:]
 
 
-def change_value(rng: Random, data: bytes) -> bytes:
+@of_element
+def change_vr(rng: Random, data: bytes, at: int, value: int, length: int) -> bytes:
+    return data[: at + 4] + rng.choice(VRS) + data[at + 6 :]
+
+
+@of_element
+def change_value(rng: Random, data: bytes, at: int, value: int, length: int) -> bytes:
     """A number or a text of the same length; a text may also change its length."""
-    for at, value, length in rng.sample(found := elements(data), min(1, len(found))):
-        new = rng.choice([*NUMBERS, *NAMES]).encode()[: 1 << 15]
-        if rng.random() < 0.5 or value - at != 8:
-            new = (new or b"\0") * (length // max(len(new), 1) + 1)
-            return data[:value] + new[:length] + data[value + length :]
-        return data[: value - 2] + struct.pack("<H", len(new)) + new + data[value + length :]
-    return fill(rng, data)
+    new = rng.choice([*NUMBERS, *NAMES]).encode()[: 1 << 15]
+    if rng.random() < 0.5 or value - at != 8:
+        new = (new or b"\0") * (length // max(len(new), 1) + 1)
+        return data[:value] + new[:length] + data[value + length :]
+    return data[: value - 2] + struct.pack("<H", len(new)) + new + data[value + length :]
 
 
 def change_syntax(rng: Random, data: bytes) -> bytes:
@@ -205,19 +184,15 @@ def change_syntax(rng: Random, data: bytes) -> bytes:
     return cut(rng, data)
 
 
-def move_element(rng: Random, data: bytes) -> bytes:
-    """One twice, in a place of its own, or many times over."""
-    found = elements(data)[:-1]
-    if not found:
-        return insert(rng, data)
-    at, value, length = rng.choice(found)
-    target = rng.choice(found)[0]
+@of_element
+def move_element(rng: Random, data: bytes, at: int, value: int, length: int) -> bytes:
+    """One element once more or many times over, before another one."""
+    target = rng.choice(elements(data))[0]
     return data[:target] + data[at : value + length] * rng.choice((1, 1, 300)) + data[target:]
 
 
-def nest(rng: Random, data: bytes) -> bytes:
-    found = elements(data)
-    at = rng.choice(found)[0] if found else place(rng, data)
+@of_element
+def nest(rng: Random, data: bytes, at: int, value: int, length: int) -> bytes:
     return data[:at] + DEEP * rng.choice((1, 30, 3000)) + data[at:]
 
 
@@ -229,70 +204,49 @@ def break_codestream(rng: Random, data: bytes) -> bytes:
 
 ENCAPSULATED = b"\xe0\x7f\x10\0OB\0\0\xff\xff\xff\xff"
 ITEM, END = struct.Struct("<HHL"), struct.pack("<HHL", 0xFFFE, 0xE0DD, 0)
-RUNS = [
-    b"\xff\x64\0\2",
-    b"\xff\xfe\0\2",
-    b"\xff",
-    b"\xff\x90\0\x0a\0\0\0\0\0\x0e\0\1\xff\x93",
-]  # comments, fill, tile-parts without data
+RUNS = [b"\xff\x64\0\2", b"\xff\xfe\0\2", b"\xff"]  # comments, fill
+RUNS += [b"\xff\x90\0\x0a\0\0\0\0\0\x0e\0\1\xff\x93"]  # tile-parts without data
 
 
-def frame(data: bytes) -> tuple[int, bytes]:
-    """Where the items of compressed pixel data begin, and the frame in them; 0 without any."""
-    start = data.find(ENCAPSULATED) + len(ENCAPSULATED)
-    if start < len(ENCAPSULATED):
-        return 0, b""
-    pieces, at = [], start
-    while at + 8 <= len(data):
-        group, element, length = ITEM.unpack_from(data, at)
-        if (group, element) != (0xFFFE, 0xE000):
-            break
-        pieces.append(data[at + 8 : at + 8 + length])
-        at += 8 + length
-    return start, b"".join(pieces[1:])
+def of_frame(change: Callable) -> Callable:
+    """A change of the compressed frame into pieces, or of a few bits where there is no frame."""
+
+    def mutate(rng: Random, data: bytes) -> bytes:
+        start = at = data.find(ENCAPSULATED) + len(ENCAPSULATED)
+        if start < len(ENCAPSULATED):
+            return flip(rng, data)
+        pieces = []
+        while at + 8 <= len(data):
+            group, element, length = ITEM.unpack_from(data, at)
+            if (group, element) != (0xFFFE, 0xE000):
+                break
+            pieces.append(data[at + 8 : at + 8 + length])
+            at += 8 + length
+        pieces = [b"", *change(rng, b"".join(pieces[1:]))]
+        items = [ITEM.pack(0xFFFE, 0xE000, len(piece)) + piece for piece in pieces]
+        return b"".join([data[:start], *items, END])
+
+    return mutate
 
 
-def in_items(data: bytes, start: int, pieces: list[bytes]) -> bytes:
-    items = [ITEM.pack(0xFFFE, 0xE000, len(piece)) + piece for piece in (b"", *pieces)]
-    return b"".join([data[:start], *items, END])
-
-
-def cut_frame(rng: Random, data: bytes) -> bytes:
+@of_frame
+def cut_frame(rng: Random, frame: bytes) -> list[bytes]:
     """The frame in many fragments, with zeros behind it."""
-    start, content = frame(data)
-    if not start:
-        return flip(rng, data)
     n, size = rng.choice((50, 4000, 5000)), rng.choice((2, 100, 6000))
-    content = content.ljust(n * size, b"\0")
-    step = -(-len(content) // n)
-    pieces = [content[at : at + step] for at in range(0, len(content), step)]
-    return in_items(data, start, pieces)
+    frame = frame.ljust(n * size, b"\0")
+    step = -(-len(frame) // n)
+    return [frame[at : at + step] for at in range(0, len(frame), step)]
 
 
-def long_walk(rng: Random, data: bytes) -> bytes:
+@of_frame
+def long_walk(rng: Random, frame: bytes) -> list[bytes]:
     """Many segments behind the first marker of the frame, or behind its first segment."""
-    start, content = frame(data)
-    if not start:
-        return flip(rng, data)
     at, run = rng.choice((2, 51)), rng.choice(RUNS) * rng.choice((10, 100_000, 4_000_000))
-    return in_items(data, start, [content[:at] + run + content[at:]])
+    return [frame[:at] + run + frame[at:]]
 
 
-DICOM = [
-    *BYTES,
-    *[change_length] * 2,
-    change_vr,
-    *[change_value] * 3,
-    change_syntax,
-    move_element,
-    nest,
-]
-DICOM += [break_codestream] * 5 + [cut_frame, long_walk]
-
-
-def dicom(rng: Random, data: bytes) -> bytes:
-    return several(rng, data, DICOM)
-
+DICOM = [*BYTES, *[change_length] * 2, change_vr, *[change_value] * 3, change_syntax, move_element]
+DICOM += [nest, *[break_codestream] * 5, cut_frame, long_walk]
 
 # ---- manifests of checkpoints ----
 
@@ -305,11 +259,11 @@ VALUES = [
 
 def parts(value) -> list[tuple[dict | list, object]]:
     """(container, key) of everything in a JSON value."""
+    if not isinstance(value, dict | list):
+        return []
     found = []
-    if isinstance(value, dict | list):
-        keys = list(value) if isinstance(value, dict) else range(len(value))
-        for key in keys:
-            found += [(value, key), *parts(value[key])]
+    for key in list(value) if isinstance(value, dict) else range(len(value)):
+        found += [(value, key), *parts(value[key])]
     return found
 
 
@@ -331,7 +285,7 @@ def change_json(rng: Random, value: dict) -> None:
 
 
 def manifest(rng: Random, good: dict, seal: Callable[[dict], str]) -> bytes:
-    """A manifest's text. Half of them carry the right SHA-256 (by `seal`) of what is wrong."""
+    """A manifest's text. Most have the right SHA-256 (by `seal`) of what is wrong."""
     made = copy.deepcopy(good)
     for _ in range(rng.choice((1, 1, 2, 4))):
         change_json(rng, made)
@@ -340,6 +294,4 @@ def manifest(rng: Random, good: dict, seal: Callable[[dict], str]) -> bytes:
     text = json.dumps(made).encode()
     if rng.random() < 0.25:
         text = several(rng, text, BYTES)
-    if rng.random() < 0.02:
-        text = b"[" * 100_000 + text
-    return text
+    return b"[" * 100_000 + text if rng.random() < 0.02 else text
