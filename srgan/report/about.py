@@ -1,13 +1,16 @@
 """What is said beside every metric and on every picture: data, checkpoints, weights."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from srgan.evaluation.study import Study
 from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.level_names import short_name
+from srgan.lowdose.levels import Levels
 from srgan.metrics.ttf import Discs
+from srgan.settings import Settings
 
-LEVELS = ("noise_lambda", "noise_sigma", "dose")  # of a degradation as JSON
+# The noise levels among the entries of a degradation as JSON.
+LEVELS = tuple(f.name for f in fields(Settings) if isinstance(f.default, Levels))
 
 
 @dataclass(frozen=True)
