@@ -1,4 +1,4 @@
-"""What a folder holds, from headers alone: scans, and every other file with its reason."""
+"""Find the scans in a folder, and why every other file is skipped. Reads headers only."""
 
 import os
 from collections import Counter
@@ -30,18 +30,17 @@ def find(
     left_out: Collection[Path] = (),
     require_patient: bool = True,
 ) -> Catalogue:
-    """Catalogue a folder and all below it, reading headers only.
+    """Catalogue a folder and everything below it.
 
     patients_csv: series_uid to patient_id (see `read_patients_csv`). left_out: folders that do not
-    count, like hidden files. require_patient: a DICOM file that names no patient is skipped. Links
-    are followed, each folder once. The files of the scans and the skipped ones together are
-    `found`, whatever it holds. Raises UserError where `folder` is not a folder that can be read.
+    count, like hidden files. require_patient: skip DICOM files that name no patient. Every file is
+    in a scan or skipped: together they are `found`. Raises UserError if `folder` cannot be read.
     """
     folder, patients = Path(folder), patients_csv or {}
     _check_folder(folder)
     files, skipped = files_below(folder, left_out)
     found = len(files) + len(skipped)
-    # Headers of volumes come first: they tell whose a data file is.
+    # Headers of volumes come first: they name their data files.
     files.sort(key=lambda path: not readers.is_header(path))
     volumes: list[VolumeHeader] = []
     slices: list[dicom_header.Header] = []
@@ -89,7 +88,7 @@ def _check_folder(folder: Path) -> None:
 
 
 def _read_dicom(path: Path) -> dicom_header.Header:
-    """The DICOM header, or a Skip that knows an archive."""
+    """Raises Skip, with a hint for an archive."""
     try:
         return dicom_header.read_header(path)
     except Skip as skip:
@@ -98,25 +97,28 @@ def _read_dicom(path: Path) -> dicom_header.Header:
         raise
 
 
-# ---- volumes among the rest ----
+# ---- volumes ----
 
 
 def _claim(
     header: VolumeHeader, claimed: dict[Path, Path], could_be_data: set[Path]
 ) -> VolumeHeader:
-    """Note whose a data file is; refuse a hidden one, and a second header of the same data."""
+    """Note which header a data file belongs to.
+
+    Raises Skip for a data file that is hidden or has a header already.
+    """
     if header.data_path in claimed:
         detail = f"{claimed[header.data_path].name} has the same data file"
         raise Skip("duplicate header", detail)
     if header.data_path != header.path:
         if header.data_path not in could_be_data:
-            raise Skip("data file is missing", "what it names is hidden or another header")
+            raise Skip("data file is missing", "the named file is hidden or another header")
         claimed[header.data_path] = header.path
     return header
 
 
 def _without_header(data_files: list[Path], skipped: Iterable[Skipped]) -> list[Skipped]:
-    """Data files that no usable header names, with the reason of the header of that name."""
+    """Data files that no usable header names, with the reason why a header was skipped."""
     reasons = {s.path.with_suffix(""): s.reason for s in skipped if s.path.suffix.lower() == ".mhd"}
     left_out = []
     for path in data_files:
@@ -129,14 +131,14 @@ def _without_header(data_files: list[Path], skipped: Iterable[Skipped]) -> list[
 
 
 def _scan_of_volume(header: VolumeHeader, patients: dict[str, str], uids: dict[str, str]) -> Scan:
-    """A volume's patient: the table's, else that of the DICOM series with its UID, else the UID."""
+    """A scan. Its patient: from the table, else from a DICOM series of this UID, else the UID."""
     uid = tidy_id(header.path.stem) or "_"
     patient = patients.get(uid) or uids.get(uid) or uid
     return readers.volume_format(header.path).scan_of(header, uid, patient)
 
 
 def _one_scan_a_series(scans: list[Scan]) -> tuple[list[Scan], list[Skipped]]:
-    """Of a series that lies there as DICOM and as MetaImage (or in two copies), the fuller one."""
+    """Keep the copy with the most slices of a series that is there twice (DICOM and MetaImage)."""
     kept: dict[str, Scan] = {}
     extra, skipped = [], []
     # Most slices first, DICOM before volumes, then by name.
@@ -158,7 +160,7 @@ def _one_scan_a_series(scans: list[Scan]) -> tuple[list[Scan], list[Skipped]]:
 
 
 def read_patients_csv(path: Path) -> dict[str, str]:
-    """Read columns series_uid, patient_id to a dict; raises UserError where it cannot be used."""
+    """series_uid -> patient_id from a CSV with these two columns. Raises UserError."""
     patients: dict[str, str] = {}
     for line, cells in csv_tables.named("--patients", path, ("series_uid", "patient_id")):
         uid, patient = map(tidy_id, cells)
@@ -187,6 +189,6 @@ def nothing_usable_message(catalogue: Catalogue) -> str:
 
 
 def write_skipped_csv(path: Path, skipped: Iterable[Skipped]) -> None:
-    """Write path, reason, detail; no cell can be taken for a formula, no name breaks a row."""
+    """Write path, reason and detail of each file; no cell is a formula, no name breaks a row."""
     rows = (map(csv_tables.visible_cell, (s.path, s.reason, s.detail)) for s in skipped)
     write_csv(path, ("path", "reason", "detail"), rows)

@@ -1,6 +1,6 @@
 """Where a point in the patient lies in a scan: the nearest slice, and the pixel in it.
 
-Points are in mm as DICOM and MetaImage have them: towards the patient's left, back and head.
+Points are in mm in the patient's coordinates (LPS): towards the left, the back and the head.
 """
 
 import numpy as np
@@ -12,9 +12,9 @@ LONE_SLICE_MM = 1.25  # on either side of a scan of one slice
 
 
 def locate(scan: Scan, point_mm: tuple[float, float, float]) -> Place | None:
-    """The place of a point, or None where it lies outside the scan or in a gap between slices.
+    """The place of a point, or None if it lies outside the scan or in a gap between slices.
 
-    Raises Skip where a header cannot be read.
+    Raises Skip if a header cannot be read.
     """
     point = np.array(point_mm, np.float64)
     place = place_of(scan, point)

@@ -1,4 +1,4 @@
-"""The files below a folder that count: for the catalogue, and for the fingerprint of a store."""
+"""List the files below a folder, for the catalogue and for the fingerprint of a store."""
 
 import os
 from collections.abc import Collection
@@ -11,10 +11,10 @@ SYSTEM_FILES = {"thumbs.db", "desktop.ini"}
 
 
 def files_below(folder: Path, left_out: Collection[Path] = ()) -> tuple[list[Path], list[Skipped]]:
-    """Regular files in the order of their names, and what cannot be opened.
+    """Regular files in the order of their names, and files and folders that cannot be opened.
 
-    Hidden and system files and the folders `left_out` do not count; links are followed, each folder
-    once.
+    Hidden files, system files and the folders `left_out` do not count. Links are followed; each
+    folder is visited once.
     """
     files, skipped, seen = [], [], set()
     outside, pending = {os.path.abspath(each) for each in left_out}, [folder]
@@ -25,7 +25,7 @@ def files_below(folder: Path, left_out: Collection[Path] = ()) -> tuple[list[Pat
         try:
             status = os.stat(here)
             if (status.st_dev, status.st_ino) in seen:
-                continue  # by a link, or a link to a folder above
+                continue  # visited already, by a link
             seen.add((status.st_dev, status.st_ino))
             with os.scandir(here) as entries:
                 names = sorted(entries, key=lambda entry: entry.name)
@@ -41,7 +41,7 @@ def files_below(folder: Path, left_out: Collection[Path] = ()) -> tuple[list[Pat
                     folders.append(here / entry.name)
                 elif entry.is_file():
                     files.append(here / entry.name)
-                else:  # opening a pipe would wait for ever
+                else:  # opening a pipe could wait forever
                     kind = "a broken link" if entry.is_symlink() else "a pipe, socket or device"
                     skipped.append(Skipped(here / entry.name, "not a regular file", kind))
             except OSError as error:

@@ -1,4 +1,4 @@
-"""Where the scans come from: the user's folder, or synthetic chests where there is none yet."""
+"""Where the scans come from: the user's folder, or synthetic chests if it has no scans yet."""
 
 import errno
 import hashlib
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 DEFAULT = Path("data")
 SYNTHETIC = "synthetic"  # the folder's name, in data/ or in the store's folder
-SEED = 0  # of the chests; --seed does not change what lies on the disk
+SEED = 0  # of the chests; --seed does not change the files on disk
 READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -36,7 +36,7 @@ class DatasetPaths:
 
 @dataclass(frozen=True)
 class Source:
-    """A folder of scans; what lies in the `left_out` folders below it does not count."""
+    """A folder of scans; files in the `left_out` folders below it do not count."""
 
     folder: Path
     left_out: tuple[Path, ...] = ()
@@ -44,9 +44,9 @@ class Source:
 
 
 def locate(paths: DatasetPaths) -> Source:
-    """The folder to catalogue. Makes synthetic chests where the default one is empty.
+    """The folder to catalogue. Writes synthetic chests if the default folder has no scans.
 
-    Raises UserError where they cannot be written.
+    Raises UserError if they cannot be written.
     """
     data, store = paths.data, paths.store_dir
     if has_no_scans(data):
@@ -60,7 +60,7 @@ def locate(paths: DatasetPaths) -> Source:
 
 
 def has_no_scans(data: Path) -> bool:
-    """Is it the default folder, without scans? README.md, hidden files and synthetic/ are none."""
+    """Is it the default folder, with nothing in it but README.md, hidden files and synthetic/?"""
     if data != DEFAULT:
         return False
     try:
@@ -73,12 +73,12 @@ def has_no_scans(data: Path) -> bool:
 
 
 def _synthetic_chests(data: Path, store: Path) -> Path:
-    """The folder of the chests, written where needed: in data/, or beside the store."""
+    """The folder of the chests, written if needed: in data/, or with the stores if that fails."""
     places = (data / SYNTHETIC, store / SYNTHETIC)
     for folder in places:
         if write_scans.is_complete(folder, SEED):
             return folder
-    waiting = f"another run is writing {SYNTHETIC} chests: waiting for it"
+    waiting = "another run writes the synthetic chests: waiting for it"
     with locks.held(store / ".lock-synthetic", lambda: log.info(waiting)):
         for folder in places:
             if write_scans.is_complete(folder, SEED):
@@ -96,14 +96,15 @@ def _synthetic_chests(data: Path, store: Path) -> Path:
 
 
 def catalogued(source: Source, patients: dict[str, str] | None) -> Catalogue:
-    """The catalogue of a source, without what is left out. Raises UserError."""
+    """The catalogue of a source, without the folders that are left out. Raises UserError."""
     return catalogue.find(source.folder, patients, source.left_out)
 
 
 def fingerprint(source: Source, paths: DatasetPaths, version: int) -> dict:
-    """What tells two stores apart, from names, sizes and times alone; no file of scans is opened.
+    """Identify a dataset: {"fingerprint": 12 hexadecimal digits, "files": n, "bytes": n}.
 
-    {"fingerprint": 12 hexadecimal digits, "files": n, "bytes": n}, with the content of the tables.
+    It depends on the names, sizes and times of the files and on the content of the two tables. No
+    scan is opened.
     """
     digest = hashlib.sha256(f"{version} {source.synthetic}".encode())
     for table in (paths.split, paths.patients):
@@ -114,9 +115,9 @@ def fingerprint(source: Source, paths: DatasetPaths, version: int) -> dict:
     for path in sorted([*files, *(item.path for item in skipped)], key=os.fsencode):
         try:
             status = path.stat()
-        except OSError:  # a broken link; the catalogue tells
+        except OSError:  # a broken link, which the catalogue reports
             continue
-        if stat.S_ISDIR(status.st_mode):  # one that cannot be read
+        if stat.S_ISDIR(status.st_mode):  # it cannot be read
             continue
         name = os.fsencode(path.relative_to(source.folder))
         digest.update(b"%b\0%d %d\n" % (name, status.st_size, status.st_mtime_ns))

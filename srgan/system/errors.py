@@ -1,4 +1,4 @@
-"""Errors that a user can cause, and the exit codes that the program promises."""
+"""Errors that a user can cause, and the exit codes of the program."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ import sys
 DONE = 0
 BAD_INPUT = 2  # the user's input, a read-only folder
 DIVERGED = 3  # the training stopped itself
-TRY_AGAIN = 75  # no space, a vanished folder, another writer: nothing wrong with the input
+TRY_AGAIN = 75  # no space, a vanished folder, another writer: the input is fine
 INTERRUPTED = 130  # SIGINT, state saved
 TERMINATED = 143  # SIGTERM, state saved
 
@@ -18,7 +18,7 @@ def program() -> str:
 
 
 class UserError(Exception):
-    """What is wrong, where, and what to do: shown as one line, never as a traceback."""
+    """What is wrong, where, and what to do. Shown as one line, never as a traceback."""
 
     def __init__(self, message: str, exit_code: int = BAD_INPUT):
         super().__init__(one_line(message))
@@ -26,7 +26,7 @@ class UserError(Exception):
 
 
 class Stopped(KeyboardInterrupt):
-    """SIGINT or SIGTERM ended the program; no handler of ordinary errors holds it up."""
+    """SIGINT or SIGTERM ended the program. `except Exception` does not catch it."""
 
     def __init__(self, exit_code: int):
         super().__init__("stopped; what was saved before is whole")
@@ -34,7 +34,7 @@ class Stopped(KeyboardInterrupt):
 
 
 class Skip(Exception):
-    """A file or slice that is not used: a short reason in the field's words, and a detail."""
+    """A file or slice is not used: a short reason, and a detail."""
 
     def __init__(self, reason: str, detail: str = ""):
         super().__init__(reason, detail)
@@ -48,12 +48,12 @@ def reason(error: OSError | ValueError) -> str:
 
 
 def visible(text: object) -> str:
-    """Text with escapes for what is not printable: a terminal acts on nothing in it, one line."""
+    """Escape what is not printable: one line, in which a terminal finds no control sequence."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
 
 
 def one_line(text: object, limit: int = 400) -> str:
-    """Text from anywhere (headers, file names) made safe for one line of a terminal or a table."""
+    """Text from outside (a header, a file name) as one printable line, cut to the limit."""
     shown = "".join(c if c.isprintable() else " " for c in str(text)[: 4 * limit])
     shown = " ".join(shown.split())
     return shown if len(shown) <= limit else shown[: limit - 3] + "..."

@@ -19,8 +19,8 @@ _REMEDY = {
     errno.EIO: "look after the disk and start again",
     errno.ENOENT: "is the folder still there?",
     errno.ESTALE: "is the folder still there?",
-    None: "is there room?",  # a library that does not pass on what the system said
-}  # all of these pass; with others (a read-only folder) the input must change
+    None: "is there room?",  # from a library that does not pass on the number
+}  # these may pass; for others (a read-only folder) the input must change
 MOST_OF_JSON = 64 << 20  # bytes
 _PART = re.compile(r"\..+\.(\d{1,9})\.part(\.\w+)?")
 
@@ -40,7 +40,7 @@ def writing(path: Path | str):
 
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """`write` a temporary file beside `path`, flush it to the disk, rename it into place."""
+    """`write` a temporary file beside `path`, flush it to the disk, and rename it. OSError."""
     part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
         write(part)
@@ -51,7 +51,7 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def clear_parts(folder: Path) -> None:
-    """Remove the temporary files of `write_whole` whose process is gone."""
+    """Remove temporary files of `write_whole` whose process no longer runs."""
     with suppress(OSError):
         for path in folder.iterdir():
             made = _PART.fullmatch(path.name)
@@ -60,7 +60,7 @@ def clear_parts(folder: Path) -> None:
 
 
 def _lives(pid: int) -> bool:
-    """True also where that cannot be asked (Windows ends the process that is asked for)."""
+    """Does a process run? True also if that cannot be known (on Windows, os.kill would end it)."""
     try:
         return os.name == "nt" or os.kill(pid, 0) is None
     except ProcessLookupError:
@@ -80,15 +80,17 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence]) -> N
 
 
 def write_json(path: Path, value: dict) -> None:
-    """Strict JSON: NaN and infinity are refused with a ValueError."""
+    """Strict JSON. Raises OSError, and ValueError for NaN and infinity."""
     text = json.dumps(value, indent=1, allow_nan=False) + "\n"
     write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def read_bounded(path: Path, limit: int = MOST_OF_JSON) -> bytes:
-    """All of a regular file of at most `limit` bytes; raises OSError for any other."""
-    waits_not = getattr(os, "O_NONBLOCK", 0)  # for somebody to write into a pipe
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | waits_not)) as file:
+    """The content of a regular file of at most `limit` bytes. Raises OSError for any other."""
+    without_waiting = getattr(os, "O_NONBLOCK", 0)  # for a writer of a pipe
+    with open(
+        path, "rb", opener=lambda name, flags: os.open(name, flags | without_waiting)
+    ) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # a device may never end
             raise OSError(errno.EINVAL, "not a regular file")
         data = file.read(limit + 1)

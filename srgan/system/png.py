@@ -1,4 +1,4 @@
-"""A matplotlib figure to a PNG file that is complete or absent."""
+"""Write a matplotlib figure to a PNG file that is complete or absent."""
 
 from pathlib import Path
 
@@ -8,13 +8,13 @@ from srgan.system.files import write_whole
 
 
 def figure_to_png(figure, path: Path) -> None:
-    """Draw and write. Raises OSError where the folder cannot be written."""
+    """Draw the figure and write it. Raises OSError."""
     import imageio.v3 as imageio
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     pixels = np.asarray(canvas.buffer_rgba())[..., :3]
-    # In memory first: imageio prints a traceback where it cannot close a file on a full disk.
+    # In memory first: imageio prints a traceback if it cannot close a file on a full disk.
     png = imageio.imwrite("<bytes>", pixels, extension=".png")
     write_whole(path, lambda part: part.write_bytes(png))

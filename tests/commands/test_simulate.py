@@ -92,7 +92,7 @@ def _umask() -> int:
     return mask
 
 
-def test_the_record_says_how_and_holds_no_path(tmp_path):
+def test_simulated_json_holds_the_parameters_and_no_path(tmp_path):
     series = write_series(tmp_path / "series", small_chest(0, size=192))
     run(f"--input {series} --dose 0.25 --output {tmp_path}/out --seed 5 --noise-hu 20")
     text = (tmp_path / "out" / "simulated.json").read_text()
@@ -105,7 +105,7 @@ def test_the_record_says_how_and_holds_no_path(tmp_path):
     assert str(tmp_path) not in text
 
 
-def test_a_slice_gets_the_same_noise_again_and_in_either_format(volume, tmp_path):
+def test_the_noise_of_a_slice_is_the_same_in_dicom_and_metaimage(volume, tmp_path):
     series = write_series(tmp_path / "series", small_chest(0))
     dose = "--dose 0.5 --photons 1e5 --seed 3"
     run(f"--input {series} {dose} --output {tmp_path}/a")
@@ -123,7 +123,7 @@ def test_full_dose_gives_the_same_pixels(series, tmp_path):
     np.testing.assert_array_equal(hu_of(tmp_path / "out"), expected)
 
 
-def test_a_slice_that_is_no_hu_stays_and_the_rest_of_a_volume_is_made(tmp_path, capsys):
+def test_a_slice_that_is_not_hu_is_copied_as_it_is(tmp_path, capsys):
     values = small_chest(0, slices=4)
     values[3] = 0
     write_scan(tmp_path / "volume", "1.2.3", values)
@@ -134,7 +134,7 @@ def test_a_slice_that_is_no_hu_stays_and_the_rest_of_a_volume_is_made(tmp_path, 
     assert "slices that stay as they are: 1 not HU" in capsys.readouterr().err
 
 
-def test_one_damaged_file_is_told_and_the_rest_is_copied(series, tmp_path, capsys):
+def test_a_damaged_file_is_reported_and_the_others_are_copied(series, tmp_path, capsys):
     dataset = pydicom.dcmread(series / "8.dcm")
     dataset.compress(pydicom.uid.RLELossless)
     whole = pydicom.encaps.get_frame(dataset.PixelData, 0, number_of_frames=1)
@@ -154,13 +154,13 @@ def test_scans_without_tissue_or_body_work(tmp_path, capsys):
     assert "photons are assumed" in capsys.readouterr().err
 
 
-def test_too_few_photons_are_warned_of(volume, tmp_path, capsys):
+def test_too_few_photons_give_a_warning(volume, tmp_path, capsys):
     run(f"--input {volume} --dose 0.1 --photons 100 --output {tmp_path}/out")
     assert "are at the photon floor" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", ["series", "volume"])
-def test_its_own_output_is_neither_input_nor_data(kind, tmp_path, request):
+def test_simulated_scans_are_refused_as_input_and_as_data(kind, tmp_path, request):
     source = request.getfixturevalue(kind)
     run(f"--input {source} --dose 0.5 --photons 1e5 --output {tmp_path}/out")
     with pytest.raises(UserError, match="output of this program: give the scan"):
@@ -201,7 +201,9 @@ def test_noise_alone_prints_the_photons_of_water(capsys):
         ("--input unit --output out --dose 0.5", "3 of 3 slices cannot be used: not HU"),
     ],
 )
-def test_each_wrong_call_is_told_and_leaves_nothing(volume, tmp_path, monkeypatch, arguments, told):
+def test_a_wrong_call_is_reported_and_leaves_nothing(
+    volume, tmp_path, monkeypatch, arguments, told
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").write_text("kept")
@@ -218,7 +220,7 @@ def test_each_wrong_call_is_told_and_leaves_nothing(volume, tmp_path, monkeypatc
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_an_empty_folder_is_taken_and_parents_are_made(volume, tmp_path):
+def test_the_output_may_be_an_empty_folder_and_its_parents_are_made(volume, tmp_path):
     (tmp_path / "empty").mkdir()
     for name in ("empty", "a/b/c"):
         run(f"--input {volume} --dose 1 --photons 1e5 --output {tmp_path / name}")
@@ -227,7 +229,7 @@ def test_an_empty_folder_is_taken_and_parents_are_made(volume, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["series", "volume"])
-def test_a_disk_that_is_too_small_is_told_before_the_work(kind, tmp_path, monkeypatch, request):
+def test_a_disk_that_is_too_small_is_reported_before_the_work(kind, tmp_path, monkeypatch, request):
     source = request.getfixturevalue(kind)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9, 8, 1000))
     with pytest.raises(UserError, match=r"needs 0.00 GB, 0.00 GB are free") as error:
@@ -236,7 +238,7 @@ def test_a_disk_that_is_too_small_is_told_before_the_work(kind, tmp_path, monkey
     assert not (tmp_path / "a").exists()
 
 
-def test_a_folder_that_is_filled_meanwhile_is_not_overwritten(tmp_path):
+def test_an_output_folder_that_is_filled_meanwhile_is_not_overwritten(tmp_path):
     def fill():
         with output_folder.new_folder(tmp_path / "out") as part:
             (part / "new").write_text("new")
@@ -248,7 +250,7 @@ def test_a_folder_that_is_filled_meanwhile_is_not_overwritten(tmp_path):
     assert [p.name for p in tmp_path.rglob("*")] == ["out", "old"]
 
 
-def test_the_program_works_in_several_processes(volume, tmp_path, run_main):
+def test_simulate_works_in_several_processes(volume, tmp_path, run_main):
     done = run_main(
         tmp_path, f"--run simulate --input {volume} --dose 0.5 --photons 1e5 --output out"
     )
@@ -261,7 +263,7 @@ def test_the_program_works_in_several_processes(volume, tmp_path, run_main):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_it_and_leaves_nothing(tmp_path, number, code):
+def test_a_signal_ends_simulate_and_leaves_nothing(tmp_path, number, code):
     write_scan(tmp_path / "volume", "1.2.3", small_chest(0, slices=900, size=128))
     command = [sys.executable, str(ROOT / "main.py"), "--run", "simulate", "--input", "volume"]
     process = subprocess.Popen(
@@ -308,7 +310,7 @@ def _by_sitk(folder: Path) -> sitk.Image:
 
 
 @pytest.mark.parametrize("kind", ["series", "volume"])
-def test_a_full_disk_is_told_and_leaves_nothing(kind, tmp_path, request):
+def test_a_full_disk_is_reported_and_leaves_nothing(kind, tmp_path, request):
     resource = pytest.importorskip("resource")
     source = request.getfixturevalue(kind)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -1,3 +1,5 @@
+"""The store of a folder of scans: built once, reused, rebuilt if it is damaged."""
+
 import csv
 import errno
 import json
@@ -108,7 +110,7 @@ def leftovers(folder: Path) -> list[Path]:
     return list(folder.glob(".*.part"))
 
 
-def test_what_is_written_is_read_back(scans, build):
+def test_a_store_holds_the_selected_slices(scans, build):
     six_patients(scans)
     store = build()
     assert (store.found, store.used, store.skipped) == (19, 18, 1)
@@ -131,7 +133,7 @@ def test_what_is_written_is_read_back(scans, build):
     assert str(scans.path) not in text
 
 
-def test_a_second_time_nothing_is_read(scans, build):
+def test_a_store_is_reused_without_reading_scans(scans, build):
     six_patients(scans)
     first = build()
     scans.reads.clear()
@@ -201,7 +203,7 @@ def _add(path, more):
         lambda f: _add(f / "split.csv", b"\n"),
     ],
 )
-def test_a_corrupt_store_is_rebuilt_with_one_line(scans, build, damage):
+def test_a_corrupt_store_is_rebuilt_with_one_message(scans, build, damage):
     six_patients(scans)
     first = build()
     damage(first.folder)
@@ -212,7 +214,7 @@ def test_a_corrupt_store_is_rebuilt_with_one_line(scans, build, damage):
     assert build.lines == [f"store: reused {first.folder}"]
 
 
-def test_a_flip_of_any_bit_is_found(scans, build):
+def test_load_detects_a_flipped_bit_in_any_file(scans, build):
     """In every file, at a hundred seeded places: of the header, of pixels, of the index."""
     six_patients(scans)
     folder = build().folder
@@ -244,7 +246,7 @@ def test_a_large_store_is_checked_in_part(scans, build, monkeypatch):
     assert len(hashed) == 6
 
 
-def test_a_rebuild_keeps_noise_and_what_a_user_put_there(scans, build):
+def test_a_rebuilt_store_keeps_noise_and_the_users_files(scans, build):
     six_patients(scans)
     folder = build().folder
     (folder / "noise-0123456789ab").mkdir()
@@ -257,7 +259,7 @@ def test_a_rebuild_keeps_noise_and_what_a_user_put_there(scans, build):
     assert [p.name for p in folder.parent.iterdir() if p.is_dir()] == [folder.name]
 
 
-def test_a_file_that_does_not_count_builds_no_other_store(scans, build):
+def test_system_files_do_not_change_the_fingerprint(scans, build):
     """The fingerprint is of the files that the catalogue finds."""
     six_patients(scans)
     folder = build().folder
@@ -268,7 +270,7 @@ def test_a_file_that_does_not_count_builds_no_other_store(scans, build):
     assert build().folder != folder
 
 
-def test_a_file_where_the_store_should_be(scans, build, tmp_path):
+def test_a_file_in_place_of_the_store_folder_is_bad_input(scans, build, tmp_path):
     six_patients(scans)
     (tmp_path / "store").write_text("")
     with pytest.raises(UserError, match="store") as caught:
@@ -276,7 +278,7 @@ def test_a_file_where_the_store_should_be(scans, build, tmp_path):
     assert caught.value.exit_code == BAD_INPUT
 
 
-def test_files_that_change_while_they_are_read(scans, build, monkeypatch):
+def test_files_that_change_while_they_are_read_are_reported(scans, build, monkeypatch):
     six_patients(scans)
     plain = scans.reader
     monkeypatch.setattr(
@@ -303,7 +305,7 @@ def positions(store, patient: str) -> list[int]:
 
 
 @pytest.mark.usefixtures("few")
-def test_a_slice_without_body_gives_way_to_its_neighbour(scans, build):
+def test_a_slice_without_body_is_replaced_by_its_neighbour(scans, build):
     for p in range(5):
         scans.add(f"p{p}", [AIR if i in (2, 3) else body((p, i)) for i in range(10)])
     store = build()
@@ -313,7 +315,7 @@ def test_a_slice_without_body_gives_way_to_its_neighbour(scans, build):
 
 
 @pytest.mark.usefixtures("few")
-def test_a_slice_that_cannot_be_read_gives_way_and_is_listed(scans, build):
+def test_an_unreadable_slice_is_replaced_and_listed(scans, build):
     for p in range(5):
         scans.add(f"p{p}", ["truncated" if i == 7 else body((p, i)) for i in range(10)])
     store = build()
@@ -332,14 +334,14 @@ def test_without_body_anywhere_the_chosen_slices_stay(scans, build):
     assert len([line for line in build.lines if "little of the body" in line]) == 1
 
 
-def test_small_data_lose_no_slice_for_want_of_body(scans, build):
+def test_small_datasets_keep_slices_without_body(scans, build):
     for p in range(3):
         scans.add(f"p{p}", [AIR + np.int16(p), body(p)])
     assert len(build().records) == 6
 
 
 @pytest.mark.usefixtures("few")
-def test_what_a_scan_lacks_the_next_one_gives(scans, build):
+def test_slices_that_a_scan_lacks_come_from_the_next_scans(scans, build):
     for p in range(5):
         scans.add(f"p{p}", [body((p, i)) for i in range(10)])
     scans.pixels["1.2"] = ["damaged"] * 10
@@ -359,7 +361,7 @@ def test_a_volume_that_fails_is_skipped_with_its_data_file(scans, build, bad):
     assert "volume" not in store.patients.values()
 
 
-def test_one_bad_slice_of_a_volume_does_not_cost_the_volume(scans, build):
+def test_a_volume_with_one_bad_slice_is_used(scans, build):
     six_patients(scans)
     scans.add("volume", ["not HU", *(body((9, i)) for i in range(5))], kind="metaimage")
     store = build()
@@ -379,7 +381,7 @@ def test_pixels_of_another_patient_are_left_out_with_one_warning(scans, build):
 
 
 @pytest.mark.usefixtures("few")
-def test_a_duplicate_gives_way_to_its_neighbour(scans, build):
+def test_a_duplicate_slice_is_replaced_by_its_neighbour(scans, build):
     for p in range(5):
         scans.add(f"p{p}", [body((p, i)) for i in range(10)])
     scans.pixels["1.4"][7] = scans.pixels["1.0"][7]
@@ -402,7 +404,7 @@ def test_a_copy_of_a_scan_gives_no_slice_at_all(scans, build, kind):
     assert not (positions(store, "p0") and positions(store, "copy"))
 
 
-def test_a_role_that_loses_its_only_patient_is_given_anew(scans, build):
+def test_patients_are_split_again_if_a_role_loses_its_only_patient(scans, build):
     for p in range(4):
         scans.add(f"p{p}", [body((p, i)) for i in range(3)])
     lost = next(r.pseudonym for r in build().records if r.role == "validation")
@@ -415,7 +417,7 @@ def test_a_role_that_loses_its_only_patient_is_given_anew(scans, build):
     assert store.skipped == 4
 
 
-def test_sizes_other_than_512_have_files_of_their_own(scans, build):
+def test_slices_of_other_sizes_are_in_files_of_their_own(scans, build):
     six_patients(scans)
     large = np.random.default_rng(0).integers(-100, 100, (512, 512)).astype(np.int16)
     scan = scans.add("large", [large])
@@ -457,7 +459,7 @@ def test_the_written_split_gives_the_same_again(scans, build):
     assert "\n=1+1" not in (again.folder / "split.csv").read_text()
 
 
-def test_nothing_usable_names_the_list_of_reasons(scans, build, tmp_path):
+def test_without_usable_slices_the_message_names_skipped_csv(scans, build, tmp_path):
     scans.add("p", ["truncated"])
     with pytest.raises(UserError, match=r"skipped\.csv") as caught:
         build()
@@ -466,7 +468,7 @@ def test_nothing_usable_names_the_list_of_reasons(scans, build, tmp_path):
     assert not leftovers(tmp_path / "store")
 
 
-def test_a_missing_folder_makes_no_store(tmp_path):
+def test_a_missing_data_folder_creates_no_store(tmp_path):
     paths = DatasetPaths(data=tmp_path / "none", store_dir=tmp_path / "store")
     with pytest.raises(UserError, match="does not exist"):
         open_or_build(paths)
@@ -514,7 +516,7 @@ def test_an_empty_data_folder_gets_synthetic_chests(there, said):
 
 
 @pytest.mark.usefixtures("chests")
-def test_real_scans_leave_the_chests_out():
+def test_synthetic_chests_are_not_mixed_with_real_scans():
     open_or_build(DatasetPaths())
     for p in range(3):
         write_metaimage(Path("data"), f"1.{p}", [body((50 + p, i)) for i in range(3)])
@@ -524,7 +526,7 @@ def test_real_scans_leave_the_chests_out():
 
 
 @pytest.mark.usefixtures("chests")
-def test_a_read_only_data_folder_has_its_chests_beside_the_store(monkeypatch):
+def test_synthetic_chests_are_written_with_the_stores_if_data_is_read_only(monkeypatch):
     plain = write_scans.write
 
     def write(folder, seed=0):
@@ -545,7 +547,7 @@ def test_a_named_empty_folder_is_an_error():
         open_or_build(DatasetPaths(data=Path("mine")))
 
 
-def test_a_store_inside_the_data_does_not_count(scans, tmp_path):
+def test_a_store_inside_the_data_folder_is_not_part_of_the_dataset(scans, tmp_path):
     six_patients(scans)
     paths = DatasetPaths(data=scans.path, store_dir=scans.path / "store")
     first = open_or_build(paths)

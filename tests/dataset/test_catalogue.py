@@ -101,7 +101,7 @@ def test_odd_names_of_volumes(tmp_path, name):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes are Linux's")
-def test_a_name_that_is_no_text(tmp_path):
+def test_a_file_name_that_is_not_utf8(tmp_path):
     write(tmp_path / os.fsdecode(b"\xff\xfe.dcm"))
     (tmp_path / os.fsdecode(b"\xff.txt")).write_text("text")
     result = find(tmp_path)
@@ -122,7 +122,7 @@ def test_folders_that_are_left_out_do_not_count(tmp_path):
     assert (found.found, [scan.files for scan in found.scans]) == (1, [(tmp_path / "a.dcm",)])
 
 
-def test_hidden_files_are_not_counted_and_links_end(tmp_path):
+def test_hidden_files_do_not_count_and_circular_links_end(tmp_path):
     write(tmp_path / "a" / "1.dcm")
     for name in (".DS_Store", "Thumbs.db", "._1.dcm"):
         (tmp_path / "a" / name).write_bytes(b"1")
@@ -145,7 +145,7 @@ def test_patients_of_dicom_without_patient_id(tmp_path):
     assert find(tmp_path, {SERIES: "P9"}).scans[0].patient_id == "P9"
 
 
-def test_a_patient_in_the_header_is_not_overruled(tmp_path):
+def test_the_patient_in_a_dicom_header_wins_over_the_table(tmp_path):
     write(tmp_path / "1.dcm")
     assert find(tmp_path, {SERIES: "P9"}).scans[0].patient_id == "P1"
 
@@ -198,7 +198,7 @@ def test_data_files_of_a_skipped_header(tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root reads everything")
-def test_what_must_not_be_read(tmp_path):
+def test_folders_and_files_without_permission_are_skipped(tmp_path):
     write(tmp_path / "a" / "1.dcm")
     write(tmp_path / "b" / "1.dcm")
     (tmp_path / "a").chmod(0)
@@ -223,7 +223,7 @@ def test_a_folder_that_vanishes_below_is_skipped(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["nowhere", "file.txt", "a\0b"])
-def test_what_is_no_folder_is_an_error_of_one_line(tmp_path, name):
+def test_a_path_that_is_not_a_folder_is_a_one_line_error(tmp_path, name):
     (tmp_path / "file.txt").write_text("text")
     with pytest.raises(UserError) as caught:
         catalogue.find(tmp_path / name)

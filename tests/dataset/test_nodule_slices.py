@@ -112,7 +112,9 @@ def test_rows_that_cannot_be_used_are_counted():
         (b"\xff\xfe\x00s\x00e", "there is no column"),
     ],
 )
-def test_another_table_of_that_name_is_one_line(small_scans, tmp_path, content, reason, said):
+def test_an_unusable_annotations_csv_is_reported_and_not_used(
+    small_scans, tmp_path, content, reason, said
+):
     paths, store, folder = opened(small_scans, tmp_path)
     (folder / "annotations.csv").write_bytes(content)
     said.clear()
@@ -156,7 +158,7 @@ def kept(small_scans, tmp_path, said):
     return build, store, folder, said
 
 
-def test_the_slices_of_tested_patients_are_kept_apart(kept, small_scans):
+def test_nodule_slices_of_tested_patients_are_in_a_store_of_their_own(kept, small_scans):
     build, store, _, lines = kept
     before = {p.name: p.stat().st_mtime_ns for p in store.folder.iterdir()}
     made = build()
@@ -181,7 +183,7 @@ def test_the_slices_of_tested_patients_are_kept_apart(kept, small_scans):
     assert sorted(after) == [".lock-nodules", "nodules"]
 
 
-def test_they_are_read_once_and_again_where_they_are_damaged_or_others(kept, monkeypatch):
+def test_nodule_slices_are_read_once_and_again_if_damaged_or_for_another_table(kept, monkeypatch):
     build, store, folder, lines = kept
     first = build()
     with monkeypatch.context() as patched:
@@ -201,7 +203,7 @@ def test_they_are_read_once_and_again_where_they_are_damaged_or_others(kept, mon
     assert json.loads(path.read_text())["rows"] == 1
 
 
-def test_a_scan_that_cannot_be_read_is_counted(kept, small_scans, monkeypatch):
+def test_nodules_of_an_unreadable_scan_are_counted(kept, small_scans, monkeypatch):
     build, store, _, lines = kept
     damaged = uid_of(store, "P0002")
 
@@ -216,7 +218,7 @@ def test_a_scan_that_cannot_be_read_is_counted(kept, small_scans, monkeypatch):
     assert "5 in slices that cannot be read" in lines[0]
 
 
-def test_without_a_table_nothing_is_said_or_made(small_scans, tmp_path, said):
+def test_without_annotations_csv_nothing_is_logged_or_written(small_scans, tmp_path, said):
     paths, store, folder = opened(small_scans, tmp_path)
     said.clear()
     assert annotations.find(Source(folder)) is None

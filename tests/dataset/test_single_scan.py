@@ -11,7 +11,7 @@ from tests.conftest import small_chest, write_scan
 from tests.helpers.made_dicom import write
 
 
-def test_a_series_without_patient_a_single_file_and_a_header_are_scans(tmp_path):
+def test_a_folder_without_patient_ids_a_single_file_and_a_header_are_scans(tmp_path):
     for z in range(3):
         write(tmp_path / "series" / f"{z}.dcm", z=z, PatientID=None, InstanceNumber=z)
     (tmp_path / "series" / "notes.txt").write_text("notes")
@@ -27,7 +27,7 @@ def test_a_series_without_patient_a_single_file_and_a_header_are_scans(tmp_path)
     assert len(by_header.slices) == 3
 
 
-def test_what_is_no_scan_is_told_in_a_line(tmp_path):
+def test_a_path_without_a_scan_is_a_one_line_error(tmp_path):
     write(tmp_path / "two" / "a.dcm")
     write(tmp_path / "two" / "b.dcm", SeriesInstanceUID="1.2.3")
     write(tmp_path / "two" / "c.dcm", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])

@@ -1,3 +1,5 @@
+"""Roles of patients, and how many slices each scan gives."""
+
 import random
 from itertools import pairwise
 from pathlib import Path
@@ -64,7 +66,7 @@ def test_nothing_depends_on_file_order():
         assert {s.series_uid: q for s, q in zip(mixed, again, strict=True)} == by_uid
 
 
-def test_short_scans_are_made_up_for_by_the_next():
+def test_slices_that_a_short_scan_lacks_come_from_the_next():
     scans = [scan(f"p{i}", 2 if i % 5 == 0 else 40) for i in range(888)]
     roles = assign_roles(scans)
     assert sums(scans, roles) == {"train": 3335, "held out": 2000}
@@ -91,14 +93,14 @@ def test_a_split_of_halves_gives_halves():
     assert abs(total["train"] - total["held out"]) <= 1
 
 
-def test_one_side_short_the_other_gives():
+def test_slices_that_one_part_of_the_split_lacks_come_from_the_other():
     scans = [scan("a", 6000), scan("b", 10)]
     assert slice_quotas.of_scans(scans, {"a": "train", "b": "test"}) == [5325, 10]
 
 
 @settings(deadline=None)
 @given(st.lists(st.lists(st.integers(1, 900), min_size=1, max_size=3), min_size=1, max_size=10))
-def test_small_numbers(patients):
+def test_roles_of_small_datasets(patients):
     scans = [
         scan(f"p{i}", n, f"p{i} s{k}")
         for i, sizes in enumerate(patients)
@@ -115,7 +117,7 @@ def test_small_numbers(patients):
 
 @settings(deadline=None)
 @given(st.integers(1, 900), st.integers(0, 900))
-def test_choose_is_even(n, quota):
+def test_evenly_spaced_positions(n, quota):
     positions = evenly_spaced(n, quota)
     assert len(positions) == len(set(positions)) == min(n, quota)
     assert all(0 <= p < n for p in positions)
@@ -130,7 +132,7 @@ def test_hash_order_groups_patients():
 
 @settings(deadline=None)
 @given(st.text(max_size=6))
-def test_ids_survive_a_table(text):
+def test_escaped_ids_are_restored_and_are_no_formulas(text):
     shown = escaped_id(text)
     assert shown[:1] not in ("=", "+", "-", "@")
     assert plain_id(shown) == text
@@ -166,6 +168,6 @@ def test_a_bad_split_is_one_clear_line(tmp_path, text, said):
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_split(tmp_path):
+def test_a_missing_split_file(tmp_path):
     with pytest.raises(UserError, match="No such file"):
         read_split_csv(tmp_path / "none.csv")

@@ -55,7 +55,7 @@ def test_cached_noise_at_any_dose_is_the_noise_of_its_seed(built):
             np.testing.assert_allclose(found, wanted, atol=2e-4 * wanted.std())
 
 
-def test_it_is_made_once_by_several_processes_and_opened_again(store, said):
+def test_noise_is_made_once_by_several_processes_and_reused(store, said):
     first = noise_cache.open_or_build(store, range(3), NOISE, 7, 1)
     again = noise_cache.open_or_build(store, range(3), NOISE, 7, 1)
     for a, b in zip(first, again, strict=True):
@@ -89,7 +89,7 @@ def test_seed_lowest_dose_and_photons_are_in_the_key(built):
 
 
 @pytest.mark.parametrize("damage", ["bit", "order", "index"])
-def test_corrupt_noise_is_made_anew_as_it_was(built, damage):
+def test_corrupt_noise_is_made_again_unchanged(built, damage):
     first = [cached.stored.copy() for cached in built.build()]
     (path,) = folder_of(built).glob("*.npy")
     index = folder_of(built) / "index.json"
@@ -107,7 +107,7 @@ def test_corrupt_noise_is_made_anew_as_it_was(built, damage):
         np.testing.assert_array_equal(a, b.stored)
 
 
-def test_no_room_is_told_before_anything_is_written(built, monkeypatch):
+def test_a_disk_without_room_is_reported_before_noise_is_made(built, monkeypatch):
     monkeypatch.setattr(
         noise_cache.shutil, "disk_usage", lambda path: SimpleNamespace(free=100_000)
     )
@@ -117,12 +117,12 @@ def test_no_room_is_told_before_anything_is_written(built, monkeypatch):
     assert not list(built.store.folder.glob("*noise-*/"))
 
 
-def test_starved_readings_are_told(built):
+def test_readings_at_the_photon_floor_give_a_warning(built):
     built.build(noise=ProjectionNoise(Levels((0.001,)), 1e4, None, Scanner()))
     assert any("at the photon floor" in line for line in built.said)
 
 
-def test_photons_are_estimated_once_and_a_damaged_file_is_made_anew(built, monkeypatch):
+def test_photons_are_estimated_once_and_again_if_their_file_is_damaged(built, monkeypatch):
     noise = ProjectionNoise(Levels((0.1,)), None, None, Scanner())
     first = photon_cache.of_slices(built.store, range(5), noise)
     (path,) = built.store.folder.glob("photons-*.json")
@@ -141,7 +141,7 @@ def test_photons_are_estimated_once_and_a_damaged_file_is_made_anew(built, monke
     path.unlink()
 
 
-def test_given_photons_are_taken_as_they_are(built):
+def test_given_photons_are_not_estimated(built):
     found = photon_cache.of_slices(built.store, range(3), NOISE)
     assert [m.photons for m in found] == [1e5] * 3
     assert photon_cache.summary(found) == {"median": 1e5, "low": 1e5, "high": 1e5, "sd_hu": None}

@@ -68,7 +68,7 @@ def test_a_folder_is_built_once_and_opened_again(folder, said):
     assert not said
 
 
-def test_a_folder_of_something_else_is_built_again_without_a_word(folder, said):
+def test_a_folder_that_load_declines_is_rebuilt_without_a_message(folder, said):
     def new(part):
         build(part)
         (part / "data.bin").write_bytes(b"new")
@@ -111,7 +111,9 @@ def _write(name: str, content: str | bytes):
         _write("index.json", b"\xff\xfe"),
     ],
 )
-def test_a_damaged_folder_is_rebuilt_with_one_line_and_a_users_files_stay(folder, said, damage):
+def test_a_damaged_folder_is_rebuilt_with_one_message_and_keeps_the_users_files(
+    folder, said, damage
+):
     (folder / "notes.txt").write_text("mine")
     (folder / "more").mkdir()
     damage(folder)
@@ -124,7 +126,7 @@ def test_a_damaged_folder_is_rebuilt_with_one_line_and_a_users_files_stay(folder
     assert names(folder.parent) == [".lock-abc", "abc"]
 
 
-def test_a_flip_of_any_bit_is_found(folder):
+def test_a_flipped_bit_is_detected(folder):
     rng = random.Random(4)
     for path in (folder / "data.bin", folder / "index.json"):
         whole = path.read_bytes()
@@ -138,7 +140,7 @@ def test_a_flip_of_any_bit_is_found(folder):
     load(folder)
 
 
-def test_json_under_its_sum_may_be_laid_out_in_another_way_and_holds_no_nan(tmp_path):
+def test_sealed_json_may_be_reformatted_and_refuses_nan(tmp_path):
     path = tmp_path / "a.json"
     write_sealed_json(path, {"b": [1.5, None], "a": "é"})
     content = json.loads(path.read_text(encoding="utf-8"))
@@ -216,7 +218,7 @@ print(moment)
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 @pytest.mark.parametrize("mode", ["new", "notes"])
-def test_kill_9_at_every_write_leaves_nothing_and_loses_no_file_of_a_user(tmp_path, mode):
+def test_kill_9_at_every_write_leaves_nothing_and_loses_no_user_file(tmp_path, mode):
     done = subprocess.run(
         [sys.executable, "-c", KILLED, str(tmp_path / "store"), mode],
         capture_output=True, text=True, check=False,
@@ -253,7 +255,7 @@ def test_two_builders_at_once_wait_for_each_other(tmp_path):
     assert told[1][1] == ""
 
 
-def test_what_a_killed_run_left_goes_and_what_a_living_one_builds_stays(tmp_path):
+def test_leftovers_of_killed_runs_are_removed_and_those_of_living_runs_stay(tmp_path):
     ours = [".aaa.01234567.part", ".bbb.89abcdef.part"]
     others = [".notes.part", ".ccc.01234567.part", "aaa.01234567.part", ".aaa.0123456.part"]
     for name in ours + others:
@@ -270,14 +272,14 @@ def test_what_a_killed_run_left_goes_and_what_a_living_one_builds_stays(tmp_path
     assert set(names(tmp_path)) & {*ours, *others} == set(others)
 
 
-def test_a_full_disk_is_one_line_and_nothing_is_left(without_room):
+def test_a_full_disk_is_reported_and_nothing_is_left(without_room):
     place, take = without_room
     for_the_data_alone = (12_288,) if take is full_disk.full else ()
     rooms = (0, 4096, 10_200, *for_the_data_alone)
     full_disk.check(without_room, lambda: open_or_build(place / "abc"), rooms)
 
 
-def test_a_full_disk_keeps_the_files_of_a_user(without_room):
+def test_a_full_disk_keeps_the_users_files(without_room):
     place, _ = without_room
     build_damaged(place / "abc")
     for room in (0, 4096, 10_200):
@@ -298,7 +300,7 @@ def test_a_full_disk_keeps_the_files_of_a_user(without_room):
     ],
 )
 @pytest.mark.parametrize("call", ["mkdir", "rename", "write_bytes"])
-def test_what_the_system_says_decides_the_exit_code(tmp_path, monkeypatch, call, number, code):
+def test_the_error_number_decides_the_exit_code(tmp_path, monkeypatch, call, number, code):
     def refuse(*_, **__):
         raise OSError(number, os.strerror(number))
 
@@ -333,7 +335,7 @@ def test_a_name_that_is_taken_is_reported(tmp_path, folder):
     assert load(folder) == DATA
 
 
-def test_a_folder_of_a_user_with_the_name_of_a_file_of_ours_stays_and_is_named(folder):
+def test_a_user_folder_with_the_name_of_a_program_file_stays_and_is_reported(folder):
     (folder / "data.bin").unlink()
     (folder / "data.bin").mkdir()
     (folder / "data.bin" / "notes.txt").write_text("mine")
@@ -342,7 +344,7 @@ def test_a_folder_of_a_user_with_the_name_of_a_file_of_ours_stays_and_is_named(f
     assert (folder / "data.bin" / "notes.txt").read_text() == "mine"
 
 
-def test_without_names_of_ours_a_folder_that_holds_something_stays(tmp_path):
+def test_new_without_file_names_refuses_a_folder_that_is_not_empty(tmp_path):
     (tmp_path / "empty").mkdir()
     with folders.new(tmp_path / "empty") as part:
         build(part)
@@ -355,7 +357,7 @@ def test_without_names_of_ours_a_folder_that_holds_something_stays(tmp_path):
     assert names(tmp_path) == ["empty", "mine"]
 
 
-def test_removing_takes_files_of_ours_alone(folder, tmp_path):
+def test_remove_deletes_program_files_only(folder, tmp_path):
     (folder / "notes.txt").write_text("mine")
     (tmp_path / "link").symlink_to(folder)
     folders.remove(tmp_path / "link", OURS)
@@ -377,7 +379,7 @@ def test_a_folder_that_cannot_be_read_back_is_reported(tmp_path):
     assert told.value.exit_code == TRY_AGAIN
 
 
-def test_a_folder_is_flushed_before_and_its_place_after_it_has_its_name(tmp_path, monkeypatch):
+def test_a_folder_is_flushed_before_the_rename_and_its_parent_after(tmp_path, monkeypatch):
     flushed = []
     monkeypatch.setattr(folders, "sync", lambda path: flushed.append((path.name, names(tmp_path))))
     with folders.new(tmp_path / "abc", OURS) as part:
@@ -385,7 +387,7 @@ def test_a_folder_is_flushed_before_and_its_place_after_it_has_its_name(tmp_path
     assert flushed == [(part.name, [part.name]), (tmp_path.name, ["abc"])]
 
 
-def test_a_file_system_without_locks_builds_all_the_same(tmp_path, monkeypatch):
+def test_a_folder_is_built_on_a_file_system_without_locks(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise OSError(errno.ENOSYS, "Function not implemented")
 

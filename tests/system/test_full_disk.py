@@ -45,12 +45,12 @@ def scans_store(data: Path, folder: Path) -> build_store.Store:
     return build_store.open_or_build(DatasetPaths(data, folder / "store"))
 
 
-def test_a_store(without_room, small_scans):
+def test_a_store_on_a_full_disk(without_room, small_scans):
     folder, _ = without_room
     check(without_room, lambda: scans_store(small_scans, folder), (20_000,))
 
 
-def test_noise_and_photons_of_a_store(without_room, small_scans):
+def test_noise_and_photons_on_a_full_disk(without_room, small_scans):
     folder, _ = without_room
     made = scans_store(small_scans, folder)
     noise = ProjectionNoise(Levels((0.1,)), 1e5, None, Scanner(views=90))
@@ -63,7 +63,7 @@ def test_noise_and_photons_of_a_store(without_room, small_scans):
     check(without_room, lambda: photon_cache.of_slices(made, range(2), estimated), (0,))
 
 
-def test_synthetic_chests(without_room, monkeypatch):
+def test_synthetic_chests_on_a_full_disk(without_room, monkeypatch):
     folder, _ = without_room
     monkeypatch.chdir(folder)  # data/ lies here
     hu = np.zeros((1, 512, 512), np.int16)
@@ -83,14 +83,14 @@ def write_tables(folder):
     summary_json.write(folder, [made_level()], ABOUT)
 
 
-def test_a_report(without_room):
+def test_a_report_on_a_full_disk(without_room):
     folder, _ = without_room
     check(without_room, lambda: write_tables(folder), (0,))
     shown = render.Page("t", ("h",), (), (), {"k": "v" * 20_000})
     check(without_room, lambda: render.write(folder / "index.html", shown), (0, 4096))
 
 
-def test_a_picture_and_a_log_are_for_the_caller_to_tell(without_room):
+def test_figure_to_png_and_write_whole_raise_what_the_system_said(without_room):
     """figure_to_png and write_whole raise OSError with what the system said."""
     from matplotlib.figure import Figure
 
@@ -114,7 +114,7 @@ def test_a_picture_and_a_log_are_for_the_caller_to_tell(without_room):
 
 
 @pytest.mark.parametrize("kind", ["dicom", "metaimage"])
-def test_a_simulated_copy(without_room, tmp_path, kind):
+def test_a_simulated_copy_on_a_full_disk(without_room, tmp_path, kind):
     from tests.commands.test_simulate import write_series
 
     folder, take = without_room
@@ -135,7 +135,7 @@ def test_a_simulated_copy(without_room, tmp_path, kind):
     assert (folder / "out" / "simulated.json").exists()
 
 
-def test_states_and_models_with_the_earlier_ones_whole(without_room):
+def test_checkpoints_on_a_full_disk_leave_the_earlier_ones_complete(without_room):
     """At every place of the write: TensorFlow's two files, ours, the manifest."""
     from srgan.training import checkpoint_models, checkpoint_states
     from tests.helpers.made_manifest import manifest
@@ -190,9 +190,7 @@ def read_only(tmp_path, small_scans):
         yield folder
 
 
-def test_a_read_only_disk_is_exit_code_2_and_what_it_holds_is_read(
-    read_only, tmp_path, small_scans
-):
+def test_a_read_only_disk_is_exit_code_2_and_can_be_read(read_only, tmp_path, small_scans):
     from srgan.training import checkpoint_folder, checkpoint_models, checkpoint_states
     from tests.helpers.made_manifest import manifest
     from tests.training.test_damage import small, small_state
@@ -223,7 +221,7 @@ def test_a_read_only_disk_is_exit_code_2_and_what_it_holds_is_read(
     assert content(folder) == old
 
 
-def test_a_report_folder_that_vanished_is_told(tmp_path):
+def test_a_report_folder_that_vanished_is_reported(tmp_path):
     with pytest.raises(UserError, match="No such file") as caught:
         write_tables(tmp_path / "gone")
     assert caught.value.exit_code == TRY_AGAIN
@@ -231,7 +229,7 @@ def test_a_report_folder_that_vanished_is_told(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
-def test_messages_that_cannot_be_written():
+def test_messages_that_cannot_be_written_end_nothing_and_results_that_cannot_exit_with_75():
     """stdout on a full disk is a line and exit code 75; messages on stderr end nothing."""
     command = [sys.executable, f"{ROOT}/main.py", "--run", "simulate", "--noise-hu", "20"]
     with open("/dev/full", "w") as full_disk:
@@ -252,7 +250,7 @@ TINY = "--batch-size 1 --crop 32 --vgg-weights random --precision float32 --gan-
 
 
 @pytest.mark.slow
-def test_a_training_on_a_disk_that_fills_up_ends_in_a_line_and_goes_on_later(small_scans, tmp_path):
+def test_a_training_on_a_disk_that_fills_up_ends_with_one_line_and_resumes(small_scans, tmp_path):
     folder = tmp_path / "disk"
     command = f"{ROOT}/main.py --run train --data {small_scans} {TINY} --pretrain-steps 3"
     command += f" --checkpoint-dir {folder}/checkpoint"
@@ -274,7 +272,7 @@ def test_a_training_on_a_disk_that_fills_up_ends_in_a_line_and_goes_on_later(sma
 
 
 @pytest.mark.slow
-def test_a_training_under_a_limit_of_file_sizes_ends_in_a_line(small_scans, tmp_path):
+def test_a_training_under_a_limit_of_file_sizes_ends_with_one_line(small_scans, tmp_path):
     command = f"{ROOT}/main.py --run train --data {small_scans} {TINY} --pretrain-steps 1"
     done = subprocess.run(
         [sys.executable, *command.split()],

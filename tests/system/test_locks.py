@@ -45,7 +45,7 @@ def holder(tmp_path):
         process.stdout.close()
 
 
-def test_the_second_is_told_who_holds_it_and_since_when(tmp_path, holder):
+def test_sole_names_the_holder_and_since_when(tmp_path, holder):
     other = holder("sole")
     with pytest.raises(UserError) as told, locks.sole(tmp_path / ".lock", "--flag"):
         pytest.fail("held twice")
@@ -69,7 +69,7 @@ def test_a_lock_is_free_once_its_holder_is_killed(tmp_path, holder, kind):
         assert (tmp_path / ".lock").read_text().strip().startswith(f"process {os.getpid()} ")
 
 
-def test_waiting_is_said_once_and_ends_with_the_holder(tmp_path, holder):
+def test_held_reports_waiting_once_and_waits_for_the_holder(tmp_path, holder):
     other, waits = holder("held"), []
 
     def on_wait():
@@ -81,12 +81,12 @@ def test_waiting_is_said_once_and_ends_with_the_holder(tmp_path, holder):
     assert waits == [1]
 
 
-def test_a_lock_that_nobody_ever_made_is_not_free(tmp_path):
+def test_a_lock_file_that_does_not_exist_is_not_free(tmp_path):
     assert not locks.is_free(tmp_path / ".lock")
     assert not (tmp_path / ".lock").exists()
 
 
-def test_on_a_full_disk_a_lock_holds_without_words(without_room):
+def test_on_a_full_disk_a_lock_holds_without_naming_its_holder(without_room):
     place, take = without_room
     (place / ".lock").touch()
     with take(place, 0), locks.sole(place / ".lock", "--flag") as is_locked:
@@ -108,7 +108,7 @@ def test_a_read_only_place_is_bad_input(tmp_path, monkeypatch, hold, number):
 
 
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
-def test_a_file_system_without_locks_is_used_without(tmp_path, monkeypatch, number):
+def test_on_a_file_system_without_locks_nothing_is_locked(tmp_path, monkeypatch, number):
     def refuse(*_, **__):
         raise OSError(number, "no")
 

@@ -53,13 +53,13 @@ def test_one_cpu_or_one_task_starts_no_process(monkeypatch, count, tasks):
     assert results == [(task, os.getpid()) for task in tasks]
 
 
-def test_what_the_function_raises_is_raised_here_whole(two_cpus):
+def test_an_exception_of_the_function_is_raised_complete(two_cpus):
     with pytest.raises(UserError, match="no space") as error:
         list(processes.in_order(refuse, range(2)))
     assert error.value.exit_code == TRY_AGAIN
 
 
-def test_a_lost_process_is_told_and_may_be_tried_again(two_cpus):
+def test_a_lost_process_is_reported_with_exit_code_75(two_cpus):
     with pytest.raises(UserError, match="worker process was lost") as error:
         list(processes.in_order(die, range(8)))
     assert error.value.exit_code == TRY_AGAIN

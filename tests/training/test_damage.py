@@ -108,7 +108,9 @@ def damage(path: Path, rng: random.Random) -> str:
     return how
 
 
-def test_a_hundred_damages_are_each_detected_or_harmless(folder, models, small_states, said):
+def test_each_of_a_hundred_damages_to_checkpoints_is_detected_or_harmless(
+    folder, models, small_states, said
+):
     """A damaged newest folder is named and the one before is used; never are weights wrong."""
     rng = random.Random(13)
     restored, network, hows = small_state(9), small(9), set()
@@ -146,7 +148,7 @@ def test_a_hundred_damages_are_each_detected_or_harmless(folder, models, small_s
     assert len(hows) == 7
 
 
-def test_a_folder_under_another_name_is_detected(folder):
+def test_a_renamed_checkpoint_is_detected(folder):
     """Complete and whole, but of another step or of another network."""
     (folder / "step-0000003").rename(folder / "step-0000004")
     path = checkpoint_states.newest(folder).path
@@ -156,7 +158,7 @@ def test_a_folder_under_another_name_is_detected(folder):
     assert checkpoint_models.load(folder).models["srgan"].name == "srgan-0000002"
 
 
-def test_where_all_are_corrupt_it_is_an_error_and_nothing_is_moved(folder):
+def test_if_all_checkpoints_are_corrupt_it_is_an_error_and_nothing_is_moved(folder):
     for path in folder.glob("*/manifest.json"):
         path.write_text("{}")
     before = sorted(folder.rglob("*"))
@@ -204,7 +206,7 @@ def test_a_manifest_of_wrong_types_is_corrupt(folder, change):
 
 
 @pytest.mark.parametrize("text", ["[" * 10**6, "3", "[]"])
-def test_a_manifest_that_is_no_manifest_is_corrupt(folder, text):
+def test_a_manifest_that_is_not_a_json_object_is_corrupt(folder, text):
     (folder / "step-0000003" / "manifest.json").write_text(text)
     assert checkpoint_states.newest(folder).path.name == "step-0000002"
 
@@ -242,7 +244,7 @@ def test_a_manifest_that_would_not_be_read_is_not_written(folder, models, monkey
     assert not (folder / "srgan-0000004").exists()
 
 
-def test_another_version_and_another_format_say_so(folder, said):
+def test_checkpoints_of_another_version_or_format_say_so(folder, said):
     path = folder / "step-0000003"
     rewrite(path, lambda m: m.update(version="0.0.9"))
     checkpoint_states.newest(folder)
@@ -259,7 +261,7 @@ def test_models_of_two_trainings_are_not_mixed(folder):
         checkpoint_models.load(folder)
 
 
-def test_a_restore_is_complete_in_both_directions(folder):
+def test_restore_refuses_missing_and_surplus_variables(folder):
     fewer = small_state(1)
     del fewer["generator_optimizer"]
     more = {**small_state(1), "average": small(1)}
@@ -270,7 +272,7 @@ def test_a_restore_is_complete_in_both_directions(folder):
         checkpoint_models.restore_model(folder, "srgan", 3, generator.build("fast", 2))
 
 
-def test_a_test_keeps_the_weights_that_a_training_replaces(folder, models):
+def test_loaded_weights_stay_when_a_training_replaces_the_files(folder, models):
     trained = checkpoint_models.load(folder)
     for step in (4, 5):
         for name in ("srresnet", "srgan"):
@@ -284,7 +286,7 @@ def test_a_test_keeps_the_weights_that_a_training_replaces(folder, models):
 # ---- what is not ours ----
 
 
-def test_files_that_the_program_did_not_write_are_never_deleted(folder, models, small_states):
+def test_user_files_in_checkpoint_folders_are_never_deleted(folder, models, small_states):
     mine = [
         folder / "notes.txt",
         folder / "step-0000001" / "notes.txt",
@@ -311,7 +313,7 @@ def test_files_that_the_program_did_not_write_are_never_deleted(folder, models, 
     assert [s for s in range(10) if sealed.is_ours(folder / f"step-{s:07}")] == [5, 6, 7]
 
 
-def test_a_step_that_is_written_again_keeps_what_a_user_put_there(folder, small_states):
+def test_a_checkpoint_that_is_written_again_keeps_the_users_files(folder, small_states):
     (folder / "step-0000003" / "notes.txt").write_text("mine")
     checkpoint_states.save(folder, small_states[1], manifest(step=3))
     assert (folder / "step-0000003" / "notes.txt").read_text() == "mine"
@@ -323,7 +325,9 @@ def test_a_step_that_is_written_again_keeps_what_a_user_put_there(folder, small_
 # ---- folders that refuse ----
 
 
-def test_a_folder_that_vanished_is_told_and_not_made_again(folder, models, small_states):
+def test_a_checkpoint_folder_that_vanished_is_reported_and_not_made_again(
+    folder, models, small_states
+):
     shutil.rmtree(folder)
     for save in (
         lambda: checkpoint_states.save(folder, small_states[1], manifest(step=4)),
