@@ -1,4 +1,4 @@
-"""What a file of weights may hold before anything is read from it."""
+"""Check a VGG19 .h5 file that the user names, before Keras reads it."""
 
 from pathlib import Path
 
@@ -8,10 +8,10 @@ MAX_OBJECTS = 10_000
 
 
 def check(path: Path, most_bytes: int) -> None:
-    """Numbers alone, in this file alone, at most `most_bytes` of them once unpacked.
+    """Raises ValueError unless the file holds nothing but numbers, at most `most_bytes` of them.
 
-    HDF5 lets a file name others (external and soft links, external and virtual datasets) and say
-    any size for a dataset that takes no room. Raises ValueError, or OSError where it is no HDF5.
+    An HDF5 file can refer to other files (links, external and virtual datasets) and can declare a
+    huge dataset that takes no space in it. Raises OSError where it is no HDF5.
     """
     seen, n_bytes = set(), 0
     with h5py.File(path, "r") as file:

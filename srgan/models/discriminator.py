@@ -1,4 +1,4 @@
-"""The discriminator of Ledig et al. 2017, figure 4: eight convolutions, VGG style, logits."""
+"""The discriminator of Ledig et al. 2017, figure 4: eight convolutions, then two dense layers."""
 
 import keras
 from keras import layers
@@ -10,7 +10,7 @@ CONVOLUTIONS = (64, 1), (64, 2), (128, 1), (128, 2), (256, 1), (256, 2), (512, 1
 
 
 def build(crop: int, seed: int = 0) -> keras.Model:
-    """(batch, crop, crop, 1) in [-1, 1] to (batch, 1) float32 logits; real is positive."""
+    """(batch, crop, crop, 1) in [-1, 1] to (batch, 1) float32 logits, positive for real patches."""
     initial = initial_weights(seed + 1)
     x = patch = keras.Input((crop, crop, 1), name="patch")
     for i, (maps, stride) in enumerate(CONVOLUTIONS):

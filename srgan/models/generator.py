@@ -1,8 +1,8 @@
-"""The generators: low dose in, normal dose out, one channel in [-1, 1], any size.
+"""The generators: low dose to normal dose, one channel in [-1, 1], slices of any size.
 
-`fast` is the default: no batch normalisation, and a correction added to the aligned bicubic
-enlargement, so that it starts at bicubic instead of learning the identity first. `paper` is the
-form of Ledig et al. 2017 (figure 4). Both enlarge by sub-pixel stages of x2 (Shi et al. 2016).
+`fast` is the default. It has no batch normalisation and adds a correction to the bicubic
+enlargement, so it starts at bicubic instead of learning it first. `paper` is the SRResNet of Ledig
+et al. 2017 (figure 4). Both enlarge by sub-pixel stages of factor 2 (Shi et al. 2016).
 """
 
 import keras
@@ -10,21 +10,21 @@ from keras import initializers, layers
 
 from srgan.models.layers import AlignedBicubic, FusedBatchNorm, SubPixel
 
-STAGES = {1: 0, 2: 1, 4: 2}  # x2 enlargements by scale
-INPUT_GAIN = 4.0  # tissue spans a small part of [-1, 1]
-CORRECTION = 0.1  # and the correction to bicubic a smaller one
+STAGES = {1: 0, 2: 1, 4: 2}  # by scale: enlargements of factor 2
+INPUT_GAIN = 4.0  # tissue fills only a small part of [-1, 1]
+CORRECTION = 0.1  # and the correction to bicubic an even smaller part
 
 
 def build(form: str, scale: int, seed: int = 0) -> keras.Model:
-    """(batch, h, w, 1) to (batch, scale*h, scale*w, 1), float32 at both ends.
+    """A generator: (batch, h, w, 1) to (batch, scale*h, scale*w, 1), both float32.
 
-    The weights drawn depend on `seed` alone.
+    form: "fast" or "paper". The initial weights depend on `seed` alone.
     """
     return {"fast": fast, "paper": paper}[form](scale, initial_weights(seed))
 
 
 def initial_weights(seed: int):
-    """A maker of initializers, each with a seed of its own."""
+    """A function that makes initializers, each with its own seed."""
     seeds = iter(range(1000 * seed, 1000 * seed + 1000))
     return lambda gain=2.0: initializers.VarianceScaling(
         gain, "fan_in", "truncated_normal", seed=next(seeds)
@@ -32,7 +32,7 @@ def initial_weights(seed: int):
 
 
 def fast(scale: int, initial, blocks: int = 8, maps: int = 64) -> keras.Model:
-    """Residual blocks without batch normalisation at low resolution, after Lim et al. 2017."""
+    """Residual blocks without batch normalisation at low resolution (Lim et al. 2017)."""
 
     def conv(x, maps, name, gain=2.0, activation=None):
         kernel = initial(gain) if gain else "zeros"
@@ -48,7 +48,7 @@ def fast(scale: int, initial, blocks: int = 8, maps: int = 64) -> keras.Model:
     x = head + conv(x, maps, "tail")
     for i in range(STAGES[scale] - 1):
         x = SubPixel(name=f"up{i}")(conv(x, 4 * maps, f"up{i}_conv"))
-        x = layers.LeakyReLU(0.1, name=f"up{i}_activation")(x)  # a dead tail cannot recover
+        x = layers.LeakyReLU(0.1, name=f"up{i}_activation")(x)  # ReLU could leave a stage dead
     x = conv(x, 4 if scale > 1 else 1, "correction", gain=0)
     base = low
     if scale > 1:
@@ -59,7 +59,7 @@ def fast(scale: int, initial, blocks: int = 8, maps: int = 64) -> keras.Model:
 
 
 def paper(scale: int, initial, blocks: int = 16, maps: int = 64) -> keras.Model:
-    """SRResNet of Ledig et al. 2017, figure 4, with tanh as the common implementations have."""
+    """SRResNet of Ledig et al. 2017, figure 4, with tanh at the end as is common."""
 
     def conv(x, maps, size, name):
         return layers.Conv2D(maps, size, padding="same", kernel_initializer=initial(), name=name)(x)

@@ -31,7 +31,7 @@ class SubPixel(layers.Layer):
 
 
 class AlignedBicubic(layers.Layer):
-    """`resampling.bicubic` for one channel, any size: 5x5 convolution to phases, then sub-pixel."""
+    """`resampling.bicubic` for one channel: a 5x5 convolution to scale**2 maps, then sub-pixel."""
 
     def __init__(self, scale: int, **kwargs):
         super().__init__(**kwargs)
@@ -52,7 +52,7 @@ class AlignedBicubic(layers.Layer):
 
 
 def bicubic_phases(scale: int) -> np.ndarray:
-    """(5, scale): weights of pixels i-2..i+2 for the output pixels scale*i + 0..scale-1."""
+    """(5, scale): weights of the pixels i-2 to i+2 for the output pixels scale*i + 0 to scale-1."""
     middle = 2  # of five pixels, away from the edges
     impulses = np.eye(5, dtype=np.float32)[:, None, :]
     rows = bicubic(np.repeat(impulses, 5, axis=1), scale)[:, scale * middle]
@@ -62,8 +62,8 @@ def bicubic_phases(scale: int) -> np.ndarray:
 class FusedBatchNorm(layers.Layer):
     """Batch normalisation over (b, h, w); statistics in float32, images in any precision.
 
-    Keras' own layer has no fused path and is a fifth slower in pre-training. Momentum 0.9: short
-    budgets need running means that follow.
+    The layer of Keras has no fused kernel: pre-training takes a fifth longer with it. Momentum 0.9
+    suits short trainings.
     """
 
     def __init__(self, momentum: float = 0.9, epsilon: float = 1e-3, **kwargs):

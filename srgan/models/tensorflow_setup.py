@@ -1,4 +1,4 @@
-"""TensorFlow on this machine: a quiet start, its threads, and the precision it is fast at."""
+"""Start TensorFlow: quietly, with its threads set, and in the precision this machine is fast at."""
 
 import os
 import sys
@@ -7,19 +7,19 @@ from pathlib import Path
 
 
 def start(precision: str, deterministic: bool = False) -> str:
-    """Import TensorFlow and set Keras' policy; returns its name.
+    """Import TensorFlow and set the dtype policy of Keras; returns its name.
 
     precision: auto (what this machine is fast at), float32, bfloat16 or float16. deterministic:
-    equal inputs give equal bits (a GPU then takes its slower kernels).
+    equal inputs give equal bits, with slower kernels on a GPU.
     """
     with _without_chatter():
         import keras
         import tensorflow as tf
 
-        tf.config.threading.set_inter_op_parallelism_threads(1)  # two: sometimes half the speed
+        tf.config.threading.set_inter_op_parallelism_threads(1)  # with two, sometimes half as fast
         if deterministic:
             tf.config.experimental.enable_op_determinism()
-        tf.constant(0)  # finds the devices, and says so at length
+        tf.constant(0)  # finds the devices, and prints much about it
     if precision == "auto":
         precision = _fast_precision(tf)
     policy = precision if precision == "float32" else f"mixed_{precision}"
@@ -29,7 +29,7 @@ def start(precision: str, deterministic: bool = False) -> str:
 
 @contextmanager
 def _without_chatter():
-    """TensorFlow writes its first lines past every setting, so stderr leads nowhere meanwhile."""
+    """Discard stderr: TensorFlow prints its first lines whatever its settings."""
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

@@ -1,8 +1,8 @@
-"""The content loss' eyes: VGG19 features (Simonyan & Zisserman 2015), ImageNet's or random.
+"""VGG19 features for the content loss (Simonyan & Zisserman 2015): trained on ImageNet, or random.
 
-Random features keep most of a perceptual loss where no trained weights are to be had, if their
-scale is right (Liu et al., CVPR 2021, "A generic perceptual loss for modeling structured output
-dependencies"): here each layer is scaled to unit variance on a batch of patches.
+Without trained weights, random features give most of a perceptual loss if their scale is right (Liu
+et al., CVPR 2021, "A generic perceptual loss for modeling structured output dependencies"). Here
+they are scaled to unit variance on a batch of patches.
 """
 
 from collections.abc import Callable
@@ -16,13 +16,13 @@ from srgan.models import check_hdf5
 from srgan.models.vgg_weights import MOST_BYTES, VggWeights
 from srgan.system.errors import UserError
 
-SEEN_PX = 224  # what VGG19 was trained on
+SIZE_PX = 224  # of the images that VGG19 was trained on
 LAYERS = {"vgg54": "block5_conv4", "vgg22": "block2_conv2"}  # after their ReLU
 IMAGENET_SCALE = 1 / 12.75  # Ledig et al. 2017, section 3.2
 
 
 class ToVgg(layers.Layer):
-    """One channel in [-1, 1], the full window, to what Keras' VGG19 expects (BGR, centred)."""
+    """One channel in [-1, 1] to what the VGG19 of Keras expects: BGR minus the ImageNet means."""
 
     def call(self, x):
         grey = ops.repeat((x + 1.0) * 127.5, 3, axis=-1)
@@ -30,10 +30,10 @@ class ToVgg(layers.Layer):
 
 
 def build(content_loss: str, weights: VggWeights, sample: np.ndarray, seed: int) -> keras.Model:
-    """(batch, h, w, 1) in [-1, 1] to scaled features, frozen.
+    """A frozen model: (batch, h, w, 1) in [-1, 1] to scaled features.
 
-    sample: patches (n, h, w, 1) that set the scale of random features. Raises UserError where the
-    file holds no VGG19 without top.
+    content_loss: "vgg54" or "vgg22". sample: patches (n, h, w, 1) that set the scale of random
+    features. Raises UserError where the file holds no VGG19 without top.
     """
     vgg = keras.applications.VGG19(include_top=False, weights=None, input_shape=(None, None, 3))
     if weights.path is not None:
@@ -49,7 +49,7 @@ def build(content_loss: str, weights: VggWeights, sample: np.ndarray, seed: int)
     scale = IMAGENET_SCALE
     x = ToVgg(dtype="float32")(patch)
     if weights.mode == "random":
-        _draw(to_layer, seed)
+        _sample_weights(to_layer, seed)
         scale = _unit_variance(to_layer, ToVgg(dtype="float32")(sample))
     features = layers.Rescaling(scale, dtype="float32")(to_layer(x))
     model = keras.Model(patch, features, name=content_loss)
@@ -58,18 +58,18 @@ def build(content_loss: str, weights: VggWeights, sample: np.ndarray, seed: int)
 
 
 def distance(weights: VggWeights) -> Callable[[np.ndarray, np.ndarray], float]:
-    """Mean squared difference of two slices' features, as the content loss vgg54 has them.
+    """The VGG distance: mean squared difference between the vgg54 features of two slices.
 
     weights: trained ones. The function takes an output and its reference, (rows, columns) HU of at
-    least 16 x 16, clipped to [-1024, 3071], and looks at the middle 224 x 224 pixels: a whole slice
-    would take 2.3 s of CPU. A reference that comes again is not computed again. Raises UserError
-    where the file holds no VGG19.
+    least 16 x 16, clipped to [-1024, 3071]. It uses the middle 224 x 224 pixels, because a whole
+    slice takes 2.3 s of CPU. The features of the last reference are kept. Raises UserError where
+    the file holds no VGG19.
     """
     model = build("vgg54", weights, np.zeros((1, 16, 16, 1), np.float32), 0)
     last = (None, None)
 
     def features(image: np.ndarray) -> np.ndarray:
-        rows, columns = (slice(max(0, (n - SEEN_PX) // 2), (n + SEEN_PX) // 2) for n in image.shape)
+        rows, columns = (slice(max(0, (n - SIZE_PX) // 2), (n + SIZE_PX) // 2) for n in image.shape)
         image = image[rows, columns]
         batch = hu_to_network(np.clip(image, HU_MIN, HU_MAX).astype(np.float32))[None, ..., None]
         return ops.convert_to_numpy(model(batch, training=False))
@@ -83,7 +83,7 @@ def distance(weights: VggWeights) -> Callable[[np.ndarray, np.ndarray], float]:
     return of
 
 
-def _draw(vgg: keras.Model, seed: int) -> None:
+def _sample_weights(vgg: keras.Model, seed: int) -> None:
     rng = np.random.Generator(np.random.Philox(key=seed))
     for layer in vgg.layers:
         if layer.weights:
@@ -95,5 +95,5 @@ def _draw(vgg: keras.Model, seed: int) -> None:
 
 def _unit_variance(vgg: keras.Model, sample) -> float:
     features = ops.convert_to_numpy(ops.cast(vgg(sample), "float32"))
-    spread = features.std(axis=(0, 1, 2)).mean()  # over patches and places, not between channels
+    spread = features.std(axis=(0, 1, 2)).mean()  # over patches and pixels, not over channels
     return float(1.0 / max(spread, 1e-6))

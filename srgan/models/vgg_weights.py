@@ -1,4 +1,4 @@
-"""Where VGG19's ImageNet weights come from: the disk, the network, or not at all."""
+"""Where the weights of VGG19 come from: a file, the Keras cache, a download, or random numbers."""
 
 import hashlib
 import logging
@@ -17,19 +17,22 @@ NAME = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
 URL = f"https://storage.googleapis.com/tensorflow/keras-applications/vgg19/{NAME}"
 MD5 = "253f8cb515780f3b799900260a226db6"
 TIMEOUT_S = 10  # without progress
-MOST_BYTES = 256 << 20  # 80 MB are expected
+MOST_BYTES = 256 << 20  # the file has 80 MB
 
 
 @dataclass(frozen=True)
 class VggWeights:
-    """mode: imagenet, random, none or file; `path` for imagenet and file."""
+    """mode: imagenet, random, none or file. path: with imagenet and file."""
 
     mode: str
     path: Path | None = None
 
     @cached_property
     def sha256(self) -> str | None:
-        """Of a file that was named: a run goes on with this one alone. Raises UserError."""
+        """Of a file that --vgg-weights names: a run resumes with the same file only.
+
+        Raises UserError.
+        """
         if self.mode != "file":
             return None
         try:
@@ -43,7 +46,11 @@ def keras_folder() -> Path:
 
 
 def find(wanted: str) -> VggWeights:
-    """Settle `--vgg-weights`. Raises UserError for what was insisted on and is not there."""
+    """The weights that `--vgg-weights` asks for.
+
+    auto falls back to random weights, with a warning. Raises UserError where imagenet or a file is
+    not there.
+    """
     if wanted in ("random", "none"):
         return VggWeights(wanted)
     if wanted not in ("auto", "imagenet"):
@@ -67,10 +74,10 @@ def find(wanted: str) -> VggWeights:
 
 
 def find_trained(wanted: str, insist: bool) -> VggWeights:
-    """Trained weights to judge with: mode imagenet or file, else none.
+    """Trained weights for the VGG distance: mode imagenet or file, else none.
 
-    auto: ImageNet's where they are on the disk; insist: fetched where they are not. Raises
-    UserError as `find` does for what was named.
+    auto takes the ImageNet weights if they are on the disk; with `insist` they are downloaded.
+    Raises UserError as `find` does.
     """
     if wanted != "auto":
         found = find(wanted)

@@ -1,6 +1,7 @@
-"""Pairs of patches for training: batch k is a pure function of (seed, k).
+"""Batches of (low dose, normal dose) patches: batch k is a pure function of (seed, k).
 
-Crop, flip and turn, noise at full resolution, clip, area mean, and only then the networks' range.
+A patch is cut, flipped and turned. Noise is added at full resolution in HU, then come clipping and
+the area mean, and last the range of the networks.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,9 +14,9 @@ from srgan.lowdose.degradation import Degradation, degrade
 from srgan.lowdose.noise_cache import SliceNoise
 from srgan.random_streams import TRAIN, generator_of
 
-INSIDE_HU = -930.0  # the noise of air stays below it, lung above
+INSIDE_HU = -930.0  # between air with its noise and lung
 INSIDE_SHARE = 0.5
-TRIES = 8
+TRIES = 8  # to find a patch that lies mostly in the body
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,9 @@ class SliceSet:
 
 
 def patch_of(hu: np.ndarray, size: int, rng: np.random.Generator) -> Callable:
-    """A random (size, size) patch of a slice, mostly inside the body, flipped and turned.
+    """Choose a random patch of (size, size) pixels, mostly in the body, flipped and turned.
 
-    Returned as the function that cuts it, from the slice and from whatever lies on its pixels.
+    Returns the function that cuts it from the slice, or from the noise of the slice.
     """
     for _ in range(TRIES):
         row = rng.integers(hu.shape[0] - size + 1)
@@ -59,10 +60,10 @@ def batch(
     k: int,
     stream: int = TRAIN,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Batch k: (low dose, normal dose), float32 in the networks' range.
+    """Batch k of n patches: (low dose, normal dose), float32 in [-1, 1].
 
-    Every slice is at least crop x crop. Shapes (n, crop/scale, crop/scale, 1) and
-    (n, crop, crop, 1).
+    Shapes (n, crop/scale, crop/scale, 1) and (n, crop, crop, 1). A slice must have at least
+    crop x crop pixels.
     """
     rng = generator_of(seed, stream, k)
     normal = np.empty((n, crop, crop), np.float32)
@@ -75,7 +76,7 @@ def batch(
         if fields is not None:
             noise = slices.noise[number]
             which = rng.integers(len(noise.stored))
-            signs = 2 * rng.integers(2, size=2) - 1  # noise has no sign: four fields for one
+            signs = 2 * rng.integers(2, size=2) - 1  # noise is symmetric: four fields for one
             for j in range(2):
                 stored = cut(noise.stored[which, j])
                 np.multiply(stored, noise.hu_per_unit[which, j] * signs[j], out=fields[j, i])

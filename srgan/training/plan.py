@@ -1,11 +1,13 @@
-"""Minutes to steps, once. What happens at a step is read off the plan, never off the clock."""
+"""The plan of a training: how many steps each stage has, and what happens at which step.
 
-import dataclasses
+Minutes become steps once, at the start. After that nothing depends on the clock.
+"""
+
 import math
 from dataclasses import dataclass
 
-EVENTS = 10  # a stage: validation, grid and checkpoint together
-ROWS = 10  # of log.csv between two events
+EVENTS = 10  # in each stage: validation, grid and checkpoint
+ROWS = 10  # rows of log.csv for each event
 
 
 @dataclass(frozen=True)
@@ -14,7 +16,7 @@ class Plan:
 
     pretrain_steps: int
     gan_steps: int
-    gan_cost: float = 10.0  # of a GAN step, in pre-training steps; for the time left alone
+    gan_cost: float = 10.0  # time of a GAN step in pre-training steps; for the time left only
 
     @property
     def steps(self) -> int:
@@ -25,39 +27,36 @@ class Plan:
         return "pretrain" if step <= self.pretrain_steps else "gan"
 
     def _within(self, step: int) -> tuple[int, int]:
-        """(update of its stage from 1, updates of the stage)."""
+        """Which update of its stage leads to `step` (from 1), and how many the stage has."""
         if step <= self.pretrain_steps:
             return step, self.pretrain_steps
         return step - self.pretrain_steps, self.gan_steps
 
     def is_event(self, step: int) -> bool:
-        """Validation, grid and checkpoint: ten a stage (fewer in a tiny one), the last included.
+        """Does `step` have a validation, a grid and a checkpoint?
 
-        The start is one, too: a state to go back to.
+        Ten steps of each stage do (fewer in a tiny stage), its last step included, and step 0.
         """
-        return step == 0 or _falls(*self._within(step), EVENTS)
+        return step == 0 or _is_mark(*self._within(step), EVENTS)
 
     def is_row(self, step: int) -> bool:
-        """A row of log.csv; every event is one."""
-        return _falls(*self._within(step), EVENTS * ROWS)
+        """Does `step` have a row in log.csv? Every event has."""
+        return _is_mark(*self._within(step), EVENTS * ROWS)
 
     def share(self, step: int) -> float:
-        """How much of its stage lies before the update that leads to `step`: 0 up to below 1."""
+        """Share of its stage that is done before the update that leads to `step`: 0 to below 1."""
         done, total = self._within(step)
         return (done - 1) / max(total, 1)
 
     def work(self, step: int) -> float:
-        """How much of all work is done at `step`, 0 to 1."""
+        """Share of the whole work that is done at `step`, 0 to 1."""
         gan = max(step - self.pretrain_steps, 0)
         total = self.pretrain_steps + self.gan_cost * self.gan_steps
         return (step - gan + self.gan_cost * gan) / total
 
-    def as_json(self) -> dict:
-        return dataclasses.asdict(self)
 
-
-def _falls(step: int, total: int, parts: int) -> bool:
-    """Does step carry one of `parts` even marks over 1..total?"""
+def _is_mark(step: int, total: int, parts: int) -> bool:
+    """Is `step` one of `parts` evenly spaced steps of 1..total?"""
     return step * parts // total != (step - 1) * parts // total
 
 
@@ -69,7 +68,11 @@ def from_minutes(
     event_s: float,
     spent_s: float = 0.0,
 ) -> Plan:
-    """The steps that fit. Seconds: of one step of each stage, of one event, already spent."""
+    """The plan that fits into these minutes.
+
+    pretrain_s, gan_s, event_s: seconds of one step of each stage and of one event. spent_s: seconds
+    of the budget that are gone already.
+    """
     stages = 2 if gan_share else 1
     left = max(60.0 * minutes - spent_s - stages * EVENTS * event_s, 0.0)
     gan_steps = math.ceil(gan_share * left / gan_s) if gan_share else 0

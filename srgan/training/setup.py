@@ -1,34 +1,28 @@
-"""From settings to a training that can start: networks, optimizers and the plan."""
+"""From settings to a training that can start: networks, optimizers, validation and the plan."""
 
 import logging
-import tempfile
-import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import keras
-import tensorflow as tf
 
 from srgan import settings as all_settings
 from srgan.lowdose import photon_cache
 from srgan.models import discriminator, generator, vgg
 from srgan.models.vgg_weights import VggWeights
 from srgan.settings import Settings, degradation_of
-from srgan.system.files import writing
 from srgan.system.signals import Stop
-from srgan.training import batches, checkpoint_states, events, plan
+from srgan.training import batches, events, timing
 from srgan.training.batches import SliceSet
 from srgan.training.checkpoint_folder import Saved
 from srgan.training.manifest import Manifest, SeenData
+from srgan.training.plan import Plan
 from srgan.training.run import Run
 from srgan.training.train_folder import TrainFolder
 from srgan.training.trainer import Trainer
 from srgan.training.validation import Validation
 
 log = logging.getLogger(__name__)
-
-WARM_UP, TIMED_STEPS = 4, 12
 
 
 def begin(
@@ -52,28 +46,19 @@ def begin(
     degradation = degradation_of(settings)
     photons = None if training.noise is None else photon_cache.summary(training.noise)
     crop, seed = settings.crop, settings.seed
-    make = partial(batches.dataset, training, settings.batch_size, crop, degradation, seed)
-    trainer = trainer_of(settings, weights, make)
+    make_batches = partial(batches.dataset, training, settings.batch_size, crop, degradation, seed)
+    trainer = trainer_of(settings, weights, make_batches)
     patches = Validation.of(validation, crop, degradation, seed)
     noise = degradation.noise.describe()
     noise += f"\n{photon_cache.summary_text(photons)}" if photons else ""
     folder = TrainFolder(settings.train_dir, label(settings, weights, noise, data.synthetic))
     if saved is None:
         validate = partial(events.validate, trainer, patches, folder, 0, "step 0 (start)")
-        steps = new_plan(settings, trainer, make, validate, started)
+        steps = timing.new_plan(settings, trainer, make_batches, validate, started)
     else:
         steps = saved.manifest.plan
-    manifest = Manifest(
-        settings=all_settings.record(settings),
-        degradation=degradation.as_json(),
-        vgg_weights=weights.mode,
-        vgg_sha256=weights.sha256,
-        precision=keras.mixed_precision.global_policy().name,
-        data=data,
-        plan=steps,
-        photons=photons,
-    )
-    run = Run(settings, trainer, make, patches, folder, manifest, stop)
+    manifest = _manifest(settings, weights, data, steps, photons)
+    run = Run(settings, trainer, make_batches, patches, folder, manifest, stop)
     if saved is None:
         run.save()
     else:
@@ -81,6 +66,21 @@ def begin(
         changed = _changed_precision(saved.manifest, manifest)
         log.info(f"continuing at step {run.step} of {run.plan.steps}{changed}")
     return run
+
+
+def _manifest(
+    settings: Settings, weights: VggWeights, data: SeenData, plan: Plan, photons: dict | None
+) -> Manifest:
+    return Manifest(
+        settings=all_settings.record(settings),
+        degradation=degradation_of(settings).as_json(),
+        vgg_weights=weights.mode,
+        vgg_sha256=weights.sha256,
+        precision=keras.mixed_precision.global_policy().name,
+        data=data,
+        plan=plan,
+        photons=photons,
+    )
 
 
 def _changed_precision(before: Manifest, now: Manifest) -> str:
@@ -101,24 +101,20 @@ def label(settings: Settings, weights: VggWeights, noise: str, synthetic: bool) 
     )
 
 
-def has_gan(settings: Settings) -> bool:
-    return settings.gan_steps != 0 and settings.gan_share > 0
-
-
-def trainer_of(settings: Settings, weights: VggWeights, make: Callable) -> Trainer:
+def trainer_of(settings: Settings, weights: VggWeights, make_batches: Callable) -> Trainer:
     """Networks and optimizers, all built: a state is restored into existing variables.
 
-    make: batches of (low dose, normal dose), which scale random VGG19 features.
+    make_batches: gives batches of (low dose, normal dose), which scale random VGG19 features.
     """
     s = settings
     trained, average = (generator.build(s.generator, s.scale, s.seed) for _ in range(2))
     average.trainable = False
     critic = critic_optimizer = features = None
-    if has_gan(s):
+    if timing.has_gan(s):
         critic = discriminator.build(s.crop, s.seed)
         critic_optimizer = adam(critic.trainable_variables)
         if weights.mode != "none" and s.content_loss != "pixel":
-            (_, sample), *_ = make(0, 1)
+            (_, sample), *_ = make_batches(0, 1)
             features = vgg.build(s.content_loss, weights, sample.numpy(), s.seed)
     return Trainer(
         form=s.generator,
@@ -139,63 +135,3 @@ def adam(variables: list) -> keras.Optimizer:
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(variables)
     return optimizer
-
-
-def new_plan(
-    settings: Settings, trainer: Trainer, make: Callable, validate: Callable, started: float
-) -> plan.Plan:
-    """The plan of a new run. Minutes become steps: everything is timed first.
-
-    validate: draws the grid of the start; it is called here in any case.
-    """
-    validate()
-    if settings.pretrain_steps is not None:
-        steps = plan.Plan(settings.pretrain_steps, settings.gan_steps)
-        log.info(
-            f"plan: {steps.pretrain_steps} steps of pre-training, {steps.gan_steps} of the GAN"
-        )
-        return steps
-    log.info("timing a few steps of each stage")
-    pretrain_s = _time_steps(trainer, make, trainer.pretrain_step)
-    gan_s = _time_steps(trainer, make, trainer.gan_step) if has_gan(settings) else pretrain_s
-    event_s = _time_event(settings.checkpoint_dir, trainer, validate)
-    steps = plan.from_minutes(
-        settings.train_minutes,
-        settings.gan_share if has_gan(settings) else 0.0,
-        pretrain_s,
-        gan_s,
-        event_s,
-        spent_s=time.monotonic() - started,
-    )
-    speed, gan_speed = settings.batch_size / pretrain_s, settings.batch_size / gan_s
-    text = f"{steps.pretrain_steps} steps of pre-training at {speed:.0f} images/s"
-    if steps.gan_steps:
-        text += f", {steps.gan_steps} of the GAN at {gan_speed:.0f}"
-    log.info(f"plan for {settings.train_minutes:g} minutes: {text}")
-    return steps
-
-
-def _time_steps(trainer: Trainer, make: Callable, update: Callable) -> float:
-    """Mean seconds of one step with its batch; every variable is put back afterwards."""
-    variables = trainer.variables()
-    before = [v.numpy() for v in variables]
-    for k, (low, normal) in enumerate(make(0, 10**6)):
-        if k == WARM_UP:
-            began = time.monotonic()
-        if k == WARM_UP + TIMED_STEPS:
-            break
-        for loss in update(low, normal, tf.constant(1)).values():
-            float(loss)
-    seconds = (time.monotonic() - began) / TIMED_STEPS
-    for variable, value in zip(variables, before, strict=True):
-        variable.assign(value)
-    return seconds
-
-
-def _time_event(folder: Path, trainer: Trainer, validate: Callable) -> float:
-    """Seconds of a validation with its grid, and of a state that is saved and removed again."""
-    began = time.monotonic()
-    validate()
-    with writing(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".trial-") as trial:
-        checkpoint_states.write(Path(trial) / "step-0000000", trainer.state(), {})
-    return time.monotonic() - began

@@ -1,8 +1,8 @@
-"""The losses and the updates of both stages, compiled once for each.
+"""Losses and updates of both stages: pre-training on pixels, then the GAN.
 
-A step gives its losses, and `applied` and `fault`, 0 or 1. It is applied whole or not at all: where
-a loss or a gradient is NaN or infinite, no weight, moment, average or batch statistic moves. That
-is a fault, unless float16 alone overflowed: its loss scale falls, as it does now and then.
+An update is applied as a whole or not at all. Where a loss or a gradient is NaN or infinite, no
+weight, optimizer moment, average or batch statistic changes. This counts as a fault, unless only
+float16 overflowed: then its loss scale is lowered, as happens now and then.
 """
 
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ import tensorflow as tf
 from srgan.training.plan import Plan, cosine
 
 ADVERSARIAL = 1e-3  # Ledig et al. 2017, equation 3
-CONTENT = {"imagenet": 1.0, "file": 1.0, "random": 0.015}  # by the mode of the VGG19 weights
-PIXEL = 0.05  # L1 of the GAN stage; keeps HU in place where the features say little
-AVERAGE = 0.998  # of the weights, over the last few hundred steps
-CLIP = 0.05  # gradient norm of the fast form in pre-training; 0.01 is typical
+CONTENT = {"imagenet": 1.0, "file": 1.0, "random": 0.015}  # by VGG19 weights
+PIXEL = 0.05  # L1 in the GAN stage; keeps HU right where VGG19 features say little
+AVERAGE = 0.998  # decay of the averaged weights: over a few hundred steps
+CLIP = 0.05  # largest gradient norm of the fast form in pre-training; 0.01 is typical
 
-# Learning rates at the start of a stage, by generator; they fall by a cosine.
+# Learning rates at the start of a stage, by generator; they fall along a cosine.
 PRETRAIN_RATE = {"fast": 1e-3, "paper": 3e-4}
 GAN_RATE = {"fast": 1e-4, "paper": 1e-4}
 DISCRIMINATOR_RATE = 2e-4
@@ -27,10 +27,14 @@ DISCRIMINATOR_RATE = 2e-4
 
 @dataclass
 class Trainer:
-    """Networks, optimizers and the averaged weights that are validated and saved."""
+    """Networks, optimizers, and the averaged generator that is validated and saved.
+
+    pretrain_step and gan_step take (low, normal, step), a batch and the number of the update in its
+    stage. They return the losses by name, with `applied` and `fault`, 0 or 1.
+    """
 
     form: str
-    content_mode: str  # imagenet, random, file; none and pixel: no features
+    content_mode: str  # VGG19 weights: imagenet, random, file or none
     generator: keras.Model
     average: keras.Model
     discriminator: keras.Model | None
@@ -54,7 +58,7 @@ class Trainer:
         return np.concatenate(parts)
 
     def state(self) -> dict:
-        """What a checkpoint holds."""
+        """What a checkpoint holds, as tf.train.Checkpoint takes it."""
         kept = {
             "generator": self.generator,
             "average": self.average,
@@ -96,14 +100,14 @@ class Trainer:
             kept.assign(kept + rate * (variable - kept))
 
     def _statistics(self, *networks) -> list:
-        """Running statistics and what they are now: the forward pass moves them."""
+        """Batch statistics with their present values: the forward pass changes them."""
         held = [v for network in networks for v in network.non_trainable_variables]
         return [(v, tf.identity(v.value)) for v in held]
 
     def _update(self, updates, losses, before, step, clip=None) -> dict:
-        """Apply (optimizer, network, gradients) if all is finite; else put `before` back.
+        """Apply (optimizer, network, gradients) if all is finite, else restore `before`.
 
-        Losses were scaled on their tapes (float16); an optimizer takes its scale out again.
+        Gradients are those of scaled losses (float16); each optimizer divides by its scale.
         """
         norms = [tf.linalg.global_norm(gradients) for _, _, gradients in updates]
         finite_losses = tf.reduce_all(tf.math.is_finite(tf.stack(list(losses.values()))))
@@ -146,7 +150,7 @@ class Trainer:
         return self._update(updates, losses, before, step, None if paper else CLIP)
 
     def _gan(self, low, normal, step):
-        """One update of each network on one batch; output and its logits are computed once."""
+        """One update of both networks on one batch; the output and its logits are computed once."""
         before = self._statistics(self.generator, self.discriminator)
         with tf.GradientTape() as generator_tape:
             output = self.generator(low, training=True)

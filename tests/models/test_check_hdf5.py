@@ -40,7 +40,7 @@ def kind(file, outside):
 
 
 @pytest.mark.parametrize("make", [soft, external_link, external_data, virtual, bomb, text, kind])
-def test_what_is_no_plain_array_in_the_file_itself_is_refused(tmp_path, make):
+def test_check_refuses_all_but_plain_arrays_in_the_file_itself(tmp_path, make):
     with h5py.File(tmp_path / "outside.h5", "w") as file:
         file["weights"] = DATA
     with h5py.File(tmp_path / "w.h5", "w") as file:
@@ -50,7 +50,7 @@ def test_what_is_no_plain_array_in_the_file_itself_is_refused(tmp_path, make):
         check_hdf5.check(tmp_path / "w.h5", 1 << 20)
 
 
-def test_plain_arrays_pass_and_a_group_that_holds_itself_ends(tmp_path):
+def test_check_accepts_plain_arrays_and_a_group_that_holds_itself(tmp_path):
     with h5py.File(tmp_path / "w.h5", "w") as file:
         file["layer/vars/0"] = DATA
         file["layer/again"] = file["layer"]
@@ -59,7 +59,7 @@ def test_plain_arrays_pass_and_a_group_that_holds_itself_ends(tmp_path):
         check_hdf5.check(tmp_path / "w.h5", DATA.nbytes - 1)
 
 
-def test_what_is_no_hdf5(tmp_path):
+def test_check_raises_oserror_for_a_file_that_is_no_hdf5(tmp_path):
     (tmp_path / "w.h5").write_bytes(b"no")
     with pytest.raises(OSError, match="file"):
         check_hdf5.check(tmp_path / "w.h5", 1)

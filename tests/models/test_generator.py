@@ -8,7 +8,7 @@ from srgan.resampling import bicubic
 
 @pytest.mark.parametrize("form", ["fast", "paper"])
 @pytest.mark.parametrize("scale", [1, 2, 4])
-def test_any_size_comes_out_scaled_in_float32(form, scale):
+def test_generator_takes_any_size_and_returns_float32(form, scale):
     model = generator.build(form, scale)
     low = np.random.default_rng(0).uniform(-1, 1, (2, 12, 20, 1)).astype(np.float32)
     output = np.asarray(model(low))
@@ -17,7 +17,7 @@ def test_any_size_comes_out_scaled_in_float32(form, scale):
 
 
 @pytest.mark.parametrize("scale", [1, 2, 4])
-def test_fast_form_starts_as_aligned_bicubic(scale):
+def test_fast_generator_starts_as_aligned_bicubic(scale):
     low = np.random.default_rng(0).uniform(-1, 1, (1, 16, 11, 1)).astype(np.float32)
     output = np.asarray(generator.build("fast", scale)(low))[..., 0]
     wanted = bicubic(low[..., 0], scale) if scale > 1 else low[..., 0]
@@ -25,13 +25,13 @@ def test_fast_form_starts_as_aligned_bicubic(scale):
 
 
 @pytest.mark.parametrize("scale", [2, 4])
-def test_bicubic_layer_equals_ours_up_to_the_edges(scale):
+def test_aligned_bicubic_layer_equals_resampling_bicubic_up_to_the_edges(scale):
     low = np.random.default_rng(1).normal(size=(2, 7, 9, 1)).astype(np.float32)
     ours = bicubic(low[..., 0], scale)
     assert np.abs(np.asarray(AlignedBicubic(scale)(low))[..., 0] - ours).max() < 2e-6
 
 
-def test_bicubic_layer_takes_sizes_known_only_at_run_time():
+def test_aligned_bicubic_layer_takes_sizes_known_only_at_run_time():
     import tensorflow as tf
 
     layer = AlignedBicubic(4)
@@ -61,7 +61,7 @@ def test_fused_batch_norm_equals_keras():
         assert np.abs(a - b).max() < 0.02 if training is False else np.abs(a - b).max() < 1e-4
 
 
-def test_paper_form_has_the_papers_parts():
+def test_paper_generator_has_the_parts_of_the_paper():
     model = generator.build("paper", 4)
     names = [layer.name for layer in model.layers]
     assert sum(n.endswith("_conv1") for n in names) == 16
@@ -71,7 +71,7 @@ def test_paper_form_has_the_papers_parts():
     assert np.abs(output).max() <= 1.0
 
 
-def test_weights_depend_on_the_seed_alone():
+def test_generator_weights_depend_on_the_seed_alone():
     a, b, c = (generator.build("fast", 4, seed).get_weights() for seed in (1, 1, 2))
     assert all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
     assert not np.array_equal(a[0], c[0])

@@ -12,7 +12,7 @@ def patches():
     return np.random.default_rng(0).uniform(-1, 1, (4, 32, 32, 1)).astype(np.float32)
 
 
-def test_random_features_have_unit_spread_and_depend_on_the_seed(patches):
+def test_random_features_have_unit_sd_and_depend_on_the_seed(patches):
     first = np.asarray(vgg.build("vgg22", VggWeights("random"), patches, 1)(patches))
     assert first.shape == (4, 16, 16, 128)
     assert abs(first.std((0, 1, 2)).mean() - 1) < 0.05
@@ -22,7 +22,7 @@ def test_random_features_have_unit_spread_and_depend_on_the_seed(patches):
     assert not np.array_equal(first, other)
 
 
-def test_input_is_what_keras_vgg19_expects():
+def test_to_vgg_gives_what_the_vgg19_of_keras_expects():
     """-1 is black (0), 1 is white (255), as BGR less ImageNet's means."""
     black, white = (np.asarray(vgg.ToVgg()(np.full((1, 1, 1, 1), v))) for v in (-1.0, 1.0))
     means = [103.939, 116.779, 123.68]
@@ -32,7 +32,7 @@ def test_input_is_what_keras_vgg19_expects():
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A VGG19 whose weights are drawn, and the file that holds them."""
+    """A VGG19 whose weights are random, and the file that holds them."""
     import keras
 
     keras.utils.set_random_seed(0)
@@ -42,7 +42,7 @@ def made(tmp_path_factory):
     return vgg19, path
 
 
-def test_weights_of_a_file_are_read_by_layer_and_scaled_as_the_paper_says(made, patches):
+def test_features_of_a_file_are_those_of_keras_scaled_as_in_the_paper(made, patches):
     import keras
 
     vgg19, path = made
@@ -54,7 +54,7 @@ def test_weights_of_a_file_are_read_by_layer_and_scaled_as_the_paper_says(made, 
     assert path.read_bytes() == before
 
 
-def test_the_distance_of_two_slices_is_that_of_the_content_loss(made):
+def test_distance_of_two_slices_is_the_content_loss(made):
     path = made[1]
     reference, output = np.random.default_rng(1).uniform(-1500, 3500, (2, 48, 64))
     distance = vgg.distance(VggWeights("file", path))
@@ -67,7 +67,7 @@ def test_the_distance_of_two_slices_is_that_of_the_content_loss(made):
         assert distance(reference, other) == pytest.approx(distance(other, reference), rel=1e-4)
 
 
-def test_the_distance_looks_at_the_middle_of_a_slice(made):
+def test_distance_uses_the_middle_of_a_slice(made):
     distance = vgg.distance(VggWeights("file", made[1]))
     reference = np.random.default_rng(1).uniform(-1024, 3071, (240, 256))
     output = reference.copy()
@@ -77,7 +77,7 @@ def test_the_distance_looks_at_the_middle_of_a_slice(made):
     assert distance(output, reference) > 0
 
 
-def test_a_file_that_is_no_vgg19_is_one_clear_line(tmp_path, patches):
+def test_build_with_a_file_that_is_no_vgg19_is_one_clear_line(tmp_path, patches):
     path = tmp_path / "no.h5"
     path.write_bytes(b"not a model")
     with pytest.raises(UserError, match="no VGG19") as error:
@@ -86,12 +86,12 @@ def test_a_file_that_is_no_vgg19_is_one_clear_line(tmp_path, patches):
     assert path.read_bytes() == b"not a model"
 
 
-def test_a_missing_file_is_found_before_anything_is_built(tmp_path):
+def test_find_raises_for_a_missing_file_before_anything_is_built(tmp_path):
     with pytest.raises(UserError, match="no such file"):
         vgg_weights.find(str(tmp_path / "none.h5"))
 
 
-def test_auto_falls_back_loudly_and_imagenet_insists(tmp_path, monkeypatch, said):
+def test_find_auto_warns_and_falls_back_and_imagenet_raises(tmp_path, monkeypatch, said):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
 
     def no_network(*_, **__):
@@ -106,7 +106,7 @@ def test_auto_falls_back_loudly_and_imagenet_insists(tmp_path, monkeypatch, said
     assert vgg_weights.find("none").mode == "none"
 
 
-def test_only_trained_weights_judge_and_none_are_fetched_unasked(tmp_path, monkeypatch, said):
+def test_find_trained_gives_trained_weights_and_downloads_if_asked(tmp_path, monkeypatch, said):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     asked = []
 
@@ -128,7 +128,7 @@ def test_only_trained_weights_judge_and_none_are_fetched_unasked(tmp_path, monke
     assert vgg_weights.find_trained(str(path), False) == VggWeights("file", path)
 
 
-def test_a_damaged_file_is_neither_used_nor_touched(tmp_path, monkeypatch):
+def test_find_neither_uses_nor_changes_a_damaged_file(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     path = vgg_weights.keras_folder() / vgg_weights.NAME
     path.parent.mkdir(parents=True)

@@ -29,7 +29,7 @@ def test_batch_is_a_pure_function_of_seed_and_k(slices):
         )
 
 
-def test_shapes_types_and_range(slices):
+def test_batch_has_the_shapes_dtype_and_range_of_the_networks(slices):
     low, normal = batches.batch(slices, 5, 64, NOISE, 0, 0)
     assert low.shape == (5, 16, 16, 1)
     assert normal.shape == (5, 64, 64, 1)
@@ -38,7 +38,7 @@ def test_shapes_types_and_range(slices):
         assert np.abs(x).max() <= 1.0
 
 
-def test_low_dose_is_the_noisy_area_mean_of_normal_dose(slices):
+def test_batch_low_dose_is_the_noisy_area_mean_of_the_normal_dose(slices):
     low, normal = (network_to_hu(x[..., 0]) for x in batches.batch(slices, 16, 64, NOISE, 0, 5))
     mean = normal.reshape(16, 16, 4, 16, 4).mean((2, 4))
     error = low - mean
@@ -46,7 +46,7 @@ def test_low_dose_is_the_noisy_area_mean_of_normal_dose(slices):
     assert abs(error.mean()) < 2.0
 
 
-def test_normal_dose_is_a_patch_of_a_slice(slices):
+def test_batch_normal_dose_is_a_patch_of_a_slice(slices):
     _, normal = batches.batch(batches.SliceSet(slices.hu[:1]), 6, 64, NOISE, 1, 0)
     whole = {tuple(np.sort(row)) for row in _all_rows(slices.hu[0])}
     for patch in np.rint(network_to_hu(normal[..., 0])).astype(np.int16):
@@ -60,7 +60,7 @@ def _all_rows(hu):
                 yield row[start : start + 64]
 
 
-def test_crops_lie_mostly_inside_the_body():
+def test_patches_lie_mostly_in_the_body():
     hu = np.full((512, 512), -1000, np.int16)
     hu[200:330, 150:360] = 40
     _, normal = batches.batch(batches.SliceSet([hu]), 64, 64, NOISE, 0, 0)
@@ -68,7 +68,7 @@ def test_crops_lie_mostly_inside_the_body():
     assert (inside > 0.3).mean() > 0.4  # at random it would be under a tenth
 
 
-def test_a_slice_of_exactly_the_crop_size_serves():
+def test_batch_takes_a_slice_of_exactly_the_crop_size():
     hu = np.zeros((64, 64), np.int16)
     _, normal = batches.batch(batches.SliceSet([hu]), 2, 64, NOISE, 0, 0)
     assert np.all(normal == np.float32(hu_to_network(np.float32(0))))
@@ -100,7 +100,7 @@ def noisy_slices():
     return batches.SliceSet([np.full((96, 96), hu, np.int16) for hu in (40, -800)], noise)
 
 
-def test_projection_batches_are_a_pure_function_too(noisy_slices):
+def test_batch_with_projection_noise_is_a_pure_function_too(noisy_slices):
     first, again, other = (batches.batch(noisy_slices, 4, 64, DOSES, 7, k) for k in (3, 3, 4))
     assert first[0].tobytes() == again[0].tobytes()
     assert first[0].tobytes() != other[0].tobytes()
@@ -109,7 +109,7 @@ def test_projection_batches_are_a_pure_function_too(noisy_slices):
 
 
 @pytest.mark.parametrize("dose", [0.1, 0.25, 1.0])
-def test_noise_is_scaled_to_the_dose(noisy_slices, dose):
+def test_batch_scales_the_noise_to_the_dose(noisy_slices, dose):
     fixed = Degradation(ProjectionNoise(Levels((dose,)), 1e5, None, Scanner()), 1)
     low, normal = batches.batch(noisy_slices, 16, 64, fixed, 0, 0)
     quantum, electronic = dose_weights(dose)
@@ -118,14 +118,14 @@ def test_noise_is_scaled_to_the_dose(noisy_slices, dose):
     assert abs(error.std() - wanted) < 0.03 * wanted + 1e-3
 
 
-def test_a_dose_is_drawn_for_each_patch(noisy_slices):
+def test_batch_samples_a_dose_for_each_patch(noisy_slices):
     one = Degradation(ProjectionNoise(Levels((0.05, 1.0), True), 1e5, None, Scanner()), 1)
     low, normal = batches.batch(noisy_slices, 64, 64, one, 0, 0)
     noise = (network_to_hu(low) - network_to_hu(normal)).std((1, 2, 3))
     assert noise.max() > 3 * noise.min()
 
 
-def test_noise_lies_on_the_pixels_that_it_was_made_for():
+def test_batch_adds_noise_to_the_pixels_that_it_was_made_for():
     """A slice and its noise are cut, turned and flipped alike."""
     hu = np.random.default_rng(1).integers(-900, 900, (96, 128)).astype(np.int16)
     own = SliceNoise(np.stack([hu, 0 * hu])[None], np.ones((1, 2), np.float32), 1e5, None, 0.0)

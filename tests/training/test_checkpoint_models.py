@@ -27,7 +27,7 @@ def saved(tmp_path):
     return tmp_path, model
 
 
-def test_a_model_comes_back_bit_for_bit(saved):
+def test_saved_model_is_loaded_bit_for_bit(saved):
     folder, model = saved
     trained = checkpoint_models.load(folder)
     back = trained.networks()["srresnet"]
@@ -38,7 +38,7 @@ def test_a_model_comes_back_bit_for_bit(saved):
     assert trained.sha256 == {"srresnet": hashlib.sha256(weights).hexdigest()}
 
 
-def test_warnings_are_those_of_the_last_state_where_one_is_left(saved):
+def test_load_takes_warnings_from_the_last_state_if_there_is_one(saved):
     folder, model = saved
     assert checkpoint_models.load(folder).warnings == ()
     first, second = Warned(5, "a", "first"), Warned(6, "b", "second")
@@ -49,7 +49,7 @@ def test_warnings_are_those_of_the_last_state_where_one_is_left(saved):
     assert checkpoint_models.load(folder).warnings == ("step 5: first", "step 6: second")
 
 
-def test_a_best_model_that_is_missing_is_named(saved, said):
+def test_load_names_a_best_model_that_is_missing(saved, said):
     folder, _ = saved
     best = {"srresnet": BestModel(4, 1.0, 1.0, 1.0, 1.0), "srgan": BestModel(6, 1.0, 1.0, 1.0, 1.0)}
     checkpoint_states.save(folder, state(1), manifest(step=6, best=best))
@@ -60,7 +60,7 @@ def test_a_best_model_that_is_missing_is_named(saved, said):
     ]
 
 
-def test_models_of_two_trainings_are_not_taken_for_one(saved):
+def test_load_refuses_models_of_two_trainings(saved):
     folder, model = saved
     other = manifest(step=5, data=replace(MANIFEST.data, salt="other"))
     checkpoint_models.save_model(folder, "srgan", model, other)
@@ -68,7 +68,7 @@ def test_models_of_two_trainings_are_not_taken_for_one(saved):
         checkpoint_models.load(folder)
 
 
-def test_the_best_model_and_the_one_before_are_kept(saved):
+def test_save_model_keeps_the_best_model_and_the_one_before(saved):
     folder, model = saved
     for step in (9, 12):
         checkpoint_models.save_model(folder, "srresnet", model, manifest(step=step))
@@ -77,7 +77,7 @@ def test_the_best_model_and_the_one_before_are_kept(saved):
 
 @pytest.mark.parametrize("name", [checkpoint_models.WEIGHTS, "manifest.json"])
 @pytest.mark.parametrize("how", ["flip", "cut", "gone"])
-def test_every_damage_is_found(saved, name, how):
+def test_load_finds_every_damage(saved, name, how):
     path = saved[0] / "srresnet-0000003" / name
     data = bytearray(path.read_bytes())
     if how == "flip":
@@ -91,7 +91,7 @@ def test_every_damage_is_found(saved, name, how):
         checkpoint_models.load(saved[0])
 
 
-def test_an_altered_value_in_the_manifest_is_found(saved):
+def test_load_finds_an_altered_value_in_the_manifest(saved):
     path = saved[0] / "srresnet-0000003" / "manifest.json"
     manifest = json.loads(path.read_text())
     manifest["step"] = 4
@@ -100,7 +100,7 @@ def test_an_altered_value_in_the_manifest_is_found(saved):
         checkpoint_models.load(saved[0])
 
 
-def test_no_model_is_a_clear_line(tmp_path):
+def test_load_without_a_model_is_one_clear_line(tmp_path):
     for folder in (tmp_path, tmp_path / "none"):
         with pytest.raises(UserError, match="--run train"):
             checkpoint_models.load(folder)
@@ -115,7 +115,7 @@ def state(seed):
     return {"generator": model, "generator_optimizer": optimizer}
 
 
-def test_an_old_run_is_set_aside_whole(tmp_path):
+def test_set_aside_moves_an_old_run_and_nothing_else(tmp_path):
     for name in ("grid-1.png", "log.csv", "mine.txt"):
         (tmp_path / name).write_text(name)
     aside = checkpoint_folder.set_aside(tmp_path, ("grid-*.png", "log.csv"))
@@ -124,20 +124,20 @@ def test_an_old_run_is_set_aside_whole(tmp_path):
     assert checkpoint_folder.set_aside(tmp_path, ("grid-*.png",)) is None
 
 
-def test_the_second_writer_is_told_who_holds_the_folder_and_since_when(tmp_path):
+def test_only_writer_says_who_holds_the_folder_and_since_when(tmp_path):
     with (
         checkpoint_folder.only_writer(tmp_path),
-        pytest.raises(UserError, match="is held by another run") as told,
+        pytest.raises(UserError, match="is held by another run") as refused,
         checkpoint_folder.only_writer(tmp_path),
     ):
         pass
-    assert told.value.exit_code == TRY_AGAIN
-    assert f"process {os.getpid()} on {socket.gethostname()} since 20" in str(told.value)
+    assert refused.value.exit_code == TRY_AGAIN
+    assert f"process {os.getpid()} on {socket.gethostname()} since 20" in str(refused.value)
     with checkpoint_folder.only_writer(tmp_path):
         pass
 
 
-def test_a_folder_without_locks_is_warned_of(tmp_path, monkeypatch, capfd):
+def test_only_writer_warns_where_files_cannot_be_locked(tmp_path, monkeypatch, capfd):
     """As Google Drive and other file systems in user space are."""
 
     def refuse(*_, **__):
@@ -146,12 +146,12 @@ def test_a_folder_without_locks_is_warned_of(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(locks.filelock, "lock_descriptor", refuse)
     with checkpoint_folder.only_writer(tmp_path):
         pass
-    told = capfd.readouterr().err
-    assert told.startswith(f"warning: files cannot be locked in {tmp_path}")
-    assert told.count("\n") == 1
+    printed = capfd.readouterr().err
+    assert printed.startswith(f"warning: files cannot be locked in {tmp_path}")
+    assert printed.count("\n") == 1
 
 
-def test_a_lock_of_a_dead_process_does_not_block_and_what_it_left_goes(tmp_path):
+def test_only_writer_ignores_the_lock_of_a_dead_process_and_removes_its_parts(tmp_path):
     """Killed while it holds the lock and writes a state; only what it wrote is cleared."""
     code = f"""
 import time

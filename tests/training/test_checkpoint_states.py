@@ -23,7 +23,7 @@ def kept(folder):
     return sorted(int(p.name[-7:]) for p in folder.glob("step-*"))
 
 
-def test_the_last_three_states_are_kept_and_a_corrupt_newest_is_passed_over(tmp_path, said):
+def test_save_keeps_three_states_and_newest_skips_a_corrupt_one(tmp_path, said):
     for step in (1, 2, 3, 4):
         checkpoint_states.save(tmp_path, state(step), manifest(step=step))
     assert kept(tmp_path) == [2, 3, 4]
@@ -40,7 +40,7 @@ def test_the_last_three_states_are_kept_and_a_corrupt_newest_is_passed_over(tmp_
         assert np.array_equal(a, b)
 
 
-def test_no_usable_state_is_an_error_and_none_at_all_is_not(tmp_path):
+def test_newest_raises_where_no_state_is_usable_and_not_where_there_is_none(tmp_path):
     assert checkpoint_states.newest(tmp_path) is None
     checkpoint_states.save(tmp_path, state(1), manifest(step=1))
     (tmp_path / "step-0000001" / "manifest.json").unlink()
@@ -48,7 +48,7 @@ def test_no_usable_state_is_an_error_and_none_at_all_is_not(tmp_path):
         checkpoint_states.newest(tmp_path)
 
 
-def test_a_state_of_another_network_is_refused(tmp_path):
+def test_restore_refuses_the_state_of_another_network(tmp_path):
     checkpoint_states.save(tmp_path, state(1), manifest(step=1))
     other = {**state(1), "generator": generator.build("paper", 1)}
     with pytest.raises(UserError, match="does not fit"):
@@ -60,7 +60,7 @@ def save(folder, *steps):
         checkpoint_states.save(folder, SMALL, replace(MADE, step=step))
 
 
-def test_states_between_events_do_not_count_and_go_with_the_next_one(tmp_path):
+def test_save_removes_states_between_events_and_does_not_count_them(tmp_path):
     """Four signals in a row must not cost the states that a run can go back to."""
     save(tmp_path, 0, 3, 6, 7, 8)
     assert kept(tmp_path) == [0, 3, 6, 8]
@@ -68,14 +68,14 @@ def test_states_between_events_do_not_count_and_go_with_the_next_one(tmp_path):
     assert kept(tmp_path) == [3, 6, 9]
 
 
-def test_a_state_of_an_event_is_asked_for(tmp_path, said):
+def test_newest_gives_the_newest_state_of_an_event_when_asked(tmp_path, said):
     save(tmp_path, 0, 3, 4)
     path = checkpoint_states.newest(tmp_path, Plan(30, 0).is_event).path
     assert (path.name, said) == ("step-0000003", [])
     assert kept(tmp_path) == [0, 3, 4]
 
 
-def test_a_missing_newest_is_named_once_and_the_one_before_is_used(tmp_path, said):
+def test_newest_names_a_missing_state_once_and_uses_the_one_before(tmp_path, said):
     save(tmp_path, 0, 3, 6)
     shutil.rmtree(tmp_path / "step-0000006")
     for _ in range(2):
@@ -84,14 +84,14 @@ def test_a_missing_newest_is_named_once_and_the_one_before_is_used(tmp_path, sai
     assert said == [f"{tmp_path / 'step-0000006'} is missing: the one before it is used"]
 
 
-def test_where_every_state_is_missing_it_is_an_error(tmp_path):
+def test_newest_raises_where_every_state_is_missing(tmp_path):
     save(tmp_path, 3)
     shutil.rmtree(tmp_path / "step-0000003")
     with pytest.raises(UserError, match=r"step-0000003 is missing, .*--fresh"):
         checkpoint_states.newest(tmp_path)
 
 
-def test_models_without_a_state_are_an_error(tmp_path, said):
+def test_newest_raises_where_models_have_no_state(tmp_path, said):
     """A model that somebody copied here, or all that an earlier version's run has left."""
     checkpoint_models.save_model(tmp_path, "srresnet", SMALL["generator"], MADE)
     with pytest.raises(UserError, match=r"no state to resume from; --fresh"):
@@ -100,7 +100,7 @@ def test_models_without_a_state_are_an_error(tmp_path, said):
     assert not said
 
 
-def test_a_run_killed_before_the_newest_state_is_named_misses_nothing(tmp_path, monkeypatch, said):
+def test_newest_finds_a_state_that_newest_json_does_not_name_yet(tmp_path, monkeypatch, said):
     save(tmp_path, 0, 3)
     with monkeypatch.context() as killed:
         killed.setattr(checkpoint_states, "write_json", lambda *_: None)
@@ -113,7 +113,7 @@ def test_a_run_killed_before_the_newest_state_is_named_misses_nothing(tmp_path, 
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "3", '{"state": 3}', '{"state": "../x"}', "[" * 999]
 )
-def test_a_damaged_name_of_the_newest_is_told_and_harmless(tmp_path, text, said):
+def test_newest_reports_a_damaged_newest_json_and_goes_on(tmp_path, text, said):
     save(tmp_path, 0, 3)
     (tmp_path / checkpoint_states.NEWEST).write_text(text)
     path = checkpoint_states.newest(tmp_path).path
@@ -122,7 +122,7 @@ def test_a_damaged_name_of_the_newest_is_told_and_harmless(tmp_path, text, said)
     assert "newest.json is damaged" in said[0]
 
 
-def test_what_was_kept_after_the_step_that_a_run_goes_on_from_is_set_aside(tmp_path):
+def test_set_later_aside_moves_states_and_models_after_the_step(tmp_path):
     """Or a better model of the way that was left would count, and push out those that come."""
     save(tmp_path, 0, 3, 4)
     for name, step in (("srresnet", 2), ("srresnet", 6), ("srgan", 9)):

@@ -49,7 +49,7 @@ def bits(made):
 
 
 @pytest.mark.parametrize("stage", ["pretrain_step", "gan_step"])
-def test_no_variable_moves_where_a_loss_is_not_finite(small_discriminator, stage):
+def test_step_with_a_loss_that_is_not_finite_changes_no_variable(small_discriminator, stage):
     """The paper's form: its batch statistics move in the forward pass already."""
     made = trainer("paper")
     update, before = getattr(made, stage), bits(made)
@@ -63,7 +63,7 @@ def test_no_variable_moves_where_a_loss_is_not_finite(small_discriminator, stage
     assert sum(a != b for a, b in zip(bits(made), before, strict=True)) > 10
 
 
-def test_an_overflow_of_float16_lowers_its_scale_and_is_no_fault(small_discriminator):
+def test_step_with_a_float16_overflow_lowers_the_loss_scale_and_is_no_fault(small_discriminator):
     keras.mixed_precision.set_global_policy("mixed_float16")
     try:
         made = trainer("fast")
