@@ -18,8 +18,9 @@ from srgan.resampling import area_mean
 class NoiseModel(Protocol):
     """What a noise model has: `ImageNoise` and `ProjectionNoise` are the two that exist.
 
-    A noise model is a frozen dataclass. Each of its fields of type `Levels` is a noise level, which
-    a test can tabulate and `degrade` samples. docs/dose.md explains the models.
+    A noise model is a frozen dataclass. Its fields of type `Levels` are its noise levels: `degrade`
+    samples them, and --run test tabulates them. docs/dose.md explains the models; CONTRIBUTING.md
+    shows how to add one.
     """
 
     in_projections: ClassVar[bool]  # needs square pixels, photons, and fields from `new_fields`
@@ -32,14 +33,14 @@ class NoiseModel(Protocol):
         photons: float | None,
         rng: np.random.Generator,
     ) -> tuple[np.ndarray, ...] | None:
-        """Noise images of a whole (rows, columns) slice that `apply` needs; None for no need."""
+        """Noise images of a whole (rows, columns) slice for `apply`; None where it needs none."""
 
     def apply(
         self, hu: np.ndarray, rng: np.random.Generator, fields: tuple[np.ndarray, ...] | None
     ) -> np.ndarray:
-        """Add noise to (n, rows, columns) HU, at one sampled level an image: float32 HU.
+        """Add noise to (n, rows, columns) HU, with levels sampled for each image: float32 HU.
 
-        fields: of the shape of hu, cut from `new_fields`.
+        fields: of the shape of hu, cut from `new_fields`. `degrade` clips the result.
         """
 
     def expected_sd_hu(
