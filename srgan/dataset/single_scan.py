@@ -1,4 +1,4 @@
-"""One scan from a path: a folder, a MetaImage header, or a single DICOM file."""
+"""Find the one scan at a path: a folder, the header of a volume, or a single DICOM file."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from srgan.formats.dicom import series
 from srgan.formats.scan import Scan, Skipped
 from srgan.system.errors import Skip, UserError
 
-OWN = "output of this program"
+OWN_OUTPUT = "output of this program"
 
 
 def find(path: Path) -> tuple[Scan, tuple[Skipped, ...]]:
@@ -37,7 +37,7 @@ def find(path: Path) -> tuple[Scan, tuple[Skipped, ...]]:
         scans, _ = series.group([dicom_header.read_header(path)], require_patient=False)
         return scans[0], ()
     except Skip as skip:
-        hint = ": give the scan it was made from" if skip.reason == OWN else ""
+        hint = ": give the scan it was made from" if skip.reason == OWN_OUTPUT else ""
         if readers.is_data(path):
             hint = ": give its header, the .mhd"
         raise UserError(f"--input {path}: {reason(skip)}{hint}") from None
@@ -46,8 +46,8 @@ def find(path: Path) -> tuple[Scan, tuple[Skipped, ...]]:
 def _in_folder(folder: Path) -> tuple[Scan, tuple[Skipped, ...]]:
     found = catalogue.find(folder, require_patient=False)
     if not found.scans:
-        if any(item.reason == OWN for item in found.skipped):
-            raise UserError(f"--input {folder} is {OWN}: give the scan it was made from")
+        if any(item.reason == OWN_OUTPUT for item in found.skipped):
+            raise UserError(f"--input {folder} is {OWN_OUTPUT}: give the scan it was made from")
         raise UserError(f"--input: {nothing_usable_message(found)}")
     if len(found.scans) > 1:
         first = found.scans[0]

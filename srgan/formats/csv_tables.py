@@ -14,9 +14,9 @@ FORMULAS = ("=", "+", "-", "@")  # what a spreadsheet would run
 
 
 def named(option: str, path: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
-    """`rows` of a table that the command line names.
+    """`rows` of a table that an option of the command line names.
 
-    Raises UserError: no such file, not such a table, too large.
+    Raises UserError where it cannot be read, has other columns or is too large.
     """
     try:
         yield from rows(read_bounded(path, MAX_TABLE), columns)
@@ -31,10 +31,10 @@ def named(option: str, path: Path, columns: Sequence[str]) -> Iterator[tuple[int
 def rows(
     content: bytes, columns: Sequence[str], strict: bool = True
 ) -> Iterator[tuple[int, list[str]]]:
-    """(line, cells of `columns`) of each row that is not empty; what a row lacks is "".
+    """(line number, cells of `columns`) of each row that is not empty; a missing cell is "".
 
-    Raises Skip where a column is missing or there are too many rows, and ValueError where it is no
-    CSV in UTF-8; what of this can be passed over is not an error unless `strict`.
+    Raises Skip where a column is missing or there are too many rows, and ValueError where it is not
+    CSV in UTF-8. With strict=False, wrong quotes and bytes that are not UTF-8 are no error.
     """
     errors = "strict" if strict else "replace"
     text = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", errors, newline="")

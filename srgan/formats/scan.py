@@ -1,4 +1,4 @@
-"""What travels between the rooms: a scan, its slices, and the files that are not used."""
+"""A scan, its slices, and the files that are not used: what every format is read into."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +54,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file that is not used, with a reason in the field's words."""
+    """A file that is not used, and why."""
 
     path: Path
     reason: str
@@ -72,5 +72,5 @@ class Catalogue:
 
 
 def tidy_id(text: str) -> str:
-    """An id as it is compared, kept and shown: stripped, control characters as escapes."""
+    """An id as it is compared, stored and shown: stripped, control characters escaped."""
     return visible(text.strip(" \0\t\r\n"))

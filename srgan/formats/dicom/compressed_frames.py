@@ -128,9 +128,7 @@ def _check_j2k(stream: bytes) -> tuple[bytes, Frame]:
         seen.add(tile)
         # Length 0: the last tile-part, up to the end of the codestream.
         position = position + length if length else len(stream.rstrip(b"\0")) - 2
-        if position + 2 > len(stream) or (
-            not length and stream[position : position + 2] != JPEG_END
-        ):
+        if position + 2 > len(stream):
             raise TRUNCATED
     tiles = -(-(x1 - tx0) // max(tile_w, 1)) * -(-(y1 - ty0) // max(tile_h, 1))
     if len(seen) != tiles:

@@ -1,7 +1,7 @@
 """DICOM CT: the header of one file, and one slice as int16 HU.
 
-Only what is said to be an axial CT slice in HU is taken; whatever is missing or contradicts itself
-is a Skip with its reason, because a wrong HU would never be noticed later.
+A file is used only where its header says that it is an axial CT slice in HU. Where something is
+missing or contradicts itself, a Skip says so: a wrong HU would never be noticed later.
 """
 
 import math
@@ -61,7 +61,7 @@ def read_header(path: Path) -> Header:
 def read_slice(path: Path) -> tuple[Header, np.ndarray]:
     """Read one file: its header, and (rows, columns) int16 HU with padding and below as -1024.
 
-    Raises Skip where the file is not usable or its pixel data are not whole.
+    Raises Skip where the file is not usable or its pixel data are damaged.
     """
     with _opened(path) as (header, parsed):
         values = read_values(parsed.source, header.pixel_data, header.rows, header.columns)
@@ -145,7 +145,7 @@ def _checked(path: Path, parsed: Parsed) -> Header:
 
 
 def _check_kind(dataset: Dataset) -> None:
-    """CT Image Storage with modality CT, one grey frame, a slice as the scanner made it."""
+    """Raises Skip unless it is CT Image Storage, one grey frame, and a slice as scanned."""
     kind, modality = text(dataset, "SOPClassUID"), text(dataset, "Modality")
     if kind != CT_IMAGE_STORAGE:
         raise Skip("not CT Image Storage", f"{UID(kind).name or 'no SOP class'} {modality}")
@@ -171,7 +171,7 @@ def _check_kind(dataset: Dataset) -> None:
 
 
 def _normal(dataset: Dataset) -> np.ndarray:
-    """The slice normal towards the head, within MAX_ANGLE_DEG of z or as the gantry was tilted."""
+    """The slice normal towards the head, at most MAX_ANGLE_DEG or the gantry's tilt off z."""
     values = numbers(dataset, "ImageOrientationPatient")
     if not values:
         raise Skip("not known to be axial", "ImageOrientationPatient is missing")

@@ -158,7 +158,7 @@ def _number(word, bits: int, signed: bool):
 
 
 def read_values(source: BinaryIO, pixel_data: PixelData, rows: int, columns: int) -> np.ndarray:
-    """(rows, columns) int32 stored values. Raises Skip where the pixel data are not whole."""
+    """(rows, columns) int32 stored values. Raises Skip where the pixel data are damaged."""
     pieces = []
     for offset, length in pixel_data.parts:
         source.seek(offset)

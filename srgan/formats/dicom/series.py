@@ -44,7 +44,7 @@ def group(
 
 
 def _scan(series_uid: str, patient: str, members: list[Header]) -> tuple[Scan, list[Skipped]]:
-    """One series: slices of its commonest size and spacing, one at each position."""
+    """The scan of one series: slices of its commonest size and spacing, one at each position."""
     skipped = []
     sizes = Counter((h.rows, h.columns, h.spacing_mm) for h in members)
     size = max(sizes, key=lambda s: (sizes[s], s))
@@ -77,7 +77,7 @@ def _scan(series_uid: str, patient: str, members: list[Header]) -> tuple[Scan, l
 
 
 def count_gaps(z_mm: list[float]) -> int:
-    """Positions missing between sorted z, from the commonest step (the smaller of equals)."""
+    """Positions missing between sorted z, by the commonest step (of equals the smallest)."""
     steps = np.round(np.diff(z_mm), 2)
     if len(steps) == 0:
         return 0

@@ -1,8 +1,8 @@
-"""A derived copy of a DICOM slice: other pixels, new identity, and what was done to it.
+"""Write a derived copy of a DICOM slice: new pixels, a new identity, and a note of what was done.
 
-DICOM PS3.3, CT Image Storage. Study, patient, frame of reference and acquisition stay those of the
-source; series and instance are new. What no longer holds, private elements and what cannot be
-written again are left out.
+DICOM PS3.3, CT Image Storage. Study, patient, frame of reference and acquisition are those of the
+source; series and instance are new. Private elements are left out, and so is what no longer holds
+or cannot be written.
 """
 
 import warnings
@@ -66,8 +66,9 @@ class Series:
 def changed_hu(hu: np.ndarray, change: np.ndarray, kept: np.ndarray | None = None) -> np.ndarray:
     """HU with a change added: float64, clipped to [-1024, 3071], or as far as the source goes.
 
-    hu, change: (rows, columns). A pixel goes below -1024 as far as it was, any goes above 3071 as
-    far as the slice did (metal). The mask `kept` and what lies outside the field of view stay.
+    hu, change: (rows, columns). A pixel may stay as far below -1024 as it was, and each may become
+    as high as the highest of the slice (metal). Pixels in the mask `kept` and outside the field of
+    view do not change.
     """
     hu = hu.astype(np.float64)
     changed = np.clip(hu + change, np.minimum(HU_MIN, hu), max(HU_MAX, hu.max()))
@@ -97,9 +98,8 @@ def write(
 ) -> None:
     """Write the derived slice, uncompressed, Explicit VR Little Endian.
 
-    source: as `dicom.read_whole` gives it, of which the data set is changed; change_hu: (rows,
-    columns); how: what was done, with its parameters. Raises Skip where the header cannot be
-    written again, and OSError.
+    source: from `header.read_whole`; its data set is changed. change_hu: (rows, columns). how: what
+    was done, with its parameters. Raises Skip where the header cannot be written, and OSError.
     """
     header, dataset, values = source
     words = values_to_words(changed_values(values, header.pixel_data, change_hu), header.pixel_data)
@@ -111,20 +111,20 @@ def write(
             _explain(dataset, header, series, how)
             dataset.add_new("PixelData", "OW", words.tobytes())
             dataset.file_meta = _meta(dataset)
-            file = BytesIO()  # pydicom takes the number from an OSError
+            file = BytesIO()  # to a path pydicom raises an OSError without a number
             dcmwrite(file, dataset, enforce_file_format=True)
         except Exception as error:
             raise Skip("header cannot be copied", type(error).__name__) from None
     path.write_bytes(file.getvalue())
 
 
-# ---- what is left of the source's header ----
+# ---- what stays of the source's header ----
 
 
 def keep_writable(dataset: Dataset) -> None:
-    """Take out what is stale, private, or cannot be written as Explicit VR Little Endian.
+    """Delete what is stale, private, or cannot be written as Explicit VR Little Endian.
 
-    Elements of an explicit little-endian source go from file to file as they are, valid or not.
+    Elements of an explicit little-endian source are copied as they are, valid or not.
     """
     for tag in list(dataset.keys()):
         stale = tag in STALE or tag.group in STALE_GROUPS or tag.group < 8 or tag.element == 0
@@ -181,8 +181,8 @@ def _series_number(dataset: Dataset) -> int:
 def _explain(dataset: Dataset, header: Header, series: Series, how: str) -> None:
     """What this slice was made from, by what, and how."""
     before = _text_of(dataset, "DerivationDescription")
-    told = f"{how}; the source: {before}" if before else how
-    dataset.add_new("DerivationDescription", "ST", told[:MAX_DESCRIPTION])
+    description = f"{how}; the source: {before}" if before else how
+    dataset.add_new("DerivationDescription", "ST", description[:MAX_DESCRIPTION])
     image = Dataset()
     image.ReferencedSOPClassUID = CT_IMAGE_STORAGE
     image.add_new("ReferencedSOPInstanceUID", "UI", header.uid)

@@ -61,7 +61,7 @@ class Voxels:
 def reader(scan: Scan) -> Callable[[int], np.ndarray]:
     """A function from an index into scan.slices to (rows, columns) int16 HU; it raises Skip.
 
-    The volume is opened at the first slice. What is wrong with all of it is found out once.
+    The volume is opened at the first slice; a fault of the whole volume is found once.
     """
 
     @cache
@@ -82,9 +82,9 @@ def reader(scan: Scan) -> Callable[[int], np.ndarray]:
 
 
 def _open(scan: Scan) -> Callable[[int], np.ndarray]:
-    """A function from a place in the file to a slice. Raises Skip where the volume is not usable.
+    """A function from the index in the file to a slice. Raises Skip where no slice is usable.
 
-    Compressed data are inflated now, and kept as long as the function.
+    Compressed data are inflated now and stay in memory as long as the function.
     """
     header = read_header(scan.slices[0].path)
     if header.size != (scan.columns, scan.rows, len(scan.slices)):
@@ -156,7 +156,7 @@ def inflate(header: Header) -> Iterator[np.ndarray]:
 
 
 def _check_finite(values: np.ndarray) -> None:
-    """One voxel that is not a number makes the whole volume doubtful, not its slice alone."""
+    """Refuse the whole volume where one voxel is not a number, not only its slice."""
     if not np.isfinite(values).all():
         raise Skip("not HU", "voxels that are not numbers")
 
@@ -164,7 +164,7 @@ def _check_finite(values: np.ndarray) -> None:
 def values_to_hu(values: np.ndarray) -> np.ndarray:
     """(rows, columns) voxels of any signed type to int16 HU, rounded once, below -1024 to -1024.
 
-    Raises Skip where they cannot be HU: not a number, none below 0, or a span under 100.
+    Raises Skip where they cannot be HU: not numbers, none below 0, or a span under 100.
     """
     low, high = values.min(), values.max()
     if not (np.isfinite(low) and np.isfinite(high)):

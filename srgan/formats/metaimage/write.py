@@ -1,7 +1,7 @@
-"""A derived copy of a MetaImage volume, written slice by slice as .mhd with .raw.
+"""Write a derived copy of a MetaImage volume, slice by slice, as .mhd with .raw.
 
-Size, spacing, origin, direction and voxel type stay those of the source; the voxels are
-uncompressed and little-endian, whatever they were.
+Size, spacing, origin, direction and voxel type are those of the source. The voxels are uncompressed
+and little-endian, whatever they were.
 """
 
 import re
@@ -23,16 +23,15 @@ PLAIN = re.compile(r"[\w-][\w.-]*", re.ASCII)
 
 
 def name_of(header: Header) -> str:
-    """The source's name where any system and MetaIO can have it."""
+    """The source's name, or "low-dose" where some system or MetaIO cannot have that name."""
     stem = header.path.stem
     return stem if PLAIN.fullmatch(stem) and len(stem) <= 100 else "low-dose"
 
 
 def begin(header: Header, folder: Path) -> tuple[Voxels, Voxels]:
-    """Where slices are read from, and where their copies go: a .raw of the whole size in `folder`.
+    """Make the .raw of the copy in `folder`: (voxels to read from, voxels to write to).
 
-    Compressed voxels are inflated into the copy first, and read from there. Raises Skip and
-    OSError.
+    Compressed voxels are inflated into the copy first and read from there. Raises Skip and OSError.
     """
     columns, rows, _ = header.size
     path = folder / f"{name_of(header)}.raw"
@@ -58,13 +57,13 @@ def read_source(voxels: Voxels, index: int) -> np.ndarray:
 
 
 def changed_voxels(values: np.ndarray, change_hu: np.ndarray) -> np.ndarray:
-    """Voxels with a change in HU, (rows, columns) in their type; whole numbers are rounded."""
+    """Voxels with a change in HU: (rows, columns) in their own type, integers rounded."""
     hu = changed_hu(values, change_hu)
     return (np.rint(hu) if values.dtype.kind == "i" else hu).astype(values.dtype)
 
 
 def write_header(header: Header, target: Voxels, comment: str) -> None:
-    """The .mhd beside the voxels: the source's geometry word for word. Raises Skip and OSError."""
+    """Write the .mhd beside the voxels, with the source's geometry. Raises Skip and OSError."""
     fields, _ = read_fields(header.path)
     kept = {name: fields[name] for name in GEOMETRY if name in fields}
     text = header_text(
