@@ -41,22 +41,21 @@ def find(
     files, skipped = files_below(folder, left_out)
     found = len(files) + len(skipped)
     # Headers of volumes come first: they name their data files.
-    files.sort(key=lambda path: not readers.is_header(path))
+    files.sort(key=lambda path: readers.volume_format(path) is None)
     volumes: list[VolumeHeader] = []
     slices: list[dicom_header.Header] = []
     claimed: dict[Path, Path] = {}
-    could_be_data = {path for path in files if not readers.is_header(path)}
+    could_be_data = {path for path in files if readers.volume_format(path) is None}
     data_files = []
     for path in progress(files, len(files), "headers"):
         if path in claimed:
             pass
-        elif readers.is_data(path):
+        elif readers.is_volume_data(path):
             data_files.append(path)
         else:
             try:
-                if readers.is_header(path):
-                    header = readers.volume_format(path).read_header(path)
-                    volumes.append(_claim(header, claimed, could_be_data))
+                if volume := readers.volume_format(path):
+                    volumes.append(_claim(volume.read_header(path), claimed, could_be_data))
                 else:
                     slices.append(_read_dicom(path))
             except Skip as skip:

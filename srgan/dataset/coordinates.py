@@ -5,7 +5,7 @@ Points are in mm in the patient's coordinates (LPS): towards the left, the back 
 
 import numpy as np
 
-from srgan.formats.readers import place_of
+from srgan.formats.readers import FORMATS
 from srgan.formats.scan import Place, Scan
 
 LONE_SLICE_MM = 1.25  # on either side of a scan of one slice
@@ -17,7 +17,7 @@ def locate(scan: Scan, point_mm: tuple[float, float, float]) -> Place | None:
     Raises Skip if a header cannot be read.
     """
     point = np.array(point_mm, np.float64)
-    place = place_of(scan, point)
+    place = FORMATS[scan.kind].place_of(scan, point)
     half = np.array([scan.rows, scan.columns]) / 2
     middle = np.array([place.row_px, place.column_px]) - (half - 0.5)
     reach = LONE_SLICE_MM

@@ -31,14 +31,13 @@ def find(path: Path) -> tuple[Scan, tuple[Skipped, ...]]:
         fault = getattr(error, "strerror", None) or "not a usable name"
         raise UserError(f"--input {path} cannot be read ({fault})") from None
     try:
-        if readers.is_header(path):
-            volume = readers.volume_format(path)
+        if volume := readers.volume_format(path):
             return volume.scan_of(volume.read_header(path), path.stem, "unknown"), ()
         scans, _ = series.group([dicom_header.read_header(path)], require_patient=False)
         return scans[0], ()
     except Skip as skip:
         hint = ": give the scan it was made from" if skip.reason == OWN_OUTPUT else ""
-        if readers.is_data(path):
+        if readers.is_volume_data(path):
             hint = ": give its header, the .mhd"
         raise UserError(f"--input {path}: {reason(skip)}{hint}") from None
 

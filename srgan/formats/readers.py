@@ -1,9 +1,8 @@
-"""The formats that scans are read from. A new format of volumes is an entry in each table here."""
+"""The formats that scans are read from: a new format of volumes is one more entry in FORMATS."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Protocol
 
 import numpy as np
@@ -23,21 +22,33 @@ class VolumeHeader(Protocol):
 
 @dataclass(frozen=True)
 class Format:
-    """How the slices of a catalogued scan are read, and where a point lies in it."""
+    """How scans of one kind are found, how their slices are read, and where a point lies in one.
+
+    Each function raises Skip, with a reason, for a file that is not axial CT in HU or is damaged.
+    """
 
     title: str  # as messages name one scan of it
-    reader: Callable[[Scan], Callable[[int], np.ndarray]]
-    place_of: Callable[[Scan, np.ndarray], Place]
+    reader: Callable[[Scan], Callable[[int], np.ndarray]]  # index to (rows, columns) int16 HU
+    place_of: Callable[[Scan, np.ndarray], Place]  # of a point in mm: the nearest slice, the pixel
+    # For volumes alone. A file of any other ending may be a DICOM slice.
+    read_header: Callable[[Path], VolumeHeader] | None = None
+    scan_of: Callable[[VolumeHeader, str, str], Scan] | None = None  # header, series UID, patient
+    header_endings: tuple[str, ...] = ()
+    data_endings: tuple[str, ...] = ()  # of the files that such headers name
 
 
 FORMATS = {  # by Scan.kind
     "dicom": Format("a DICOM series", series.reader, series.place_of),
-    "metaimage": Format("a MetaImage volume", metaimage_pixels.reader, metaimage_header.place_of),
+    "metaimage": Format(
+        "a MetaImage volume",
+        metaimage_pixels.reader,
+        metaimage_header.place_of,
+        metaimage_header.read_header,
+        metaimage_header.scan_of,
+        header_endings=(".mhd", ".mha"),
+        data_endings=(".raw", ".zraw"),
+    ),
 }
-# By the ending of a header: a module with read_header(path) -> VolumeHeader and
-# scan_of(header, series_uid, patient_id). Any other file may be a DICOM slice.
-VOLUME_HEADERS: dict[str, ModuleType] = {".mhd": metaimage_header, ".mha": metaimage_header}
-VOLUME_DATA = (".raw", ".zraw")  # what such headers name
 
 
 def reader(scan: Scan) -> Callable[[int], np.ndarray]:
@@ -45,18 +56,12 @@ def reader(scan: Scan) -> Callable[[int], np.ndarray]:
     return FORMATS[scan.kind].reader(scan)
 
 
-def place_of(scan: Scan, point_mm: np.ndarray) -> Place:
-    """The nearest slice to a point in the patient, and the pixel in it. Raises Skip."""
-    return FORMATS[scan.kind].place_of(scan, point_mm)
+def volume_format(path: Path) -> Format | None:
+    """The format of volumes whose headers end as this file does."""
+    ending = path.suffix.lower()
+    return next((f for f in FORMATS.values() if ending in f.header_endings), None)
 
 
-def is_header(path: Path) -> bool:
-    return path.suffix.lower() in VOLUME_HEADERS
-
-
-def is_data(path: Path) -> bool:
-    return path.suffix.lower() in VOLUME_DATA
-
-
-def volume_format(path: Path) -> ModuleType:
-    return VOLUME_HEADERS[path.suffix.lower()]
+def is_volume_data(path: Path) -> bool:
+    """Does the file end as the data of a volume do, which a header names?"""
+    return any(path.suffix.lower() in f.data_endings for f in FORMATS.values())

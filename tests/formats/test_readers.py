@@ -1,0 +1,63 @@
+"""CONTRIBUTING's recipe "a file format": one entry in FORMATS, and the program reads it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from srgan.dataset import catalogue, single_scan
+from srgan.dataset.coordinates import locate
+from srgan.formats import readers
+from srgan.formats.scan import Place, Scan, Slice
+from srgan.system.errors import Skip
+
+
+@dataclass(frozen=True)
+class Header:
+    path: Path
+    data_path: Path
+    shape: tuple[int, int, int]
+
+
+def read_header(path: Path) -> Header:
+    values = np.load(path, mmap_mode="r", allow_pickle=False)
+    if values.dtype != np.int16:
+        raise Skip("not HU", f"voxels are {values.dtype}")
+    return Header(path, path, values.shape)
+
+
+def scan_of(header: Header, series_uid: str, patient_id: str) -> Scan:
+    n, rows, columns = header.shape
+    slices = tuple(Slice(header.path, i, 2.5 * i) for i in range(n))
+    files = (header.path,)
+    return Scan("numpy", series_uid, patient_id, slices, rows, columns, (0.7, 0.7), files)
+
+
+def reader(scan: Scan):
+    values = np.load(scan.slices[0].path, allow_pickle=False)
+    return lambda index: values[index]
+
+
+def place_of(scan: Scan, point_mm: np.ndarray) -> Place:
+    column, row, position = point_mm / (0.7, 0.7, 2.5)
+    nearest = int(np.rint(position))
+    return Place(nearest, row, column, 2.5 * (position - nearest))
+
+
+def test_a_format_is_added_by_one_entry_in_the_table(tmp_path, monkeypatch):
+    made = readers.Format(
+        "a NumPy volume", reader, place_of, read_header, scan_of, header_endings=(".npy",)
+    )
+    monkeypatch.setitem(readers.FORMATS, "numpy", made)
+    hu = np.linspace(-1000, 1000, 3 * 4 * 5).astype(np.int16).reshape(3, 4, 5)
+    np.save(tmp_path / "1.2.3.npy", hu)
+    np.save(tmp_path / "other.npy", hu.astype(float))
+
+    found = catalogue.find(tmp_path)
+    (scan,), (skipped,) = found.scans, found.skipped
+    assert (scan.patient_id, skipped.reason) == ("1.2.3", "not HU")
+    assert scan.is_volume
+    np.testing.assert_array_equal(readers.reader(scan)(2), hu[2])
+    assert single_scan.find(tmp_path / "1.2.3.npy")[0].slices == scan.slices
+    place = locate(scan, (1.4, 2.1, 5.0))
+    assert (place.position, round(place.row_px), round(place.column_px)) == (2, 3, 2)
