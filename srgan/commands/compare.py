@@ -1,7 +1,7 @@
-"""--compare: more checkpoints judged beside the main one, each under a letter.
+"""--compare: more checkpoints beside the main one, each under a letter.
 
-A is the main one, whose rows are called "srresnet" and "srgan"; those of B are "srresnet B" and
-"srgan B". A report has the letters alone: a folder's path may tell more than it should.
+A is the main checkpoint, with the rows "srresnet" and "srgan"; B has "srresnet B" and "srgan B".
+The report has only the letters, because a folder's path may say more than it should.
 """
 
 import logging
@@ -21,20 +21,25 @@ MAIN = "A"
 
 
 def load(main: Trained, settings: Settings) -> dict[str, Trained]:
-    """Letter to checkpoint, the main one first; a line says which letter is which folder.
+    """Checkpoints by letter, the main one first; logs which letter is which folder.
 
-    Raises UserError where a folder holds no whole model, is named twice, or has another scale.
+    Raises UserError for a folder without a complete model, one that is named twice, and a
+    checkpoint of another scale.
     """
-    every, folders = {MAIN: main}, {os.path.realpath(settings.checkpoint_dir): MAIN}
+    checkpoints, folders = {MAIN: main}, {os.path.realpath(settings.checkpoint_dir): MAIN}
     for letter, folder in zip(ascii_uppercase[1:], settings.compare or (), strict=False):
         same = folders.setdefault(os.path.realpath(folder), letter)
         if same != letter:
             raise UserError(f"--compare {folder} is checkpoint {same} already: name a folder once")
-        every[letter] = _load(folder, settings.scale)
-    if len(every) > 1:
-        for letter, folder in zip(every, (settings.checkpoint_dir, *settings.compare), strict=True):
-            log.info(f"{letter} is {folder}: {about.checkpoint_remark(said_of(every[letter]))}")
-    return every
+        checkpoints[letter] = _load(folder, settings.scale)
+    if len(checkpoints) > 1:
+        for letter, folder in zip(
+            checkpoints, (settings.checkpoint_dir, *settings.compare), strict=True
+        ):
+            log.info(
+                f"{letter} is {folder}: {about.checkpoint_remark(description(checkpoints[letter]))}"
+            )
+    return checkpoints
 
 
 def _load(folder: Path, scale: int) -> Trained:
@@ -56,8 +61,8 @@ def row_name(letter: str, model: str) -> str:
     return model if letter == MAIN else f"{model} {letter}"
 
 
-def said_of(trained: Trained) -> dict:
-    """How a checkpoint was made, as JSON values for a report: no path, no patient."""
+def description(trained: Trained) -> dict:
+    """How a checkpoint was trained, as JSON values without paths and patients."""
     settings = Settings(**trained.settings)
     return {
         "step": trained.manifest.step,
@@ -70,13 +75,13 @@ def said_of(trained: Trained) -> dict:
     }
 
 
-def record(every: dict[str, Trained]) -> dict:
-    """What a report says of the checkpoints: about.About.checkpoint."""
-    main, *others = [said_of(trained) for trained in every.values()]
+def record(checkpoints: dict[str, Trained]) -> dict:
+    """What a report says about the checkpoints: About.checkpoint."""
+    main, *others = [description(trained) for trained in checkpoints.values()]
     models = {
         row_name(letter, name): digest
-        for letter, trained in every.items()
+        for letter, trained in checkpoints.items()
         for name, digest in trained.sha256.items()
     }
-    compared = dict(zip(list(every)[1:], others, strict=True))
+    compared = dict(zip(list(checkpoints)[1:], others, strict=True))
     return {**main, "models": models, **({"compared": compared} if compared else {})}

@@ -1,4 +1,4 @@
-"""--run test: a checkpoint judged on patients that it has never seen."""
+"""--run test: measure a checkpoint on patients that it has never seen, and write the report."""
 
 import tempfile
 from collections.abc import Sequence
@@ -6,13 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from srgan import settings as all_settings
 from srgan.commands import compare, evaluate_nodules, held_out
-from srgan.commands.open_store import is_usable, open_store
-from srgan.commands.study_slices import SMALLEST, photons_of, study_slices
-from srgan.dataset.slice_quotas import evenly_spaced
+from srgan.commands.open_store import open_store
+from srgan.commands.study_slices import photons_of, study_slices
+from srgan.commands.tested_methods import disc_of, networks, tuned_denoiser
 from srgan.dataset.store import Store
 from srgan.evaluation import baselines, disc_phantom, study
 from srgan.evaluation.level import Level, levels_of
@@ -39,7 +37,6 @@ from srgan.system.files import clear_parts, writing
 from srgan.system.progress import Progress
 from srgan.training import checkpoint_models
 
-TUNED_ON = 3  # validation slices
 Checkpoints = dict[str, checkpoint_models.Trained]  # by letter, as compare.load makes them
 
 
@@ -85,7 +82,7 @@ def write_report(
     slices: list[study.StudySlice],
     seed: int,
 ) -> list[str]:
-    """Write everything but the example pictures' names, which are many; returns the names."""
+    """Write the report; returns the names of its files without the example pictures, of many."""
     metrics_csv.write(folder, levels)
     summary_json.write(folder, levels, about)
     nodules = nodules_csv.write(folder, [level.nodules for level in levels if level.nodules])
@@ -105,9 +102,9 @@ def prepare(folder: Path) -> None:
 
 
 def noise_of(settings: Settings, given: dict[str, Any]) -> Degradation:
-    """The noise to test at: what was given, else the geometric middle of the training's.
+    """The noise of the test: what was given, or else the geometric middle of the training's.
 
-    A given range is drawn from, one level a slice; a list is tabulated.
+    Of a given range each slice has a level of its own; each level of a list is a study.
     """
     asked = degradation_of(settings)
     here = {name: levels for name, levels in asked.levels.items() if name in given}
@@ -115,9 +112,9 @@ def noise_of(settings: Settings, given: dict[str, Any]) -> Degradation:
 
 
 def windows_of(settings: Settings) -> dict[str, Window]:
-    """The built-in windows, which verdicts and plots use, and those of --window.
+    """The built-in windows, which checks and plots use, and those of --window.
 
-    Raises UserError where one has a name or a place in which nothing can be measured.
+    Raises UserError for a built-in name, and for a window outside of the HU range.
     """
     more = {name: Window(*ends) for name, ends in (settings.window or {}).items()}
     for name, window in more.items():
@@ -125,7 +122,7 @@ def windows_of(settings: Settings) -> dict[str, Window]:
             raise UserError(f"--window: {name} is built in ({WINDOWS[name]}); take another name")
         if window.high <= HU_MIN or window.low >= HU_MAX:
             raise UserError(
-                f"--window: {name} lies outside {HU_MIN:g}..{HU_MAX:g} HU, where all figures are"
+                f"--window: {name} lies outside {HU_MIN:g}..{HU_MAX:g} HU, which all images are in"
             )
     return WINDOWS | more
 
@@ -133,9 +130,9 @@ def windows_of(settings: Settings) -> dict[str, Window]:
 def metrics_of(
     given: dict[str, Any], trained: checkpoint_models.Trained
 ) -> tuple[str, tuple[Metric, ...]]:
-    """Whose weights, as About.features, and the metrics: with a VGG distance where there are any.
+    """The metrics, with a VGG distance if there are trained weights, and whose weights these are.
 
-    Raises UserError for weights that were named and are not there.
+    Raises UserError if weights were named and are missing.
     """
     wanted = given.get("vgg_weights", "auto")
     weights = vgg_weights.find_trained(wanted, trained.manifest.vgg_weights == "imagenet")
@@ -150,54 +147,6 @@ def metrics_of(
     )
 
 
-def tuned_denoiser(
-    trained: checkpoint_models.Trained,
-    store: Store,
-    settings: Settings,
-    degradation: Degradation,
-    disc: dict,
-) -> tuple[dict[str, baselines.Method], str]:
-    """Non-local means, and how its cut-off was found, in words.
-
-    Tuned at the middle noise level on three slices that were validated on. Where the data hold none
-    it follows from the noise of the disc (see phantom): never tuned on patients that are tested.
-    """
-    degradation, seed = degradation.middle(), settings.seed
-    known = [
-        i
-        for i in store.with_role("validation")
-        if held_out.is_seen(trained, store, store.records[i])
-        and is_usable(store.records[i], settings, SMALLEST)
-    ]
-    if not known:
-        share = baselines.CUTOFF_BY_NOISE
-        cutoff_hu = share * disc_phantom.discs_of({}, degradation, seed=seed, **disc).noise_sd_hu
-        method = baselines.non_local_means(degradation.scale, cutoff_hu)
-        how = f"{share:g} of the noise in tissue: no validation slice is in --data"
-        return _named(method, cutoff_hu, how)
-    known = [known[k] for k in evenly_spaced(len(known), TUNED_ON)]
-    matched = photons_of(store, known, degradation)
-    items = study_slices(store, known, matched)
-    pairs = [study.make_pair(item, degradation, seed) for item in items]
-    cutoff_hu = baselines.tuned_cutoff_hu(degradation.scale, pairs)
-    method = baselines.non_local_means(degradation.scale, cutoff_hu)
-    return _named(method, cutoff_hu, f"tuned on {len(pairs)} validation slices")
-
-
-def _named(method: baselines.Method, cutoff_hu: float, how: str):
-    name = baselines.NON_LOCAL_MEANS
-    return {name: method}, f"{name}: non-local means with a cut-off of {cutoff_hu:.1f} HU, {how}"
-
-
-def disc_of(slices: list[study.StudySlice]) -> dict:
-    """Pixel and photons of the disc phantom: the medians of the tested slices."""
-    photons = [item.photons for item in slices if item.photons is not None]
-    return {
-        "pixel_mm": float(np.median([item.spacing_mm for item in slices])),
-        "photons": float(np.median(photons)) if photons else None,
-    }
-
-
 def measure(
     methods: dict[str, baselines.Method],
     slices: list[study.StudySlice],
@@ -206,7 +155,7 @@ def measure(
     windows: Windows,
     metrics: Sequence[Metric],
 ) -> list[Level]:
-    """A study at each noise level; to the user they are one job."""
+    """Run a study at each noise level; the user sees one job."""
     every, disc = degradation.each(), disc_of(slices)
     text = "slices" if len(every) == 1 else f"slices at {len(every)} noise levels"
     studies = []
@@ -218,16 +167,6 @@ def measure(
     return levels_of(studies)
 
 
-def networks(checkpoints: Checkpoints, settings: Settings) -> dict[str, baselines.Method]:
-    """The checkpoints' models as methods; --precision auto is float32 here: exact before fast."""
-    tensorflow_setup.start("float32" if settings.precision == "auto" else settings.precision)
-    return {
-        compare.row_name(letter, name): baselines.network(model)
-        for letter, trained in checkpoints.items()
-        for name, model in trained.networks().items()
-    }
-
-
 def about_test(
     checkpoints: Checkpoints,
     store: Store,
@@ -235,6 +174,7 @@ def about_test(
     degradation: Degradation,
     matched: list[SlicePhotons],
 ) -> About:
+    """What the report says of the test beside its metrics."""
     source = "matched" if settings.noise_hu is None else "noise_hu"
     source = source if settings.photons == "auto" else "given"
     return About(

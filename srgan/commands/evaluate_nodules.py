@@ -1,4 +1,4 @@
-"""--run test where nodules are annotated: their slices, judged beside the others."""
+"""--run test with annotated nodules: the slices through them, measured beside the others."""
 
 import dataclasses
 
@@ -30,7 +30,7 @@ def slices_of(
 ) -> list[WithNodules]:
     """The slices through nodules of the patients whose slices are `chosen`.
 
-    Nothing without annotations.csv. A slice whose pixels a checkpoint has seen is left out.
+    Empty without annotations.csv. Slices whose pixels a checkpoint has seen are left out.
     """
     patients = {store.records[i].pseudonym for i in chosen}
     kept = annotated.open_or_build(dataset_paths(settings), store, patients)
@@ -60,7 +60,7 @@ def measure(
     slices: list[WithNodules],
     seed: int,
 ) -> list[Level]:
-    """The same levels with what became of the nodules at each."""
+    """The levels with what became of the nodules at each."""
     measured = []
     with Progress(len(levels) * len(slices), "slices with nodules") as bar:
         for level in levels:

@@ -1,4 +1,4 @@
-"""Whom a test may judge: patients that no checkpoint was trained or validated on."""
+"""The patients to test on: those that no checkpoint was trained or validated on."""
 
 import logging
 
@@ -12,13 +12,13 @@ from srgan.training.checkpoint_models import Trained
 log = logging.getLogger(__name__)
 
 
-def held_out(every: dict[str, Trained], store: Store, settings: Settings) -> list[int]:
+def held_out(checkpoints: dict[str, Trained], store: Store, settings: Settings) -> list[int]:
     """Indices of the slices of patients that no checkpoint was trained or validated on.
 
     One known id, series or slice is enough to leave a patient out. With --split only its test
-    patients stay. Raises UserError where none is left.
+    patients are tested. Raises UserError if no patient is left.
     """
-    seen = seen_by(every, store)
+    seen = seen_by(checkpoints, store)
     left = [
         i
         for i, record in enumerate(store.records)
@@ -37,18 +37,15 @@ def held_out(every: dict[str, Trained], store: Store, settings: Settings) -> lis
 
 
 def is_seen(trained: Trained, store: Store, record: Record) -> bool:
-    """Was this slice's patient, series or picture trained or validated on?"""
+    """Was the checkpoint trained or validated on this slice's patient, series or pixels?"""
     return trained.has_seen(known_by(record, store.patients))
 
 
-def seen_by(every: dict[str, Trained], store: Store) -> set[str]:
-    """Pseudonyms of whom any of them was trained or validated on; a line says how many are.
-
-    One known id, series or slice is enough to know a patient.
-    """
+def seen_by(checkpoints: dict[str, Trained], store: Store) -> set[str]:
+    """Pseudonyms of the patients that any checkpoint has seen; logs how many they are."""
     of = {
         letter: {r.pseudonym for r in store.records if is_seen(trained, store, r)}
-        for letter, trained in every.items()
+        for letter, trained in checkpoints.items()
     }
     seen = set().union(*of.values())
     if seen:

@@ -1,4 +1,4 @@
-"""The slices of a store as a test needs them: which fit, their photons, their numbers."""
+"""The slices of a store as a study takes them, with their photons and numbers."""
 
 import itertools
 import logging
@@ -17,7 +17,7 @@ SMALLEST = 16  # pixels across; SSIM needs 11, and a slice of four times less ne
 
 
 def photons_of(store, chosen: list[int], degradation: Degradation) -> list[SlicePhotons]:
-    """What each slice was made with, told in a line; nothing where the noise is the image's."""
+    """Photons of each slice; logs a summary. Empty if noise is not inserted in the projections."""
     if not degradation.in_projections:
         return []
     matched = photon_cache.of_slices(store, chosen, degradation.noise)
@@ -28,16 +28,16 @@ def photons_of(store, chosen: list[int], degradation: Degradation) -> list[Slice
 def study_slices(
     store: Store, chosen: list[int], matched: list[SlicePhotons]
 ) -> list[study.StudySlice]:
-    """The chosen slices, numbered within each patient in the store's order.
+    """The chosen slices, numbered within each patient in the order of the store.
 
-    Their pixels name their noise: a slice has the same in any folder.
+    The noise of a slice depends on its pixels, so it is the same in any folder.
     """
-    counts, made = {}, []
+    counts, slices = {}, []
     for i, made_with in itertools.zip_longest(chosen, matched):
         record = store.records[i]
         number = counts[record.pseudonym] = counts.get(record.pseudonym, 0) + 1
         key, hu = slice_number(record.pixels_sha256), partial(store.hu, i)
         about = (record.pseudonym, number, record.spacing_mm, key, hu)
         matched_to = (made_with.photons, made_with.sd_hu) if made_with else ()
-        made.append(study.StudySlice(*about, *matched_to))
-    return made
+        slices.append(study.StudySlice(*about, *matched_to))
+    return slices

@@ -1,4 +1,4 @@
-"""Methods to compare: functions from a low-dose slice to the full matrix, HU in and HU out."""
+"""The compared methods: functions from a low-dose slice to a slice of full size, in HU."""
 
 from collections.abc import Callable
 from functools import partial
@@ -13,7 +13,7 @@ Method = Callable[[np.ndarray], np.ndarray]
 
 
 def classical(scale: int) -> dict[str, Method]:
-    """Enlargements that learn nothing: "nearest", and "bicubic" aligned with the area mean.
+    """Enlargements without training: "nearest", and "bicubic" aligned with the area mean.
 
     Each takes (h, w) HU and returns (scale*h, scale*w) float32 HU, not clipped.
     """
@@ -24,16 +24,15 @@ def network(model) -> Method:
     """A Keras generator as a method: (h, w) HU to (scale*h, scale*w) float32 HU in [-1024, 3071].
 
     model: takes (1, h, w, 1) float32 in [-1, 1] and returns (1, scale*h, scale*w, 1) of any float
-    type. It is compiled once, for slices and patches of all sizes. The method raises UserError
-    where the network's output is not finite.
+    type. It is compiled once for all sizes. The method raises UserError if an output is not finite.
     """
     import tensorflow as tf
 
     def output(model, batch):
         return tf.cast(model(batch, training=False), tf.float32)
 
-    # TensorFlow takes five closures of one def for one function that is traced again and again,
-    # and warns; a partial is told apart.
+    # TensorFlow would take several closures of one def for a function that is traced again and
+    # again, and warn; a partial is a function of its own.
     signature = [tf.TensorSpec((1, None, None, 1), tf.float32)]
     enlarge = tf.function(partial(output, model), input_signature=signature)
 
@@ -51,18 +50,19 @@ def network(model) -> Method:
 
 
 NON_LOCAL_MEANS = "nlm+bicubic"
-CLASSICAL = ("nearest", "bicubic", NON_LOCAL_MEANS)  # what learned nothing
-# Untuned: of the noise in tissue. The least RMSE of the middle slices of 12 patients lay at
-# 0.15 to 0.9 of it, mostly 0.4 to 0.8, at six levels of either noise; RMSE is flat about it.
+CLASSICAL = ("nearest", "bicubic", NON_LOCAL_MEANS)  # methods without training
+# The cut-off without tuning, as a share of the noise in tissue. In the middle slices of 12
+# patients, at six levels of either noise, the least RMSE was at 0.15 to 0.9 of it, mostly at 0.4 to
+# 0.8, and RMSE changes little around it.
 CUTOFF_BY_NOISE = 0.65
 CUTOFFS_HU = (2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 60.0)
 
 
 def non_local_means(scale: int, cutoff_hu: float) -> Method:
-    """A classical chain: non-local means of the low dose, then bicubic.
+    """Non-local means of the low dose (Buades et al., CVPR 2005), then bicubic.
 
-    cutoff_hu: the distance of patches at which their weight has fallen to 1/e (Buades et al.,
-    CVPR 2005). HU in, (scale*h, scale*w) float32 HU out.
+    cutoff_hu: the distance between patches at which their weight falls to 1/e. The method takes
+    (h, w) HU and returns (scale*h, scale*w) float32 HU.
     """
     from skimage.restoration import denoise_nl_means
 
@@ -75,7 +75,7 @@ def non_local_means(scale: int, cutoff_hu: float) -> Method:
 
 
 def tuned_cutoff_hu(scale: int, pairs: list[tuple[np.ndarray, np.ndarray]]) -> float:
-    """The cut-off of the least RMSE over (normal dose, low dose) pairs of validation slices."""
+    """The cut-off with the least RMSE over (normal dose, low dose) pairs of validation slices."""
 
     def error(cutoff_hu: float) -> float:
         method = non_local_means(scale, cutoff_hu)

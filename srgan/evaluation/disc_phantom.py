@@ -1,4 +1,4 @@
-"""A disc put through a test's whole chain: how sharp each method's output is, in frequencies."""
+"""A disc phantom, low-dosed and enlarged as a slice: how sharp is each method's output?"""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from srgan.lowdose.projector import hann
 from srgan.lowdose.scanner import Scanner
 from srgan.metrics.ttf import Discs, disc_ttf
 
-SLICES = 10  # noise lifts the TTF of fewer
+SLICES = 10  # with fewer, noise raises the TTF
 SIZE, PART = 512, 256  # pixels of the slice, and of its middle that is enlarged
 TISSUE_HU, CONTRAST_HU = 40.0, 300.0
 RADIUS_PX = 40.0  # at least 10 mm
@@ -41,10 +41,10 @@ def discs_of(
     photons: float | None,
     seed: int,
 ) -> Discs:
-    """The TTF of each method, and of the normal dose: the mean of ten low-dosed slices of a disc.
+    """The TTF of each method and of the normal dose, from the mean of ten low-dosed slices.
 
-    The noise is that of the test's slices, at the middle of a range. The phantom has none of its
-    own. photons: at full dose, for noise in the projections alone.
+    The noise is that of the tested slices, at the middle of a range; the phantom has no noise of
+    its own. photons: at full dose, only for noise in the projections.
     """
     hu, scale, level = disc(pixel_mm), degradation.scale, degradation.middle()
     start = (SIZE - PART) // 2

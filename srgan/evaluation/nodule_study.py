@@ -1,11 +1,11 @@
-"""Every method on the slices through annotated nodules: contrast, HU, diameter, lost, invented.
+"""What becomes of annotated nodules: contrast, HU, diameter, what vanishes and what appears.
 
-These slices are none of the study's. Means are over a patient's nodules (slices) first and over
-patients then; what vanished is counted over all nodules.
+The slices through nodules are not in the study. Means are over each patient's nodules (slices)
+first and over patients then; vanished nodules are counted over all patients.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from srgan.evaluation.baselines import Method
 from srgan.evaluation.study import StudySlice, make_pair, mean_metrics, noise_of
@@ -21,7 +21,7 @@ from srgan.metrics.nodule_metrics import (
     new_blobs,
 )
 
-LARGE_PX = 3.0  # of the low dose across: what is smaller, no input shows the shape of
+LARGE_PX = 3.0  # of the low dose across; no input shows the shape of a smaller nodule
 MEANS = ("contrast_ratio", "mean_error_hu", "diameter_error_mm", "diameter_abs_error_mm")
 
 
@@ -30,7 +30,7 @@ class NoduleRow:
     """One nodule by one method."""
 
     pseudonym: str
-    slice: int  # of those through nodules, within the patient
+    slice: int  # number of the slice, among the patient's slices through nodules
     number: int  # of the nodule, within the patient
     diameter_mm: float  # as annotated
     low_dose_px: float  # the same in pixels of the low dose
@@ -40,30 +40,30 @@ class NoduleRow:
 
 @dataclass(frozen=True)
 class NoduleStudy:
-    """What was measured on the nodules of a test; appeared: (pseudonym, slice) to method."""
+    """What was measured on the nodules of a test."""
 
     methods: tuple[str, ...]
     rows: tuple[NoduleRow, ...]
-    appeared: dict[tuple[str, int], dict[str, int]]
+    appeared: dict[tuple[str, int], dict[str, int]]  # by (pseudonym, slice) and method
     noise: dict[tuple[str, int], dict] = field(default_factory=dict)  # as study.noise_of
 
     def of(self, method: str) -> list[NoduleRow]:
         return [row for row in self.rows if row.method == method]
 
     def overall(self) -> dict[str, dict]:
-        """Method to its means, and how many nodules vanished: of all, and of the large ones."""
-        made = {}
+        """Each method's means, and how many nodules vanished, of all and of the large ones."""
+        overall = {}
         for method in self.methods:
             rows = self.of(method)
             means = _mean_of_patients((r.pseudonym, r.metrics) for r in rows)
             slices = ((p, {"n": count[method]}) for (p, _), count in self.appeared.items())
             gone = [row for row in rows if row.metrics["vanished"]]
-            made[method] = {name: means[name] for name in MEANS} | {
+            overall[method] = {name: means[name] for name in MEANS} | {
                 "vanished": len(gone),
                 "vanished_large": sum(row.low_dose_px >= LARGE_PX for row in gone),
                 "appeared_a_slice": _mean_of_patients(slices)["n"],
             }
-        return made
+        return overall
 
     def visible(self, least_px: float = 0.0) -> int:
         """How many nodules the normal dose shows, of at least so many pixels of the low dose."""
@@ -71,7 +71,7 @@ class NoduleStudy:
         return sum(r.metrics["vanished"] is not None for r in rows)
 
     def summary(self) -> dict:
-        """JSON values: counts, and what `overall` gives."""
+        """For summary.json: counts, and `overall`."""
         rows = self.of(self.methods[0])
         return {
             "nodules": len(rows),
@@ -93,10 +93,10 @@ def _mean_of_patients(rows: Iterable[tuple[str, dict]]) -> dict:
 
 
 def compare(output: NoduleMeasurement, normal: NoduleMeasurement) -> dict:
-    """What became of a nodule; None where it cannot be told.
+    """What became of a nodule; None for what cannot be measured.
 
-    A nodule that the normal dose itself does not show (`is_visible`) has no contrast to keep, no
-    diameter, and cannot vanish; vanished is 0 or 1.
+    A nodule that the normal dose does not show (`is_visible`) has no contrast to keep and no
+    diameter, and cannot vanish. vanished is 0 or 1.
     """
     seen = is_visible(normal)
     both = seen and output.diameter_mm is not None and normal.diameter_mm is not None
@@ -120,31 +120,45 @@ def run(
     degradation: Degradation,
     seed: int,
 ) -> NoduleStudy | None:
-    """Low-dose the slices as the study does and judge every method on their nodules.
+    """Low-dose the slices as the study does, and measure every method on their nodules.
 
-    slices: each with its nodules, in pixels of the whole slice. None where no nodule lies far
-    enough inside its slice. Blobs are looked for where the normal dose has lung.
+    slices: each with its nodules, in pixels of the whole slice. Returns None if no nodule lies far
+    enough inside its slice. New blobs are looked for where the normal dose has lung.
     """
-    rows, new, noise = [], {}, {}
-    for item, spots in slices:
-        normal_dose, low_dose = make_pair(item, degradation, seed)
-        lung, key = lung_mask(normal_dose), (item.pseudonym, item.number)
-        cut = [size % degradation.scale // 2 for size in item.hu().shape]  # as study.crop
-        spots = [
-            NoduleInSlice(s.number, s.row_px - cut[0], s.column_px - cut[1], s.diameter_mm)
-            for s in spots
-        ]
-        regions = [NoduleRegion.around(spot, lung, item.spacing_mm) for spot in spots]
-        placed = [(s, r) for s, r in zip(spots, regions, strict=True) if r is not None]
-        if placed:
-            normal = [measure(normal_dose, where) for _, where in placed]
-            counts, noise[key] = {}, noise_of(item, degradation, seed)
-            for name, method in methods.items():
-                output = method(low_dose)
-                for (spot, where), before in zip(placed, normal, strict=True):
-                    across = spot.diameter_mm / (degradation.scale * max(item.spacing_mm))
-                    about = (*key, spot.number, spot.diameter_mm, across, name)
-                    rows.append(NoduleRow(*about, compare(measure(output, where), before)))
-                counts[name] = len(new_blobs(output, normal_dose, lung, item.spacing_mm))
-            new[key] = counts
-    return NoduleStudy(tuple(methods), tuple(rows), new, noise) if rows else None
+    rows, appeared, noise = [], {}, {}
+    for item, nodules in slices:
+        place = (item.pseudonym, item.number)
+        of_slice, counts = _measure(methods, item, nodules, degradation, seed)
+        if of_slice:
+            rows += of_slice
+            appeared[place], noise[place] = counts, noise_of(item, degradation, seed)
+    return NoduleStudy(tuple(methods), tuple(rows), appeared, noise) if rows else None
+
+
+def _measure(
+    methods: dict[str, Method],
+    item: StudySlice,
+    nodules: tuple[NoduleInSlice, ...],
+    degradation: Degradation,
+    seed: int,
+) -> tuple[list[NoduleRow], dict[str, int]]:
+    """A row for each method and nodule of a slice, and how many blobs appeared by method."""
+    normal_dose, low_dose = make_pair(item, degradation, seed)
+    lung = lung_mask(normal_dose)
+    top, left = (size % degradation.scale // 2 for size in item.hu().shape)  # cut off by crop
+    placed = []
+    for each in nodules:
+        nodule = replace(each, row_px=each.row_px - top, column_px=each.column_px - left)
+        region = NoduleRegion.around(nodule, lung, item.spacing_mm)
+        if region is not None:
+            placed.append((nodule, region, measure(normal_dose, region)))
+    rows, appeared = [], {}
+    for name, method in methods.items() if placed else ():
+        output = method(low_dose)
+        for nodule, region, normal in placed:
+            low_dose_px = nodule.diameter_mm / (degradation.scale * max(item.spacing_mm))
+            about = (nodule.number, nodule.diameter_mm, low_dose_px, name)
+            metrics = compare(measure(output, region), normal)
+            rows.append(NoduleRow(item.pseudonym, item.number, *about, metrics))
+        appeared[name] = len(new_blobs(output, normal_dose, lung, item.spacing_mm))
+    return rows, appeared

@@ -1,7 +1,7 @@
-"""Methods over patients: every metric of every slice, and their means.
+"""Every metric of every method on every slice, and the means over patients.
 
-A mean is over a patient's slices first and over patients then, so that a patient with many slices
-weighs no more than one with few.
+A mean is over each patient's slices first and over patients then, so that a patient with many
+slices has no more weight than one with few.
 """
 
 import math
@@ -58,10 +58,10 @@ class Study:
 
     methods: tuple[str, ...]
     rows: tuple[Row, ...]
-    normal_dose: dict[tuple[str, int], dict]  # by (pseudonym, number), its own metrics
+    normal_dose: dict[tuple[str, int], dict]  # its metrics, by (pseudonym, number)
     noise: dict[tuple[str, int], dict] = field(default_factory=dict)  # as `noise_of`
     windows: Windows = field(default_factory=lambda: WINDOWS)  # of PSNR and SSIM
-    discs: ttf.Discs | None = None  # of phantom.discs_of, by method, and the normal dose
+    discs: ttf.Discs | None = None  # disc_phantom.discs_of
 
     def patients(self) -> list[str]:
         return list(self.n_slices())
@@ -73,11 +73,11 @@ class Study:
         )
 
     def by_patient(self, part: str = "whole") -> dict[str, dict[str, dict]]:
-        """Pseudonym to each method's metrics: the mean over a patient's slices or patches."""
+        """Each method's metrics by pseudonym: the means over a patient's slices or patches."""
         return self._over_slices(part, _mean)
 
     def sd_by_patient(self) -> dict[str, dict[str, dict]]:
-        """The same of whole slices with the sample SD over a patient's slices."""
+        """The same with the sample SD over a patient's slices."""
         return self._over_slices("whole", _sd)
 
     def _over_slices(self, part: str, of: Callable[[list], float | None]) -> dict:
@@ -92,9 +92,9 @@ class Study:
         }
 
     def overall(self, part: str = "whole") -> dict[str, dict]:
-        """Each method's metrics: mean over a patient's slices or patches, then over patients.
+        """Each method's metrics: means over each patient's slices or patches, then over patients.
 
-        Of whole slices with the TTF50 of the disc, where it was measured.
+        For whole slices with the TTF50 of the disc, if it was measured.
         """
         patients = self.by_patient(part).values()
         found = {m: mean_metrics([p[m] for p in patients]) for m in self.methods if patients}
@@ -104,11 +104,11 @@ class Study:
         return {registry.TTF50: ttf.ttf50(self.discs.ttf[name])} if self.discs else {}
 
     def normal_dose_by_patient(self) -> dict[str, dict]:
-        """Each patient's metrics of the normal dose alone: the means of its slices."""
+        """The normal dose's own metrics by pseudonym: the means over a patient's slices."""
         of_patient = {p: [] for p in self.patients()}
-        for (pseudonym, _), alone in self.normal_dose.items():
-            of_patient[pseudonym].append(alone)
-        return {pseudonym: mean_metrics(found) for pseudonym, found in of_patient.items()}
+        for (pseudonym, _), metrics in self.normal_dose.items():
+            of_patient[pseudonym].append(metrics)
+        return {pseudonym: mean_metrics(rows) for pseudonym, rows in of_patient.items()}
 
     def normal_dose_overall(self) -> dict:
         """The means of `normal_dose_by_patient`, and the disc's own TTF50."""
@@ -153,12 +153,12 @@ def crop(image: np.ndarray, scale: int) -> np.ndarray:
 
 
 def level_of(item: StudySlice, degradation: Degradation, seed: int) -> Degradation:
-    """The degradation at the one level that a slice has: drawn for it where there is a range."""
+    """The degradation at the one level of a slice, which is sampled from a range."""
     return degradation.sample(generator_of(seed, STUDY_LEVELS, item.noise_key))
 
 
 def noise_of(item: StudySlice, degradation: Degradation, seed: int) -> dict[str, float | None]:
-    """The noise of a slice in columns: its level, photons and noise (SD in HU) at full dose."""
+    """The noise columns of a slice: its level, and photons and noise (SD in HU) at full dose."""
     levels = level_of(item, degradation, seed).levels
     found = {name: level.middle for name, level in levels.items()}
     if degradation.in_projections:
@@ -185,9 +185,9 @@ def make_pair(
 
 
 def patch_corners(reference: np.ndarray, scale: int, rng: np.random.Generator) -> np.ndarray:
-    """First rows and columns of 64 x 64 patches: centres drawn in the body, multiples of scale.
+    """First rows and columns of 64 x 64 patches around random points of the body.
 
-    Returns (4, 2) int, or (0, 2) where the slice is smaller than a patch.
+    Returns (4, 2) int, multiples of the scale; (0, 2) if the slice is smaller than a patch.
     """
     if min(reference.shape) < PATCH:
         return np.zeros((0, 2), int)
@@ -213,7 +213,7 @@ def reference_of(item: StudySlice, degradation: Degradation, seed: int) -> Refer
 
 
 def _output(name: str, method: Method, low_dose: np.ndarray, scale: int, place: str) -> np.ndarray:
-    """What a method makes of its own copy of a low dose. Raises ValueError where it is no image."""
+    """Call a method with its own copy of a low dose. Raises ValueError unless it gives an image."""
     found = method(low_dose.copy())
     shape = tuple(scale * n for n in low_dose.shape)
     if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiu":

@@ -1,0 +1,66 @@
+"""The methods of a test: the networks of the checkpoints, and a denoiser that is tuned for it."""
+
+import numpy as np
+
+from srgan.commands import compare, held_out
+from srgan.commands.open_store import is_usable
+from srgan.commands.study_slices import SMALLEST, photons_of, study_slices
+from srgan.dataset.slice_quotas import evenly_spaced
+from srgan.dataset.store import Store
+from srgan.evaluation import baselines, disc_phantom, study
+from srgan.lowdose.degradation import Degradation
+from srgan.models import tensorflow_setup
+from srgan.settings import Settings
+from srgan.training.checkpoint_models import Trained
+
+TUNED_ON = 3  # validation slices
+
+
+def networks(checkpoints: dict[str, Trained], settings: Settings) -> dict[str, baselines.Method]:
+    """The networks of all checkpoints; --precision auto is float32 here, for exact metrics."""
+    tensorflow_setup.start("float32" if settings.precision == "auto" else settings.precision)
+    return {
+        compare.row_name(letter, name): baselines.network(model)
+        for letter, trained in checkpoints.items()
+        for name, model in trained.networks().items()
+    }
+
+
+def tuned_denoiser(
+    trained: Trained, store: Store, settings: Settings, degradation: Degradation, disc: dict
+) -> tuple[dict[str, baselines.Method], str]:
+    """Non-local means, and in words how its cut-off was found.
+
+    The cut-off is tuned at the middle noise level, on three slices that the checkpoint was
+    validated on. Where --data has none, it follows from the noise of the disc phantom. It is never
+    tuned on the patients that are tested. disc: as `disc_of` gives it.
+    """
+    degradation, seed = degradation.middle(), settings.seed
+    known = [
+        i
+        for i in store.with_role("validation")
+        if held_out.is_seen(trained, store, store.records[i])
+        and is_usable(store.records[i], settings, SMALLEST)
+    ]
+    if known:
+        known = [known[k] for k in evenly_spaced(len(known), TUNED_ON)]
+        slices = study_slices(store, known, photons_of(store, known, degradation))
+        pairs = [study.make_pair(item, degradation, seed) for item in slices]
+        cutoff_hu = baselines.tuned_cutoff_hu(degradation.scale, pairs)
+        how = f"tuned on {len(pairs)} validation slices"
+    else:
+        share = baselines.CUTOFF_BY_NOISE
+        cutoff_hu = share * disc_phantom.discs_of({}, degradation, seed=seed, **disc).noise_sd_hu
+        how = f"{share:g} of the noise in tissue: no validation slice is in --data"
+    name = baselines.NON_LOCAL_MEANS
+    method = baselines.non_local_means(degradation.scale, cutoff_hu)
+    return {name: method}, f"{name}: non-local means with a cut-off of {cutoff_hu:.1f} HU, {how}"
+
+
+def disc_of(slices: list[study.StudySlice]) -> dict:
+    """Pixel size and photons of the disc phantom: the medians of the tested slices."""
+    photons = [item.photons for item in slices if item.photons is not None]
+    return {
+        "pixel_mm": float(np.median([item.spacing_mm for item in slices])),
+        "photons": float(np.median(photons)) if photons else None,
+    }
