@@ -65,13 +65,6 @@ def caught() -> Iterator[Stop]:
 
 
 @contextmanager
-def ignored() -> Iterator[None]:
-    """Signals do nothing: tidying up is short, and must not be stopped half way."""
-    with _handled_by(signal.SIG_IGN):
-        yield
-
-
-@contextmanager
 def postponed() -> Iterator[None]:
     """Signals act at the end. A process that is started meanwhile begins with SIGINT blocked."""
     seen = []

@@ -13,7 +13,7 @@ import pytest
 from srgan import __version__
 from srgan.models import generator
 from srgan.system import checksums
-from srgan.system.errors import TRY_AGAIN, UserError
+from srgan.system.errors import UserError
 from srgan.training import (
     checkpoint_folder,
     checkpoint_models,
@@ -320,20 +320,3 @@ def test_a_checkpoint_that_is_written_again_keeps_the_users_files(folder, small_
     path = checkpoint_states.newest(folder).path
     assert path.name == "step-0000003"
     assert not [p for p in folder.iterdir() if p.name.startswith(".")]
-
-
-# ---- folders that refuse ----
-
-
-def test_a_checkpoint_folder_that_vanished_is_reported_and_not_made_again(
-    folder, models, small_states
-):
-    shutil.rmtree(folder)
-    for save in (
-        lambda: checkpoint_states.save(folder, small_states[1], manifest(step=4)),
-        lambda: checkpoint_models.save_model(folder, "srgan", models[1], manifest(step=4)),
-    ):
-        with pytest.raises(UserError, match="No such file") as told:
-            save()
-        assert told.value.exit_code == TRY_AGAIN
-    assert not folder.exists()
