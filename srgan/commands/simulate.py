@@ -113,7 +113,7 @@ def _begin(scan: Scan, noise: ProjectionNoise, settings: Settings, part: Path) -
         header = metaimage_header.read_header(scan.files[0])
         _check_space(job, header.nbytes)
         with writing(settings.output):
-            source, target = metaimage_write.begin(header, part)
+            source, target = metaimage_write.begin_copy(header, part)
     except Skip as skip:
         raise UserError(f"{scan.files[0]}: {single_scan.reason(skip)}") from None
     return replace(job, source=source, target=target)

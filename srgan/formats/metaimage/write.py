@@ -28,7 +28,7 @@ def name_of(header: Header) -> str:
     return stem if PLAIN.fullmatch(stem) and len(stem) <= 100 else "low-dose"
 
 
-def begin(header: Header, folder: Path) -> tuple[Voxels, Voxels]:
+def begin_copy(header: Header, folder: Path) -> tuple[Voxels, Voxels]:
     """Make the .raw of the copy in `folder`: (voxels to read from, voxels to write to).
 
     Compressed voxels are inflated into the copy first and read from there. Raises Skip and OSError.

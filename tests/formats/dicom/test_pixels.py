@@ -29,7 +29,7 @@ def test_slope_and_intercept_are_applied_in_float_and_rounded_once(tmp_path):
 
 
 @pytest.mark.parametrize(("padding", "vr"), [(63536, "US"), (-2000, "SS")])
-def test_padding_is_compared_in_the_signedness_of_the_data(tmp_path, padding, vr):
+def test_padding_is_signed_where_the_stored_values_are(tmp_path, padding, vr):
     values = np.array([[-2000, 100, -1000]], np.int16)
     dataset = ct_slice(values=values, RescaleIntercept="1500")  # padding would read -500 HU
     dataset.add_new("PixelPaddingValue", vr, padding)

@@ -51,7 +51,7 @@ def test_duplicates_and_other_sizes_are_left_out_with_a_reason(tmp_path):
     }
 
 
-def test_the_reader_refuses_a_file_that_was_exchanged(tmp_path):
+def test_the_reader_refuses_a_file_that_was_replaced(tmp_path):
     (scan,), _ = series.group(headers(tmp_path, {"z": 0}))
     np.testing.assert_array_equal(series.reader(scan)(0), stored_values())
     write(tmp_path / "0.dcm", z=0)

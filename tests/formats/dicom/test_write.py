@@ -1,4 +1,4 @@
-"""A derived slice has its source's place and units, an identity of its own, and says what it is."""
+"""A derived slice has the place and units of its source, new UIDs, and says what it is."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def hu_of(dataset) -> np.ndarray:
     return dataset.pixel_array * float(dataset.RescaleSlope) + float(dataset.RescaleIntercept)
 
 
-def test_series_and_instance_are_new_and_study_patient_and_geometry_stay(tmp_path):
+def test_a_derived_slice_has_new_uids_and_the_study_patient_and_geometry_of_its_source(tmp_path):
     kept = {
         "StudyInstanceUID": "1.2.3",
         "FrameOfReferenceUID": "1.2.4",
@@ -63,7 +63,7 @@ def test_series_and_instance_are_new_and_study_patient_and_geometry_stay(tmp_pat
     assert path.with_name("derived.dcm").read_bytes()[:132] == bytes(128) + b"DICM"
 
 
-def test_it_says_what_it_is_and_is_known_as_our_own(tmp_path):
+def test_a_derived_slice_says_what_it_is_and_is_refused_as_input(tmp_path):
     scanner = Dataset()
     scanner.Manufacturer = "another"
     path = write(
@@ -87,7 +87,7 @@ def test_it_says_what_it_is_and_is_known_as_our_own(tmp_path):
         dicom_header.read_header(path.with_name("derived.dcm"))
 
 
-def test_no_text_is_longer_than_its_element_holds(tmp_path):
+def test_a_derivation_description_has_1024_characters_at_most(tmp_path):
     _, made = derive(write(tmp_path / "a.dcm", DerivationDescription="x" * 2000), how="y" * 900)
     assert len(made.DerivationDescription) == 1024
 
@@ -109,7 +109,7 @@ UNSIGNED = {"PixelRepresentation": 0, "RescaleIntercept": "-1024"}
         (stored_values().clip(-1000, 1000) << 2, {"BitsStored": 12, "HighBit": 13}),
     ],
 )
-def test_no_change_gives_the_same_values_in_any_form(tmp_path, values, changes):
+def test_without_a_change_the_stored_values_stay_the_same(tmp_path, values, changes):
     path = write(tmp_path / "a.dcm", values=values.astype(np.int16), **changes)
     source, made = derive(path)
     before, after = (dicom_values(p) for p in (path, made))
@@ -139,7 +139,7 @@ def dicom_values(source) -> np.ndarray:
         None,
     ],
 )
-def test_every_transfer_syntax_comes_out_plain_with_the_same_values(tmp_path, syntax):
+def test_every_transfer_syntax_is_written_uncompressed_with_the_same_values(tmp_path, syntax):
     dataset = ct_slice(PixelPaddingValue=-2000, WindowCenter=["40", "-600"], StudyID="7")
     if syntax == RLELossless:
         dataset.compress(RLELossless)
@@ -175,7 +175,7 @@ def test_a_change_is_rounded_and_clipped_and_padding_stays(tmp_path):
     assert derive(path, 5000.0)[1].pixel_array.max() == 3071
 
 
-def test_metal_is_not_cut_and_no_value_wraps(tmp_path):
+def test_metal_is_not_clipped_and_no_value_wraps(tmp_path):
     values = stored_values() + 1024
     values[3, 3] = 4095
     path = write(tmp_path / "a.dcm", values=values, **TWELVE, **UNSIGNED)
@@ -186,7 +186,7 @@ def test_metal_is_not_cut_and_no_value_wraps(tmp_path):
     assert made[3, 3] == made.max() == 9000 - 1024
 
 
-def test_hu_of_the_whole_reading_are_those_of_the_slice_reading(tmp_path):
+def test_read_whole_and_read_slice_give_the_same_hu(tmp_path):
     path = write(tmp_path / "a.dcm", PixelPaddingValue=1500, RescaleSlope="0.5")
     header, hu = dicom_header.read_slice(path)
     again, _, values = dicom_header.read_whole(path)
@@ -194,7 +194,7 @@ def test_hu_of_the_whole_reading_are_those_of_the_slice_reading(tmp_path):
     np.testing.assert_array_equal(values_to_hu(values, header.pixel_data), hu)
 
 
-def test_what_no_longer_holds_and_private_elements_are_gone(tmp_path):
+def test_stale_and_private_elements_are_deleted(tmp_path):
     dataset = ct_slice(
         SmallestImagePixelValue=-1000, LargestImagePixelValue=1500, StorageMediaFileSetUID="1.2.3"
     )
@@ -221,7 +221,7 @@ def test_what_no_longer_holds_and_private_elements_are_gone(tmp_path):
     assert len(made.ProcedureCodeSequence[0]) == 1
 
 
-# pydicom tells of the test's own writing
+# pydicom warns of what the test itself writes
 pytestmark = pytest.mark.filterwarnings("ignore:Unknown encoding:UserWarning")
 PLACE = b"where a value goes"
 
@@ -240,7 +240,7 @@ PLACE = b"where a value goes"
         (0x00280034, "IS", b"1\\x\\2 "),  # PixelAspectRatio
     ],
 )
-def test_a_bad_value_costs_itself_at_most(tmp_path, tag, vr, value, syntax):
+def test_an_invalid_value_costs_its_own_element_at_most(tmp_path, tag, vr, value, syntax):
     path = tmp_path / "a.dcm"
     dataset = ct_slice()
     dataset.add_new(tag, "OB", PLACE)
@@ -265,7 +265,7 @@ def test_a_bad_value_costs_itself_at_most(tmp_path, tag, vr, value, syntax):
 
 
 @pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, pydicom.uid.ExplicitVRLittleEndian])
-def test_an_unknown_character_set_costs_nothing_but_letters(tmp_path, syntax):
+def test_an_unknown_character_set_costs_letters_at_most(tmp_path, syntax):
     dataset = ct_slice(SpecificCharacterSet="NO SUCH SET", PatientName="A^B", StudyID="7")
     dataset.file_meta.TransferSyntaxUID = syntax
     dataset.save_as(tmp_path / "a.dcm", enforce_file_format=True)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from srgan.formats.metaimage import header as metaimage_header
 from srgan.formats.metaimage import pixels as metaimage_pixels
-from srgan.formats.metaimage.write import begin
+from srgan.formats.metaimage.write import begin_copy
 from srgan.system.errors import Skip
 from tests.helpers.made_metaimage import FIELDS, read, reader, volume, write, write_compressed
 from tests.helpers.refused import refused
@@ -166,7 +166,7 @@ def test_a_compressed_volume_is_held_as_int16(tmp_path, take):
             hu = reader(path)(31)
             assert (hu[0].max(), hu[1].min()) == (-1000, 0)
         else:
-            begin(metaimage_header.read_header(path), tmp_path / "copy")
+            begin_copy(metaimage_header.read_header(path), tmp_path / "copy")
         assert tracemalloc.get_traced_memory()[1] < 40 << 20
     finally:
         tracemalloc.stop()

@@ -1,4 +1,4 @@
-"""A derived volume has the source's geometry and voxel type, and is known as our own."""
+"""A derived volume has geometry and voxel type of its source, and is refused as input."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,9 @@ def image_of(values: np.ndarray):
 
 @pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float32, np.float64])
 @pytest.mark.parametrize("name", ["1.2.3.mhd", "a b%.mha", "compressed.mhd"])
-def test_size_place_and_type_stay_and_a_change_is_written(tmp_path, dtype, name):
+def test_a_derived_volume_has_size_place_and_type_of_its_source_and_the_change(
+    tmp_path, dtype, name
+):
     values = small_chest(0, size=32).astype(dtype)
     values[0, 0, 0] = -2000
     if values.dtype.kind == "f":
@@ -33,7 +35,7 @@ def test_size_place_and_type_stay_and_a_change_is_written(tmp_path, dtype, name)
     header = metaimage_header.read_header(tmp_path / name)
     folder = tmp_path / "out"
     folder.mkdir()
-    source, target = metaimage_write.begin(header, folder)
+    source, target = metaimage_write.begin_copy(header, folder)
     for index in (2, 0, 1):
         before = metaimage_write.read_source(source, index)
         np.testing.assert_array_equal(before, values[index])
@@ -72,7 +74,7 @@ def test_big_endian_voxels_and_bytes_before_them_are_read(tmp_path):
     (tmp_path / "a.mhd").write_bytes(text.encode())
     header = metaimage_header.read_header(tmp_path / "a.mhd")
     (tmp_path / "out").mkdir()
-    source, target = metaimage_write.begin(header, tmp_path / "out")
+    source, target = metaimage_write.begin_copy(header, tmp_path / "out")
     for index in range(3):
         target.write(index, metaimage_write.read_source(source, index))
     metaimage_write.write_header(header, target, "")
@@ -81,10 +83,10 @@ def test_big_endian_voxels_and_bytes_before_them_are_read(tmp_path):
     assert made.GetOrigin() == (1, 2, 3)
 
 
-def test_a_file_that_became_shorter_is_told(tmp_path):
+def test_a_source_that_became_shorter_is_an_error(tmp_path):
     sitk.WriteImage(image_of(small_chest(0, size=16)), str(tmp_path / "a.mhd"))
     (tmp_path / "out").mkdir()
-    source, _ = metaimage_write.begin(
+    source, _ = metaimage_write.begin_copy(
         metaimage_header.read_header(tmp_path / "a.mhd"), tmp_path / "out"
     )
     (tmp_path / "a.raw").write_bytes(b"")
