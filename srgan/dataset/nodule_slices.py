@@ -51,6 +51,8 @@ class NoduleSlices:
 
     store: Store
     nodules: tuple[Nodule, ...]
+    rows: int  # of annotations.csv
+    left_out: dict[str, int]  # rows that are not used, by reason
 
 
 @dataclass(frozen=True)
@@ -98,33 +100,27 @@ def open_or_build(
 
     folder = store.folder / "nodules"
     made, _ = folders.open_or_build(folder, lambda path: _load(path, key), build, _NAMES)
-    log.info(_counts(folder))
+    log.info(_counts(made))
     return made
 
 
 def _load(folder: Path, key: dict) -> NoduleSlices | None:
     """What was kept under this key; None for another key. Raises one of folders.DAMAGES."""
-    content = _content(folder)
+    content = read_sealed_json(folder / "nodules.json")
+    if content["format"] != FORMAT:
+        raise ValueError(f"format {content['format']} is not known")
     if content["key"] != key:
         return None
     store = load(folder)
     nodules = tuple(Nodule(**each) for each in content["nodules"])
     if not all(0 <= nodule.slice < len(store.records) for nodule in nodules):
         raise ValueError("nodules.json names a slice that is not there")
-    return NoduleSlices(store, nodules)
+    return NoduleSlices(store, nodules, content["rows"], content["left_out"])
 
 
-def _content(folder: Path) -> dict:
-    content = read_sealed_json(folder / "nodules.json")
-    if content["format"] != FORMAT:
-        raise ValueError(f"format {content['format']} is not known")
-    return content
-
-
-def _counts(folder: Path) -> str:
-    content = _content(folder)
-    left_out = ", ".join(f"{n} {why}" for why, n in content["left_out"].items() if n)
-    text = f"nodules: {len(content['nodules'])} of {content['rows']} rows of {TABLE} are used"
+def _counts(made: NoduleSlices) -> str:
+    left_out = ", ".join(f"{n} {why}" for why, n in made.left_out.items() if n)
+    text = f"nodules: {len(made.nodules)} of {made.rows} rows of {TABLE} are used"
     return f"{text}; left out: {left_out}" if left_out else text
 
 

@@ -142,9 +142,9 @@ def test_a_damaged_file_is_reported_and_the_others_are_copied(series, tmp_path, 
     dataset.save_as(series / "8.dcm")
     run(f"--input {series} --dose 0.5 --photons 1e5 --output {tmp_path}/out")
     assert len(list((tmp_path / "out").glob("*.dcm"))) == 2
-    told = capsys.readouterr()
-    assert "1 file is left out: 1 " in told.err
-    assert "2 slices at 50 %" in told.out
+    output = capsys.readouterr()
+    assert "1 file is left out: 1 " in output.err
+    assert "2 slices at 50 %" in output.out
 
 
 def test_scans_without_tissue_or_body_work(tmp_path, capsys):
@@ -179,7 +179,7 @@ def test_noise_alone_prints_the_photons_of_water(capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reason"),
     [
         ("", "needs --input SCAN and --output DIR"),
         ("--dose 0.25 --photons 1e5", "needs --input SCAN and --output DIR"),
@@ -202,7 +202,7 @@ def test_noise_alone_prints_the_photons_of_water(capsys):
     ],
 )
 def test_a_wrong_call_is_reported_and_leaves_nothing(
-    volume, tmp_path, monkeypatch, arguments, told
+    volume, tmp_path, monkeypatch, arguments, reason
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "full").mkdir()
@@ -214,7 +214,7 @@ def test_a_wrong_call_is_reported_and_leaves_nothing(
     bad[1, 2, 3] = np.nan
     write_scan(tmp_path / "nan", "1.2", bad)
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(UserError, match=told) as error:
+    with pytest.raises(UserError, match=reason) as error:
         run(arguments)
     assert error.value.exit_code == 2
     assert sorted(tmp_path.rglob("*")) == before
@@ -277,10 +277,10 @@ def test_a_signal_ends_simulate_and_leaves_nothing(tmp_path, number, code):
         assert time.monotonic() < until
         time.sleep(0.02)
     process.send_signal(number)
-    _, told = process.communicate(timeout=300)
-    assert process.returncode == code, told
-    assert b"stopped" in told
-    assert b"Traceback" not in told
+    _, stderr = process.communicate(timeout=300)
+    assert process.returncode == code, stderr
+    assert b"stopped" in stderr
+    assert b"Traceback" not in stderr
     assert [p.name for p in tmp_path.iterdir()] == ["volume"]
 
 

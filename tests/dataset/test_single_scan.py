@@ -34,7 +34,7 @@ def test_a_path_without_a_scan_is_a_one_line_error(tmp_path):
     write_scan(tmp_path / "volume", "1.2", small_chest(0))
     (tmp_path / "empty").mkdir()
     os.mkfifo(tmp_path / "pipe")
-    for name, told in (
+    for name, reason in (
         ("two", "holds 2 series: give one of them"),
         ("two/c.dcm", "localizer"),
         ("volume/1.2.raw", "give its header"),
@@ -42,7 +42,7 @@ def test_a_path_without_a_scan_is_a_one_line_error(tmp_path):
         ("pipe", "neither a file nor a folder"),
         ("missing", "does not exist"),
     ):
-        with pytest.raises(UserError, match=told):
+        with pytest.raises(UserError, match=reason):
             single_scan.find(tmp_path / name)
 
 

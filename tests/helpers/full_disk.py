@@ -70,13 +70,13 @@ def content(folder: Path) -> dict[Path, bytes]:
 
 
 def refused(without_room, room: int, write) -> bool:
-    """Whether `write` failed, which is then told as promised."""
+    """Did `write` fail? Then with one line and exit code 75, and no temporary file is left."""
     folder, take = without_room
     try:
         with take(folder, room):
             write()
-    except UserError as told:
-        error = told
+    except UserError as raised:
+        error = raised
     else:
         return False
     assert error.exit_code == TRY_AGAIN

@@ -24,7 +24,7 @@ def store(small_scans, tmp_path_factory):
 
 @pytest.fixture
 def built(store, monkeypatch, said):
-    """Makes the noise of five slices in this process; `said` is what was told."""
+    """Makes the noise of five slices in this process; `said` has the messages."""
     monkeypatch.setattr(processes, "cpus", lambda: 1)
 
     def build(noise=NOISE, seed=0, realisations=1):

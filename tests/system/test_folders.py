@@ -249,10 +249,10 @@ def test_two_builders_at_once_wait_for_each_other(tmp_path):
     command = [sys.executable, "-c", BUILDER, str(tmp_path / "abc")]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     both = [subprocess.Popen(command, **pipes) for _ in range(2)]
-    told = sorted(process.communicate() for process in both)
-    assert [out for out, _ in told] == [f"{len(DATA)} False\n", f"builds\n{len(DATA)} False\n"]
-    assert told[0][1] == f"another run builds {tmp_path / 'abc'}: waiting for it\n"
-    assert told[1][1] == ""
+    outputs = sorted(process.communicate() for process in both)
+    assert [out for out, _ in outputs] == [f"{len(DATA)} False\n", f"builds\n{len(DATA)} False\n"]
+    assert outputs[0][1] == f"another run builds {tmp_path / 'abc'}: waiting for it\n"
+    assert outputs[1][1] == ""
 
 
 def test_leftovers_of_killed_runs_are_removed_and_those_of_living_runs_stay(tmp_path):
@@ -305,19 +305,19 @@ def test_the_error_number_decides_the_exit_code(tmp_path, monkeypatch, call, num
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(Path, call, refuse)
-    with pytest.raises(UserError, match=f"cannot write .*{os.strerror(number)}") as told:
+    with pytest.raises(UserError, match=f"cannot write .*{os.strerror(number)}") as refused:
         open_or_build(tmp_path / "abc")
-    assert told.value.exit_code == code
+    assert refused.value.exit_code == code
     assert names(tmp_path) in ([], [".lock-abc"])
 
 
 def test_a_place_that_vanished_is_reported_and_not_made_again(tmp_path):
     with (
-        pytest.raises(UserError, match="No such file") as told,
+        pytest.raises(UserError, match="No such file") as refused,
         folders.new(tmp_path / "gone" / "abc", OURS),
     ):
         pytest.fail("it is not there")
-    assert told.value.exit_code == TRY_AGAIN
+    assert refused.value.exit_code == TRY_AGAIN
     assert not (tmp_path / "gone").exists()
 
 
@@ -326,11 +326,11 @@ def test_a_name_that_is_taken_is_reported(tmp_path, folder):
     (tmp_path / "link").symlink_to(folder)
     for name in ("file", "link"):
         with (
-            pytest.raises(UserError, match="something else has this name") as told,
+            pytest.raises(UserError, match="something else has this name") as refused,
             folders.new(tmp_path / name, OURS) as part,
         ):
             build(part)
-        assert told.value.exit_code == BAD_INPUT
+        assert refused.value.exit_code == BAD_INPUT
     assert (tmp_path / "file").read_text() == "a file"
     assert load(folder) == DATA
 
@@ -374,9 +374,9 @@ def test_a_folder_that_cannot_be_read_back_is_reported(tmp_path):
         build(part)
         (part / "data.bin").write_bytes(b"")
 
-    with pytest.raises(UserError, match=r"read back \(data.bin was changed\)") as told:
+    with pytest.raises(UserError, match=r"read back \(data.bin was changed\)") as refused:
         open_or_build(tmp_path / "abc", build=damaged)
-    assert told.value.exit_code == TRY_AGAIN
+    assert refused.value.exit_code == TRY_AGAIN
 
 
 def test_a_folder_is_flushed_before_the_rename_and_its_parent_after(tmp_path, monkeypatch):

@@ -47,13 +47,13 @@ def holder(tmp_path):
 
 def test_sole_names_the_holder_and_since_when(tmp_path, holder):
     other = holder("sole")
-    with pytest.raises(UserError) as told, locks.sole(tmp_path / ".lock", "--flag"):
+    with pytest.raises(UserError) as refused, locks.sole(tmp_path / ".lock", "--flag"):
         pytest.fail("held twice")
-    assert told.value.exit_code == TRY_AGAIN
+    assert refused.value.exit_code == TRY_AGAIN
     assert re.fullmatch(
         rf"{tmp_path} is held by another run \(process {other.pid} on {socket.gethostname()} since "
         rf"20..-..-.. ..:..:..\): wait for it, or name another --flag",
-        str(told.value),
+        str(refused.value),
     )
 
 
@@ -102,9 +102,9 @@ def test_a_read_only_place_is_bad_input(tmp_path, monkeypatch, hold, number):
         raise OSError(number, "no")
 
     monkeypatch.setattr(locks.os, "open", refuse)
-    with pytest.raises(UserError, match="name a folder that can be written") as told:
+    with pytest.raises(UserError, match="name a folder that can be written") as refused:
         hold(tmp_path / ".lock").__enter__()
-    assert told.value.exit_code == BAD_INPUT
+    assert refused.value.exit_code == BAD_INPUT
 
 
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
