@@ -1,9 +1,9 @@
 """A digital phantom: CT slices of synthetic chests, for a first run without any scan.
 
 They look like a chest and have a scanner's blur and noise, but what is learned from them says
-nothing about patients. `anatomy` says what lies where, `drawing` paints it; this file varies the
-patients and adds what a scanner does. The phantom is frozen: a change of any pixel needs a new
-`write_scans.VERSION`.
+nothing about patients. `anatomy` holds the shape of the chest and `organs` paints it by means of
+`drawing`; this file varies the patients and adds what a scanner does. The phantom is frozen: a
+change of any pixel needs a new `write_scans.VERSION`.
 """
 
 import math
@@ -11,7 +11,7 @@ import math
 import numpy as np
 from scipy import ndimage
 
-from srgan.phantom import anatomy
+from srgan.phantom import anatomy, organs
 from srgan.phantom.anatomy import Patient
 from srgan.phantom.drawing import SIZE, Canvas, field
 
@@ -70,13 +70,13 @@ def _patient(rng: np.random.Generator) -> Patient:
         cortex_hu=float(rng.uniform(650, 950)),
         marrow_hu=float(rng.uniform(110, 230)),
         fissure=(float(rng.normal(0, 10)), float(rng.normal(0, 10))),
-        table=(118 + 10 + fat + float(rng.uniform(4, 14)), float(rng.uniform(4e-4, 1e-3)),
+        couch=(118 + 10 + fat + float(rng.uniform(4, 14)), float(rng.uniform(4e-4, 1e-3)),
                float(rng.uniform(-150, 250))),
     )  # fmt: skip
 
 
 def _tree(p: Patient, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Arteries and veins of both lungs: straight pieces from the hilum to points all over.
+    """Arteries and veins of both lungs: straight pieces from the hilum to points everywhere.
 
     The points of a branch are halved across a long side, again and again; a branch ends
     part of the way to the middle of its points. Radii follow a power of the number of points.
@@ -163,8 +163,8 @@ def _slice(p: Patient, rng, u, pixel, place, look, bend, tree, nodules) -> np.nd
         hu, x + 2 * dx, y + 2 * dy, fine, cloud, np.full_like(hu, 99.0), np.zeros_like(hu),
         u * p.length, look["slab"], pixel, place,
     )  # fmt: skip
-    anatomy.table(canvas._replace(x=x, y=y), p)  # straight, whatever lies on it
-    anatomy.draw(canvas, p, tree, nodules)
+    organs.couch(canvas._replace(x=x, y=y), p)  # straight, whatever lies on it
+    organs.draw(canvas, p, tree, nodules)
     hu += _noise(rng, look["noise"] * look["blur"], x, y, u)
     hu = ndimage.gaussian_filter(hu, look["blur"], truncate=3.0)
     if look["round"]:
