@@ -1,7 +1,7 @@
-"""The README's picture: one slice of a synthetic chest that was never trained on, and a region of it.
+"""The README's picture: a slice of a synthetic chest outside the training data, and a region.
 
-`python benchmarks/result_picture.py checkpoint --output docs/result.png` shows normal dose, low dose,
-bicubic, SRResNet and SRGAN. PSNR is that of the whole slice in the lung window.
+`python benchmarks/result_picture.py checkpoint --output docs/result.png` shows normal dose, low
+dose, bicubic, SRResNet and SRGAN. PSNR is that of the whole slice in the lung window.
 """
 
 import argparse
@@ -61,9 +61,13 @@ def main() -> None:
         if step == 1 and name != "normal dose":
             psnr = psnr_db(output=hu, reference=images["normal dose"], window=window)
             title += f", {psnr:.1f} dB"
-        inside = hu[rows.start // step : rows.stop // step, columns.start // step : columns.stop // step]
+        inside = hu[
+            rows.start // step : rows.stop // step, columns.start // step : columns.stop // step
+        ]
         for axis, shown in ((whole, hu), (part, inside)):
-            axis.imshow(shown, cmap="gray", vmin=window.low, vmax=window.high, interpolation="nearest")
+            axis.imshow(
+                shown, cmap="gray", vmin=window.low, vmax=window.high, interpolation="nearest"
+            )
             axis.set_axis_off()
         corner = (columns.start / step, rows.start / step)
         size = (columns.stop - columns.start) / step

@@ -5,6 +5,9 @@ enlargement, so it starts at bicubic instead of learning it first. `paper` is th
 et al. 2017 (figure 4). Both enlarge by sub-pixel stages of factor 2 (Shi et al. 2016).
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import keras
 from keras import initializers, layers
 
@@ -18,9 +21,9 @@ CORRECTION = 0.1  # and the correction to bicubic an even smaller part
 def build(form: str, scale: int, seed: int = 0) -> keras.Model:
     """A generator: (batch, h, w, 1) to (batch, scale*h, scale*w, 1), both float32.
 
-    form: "fast" or "paper". The initial weights depend on `seed` alone.
+    form: a name in FORMS. The initial weights depend on `seed` alone.
     """
-    return {"fast": fast, "paper": paper}[form](scale, initial_weights(seed))
+    return FORMS[form].build(scale, initial_weights(seed))
 
 
 def initial_weights(seed: int):
@@ -81,3 +84,20 @@ def paper(scale: int, initial, blocks: int = 16, maps: int = 64) -> keras.Model:
         x = prelu(x, f"up{i}_prelu")
     x = layers.Activation("tanh", dtype="float32", name="normal_dose")(conv(x, 1, 9, "out"))
     return keras.Model(low, x, name="paper")
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a generator is built and trained. Learning rates fall along a cosine in each stage."""
+
+    build: Callable[..., keras.Model]  # of a scale and `initial_weights`
+    pretrain_rate: float
+    gan_rate: float
+    pretrain_loss: str  # "l1" or "mse"
+    clip: float | None  # largest gradient norm in pre-training; 0.01 is typical of fast
+
+
+FORMS = {  # by --generator, whose choices stand in settings.py
+    "fast": Form(fast, pretrain_rate=1e-3, gan_rate=1e-4, pretrain_loss="l1", clip=0.05),
+    "paper": Form(paper, pretrain_rate=3e-4, gan_rate=1e-4, pretrain_loss="mse", clip=None),
+}

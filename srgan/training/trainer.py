@@ -11,18 +11,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from srgan.models.generator import FORMS
 from srgan.training.plan import Plan, cosine
 
 ADVERSARIAL = 1e-3  # Ledig et al. 2017, equation 3
 CONTENT = {"imagenet": 1.0, "file": 1.0, "random": 0.015}  # by VGG19 weights
 PIXEL = 0.05  # L1 in the GAN stage; keeps HU right where VGG19 features say little
 AVERAGE = 0.998  # decay of the averaged weights: over a few hundred steps
-CLIP = 0.05  # largest gradient norm of the fast form in pre-training; 0.01 is typical
-
-# Learning rates at the start of a stage, by generator; they fall along a cosine.
-PRETRAIN_RATE = {"fast": 1e-3, "paper": 3e-4}
-GAN_RATE = {"fast": 1e-4, "paper": 1e-4}
-DISCRIMINATOR_RATE = 2e-4
+DISCRIMINATOR_RATE = 2e-4  # learning rate at the start of the GAN stage
 
 
 @dataclass
@@ -33,7 +29,7 @@ class Trainer:
     stage. They return the losses by name, with `applied` and `fault`, 0 or 1.
     """
 
-    form: str
+    form: str  # of models.generator.FORMS
     content_mode: str  # VGG19 weights: imagenet, random, file or none
     generator: keras.Model
     average: keras.Model
@@ -78,7 +74,8 @@ class Trainer:
         """Learning rates of the update that leads to `step`; returns the generator's."""
         factor *= cosine(plan.share(step))
         gan = plan.stage(step) == "gan"
-        rate = (GAN_RATE if gan else PRETRAIN_RATE)[self.form] * factor
+        form = FORMS[self.form]
+        rate = (form.gan_rate if gan else form.pretrain_rate) * factor
         if not gan:
             rate *= min(1.0, step / 100)
         self.generator_optimizer.learning_rate = rate
@@ -137,17 +134,18 @@ class Trainer:
         return kept | {"applied": tf.cast(applied, tf.int32), "fault": tf.cast(fault, tf.int32)}
 
     def _pretrain(self, low, normal, step):
+        form = FORMS[self.form]
         before = self._statistics(self.generator)
         with tf.GradientTape() as tape:
             output = self.generator(low, training=True)
             error = output - normal
-            paper = self.form == "paper"
-            loss = tf.reduce_mean(tf.square(error) if paper else tf.abs(error))
+            loss = tf.reduce_mean(
+                tf.square(error) if form.pretrain_loss == "mse" else tf.abs(error)
+            )
             scaled = self.generator_optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, self.generator.trainable_variables)
         updates = [(self.generator_optimizer, self.generator, gradients)]
-        losses = {"mse" if paper else "l1": loss}
-        return self._update(updates, losses, before, step, None if paper else CLIP)
+        return self._update(updates, {form.pretrain_loss: loss}, before, step, form.clip)
 
     def _gan(self, low, normal, step):
         """One update of both networks on one batch; the output and its logits are computed once."""

@@ -4,6 +4,7 @@ import pytest
 from srgan.models import discriminator, generator
 from srgan.models.layers import AlignedBicubic, FusedBatchNorm, SubPixel
 from srgan.resampling import bicubic
+from srgan.settings import SETTINGS
 
 
 @pytest.mark.parametrize("form", ["fast", "paper"])
@@ -83,3 +84,7 @@ def test_discriminator_gives_one_float32_logit():
     logits = np.asarray(model(np.zeros((3, 32, 32, 1), np.float32)))
     assert logits.shape == (3, 1)
     assert logits.dtype == np.float32
+
+
+def test_the_command_line_offers_every_generator():
+    assert SETTINGS["generator"].kind.metavar == "{" + ",".join(generator.FORMS) + "}"
