@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from srgan.dataset import slice_quotas
 from srgan.dataset.slice_quotas import evenly_spaced, hash_order
 from srgan.dataset.split import assign_roles, read_split_csv
-from srgan.formats.csv_tables import escaped_id, plain_id
 from srgan.formats.scan import Scan, Slice
 from srgan.system.errors import UserError
 
@@ -23,7 +22,7 @@ def scan(patient: str, n: int, series: str = "") -> Scan:
 
 
 def sums(scans, roles) -> dict[str, int]:
-    """Slices by side."""
+    """Slices of each part of the split."""
     total = {"train": 0, "held out": 0}
     for s, quota in zip(scans, slice_quotas.of_scans(scans, roles), strict=True):
         total["train" if roles[s.patient_id] == "train" else "held out"] += quota
@@ -128,14 +127,6 @@ def test_evenly_spaced_positions(n, quota):
 def test_hash_order_groups_patients():
     scans = sorted((scan(f"p{i % 3}", 4, f"s{i}") for i in range(9)), key=hash_order)
     assert len({s.patient_id for s in scans[:3]}) == 1
-
-
-@settings(deadline=None)
-@given(st.text(max_size=6))
-def test_escaped_ids_are_restored_and_are_no_formulas(text):
-    shown = escaped_id(text)
-    assert shown[:1] not in ("=", "+", "-", "@")
-    assert plain_id(shown) == text
 
 
 def test_read_split_csv(tmp_path):

@@ -3,6 +3,8 @@
 import os
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from srgan.dataset import catalogue, split
 from srgan.formats import csv_tables
@@ -50,3 +52,11 @@ def test_a_table_of_many_rows_or_many_columns_stops_at_a_bound(tmp_path, read):
         read(path)
     path.write_text("".join([f"patient_id,role,series_uid{',' * (1 << 21)}\n", *rows[:700]]))
     assert len(read(path)) == 700  # as dicts of two million columns each, an hour
+
+
+@settings(deadline=None)
+@given(st.text(max_size=6))
+def test_escaped_ids_are_restored_and_are_no_formulas(text):
+    shown = csv_tables.escaped_id(text)
+    assert shown[:1] not in ("=", "+", "-", "@")
+    assert csv_tables.plain_id(shown) == text
