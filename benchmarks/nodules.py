@@ -19,7 +19,7 @@ from scipy import ndimage
 
 from benchmarks.common import IMAGE_NOISE, slices_of
 from srgan.evaluation import baselines
-from srgan.evaluation.study import StudySlice, make_pair
+from srgan.evaluation.study_slice import StudySlice, make_pair
 from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.levels import Levels
 from srgan.lowdose.projection_noise import ProjectionNoise

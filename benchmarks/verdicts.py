@@ -25,7 +25,7 @@ from scipy import ndimage
 
 from benchmarks import common
 from benchmarks.common import IMAGE_NOISE
-from srgan.evaluation import baselines, checks, conclusions, study
+from srgan.evaluation import baselines, checks, conclusions, study, study_slice
 from srgan.formats import readers
 from srgan.masks import lung_mask
 from srgan.metrics.slice_output import LUNG_PIXELS, Reference
@@ -120,7 +120,7 @@ def main() -> int:
     tensorflow_setup.start("float32")
     good = baselines.network(checkpoint_models.load(given.checkpoint).networks()["srresnet"])
     slices = slices_of(given.folder, given.every)
-    references = [study.reference_of(item, IMAGE_NOISE, 0) for item in slices]
+    references = [study_slice.reference_of(item, IMAGE_NOISE, 0) for item in slices]
     measured = study_of_faults(good, slices, references)
     overall, wrong = measured.overall(), False
     for name, lines in raised_lines(measured).items():
@@ -137,12 +137,12 @@ def main() -> int:
     return int(wrong)
 
 
-def slices_of(folder: Path, every: int) -> list[study.StudySlice]:
+def slices_of(folder: Path, every: int) -> list[study_slice.StudySlice]:
     """Every n-th slice of the only scan in a folder, where it shows lung."""
     scan = common.only_scan(folder)
     read = readers.reader(scan)
     return [
-        study.StudySlice("P1", i + 1, scan.spacing_mm, i, partial(read, i))
+        study_slice.StudySlice("P1", i + 1, scan.spacing_mm, i, partial(read, i))
         for i in range(0, len(scan.slices), every)
         if np.count_nonzero(lung_mask(read(i))) > LUNG_PIXELS
     ]

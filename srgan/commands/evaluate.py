@@ -14,6 +14,7 @@ from srgan.commands.tested_methods import disc_of, networks, tuned_denoiser
 from srgan.dataset.store import Store
 from srgan.evaluation import baselines, disc_phantom, study
 from srgan.evaluation.level import Level, levels_of
+from srgan.evaluation.study_slice import StudySlice
 from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS, Window, Windows
 from srgan.lowdose import photon_cache
 from srgan.lowdose.degradation import Degradation
@@ -79,7 +80,7 @@ def write_report(
     levels: list[Level],
     about: About,
     methods: dict[str, baselines.Method],
-    slices: list[study.StudySlice],
+    slices: list[StudySlice],
     seed: int,
 ) -> list[str]:
     """Write the report; returns the names of its files without the example pictures, of many."""
@@ -149,7 +150,7 @@ def metrics_of(
 
 def measure(
     methods: dict[str, baselines.Method],
-    slices: list[study.StudySlice],
+    slices: list[StudySlice],
     degradation: Degradation,
     seed: int,
     windows: Windows,

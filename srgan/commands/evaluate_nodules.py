@@ -10,7 +10,7 @@ from srgan.dataset.store import Store
 from srgan.evaluation import nodule_study
 from srgan.evaluation.baselines import Method
 from srgan.evaluation.level import Level
-from srgan.evaluation.study import StudySlice
+from srgan.evaluation.study_slice import StudySlice
 from srgan.lowdose import photon_cache
 from srgan.lowdose.degradation import Degradation
 from srgan.metrics.nodule_metrics import NoduleInSlice

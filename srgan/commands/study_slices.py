@@ -5,7 +5,7 @@ import logging
 from functools import partial
 
 from srgan.dataset.store import Store
-from srgan.evaluation import study
+from srgan.evaluation.study_slice import StudySlice
 from srgan.lowdose import photon_cache
 from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.photon_cache import SlicePhotons
@@ -25,9 +25,7 @@ def photons_of(store, chosen: list[int], degradation: Degradation) -> list[Slice
     return matched
 
 
-def study_slices(
-    store: Store, chosen: list[int], matched: list[SlicePhotons]
-) -> list[study.StudySlice]:
+def study_slices(store: Store, chosen: list[int], matched: list[SlicePhotons]) -> list[StudySlice]:
     """The chosen slices, numbered within each patient in the order of the store.
 
     The noise of a slice depends on its pixels, so it is the same in any folder.
@@ -39,5 +37,5 @@ def study_slices(
         key, hu = slice_number(record.pixels_sha256), partial(store.hu, i)
         about = (record.pseudonym, number, record.spacing_mm, key, hu)
         matched_to = (made_with.photons, made_with.sd_hu) if made_with else ()
-        slices.append(study.StudySlice(*about, *matched_to))
+        slices.append(StudySlice(*about, *matched_to))
     return slices

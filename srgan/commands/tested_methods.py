@@ -7,7 +7,7 @@ from srgan.commands.open_store import is_usable
 from srgan.commands.study_slices import SMALLEST, photons_of, study_slices
 from srgan.dataset.slice_quotas import evenly_spaced
 from srgan.dataset.store import Store
-from srgan.evaluation import baselines, disc_phantom, study
+from srgan.evaluation import baselines, disc_phantom, study_slice
 from srgan.lowdose.degradation import Degradation
 from srgan.models import tensorflow_setup
 from srgan.settings import Settings
@@ -45,7 +45,7 @@ def tuned_denoiser(
     if known:
         known = [known[k] for k in evenly_spaced(len(known), TUNED_ON)]
         slices = study_slices(store, known, photons_of(store, known, degradation))
-        pairs = [study.make_pair(item, degradation, seed) for item in slices]
+        pairs = [study_slice.make_pair(item, degradation, seed) for item in slices]
         cutoff_hu = baselines.tuned_cutoff_hu(degradation.scale, pairs)
         how = f"tuned on {len(pairs)} validation slices"
     else:
@@ -57,7 +57,7 @@ def tuned_denoiser(
     return {name: method}, f"{name}: non-local means with a cut-off of {cutoff_hu:.1f} HU, {how}"
 
 
-def disc_of(slices: list[study.StudySlice]) -> dict:
+def disc_of(slices: list[study_slice.StudySlice]) -> dict:
     """Pixel size and photons of the disc phantom: the medians of the tested slices."""
     photons = [item.photons for item in slices if item.photons is not None]
     return {

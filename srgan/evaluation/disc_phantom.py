@@ -3,7 +3,8 @@
 import numpy as np
 
 from srgan.evaluation.baselines import Method
-from srgan.evaluation.study import NORMAL_DOSE, StudySlice, make_pair
+from srgan.evaluation.study import NORMAL_DOSE
+from srgan.evaluation.study_slice import StudySlice, make_pair
 from srgan.hounsfield import AIR_HU
 from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.projector import hann

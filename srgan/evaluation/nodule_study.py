@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from srgan.evaluation.baselines import Method
-from srgan.evaluation.study import StudySlice, make_pair, mean_metrics, noise_of
+from srgan.evaluation.study import mean_metrics
+from srgan.evaluation.study_slice import StudySlice, make_pair, noise_of
 from srgan.lowdose.degradation import Degradation
 from srgan.masks import lung_mask
 from srgan.metrics.nodule_metrics import (
@@ -45,7 +46,7 @@ class NoduleStudy:
     methods: tuple[str, ...]
     rows: tuple[NoduleRow, ...]
     appeared: dict[tuple[str, int], dict[str, int]]  # by (pseudonym, slice) and method
-    noise: dict[tuple[str, int], dict] = field(default_factory=dict)  # as study.noise_of
+    noise: dict[tuple[str, int], dict] = field(default_factory=dict)  # as study_slice.noise_of
 
     def of(self, method: str) -> list[NoduleRow]:
         return [row for row in self.rows if row.method == method]

@@ -8,7 +8,7 @@ import numpy as np
 
 from srgan.evaluation.baselines import Method
 from srgan.evaluation.level import Level
-from srgan.evaluation.study import StudySlice, level_of, make_pair
+from srgan.evaluation.study_slice import StudySlice, level_of, make_pair
 from srgan.hounsfield import WINDOWS, Window
 from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.level_names import differing, file_tag

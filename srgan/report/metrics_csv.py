@@ -18,8 +18,8 @@ PLACE = ("part", "row", "column", "method")  # row, column: a patch's first pixe
 def write(folder: Path, levels: Sequence[Level]) -> None:
     """An infinite PSNR is "inf", and a value that was not measured an empty cell.
 
-    The noise columns are those of `study.noise_of`; of a range, they have the level that the slice
-    was given. The normal dose comes last, once. The file is complete or absent. Raises UserError.
+    The noise columns are those of `study_slice.noise_of`; of a range, they have the level of the
+    slice. The normal dose comes last, once. The file is complete or absent. Raises UserError.
     """
     studies = [level.study for level in levels]
     noise = tuple(next(iter(studies[0].noise.values()), {}))

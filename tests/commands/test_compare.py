@@ -1,4 +1,4 @@
-"""--compare, and that no patient whom any checkpoint has seen is judged."""
+"""--compare, and that no patient whom any checkpoint has seen is measured."""
 
 import csv
 import json
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from srgan import settings as all_settings
-from srgan.commands import compare
+from srgan.commands import compare, tested_methods
 from srgan.commands import evaluate as run
 from srgan.commands.resume import seen_data
 from srgan.dataset import build_store as stores
@@ -102,15 +102,15 @@ def scans(tmp_path_factory):
                            b_dir=checkpoint(folder / "b", of_b))  # fmt: skip
 
 
-class Judged(Exception):
+class Measured(Exception):
     """Stands for all that follows when study.run has been given its slices."""
 
 
 @pytest.fixture
-def judged(scans, monkeypatch):
+def measured(scans, monkeypatch):
     """The hashes of the slices that study.run gets, and of those that non-local means sees."""
     tuned, given_to_run = set(), set()
-    make_pair = run.study.make_pair
+    make_pair = tested_methods.study_slice.make_pair
 
     def seen_in_tuning(item, *rest):
         tuned.add(pixels_sha256(item.hu()))
@@ -118,23 +118,23 @@ def judged(scans, monkeypatch):
 
     def record(methods, slices, *rest):
         given_to_run.update(pixels_sha256(item.hu()) for item in slices)
-        raise Judged
+        raise Measured
 
-    monkeypatch.setattr(run.study, "make_pair", seen_in_tuning)
+    monkeypatch.setattr(tested_methods.study_slice, "make_pair", seen_in_tuning)
     monkeypatch.setattr(run.study, "run", record)
     monkeypatch.setattr(run, "networks", lambda *_: {"srresnet": baselines.classical(4)["bicubic"]})
 
     def judge(**more):
         given_to_run.clear()
-        with pytest.raises(Judged):
+        with pytest.raises(Measured):
             run.test(scans.given | more)
         return given_to_run, tuned
 
     return judge
 
 
-def test_only_patients_whom_the_checkpoint_has_not_seen_are_judged(judged, capsys):
-    slices, tuned = judged()
+def test_only_unseen_patients_are_measured(measured, capsys):
+    slices, tuned = measured()
     assert slices == of_patients("Cid", "Dan", "Xen")
     assert not slices & tuned
     assert (
@@ -142,12 +142,12 @@ def test_only_patients_whom_the_checkpoint_has_not_seen_are_judged(judged, capsy
     )
 
 
-def test_a_split_makes_no_seen_patient_unseen(scans, judged, tmp_path):
+def test_split_does_not_bring_back_a_seen_patient(scans, measured, tmp_path):
     roles = dict.fromkeys(EVERYONE, "test") | {"Cid": "train"}
-    slices, _ = judged(split=write_split(tmp_path / "split.csv", roles))
+    slices, _ = measured(split=write_split(tmp_path / "split.csv", roles))
     assert slices == of_patients("Dan", "Xen")
     roles |= {"Ann": "validation", "Dan": "validation"}
-    slices, tuned = judged(split=write_split(tmp_path / "other.csv", roles))
+    slices, tuned = measured(split=write_split(tmp_path / "other.csv", roles))
     assert slices == of_patients("Xen")
     assert tuned == of_patients("Ann")  # seen; the other validation patient is not
     roles |= {"Xen": "train"}
@@ -155,8 +155,8 @@ def test_a_split_makes_no_seen_patient_unseen(scans, judged, tmp_path):
         run.test(scans.given | {"split": write_split(tmp_path / "none.csv", roles)})
 
 
-def test_whom_a_compared_checkpoint_has_seen_is_left_out(scans, judged, capsys):
-    slices, tuned = judged(compare=(scans.b_dir,))
+def test_patient_seen_by_a_compared_checkpoint_is_left_out(scans, measured, capsys):
+    slices, tuned = measured(compare=(scans.b_dir,))
     assert slices == of_patients("Cid", "Dan")
     assert not slices & tuned
     said = capsys.readouterr().err
@@ -164,7 +164,7 @@ def test_whom_a_compared_checkpoint_has_seen_is_left_out(scans, judged, capsys):
     assert f"B is {scans.b_dir}: step 7, fast generator, content vgg54, VGG19 weights none" in said
 
 
-def test_what_cannot_be_compared_is_a_line(scans, tmp_path):
+def test_compare_refuses_a_wrong_checkpoint_in_one_line(scans, tmp_path):
     other = checkpoint(tmp_path / "other", scans.b, scale=2)
     (tmp_path / "link").symlink_to(scans.b_dir)
     for folders, words in (
@@ -181,7 +181,7 @@ def test_what_cannot_be_compared_is_a_line(scans, tmp_path):
         run.test(scans.given | {"compare": (other,)})
 
 
-def test_a_report_names_letters_and_weights_and_no_folder(scans):
+def test_report_names_letters_and_weights_and_no_folder(scans):
     settings = all_settings.make(scans.given | {"compare": (scans.b_dir,)})
     every = compare.load(checkpoint_models.load(settings.checkpoint_dir), settings)
     said = compare.record(every)
@@ -194,8 +194,8 @@ def test_a_report_names_letters_and_weights_and_no_folder(scans):
 
 
 @pytest.mark.slow
-def test_two_trainings_are_compared_from_outside(scans, run_main, tmp_path):
-    """Real networks through main.py; who was judged is read from the report's files."""
+def test_compare_of_two_trained_checkpoints_through_main(scans, run_main, tmp_path):
+    """Real networks through main.py; who was measured is read from the report's files."""
     tiny = "--batch-size 2 --vgg-weights none --pretrain-steps 1"
     for name, given, steps in (("a", scans.a, "--gan-steps 1"), ("b", scans.b, "--gan-steps 0")):
         flags = " ".join(f"{all_settings.flag(key)} {value}" for key, value in given.items())

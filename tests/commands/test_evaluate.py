@@ -1,4 +1,4 @@
-"""--run test with a checkpoint that is made up; tests/runs/test_train.py trains a real one."""
+"""--run test with a checkpoint that is made up; test_train.py trains a real one."""
 
 import json
 from pathlib import Path
@@ -59,21 +59,21 @@ STORE = SimpleNamespace(
         (("patient:x5", "P0001", "s1"), [0, 2, 3, 4]),
     ],
 )
-def test_a_patient_with_anything_known_is_left_out(seen, left, capsys):
+def test_patient_with_a_known_id_series_or_slice_is_left_out(seen, left, capsys):
     settings = all_settings.make({})
     assert held_out.held_out({"A": trained_on(*seen)}, STORE, settings) == left
     said = capsys.readouterr().err
     assert ("of 3 patients were trained or validated on" in said) == (len(left) < 4)
 
 
-def test_with_a_split_only_its_test_patients_stay():
+def test_split_leaves_only_its_test_patients():
     settings = all_settings.make({"split": Path("split.csv")})
     assert held_out.held_out({"A": trained_on()}, STORE, settings) == [2]
     with pytest.raises(UserError, match="--data with other patients"):
         held_out.held_out({"A": trained_on("patient:Bob")}, STORE, settings)
 
 
-def test_noise_is_the_middle_of_the_trainings_unless_given():
+def test_noise_of_the_test_is_the_middle_of_the_trainings_unless_given():
     recorded = {"noise_lambda": Levels((400.0, 1600.0), True), "noise_sigma": Levels((0.01,))}
 
     def noise(given):
@@ -104,7 +104,7 @@ def tested(small_scans, tmp_path, monkeypatch):
     )
 
 
-def test_the_whole_run(tested, capsys):
+def test_run_test_writes_the_report_of_the_unseen_patients(tested, capsys):
     assert tested.run(window={"bone": (-450.0, 1050.0)}, details=True) == 0
     out = capsys.readouterr()
     assert "srresnet" in out.out
@@ -131,7 +131,7 @@ def test_the_whole_run(tested, capsys):
     assert len(list(tested.folder.glob("example-*.png"))) == 8
 
 
-def test_without_validation_slices_the_denoiser_goes_by_the_noise():
+def test_denoiser_without_validation_slices_follows_the_noise():
     store = SimpleNamespace(with_role=lambda role: [])
     noise = Degradation(ImageNoise(Levels((1700.0,)), Levels((0.005,))), 4)
     disc = {"pixel_mm": 0.7, "photons": None}
@@ -143,7 +143,7 @@ def test_without_validation_slices_the_denoiser_goes_by_the_noise():
     )
 
 
-def test_named_vgg19_weights_give_a_column_and_leave_the_trainings_on_record(
+def test_vgg_weights_give_a_vgg_distance_and_leave_the_trainings_on_record(
     tested, tmp_path, monkeypatch, capsys
 ):
     (tmp_path / "mine.h5").write_bytes(b"")
@@ -166,7 +166,7 @@ def test_named_vgg19_weights_give_a_column_and_leave_the_trainings_on_record(
     assert "mine" not in text
 
 
-def test_several_levels_are_one_job_and_end_in_a_table_and_a_picture(
+def test_several_levels_are_one_job_and_give_a_table_and_a_picture(
     tested, monkeypatch, capsys, said
 ):
     monkeypatch.setattr(example_pictures, "MOST_PATIENTS", 1)
@@ -201,7 +201,7 @@ def test_without_details_one_screen_is_printed(tested, capsys, monkeypatch):
     assert lines[-1].endswith(f" {tested.folder / 'index.html'}")
 
 
-def test_no_patient_and_no_path_is_in_the_report_and_it_repeats(tested, small_scans, monkeypatch):
+def test_report_holds_no_patient_and_no_path_and_repeats(tested, small_scans, monkeypatch):
     monkeypatch.setattr(example_pictures, "MOST_PATIENTS", 1)
     tested.run()
     texts = [(tested.folder / name).read_text() for name in ("summary.json", "metrics.csv")]
@@ -213,7 +213,7 @@ def test_no_patient_and_no_path_is_in_the_report_and_it_repeats(tested, small_sc
     assert texts == [(tested.folder / n).read_text() for n in ("summary.json", "metrics.csv")]
 
 
-def test_a_report_folder_that_cannot_be_is_found_before_the_work(tmp_path, monkeypatch):
+def test_report_folder_that_cannot_be_made_is_refused_before_the_work(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(checkpoint_models, "load", lambda folder: trained_on())
     monkeypatch.setattr(stores, "open_or_build", lambda *_: pytest.fail("it read the scans"))
@@ -223,7 +223,7 @@ def test_a_report_folder_that_cannot_be_is_found_before_the_work(tmp_path, monke
     assert list((tmp_path / "new" / "report").iterdir()) == []
 
 
-def test_windows_are_added_to_the_built_in_ones_and_may_not_take_their_names():
+def test_window_flag_adds_windows_and_refuses_built_in_names():
     found = run.windows_of(Settings(window={"bone": (-450.0, 1050.0)}))
     assert list(found) == ["full", "lung", "mediastinum", "bone"]
     assert found["bone"] == Window(-450.0, 1050.0)
@@ -235,12 +235,12 @@ def test_windows_are_added_to_the_built_in_ones_and_may_not_take_their_names():
             run.windows_of(Settings(window={"metal": beyond}))
 
 
-def test_without_a_checkpoint(tmp_path):
+def test_run_test_refuses_a_folder_without_a_checkpoint(tmp_path):
     with pytest.raises(UserError, match="no trained model"):
         run.test({"checkpoint_dir": tmp_path})
 
 
-def test_the_dose_is_the_middle_of_the_trainings_unless_given():
+def test_dose_of_the_test_is_the_middle_of_the_trainings_unless_given():
     recorded = {"noise": "projection", "dose": Levels((0.1, 0.4), True), "photons": 1e5}
 
     def noise(given):
@@ -256,7 +256,7 @@ def test_the_dose_is_the_middle_of_the_trainings_unless_given():
     ("given", "source"),
     [({}, "matched"), ({"photons": 5e5}, "given"), ({"noise_hu": 12.0}, "noise_hu")],
 )
-def test_the_report_says_where_the_photons_are_from(given, source):
+def test_report_says_where_the_photons_come_from(given, source):
     settings = all_settings.make({"noise": "projection", **given})
     store = SimpleNamespace(synthetic=False, found=9, used=6, skipped=3)
     matched, every = [SlicePhotons(4e5, 10.0), SlicePhotons(6e5, None)], {"A": trained_on()}

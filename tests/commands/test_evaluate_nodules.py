@@ -75,7 +75,7 @@ def tested(tmp_path, monkeypatch):
     )
 
 
-def test_the_nodule_of_the_tested_patient_is_judged(tested, capsys):
+def test_nodule_of_a_tested_patient_is_measured(tested, capsys):
     assert tested.run() == 0
     said = capsys.readouterr()
     assert "nodules: 1 of 4 rows of annotations.csv are used" in said.err
@@ -98,7 +98,7 @@ def test_the_nodule_of_the_tested_patient_is_judged(tested, capsys):
         assert str(tested.data) not in text
 
 
-def test_slices_with_nodules_have_their_photons_and_none_that_a_checkpoint_saw(
+def test_slices_through_nodules_have_photons_and_were_not_seen_by_a_checkpoint(
     small_scans, tmp_path, capsys
 ):
     data = tmp_path / "data"
@@ -130,7 +130,7 @@ def test_slices_with_nodules_have_their_photons_and_none_that_a_checkpoint_saw(
     capsys.readouterr()
 
 
-def test_a_slice_of_the_study_has_the_photons_and_the_noise_that_it_was_matched_to():
+def test_study_slice_has_its_estimated_photons_and_noise():
     record = SimpleNamespace(pseudonym="P1", spacing_mm=(1.0, 1.0), pixels_sha256="0" * 64)
     store = SimpleNamespace(records=[record], hu=lambda i: None)
     (item,) = study_slices.study_slices(store, [0], [SlicePhotons(2e5, 17.0)])

@@ -15,7 +15,7 @@ def enlarging(multiply=1.0):
     return keras.Model(inputs, keras.layers.Rescaling(multiply, dtype="float16")(x))
 
 
-def test_classical_are_those_of_hounsfield():
+def test_classical_methods_are_those_of_resampling():
     image = np.random.default_rng(0).normal(0, 100, (8, 12)).astype(np.float32)
     for name, method in baselines.classical(2).items():
         expected = getattr(resampling, name)(image, 2)
@@ -23,7 +23,7 @@ def test_classical_are_those_of_hounsfield():
         np.testing.assert_array_equal(method(image), expected)
 
 
-def test_a_network_takes_and_gives_hu_of_any_size():
+def test_network_method_takes_and_gives_hu_of_any_size():
     method = baselines.network(enlarging())
     for shape in ((16, 16), (8, 20)):
         image = np.random.default_rng(1).uniform(-1024, 3071, shape).astype(np.float32)
@@ -32,7 +32,7 @@ def test_a_network_takes_and_gives_hu_of_any_size():
         assert np.abs(output - resampling.nearest(image, 4)).max() < 2  # half precision
 
 
-def test_a_networks_output_is_clipped_and_must_be_finite():
+def test_network_method_clips_and_refuses_values_that_are_not_finite():
     image = np.array([[-1024.0, 3071.0]], np.float32)
     output = baselines.network(enlarging(3.0))(image)
     assert (output.min(), output.max()) == (hounsfield.HU_MIN, hounsfield.HU_MAX)

@@ -30,12 +30,12 @@ def bias(**hu):
     return {"bias_by_tissue_hu": GOOD["bias_by_tissue_hu"] | hu}
 
 
-def kinds(figures, kind="pixel", **others):
+def kinds(metrics, kind="pixel", **others):
     others = {"bicubic": BICUBIC, "normal_dose": NORMAL, "srresnet": GOOD} | others
-    return [found.kind for found in check(figures, kind, **others)]
+    return [found.kind for found in check(metrics, kind, **others)]
 
 
-# Plausible figures: the network's, changed by as much as a stand-in's on the validation patient.
+# Plausible metrics: the network's, changed by as much as a stand-in's on the validation patient.
 MADE = {
     "good": (GOOD, []),
     # 0.1 dB behind SRResNet, less than the bound: named as a bias alone.
@@ -79,11 +79,11 @@ MADE = {
 
 
 @pytest.mark.parametrize("name", MADE)
-def test_a_made_model_raises_its_lines_and_no_other(name):
+def test_checks_find_the_faults_of_a_made_model_and_no_others(name):
     change, expected = MADE[name]
-    figures = GOOD | change
-    assert kinds(figures) == expected
-    found = check(figures, "pixel", bicubic=BICUBIC, normal_dose=NORMAL, srresnet=GOOD)
+    metrics = GOOD | change
+    assert kinds(metrics) == expected
+    found = check(metrics, "pixel", bicubic=BICUBIC, normal_dose=NORMAL, srresnet=GOOD)
     stated = {"below SRResNet", "not checked"}
     assert [line.kind for line in found if line.fails] == [k for k in expected if k not in stated]
 
@@ -100,7 +100,7 @@ def test_a_made_model_raises_its_lines_and_no_other(name):
         ("denoiser", 0.16, ["inventing"], [False]),
     ],
 )
-def test_the_invented_share_is_judged_by_the_loss(kind, share, expected, fails):
+def test_bound_of_the_invented_share_depends_on_the_kind(kind, share, expected, fails):
     found = check(GOOD | {"invented_share": share}, kind, bicubic=BICUBIC, normal_dose=NORMAL)
     assert [line.kind for line in found] == expected
     assert [line.fails for line in found] == fails
@@ -135,11 +135,11 @@ def test_the_invented_share_is_judged_by_the_loss(kind, share, expected, fails):
         ({"shift_px": -0.16}, ["shifted"]),
     ],
 )
-def test_each_bound_is_where_it_is_said_to_be(change, expected):
+def test_checks_have_the_stated_bounds(change, expected):
     assert kinds(GOOD | change) == expected
 
 
-def test_the_words_name_the_place_the_value_and_the_bound():
+def test_findings_name_the_place_the_value_and_the_bound():
     changes = bias(fat=-7.25) | {"chi2": 12.0, "wide_spots": 155.2, "shift_px": -1.06}
     changes |= psnr(29.0) | {"lung_texture_sd_hu": 20.0}
     found = check(GOOD | changes, "pixel", bicubic=BICUBIC, normal_dose=NORMAL)
@@ -153,7 +153,7 @@ def test_the_words_name_the_place_the_value_and_the_bound():
     ]
 
 
-def test_what_was_not_measured_is_not_judged_and_named():
+def test_a_missing_metric_is_not_checked_and_is_named():
     nothing = check({}, "pixel", bicubic={}, normal_dose={})
     assert [(line.kind, line.fails) for line in nothing] == [("not checked", False)]
     assert all(f"bias ({tissue})" in nothing[0].text for tissue in checks.TISSUES)
@@ -165,23 +165,23 @@ def test_what_was_not_measured_is_not_judged_and_named():
     assert no_lung[-1].text == "not checked, because it was not measured: SD (lungs)"
 
 
-def test_a_normal_dose_without_noise_has_no_ratio():
+def test_texture_is_not_checked_against_a_normal_dose_without_noise():
     assert kinds(GOOD, normal_dose=NORMAL | {"flat_sd_hu": 0.0}) == ["not checked"]
 
 
-def test_what_the_networks_are_compared_to_has_its_lines_and_does_not_fail():
-    figures = GOOD | psnr(26.98) | {"chi2": 3.1, "wide_spots": 80.0}
+def test_baselines_have_findings_and_do_not_fail():
+    metrics = GOOD | psnr(26.98) | {"chi2": 3.1, "wide_spots": 80.0}
     for kind in ("enlargement", "denoiser"):
-        found = check(figures, kind, bicubic=BICUBIC, normal_dose=NORMAL, srresnet=GOOD)
+        found = check(metrics, kind, bicubic=BICUBIC, normal_dose=NORMAL, srresnet=GOOD)
         assert [line.kind for line in found] == [
             "below its input",
             "below SRResNet",
             "inconsistent",
         ]
         assert not any(line.fails for line in found)
-    assert kinds(figures, "enlargement", bicubic=figures, srresnet=None) == ["inconsistent"]
+    assert kinds(metrics, "enlargement", bicubic=metrics, srresnet=None) == ["inconsistent"]
 
 
-def test_an_unknown_kind_is_an_error():
+def test_check_refuses_an_unknown_kind():
     with pytest.raises(ValueError, match="'tv' is none of enlargement, denoiser, pixel, gan"):
         check(GOOD, "tv", bicubic=BICUBIC, normal_dose=NORMAL)

@@ -1,4 +1,4 @@
-"""What is concluded from figures over patients, in words and in summary.json."""
+"""What is concluded from metrics over patients, in words and in summary.json."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ NAMES = ("bicubic", "srresnet", "srgan", "mine")
 TISSUES = ("air", "lung", "fat", "soft tissue", "bone")
 
 
-def figures(value):
+def metrics(value):
     """Of one method in one patient; no spots, and a bone that was not measured."""
     by_window = {
         name: dict.fromkeys(WINDOWS, value)
@@ -25,7 +25,7 @@ def figures(value):
 
 def study_of(patients, more=lambda name, patient: 0.0):
     rows = [
-        study.Row(f"P{i:04}", 1, "whole", (0, 0), name, figures(30 + i / 7 + k + more(name, i)))
+        study.Row(f"P{i:04}", 1, "whole", (0, 0), name, metrics(30 + i / 7 + k + more(name, i)))
         for i in range(patients)
         for k, name in enumerate(NAMES)
     ]
@@ -46,7 +46,7 @@ def found():
     return concluded(study_of(12, noise))
 
 
-def test_every_figure_of_the_tables_has_an_interval(found):
+def test_every_metric_of_the_tables_has_an_interval(found):
     overall = study_of(12, noise).overall()
     shown = [c for subject in columns.subjects(WINDOWS) for c in subject.columns]
     shown = columns.measured_columns(shown, overall)
@@ -59,7 +59,7 @@ def test_every_figure_of_the_tables_has_an_interval(found):
     assert found.intervals["srgan"]["bias_by_tissue_hu.lung"].low is not None
 
 
-def test_what_has_a_better_end_is_tested_patient_by_patient(found):
+def test_metrics_with_a_better_end_are_tested_paired_by_patient(found):
     of_mine = found.compared["mine"]
     assert list(of_mine) == ["bicubic", "srresnet"]
     assert list(found.compared["srresnet"]) == ["bicubic"]
@@ -79,7 +79,7 @@ def test_what_has_a_better_end_is_tested_patient_by_patient(found):
     )
 
 
-def test_the_summary_has_kinds_intervals_and_differences(found):
+def test_conclusions_as_json_have_kinds_intervals_and_differences(found):
     made = summary_json.strict(found.as_json())
     assert made["kinds"]["mine"] == "gan"
     interval = made["intervals"]["mine"]["ssim.lung"]
@@ -88,7 +88,7 @@ def test_the_summary_has_kinds_intervals_and_differences(found):
     assert difference["low"] < difference["mean"] < difference["high"]
 
 
-def test_methods_are_judged_by_what_they_are():
+def test_kind_of_a_method_is_the_given_one_or_guessed_by_its_name():
     kinds = {name: conclusions.kind_of(name) for name in ("nearest", "srresnet", "srgan", "mine")}
     assert kinds == {
         "nearest": "enlargement", "srresnet": "pixel", "srgan": "gan", "mine": "pixel"

@@ -32,7 +32,7 @@ def ttf50_of(compared, degradation, pixel_mm=0.7, photons=None):
 
 
 @pytest.mark.parametrize("pixel_mm", [0.5, 0.98])
-def test_the_phantom_has_the_ttf_of_its_kernel(pixel_mm):
+def test_disc_has_the_ttf_of_its_kernel(pixel_mm):
     found, _ = ttf50_of({}, image_noise(1), pixel_mm)
     assert found == {study.NORMAL_DOSE: pytest.approx(theory(pixel_mm), rel=0.01)}
 
@@ -41,28 +41,28 @@ def test_the_phantom_has_the_ttf_of_its_kernel(pixel_mm):
     ("degradation", "photons"),
     [(image_noise(1), None), (Degradation(PROJECTION.noise, 1), 1e6)],
 )
-def test_a_method_that_blurs_has_the_ttf_of_its_blur_in_noise(degradation, photons):
+def test_ttf_of_a_blurring_method_is_that_of_its_blur_in_noise(degradation, photons):
     compared = {f"{px} px": lambda low, px=px: ndimage.gaussian_filter(low, px) for px in (1, 2)}
     found, _ = ttf50_of(compared, degradation, photons=photons)
     for px in (1, 2):
         assert found[f"{px} px"] == pytest.approx(theory(0.7, px), rel=0.03)
 
 
-def test_bicubic_passes_half_of_its_input_below_the_inputs_nyquist_frequency():
+def test_ttf50_of_bicubic_is_below_the_nyquist_frequency_of_its_input():
     found, discs = ttf50_of(baselines.classical(4), image_noise(4))
     assert 0.7 < found["bicubic"] * 2 * 4 * 0.7 < 1
     assert found["bicubic"] < found["nearest"] < 0.5 * found[study.NORMAL_DOSE]
     assert (discs.contrast_hu, discs.slices) == (300, 10)
 
 
-def test_the_noise_stated_is_that_of_the_low_dose_at_the_middle_of_a_range():
+def test_discs_state_the_noise_of_the_low_dose_at_the_middle_of_a_range():
     _, discs = ttf50_of({}, image_noise(4))
     assert discs.noise_sd_hu == pytest.approx(13.7, rel=0.03)  # soft tissue; the disc has more
     _, of_range = ttf50_of({}, image_noise(4, 850.0, 3400.0))
     assert of_range.noise_sd_hu == discs.noise_sd_hu
 
 
-def test_methods_see_the_same_ten_low_doses_at_every_time():
+def test_methods_get_the_same_ten_low_doses_in_every_run():
     seen = []
     compared = {
         n: lambda low: seen.append(low) or baselines.classical(4)["bicubic"](low) for n in "ab"

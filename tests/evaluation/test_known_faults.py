@@ -8,23 +8,23 @@ from functools import partial
 import pytest
 
 from benchmarks import verdicts
-from srgan.evaluation import study
+from srgan.evaluation import study_slice
 from srgan.phantom import chest
 from srgan.resampling import bicubic
 from tests.helpers.made_structure import IMAGE_NOISE, stand_in
 from tests.helpers.real_slices import CT
 
 
-def synthetic_slices() -> list[study.StudySlice]:
+def synthetic_slices() -> list[study_slice.StudySlice]:
     slices = []
     for patient in range(2):
         hu, (column_mm, row_mm, _) = chest.chest(0, patient)
         read = partial(hu.__getitem__, len(hu) // 2)
-        slices.append(study.StudySlice(f"P{patient}", 1, (row_mm, column_mm), patient, read))
+        slices.append(study_slice.StudySlice(f"P{patient}", 1, (row_mm, column_mm), patient, read))
     return slices
 
 
-def validation_slices() -> list[study.StudySlice]:
+def validation_slices() -> list[study_slice.StudySlice]:
     if not CT.is_dir():
         pytest.skip("../shared/ct is not there")
     return verdicts.slices_of(CT / "LIDC-IDRI-0003", 6)
@@ -32,9 +32,9 @@ def validation_slices() -> list[study.StudySlice]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("slices_of", [synthetic_slices, validation_slices])
-def test_known_faults_raise_their_verdict_lines_and_a_good_model_none(slices_of):
+def test_checks_find_known_faults_and_nothing_in_a_good_model(slices_of):
     slices = slices_of()
-    references = [study.reference_of(item, IMAGE_NOISE, 0) for item in slices]
+    references = [study_slice.reference_of(item, IMAGE_NOISE, 0) for item in slices]
 
     def good(low_dose):
         found = verdicts.reference_of(low_dose, references)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from srgan.evaluation import baselines, nodule_study
-from srgan.evaluation.study import StudySlice
+from srgan.evaluation.study_slice import StudySlice
 from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
@@ -24,7 +24,7 @@ def judged(output, normal, spot=NODULE):
     return nodule_study.compare(measure(output, where), measure(normal, where))
 
 
-def test_an_equal_image_keeps_everything():
+def test_nodule_of_an_equal_image_keeps_everything():
     normal = with_nodule(chest(), NODULE, 600.0)
     made = judged(normal, normal)
     assert made["contrast_ratio"] == 1
@@ -33,7 +33,7 @@ def test_an_equal_image_keeps_everything():
     assert made["vanished"] == 0
 
 
-def test_half_the_contrast_is_half_and_not_vanished():
+def test_nodule_with_half_its_contrast_has_not_vanished():
     made = judged(with_nodule(chest(), NODULE, 300.0), with_nodule(chest(), NODULE, 600.0))
     assert made["contrast_ratio"] == pytest.approx(0.5, abs=0.01)
     assert made["mean_error_hu"] == pytest.approx(-300, abs=2)
@@ -41,20 +41,20 @@ def test_half_the_contrast_is_half_and_not_vanished():
     assert made["vanished"] == 0
 
 
-def test_a_nodule_that_was_taken_out_has_vanished():
+def test_nodule_that_was_removed_has_vanished():
     normal = with_nodule(chest(), NODULE, 600.0)
     made = judged(chest(1), normal)
     assert made["vanished"] == 1
     assert abs(made["contrast_ratio"]) < 0.05
 
 
-def test_a_nodule_in_noise_has_vanished_although_its_mean_is_there():
+def test_nodule_hidden_by_noise_has_vanished_although_its_mean_is_kept():
     spot = replace(NODULE, diameter_mm=6.0)
     noisy = with_nodule(chest(noise_hu=150.0), spot, 120.0)
     assert judged(noisy, with_nodule(chest(), spot, 120.0), spot)["vanished"] == 1
 
 
-def test_what_the_normal_dose_does_not_show_cannot_vanish():
+def test_nodule_that_the_normal_dose_does_not_show_cannot_vanish():
     made = judged(chest(1), chest(2))
     assert made["vanished"] is None
     assert made["contrast_ratio"] is None
@@ -109,7 +109,7 @@ def found():
     )
 
 
-def test_means_are_over_patients_and_counts_over_nodules(found):
+def test_nodule_means_are_over_patients_and_counts_over_nodules(found):
     of = found.summary()
     assert (of["nodules"], of["judged"], of["slices"], of["patients"]) == (4, 4, 3, 2)
     assert of["under_3_px_of_low_dose"] == 3  # 8 mm are 2.5 pixels of 3.2 mm
@@ -128,7 +128,7 @@ def test_means_are_over_patients_and_counts_over_nodules(found):
     json.dumps(of, allow_nan=False)
 
 
-def test_the_tables_and_the_file_have_the_metrics(found, tmp_path):
+def test_nodule_tables_and_nodules_csv_have_the_metrics(found, tmp_path):
     table = nodule_tables.table(found)
     cells = {row.name: [cell.shown for cell in row.cells] for row in table.rows}
     assert cells["perfect"][:2] == ["1.00", "-0"] or cells["perfect"][:2] == ["1.00", "+0"]
@@ -150,7 +150,7 @@ def test_the_tables_and_the_file_have_the_metrics(found, tmp_path):
     assert not (tmp_path / "nodules.csv").exists()
 
 
-def test_nothing_is_found_without_a_nodule_in_a_slice():
+def test_nodule_study_is_none_without_a_nodule_in_a_slice():
     degradation = Degradation(ImageNoise(Levels((1700.0,)), Levels((0.005,))), 4)
     item = StudySlice("P1", 1, SPACING, 0, chest)
     assert nodule_study.run({}, [(item, (replace(NODULE, row_px=900.0),))], degradation, 0) is None

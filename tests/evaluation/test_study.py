@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from srgan import hounsfield, resampling
-from srgan.evaluation import baselines, conclusions, study
+from srgan.evaluation import baselines, conclusions, study, study_slice
 from srgan.lowdose.degradation import Degradation, degrade
 from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
@@ -34,7 +34,7 @@ def chest(rows=96, columns=96):
 def slices(counts, hu=None):
     image = chest() if hu is None else hu
     return [
-        study.StudySlice(pseudonym, number, (0.7, 0.7), 1000 * p + number, lambda: image)
+        study_slice.StudySlice(pseudonym, number, (0.7, 0.7), 1000 * p + number, lambda: image)
         for p, (pseudonym, count) in enumerate(counts.items())
         for number in range(1, count + 1)
     ]
@@ -44,7 +44,7 @@ def row(pseudonym, number, value, part="whole", method="a"):
     return study.Row(pseudonym, number, part, (0, 0), method, {"psnr_db": {"full": value}})
 
 
-def test_means_are_over_a_patients_slices_and_then_over_patients():
+def test_study_means_are_over_slices_of_a_patient_and_then_over_patients():
     rows = [row("P1", 1, 10.0), row("P1", 2, 20.0), row("P1", 3, 60.0), row("P2", 1, 50.0)]
     rows += [row("P1", 1, 1.0, "patch"), row("P1", 1, 3.0, "patch")]
     made = study.Study(("a",), tuple(rows), {})
@@ -57,12 +57,12 @@ def test_means_are_over_a_patients_slices_and_then_over_patients():
     assert study.Study(("a",), (), {}).overall("patch") == {}
 
 
-def test_infinity_stays_infinite_and_what_was_not_measured_is_left_out():
-    figures = [{"x": math.inf, "y": None, "z": None}, {"x": 3.0, "y": 4.0, "z": None}]
-    assert study.mean_metrics(figures) == {"x": math.inf, "y": 4.0, "z": None}
+def test_mean_metrics_keep_infinity_and_leave_out_none():
+    metrics = [{"x": math.inf, "y": None, "z": None}, {"x": 3.0, "y": 4.0, "z": None}]
+    assert study.mean_metrics(metrics) == {"x": math.inf, "y": 4.0, "z": None}
 
 
-def test_the_texture_of_the_normal_dose_is_averaged_in_the_same_way():
+def test_normal_dose_is_averaged_over_slices_and_then_over_patients():
     sds = {("P1", 1): 10.0, ("P1", 2): None, ("P2", 1): 20.0, ("P2", 2): 40.0}
     texture = {key: {TEXTURE: sd} for key, sd in sds.items()}
     rows = [row(*key, 1.0) for key in texture]
@@ -74,17 +74,17 @@ def test_the_texture_of_the_normal_dose_is_averaged_in_the_same_way():
     assert made.normal_dose_overall() == {TEXTURE: 20.0}
 
 
-def test_an_identical_image_is_infinitely_good():
+def test_psnr_of_an_identical_output_is_infinite():
     quiet = Degradation(ImageNoise(Levels((1e15,)), Levels((0.0,))), 1)
     made = study.run({"identity": lambda low: np.round(low)}, slices({"P1": 1}), quiet, 0)
-    figures = made.overall()["identity"]
-    assert figures["psnr_db"] == {"full": math.inf, "lung": math.inf, "mediastinum": math.inf}
-    assert figures["rmse_hu"] == 0
+    metrics = made.overall()["identity"]
+    assert metrics["psnr_db"] == {"full": math.inf, "lung": math.inf, "mediastinum": math.inf}
+    assert metrics["rmse_hu"] == 0
 
 
-def test_bicubic_is_that_of_hounsfield_without_a_shift():
+def test_study_measures_bicubic_against_the_normal_dose_without_a_shift():
     item = slices({"P1": 1})[0]
-    reference, low = study.make_pair(item, degradation(), seed=5)
+    reference, low = study_slice.make_pair(item, degradation(), seed=5)
     made = study.run(baselines.classical(4), [item], degradation(), seed=5)
     whole = next(r for r in made.rows if (r.method, r.part) == ("bicubic", "whole"))
     expected = similarity.all_metrics(
@@ -98,7 +98,7 @@ def test_bicubic_is_that_of_hounsfield_without_a_shift():
         assert np.mean((enlarged - ramp)[:, 8:-8]) == pytest.approx(0, abs=1e-3), name
 
 
-def test_a_slice_has_its_noise_whatever_else_is_tested():
+def test_noise_of_a_slice_does_not_depend_on_the_other_slices():
     items = slices({"P1": 2, "P2": 1})
     few = study.run(baselines.classical(4), items[2:], degradation(), 3)
     many = study.run(baselines.classical(4), items, degradation(), 3)
@@ -107,7 +107,7 @@ def test_a_slice_has_its_noise_whatever_else_is_tested():
     assert many.rows[0].metrics != many.rows[10].metrics  # same pixels, another key
 
 
-def test_of_a_range_a_slice_has_the_level_that_is_recorded():
+def test_study_records_the_level_that_was_sampled_for_a_slice():
     asked = Degradation(ImageNoise(Levels((500.0, 5000.0), True), Levels((0.005,))), 4)
     items = slices({"P1": 2})
     made = study.run(baselines.classical(4), items, asked, 3)
@@ -120,10 +120,10 @@ def test_of_a_range_a_slice_has_the_level_that_is_recorded():
     assert fixed.noise == {("P1", 2): made.noise["P1", 2]}
 
 
-def test_noise_in_the_projections_is_recorded_with_the_slices_photons():
+def test_study_records_the_photons_of_a_slice_in_projection_noise():
     noise = ProjectionNoise(Levels((0.25,)), None, None, Scanner())
     item = dataclasses.replace(slices({"P1": 1})[0], photons=4e5, sd_hu=12.0)
-    found = study.noise_of(item, Degradation(noise, 4), 0)
+    found = study_slice.noise_of(item, Degradation(noise, 4), 0)
     assert found == {"dose": 0.25, "photons": 4e5, "full_dose_sd_hu": 12.0}
 
 
@@ -131,8 +131,8 @@ def test_patches_are_cut_from_the_same_low_dose():
     item = slices({"P1": 1})[0]
     made = study.run(baselines.classical(4), [item], degradation(), 0)
     patches = [r for r in made.rows if r.part == "patch"]
-    assert len(patches) == study.PATCHES_A_SLICE * 2
-    reference, low = study.make_pair(item, degradation(), 0)
+    assert len(patches) == study_slice.PATCHES_A_SLICE * 2
+    reference, low = study_slice.make_pair(item, degradation(), 0)
     for found in patches:
         y, x = found.corner
         assert y % 4 == x % 4 == 0
@@ -147,17 +147,17 @@ def test_patches_are_cut_from_the_same_low_dose():
 def test_patches_lie_mostly_in_the_body():
     reference = np.full((256, 256), -1024, np.float32)
     reference[150:250, 150:250] = 40
-    corners = study.patch_corners(reference, 4, np.random.default_rng(0))
+    corners = study_slice.patch_corners(reference, 4, np.random.default_rng(0))
     assert (corners >= 148 - 32).all()
     assert (corners + 64 <= 256).all()
 
 
-def test_a_small_slice_of_an_odd_size_is_cropped_and_has_no_patches():
+def test_small_slice_of_an_odd_size_is_cropped_and_has_no_patches():
     made = study.run(baselines.classical(4), slices({"P1": 1}, chest(50, 47)), degradation(), 0)
     assert {r.part for r in made.rows} == {"whole"}
     image = np.arange(50 * 47).reshape(50, 47)
-    np.testing.assert_array_equal(study.crop(image, 4), image[1:49, 1:45])
-    np.testing.assert_array_equal(study.crop(image, 1), image)
+    np.testing.assert_array_equal(study_slice.crop(image, 4), image[1:49, 1:45])
+    np.testing.assert_array_equal(study_slice.crop(image, 1), image)
 
 
 def test_texture_is_measured_where_there_is_lung(monkeypatch):
@@ -174,11 +174,11 @@ def test_texture_is_measured_where_there_is_lung(monkeypatch):
     assert none.normal_dose_overall()[TEXTURE] is None
 
 
-def test_values_beyond_the_scale_are_clipped_first():
+def test_normal_dose_is_clipped_to_the_hu_range():
     items = slices({"P1": 2}, chest() - np.int16(5000))
     made = study.run(baselines.classical(4), items, degradation(), 0)
     assert made.overall()["bicubic"]["rmse_hu"] < 60
-    reference, low = study.make_pair(items[0], degradation(), 0)
+    reference, low = study_slice.make_pair(items[0], degradation(), 0)
     assert reference.dtype == low.dtype == np.float32
     assert reference.min() == hounsfield.HU_MIN
     rng = generator_of(0, STUDY_NOISE, items[0].noise_key)
@@ -194,7 +194,7 @@ def of_one_size(low_dose):
     return resampling.bicubic(low_dose, 4)
 
 
-def test_a_method_of_one_size_is_judged_on_whole_slices():
+def test_method_of_one_size_is_measured_on_whole_slices():
     items = slices({"P1": 1})
     compared = baselines.classical(4) | {"mine": of_one_size}
     made = study.run(compared, items, degradation(), 0, patches=False)
@@ -209,7 +209,7 @@ def test_a_method_of_one_size_is_judged_on_whole_slices():
         study.run({"mine": lambda low: np.zeros((96, 96))}, items, degradation(), 0)
 
 
-def test_a_method_may_change_its_input_and_reuse_its_output():
+def test_method_may_change_its_input_and_reuse_its_output():
     kept = np.empty((96, 96), np.float32)
 
     def in_place(low_dose):
@@ -243,7 +243,7 @@ def test_a_method_may_change_its_input_and_reuse_its_output():
         (lambda low: np.full((96, 96), "0"), "<U1"),
     ],
 )
-def test_an_output_that_is_no_image_is_refused_with_the_methods_name_and_slice(output, words):
+def test_output_that_is_no_image_is_refused_with_the_method_and_the_slice(output, words):
     second = baselines.classical(4)["bicubic"]
     calls = iter([second, output])
     compared = {"mine": lambda low: next(calls)(low)}
@@ -251,7 +251,7 @@ def test_an_output_that_is_no_image_is_refused_with_the_methods_name_and_slice(o
         study.run(compared, slices({"P1": 2}), degradation(), 0, patches=False)
 
 
-def test_whole_numbers_and_half_precision_are_images_too():
+def test_output_may_be_of_any_real_number_type():
     made = study.run(
         {t: lambda low, t=t: np.round(baselines.classical(4)["nearest"](low)).astype(t)
          for t in ("int16", "float16", "float32", "float64")},
@@ -263,7 +263,7 @@ def test_whole_numbers_and_half_precision_are_images_too():
     assert found["float16"]["rmse_hu"] == pytest.approx(found["float32"]["rmse_hu"], rel=1e-3)
 
 
-def test_windows_stand_beside_the_named_ones():
+def test_study_adds_windows_to_the_built_in_ones():
     fat = {"fat": hounsfield.Window(-250.0, 50.0)}
     made = study.run(baselines.classical(4), slices({"P1": 1}), degradation(), 0, windows=fat)
     assert list(made.overall()["bicubic"]["psnr_db"]) == ["full", "lung", "mediastinum", "fat"]
@@ -273,7 +273,7 @@ def test_windows_stand_beside_the_named_ones():
         study.run(baselines.classical(4), [], degradation(), 0, windows=other)
 
 
-def test_a_method_is_judged_as_the_kind_that_is_given():
+def test_method_is_checked_as_the_kind_that_is_given():
     compared = baselines.classical(4) | {"esrgan": baselines.classical(4)["bicubic"]}
     made = study.run(compared, slices({"P1": 1}), degradation(), 0, patches=False)
 
@@ -292,7 +292,7 @@ def test_a_method_is_judged_as_the_kind_that_is_given():
             conclusions.of(made, wrong)
 
 
-def test_the_example_of_the_documentation_runs(capsys):
+def test_example_of_the_documentation_runs(capsys):
     text = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
     (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     exec(compile(code, "docs/metrics.md", "exec"), {})
@@ -301,7 +301,7 @@ def test_the_example_of_the_documentation_runs(capsys):
     assert any(line.startswith("mine: FAILS") for line in lines)
 
 
-def test_the_sd_is_over_a_patients_slices():
+def test_study_sd_is_over_the_slices_of_a_patient():
     values = {("P1", 1): 10.0, ("P1", 2): 20.0, ("P1", 3): 60.0, ("P2", 1): 50.0}
     rows = [row(*key, value) for key, value in values.items()]
     rows += [row("P3", 1, math.inf), row("P3", 2, 1.0), row("P4", 1, None), row("P4", 2, 1.0)]

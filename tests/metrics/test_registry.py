@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from srgan.evaluation import baselines, study
+from srgan.evaluation import baselines, study, study_slice
 from srgan.evaluation.level import levels_of
 from srgan.hounsfield import WINDOWS
 from srgan.lowdose.degradation import Degradation
@@ -32,9 +32,9 @@ def test_a_new_entry_is_in_terminal_csv_json_and_page(tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "METRICS", (*registry.METRICS, made))
     methods = {"bicubic": baselines.classical(4)["bicubic"]}
     hu = np.random.default_rng(0).normal(40, 20, (96, 96)).astype(np.float32)
-    slices = [study.StudySlice("P0001", 1, (0.7, 0.7), 1, lambda: hu)]
+    slices = [study_slice.StudySlice("P0001", 1, (0.7, 0.7), 1, lambda: hu)]
     levels = levels_of([(NOISE, study.run(methods, slices, NOISE, 0))])
-    value = float(methods["bicubic"](study.make_pair(slices[0], NOISE, 0)[1]).max())
+    value = float(methods["bicubic"](study_slice.make_pair(slices[0], NOISE, 0)[1]).max())
 
     metrics_csv.write(tmp_path, levels)
     summary_json.write(tmp_path, levels, ABOUT)

@@ -7,7 +7,7 @@ from sewar.utils import Filter
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from srgan.dataset import catalogue
-from srgan.evaluation.study import crop
+from srgan.evaluation.study_slice import crop
 from srgan.formats import readers
 from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS
 from srgan.lowdose.degradation import degrade

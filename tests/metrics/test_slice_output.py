@@ -28,7 +28,7 @@ def reference():
     return Reference.of(hu, low, sd_hu, 4, (0.7, 0.7))
 
 
-def test_the_normal_dose_itself_is_without_fault(reference):
+def test_metrics_of_the_normal_dose_itself_show_no_fault(reference):
     found = measured(reference.image, reference)
     assert found["bias_by_tissue_hu"] == dict.fromkeys(slice_output.TISSUES_HU, 0.0)
     assert found["chi2"] == pytest.approx(1, abs=0.06)
@@ -39,19 +39,19 @@ def test_the_normal_dose_itself_is_without_fault(reference):
 
 
 @pytest.mark.parametrize("tissue", ["lung", "fat", "soft tissue"])
-def test_a_tissue_that_is_off_is_named_with_its_hu(reference, tissue):
+def test_bias_by_tissue_names_the_tissue_that_is_off(reference, tissue):
     moved = reference.image + 10 * reference.tissues[tissue]
     found = measured(moved, reference)["bias_by_tissue_hu"]
     assert found == {name: pytest.approx(10.0 * (name == tissue), abs=1e-3) for name in found}
 
 
-def test_a_blurred_output_has_wider_edges_than_the_normal_dose(reference):
+def test_edges_of_a_blurred_output_are_wider(reference):
     own = normal_dose(reference)["edge_mm"]
     blurred = measured(ndimage.gaussian_filter(reference.image, 1.5), reference)["edge_mm"]
     assert blurred == pytest.approx(np.hypot(own, 1.683 * 1.5 * 0.7), rel=0.03)
 
 
-def test_the_body_alone_counts_in_its_figures(reference):
+def test_body_metrics_ignore_what_lies_outside_the_body(reference):
     padded = np.where(reference.body, reference.image + 20, reference.image - 500)
     found = measured(padded, reference)
     for whole, inside in (("psnr_db", "psnr_body_db"), ("ssim", "ssim_body")):
@@ -60,26 +60,26 @@ def test_the_body_alone_counts_in_its_figures(reference):
         assert found[whole]["lung"] < alone[whole]["lung"] - 0.03
 
 
-def test_a_blurred_output_has_wider_vessels_than_the_normal_dose(reference):
+def test_vessels_of_a_blurred_output_are_wider(reference):
     own = normal_dose(reference)["vessel_mm"]
     blurred = measured(ndimage.gaussian_filter(reference.image, 1.5), reference)["vessel_mm"]
     assert blurred == pytest.approx(np.hypot(own, 2.355 * 1.5 * 0.7), rel=0.05)
 
 
-def test_tissues_lie_apart_and_in_their_range(reference):
+def test_tissue_masks_are_disjoint_and_in_their_hu_range(reference):
     assert sum(mask.astype(int) for mask in reference.tissues.values()).max() == 1
     for name in ("lung", "fat", "soft tissue"):
         low, high = slice_output.TISSUES_HU[name]
         assert low < reference.image[reference.tissues[name]].mean() < high
 
 
-def test_a_smoother_output_is_not_biased_by_how_tissues_are_cut(reference):
+def test_bias_by_tissue_of_a_blurred_output_is_small(reference):
     blurred = ndimage.gaussian_filter(reference.image, 2)
     found = measured(blurred, reference)["bias_by_tissue_hu"]
     assert all(abs(found[name]) < 3 for name in ("air", "lung", "fat", "soft tissue"))
 
 
-def test_the_smoother_an_output_the_further_its_noise_power(reference):
+def test_nps_distance_grows_with_the_blur(reference):
     found = [
         measured(ndimage.gaussian_filter(reference.image, sd), reference)["nps_distance"]
         for sd in (0.5, 1.0, 4.0)
@@ -87,13 +87,13 @@ def test_the_smoother_an_output_the_further_its_noise_power(reference):
     assert 0 < found[0] < found[1] < found[2] < 1
 
 
-def test_bicubic_is_inconsistent_and_shares_no_invention(reference):
+def test_bicubic_is_inconsistent_and_invents_nothing(reference):
     found = measured(bicubic(reference.low_dose, 4), reference)
     assert found["chi2"] > 1.5
     assert found["invented_share"] < 0.05
 
 
-def test_a_slice_of_air_has_figures_or_none_but_never_a_nan():
+def test_metrics_of_a_slice_of_air_are_numbers_or_none():
     flat = np.full((64, 64), -1000, np.float32)
     reference = Reference.of(flat, flat[::4, ::4], np.full((16, 16), 5.0), 4, (0.7, 0.7))
     found = measured(flat, reference)
@@ -104,7 +104,7 @@ def test_a_slice_of_air_has_figures_or_none_but_never_a_nan():
     assert study.mean_metrics([found, found])["spots"] is None
 
 
-def test_the_normal_doses_row_has_the_floor_of_sfrc(reference):
+def test_normal_dose_has_the_floor_of_sfrc(reference):
     floors = [slice_output.sfrc_floor(reference, sd_hu) for sd_hu in (0.1, 40.0, 2000.0)]
     assert floors[0] == 0
     assert floors[0] < floors[1] < floors[2]
@@ -113,7 +113,7 @@ def test_the_normal_doses_row_has_the_floor_of_sfrc(reference):
     assert slice_output.sfrc_floor(reference, None) is None
 
 
-def test_made_noise_has_the_texture_of_filtered_backprojection():
+def test_scanner_noise_has_the_texture_of_filtered_backprojection():
     noise = slice_output.scanner_noise((512, 512), 0.7, 20.0, np.random.default_rng(0))
     assert noise_power.texture_sd_hu(noise, mask=np.ones(noise.shape, bool)) == pytest.approx(20)
     assert noise_power.nps(noise, pixel_mm=0.7).peak == pytest.approx(0.224, abs=0.022)  # a bin

@@ -7,7 +7,8 @@ from srgan import __version__
 from srgan.evaluation import checks
 from srgan.evaluation.baselines import Method
 from srgan.evaluation.level import Level
-from srgan.evaluation.study import NORMAL_DOSE, Study, StudySlice
+from srgan.evaluation.study import NORMAL_DOSE, Study
+from srgan.evaluation.study_slice import StudySlice
 from srgan.hounsfield import WINDOWS
 from srgan.metrics.noise_power import BOX, FEWEST_BOXES
 from srgan.metrics.registry import NPS, value_at

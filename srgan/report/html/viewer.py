@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from srgan.evaluation.study import crop
+from srgan.evaluation.study_slice import crop
 from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS, Window, Windows
 from srgan.resampling import area_mean, nearest
 from srgan.system.errors import one_line

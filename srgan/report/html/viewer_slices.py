@@ -4,7 +4,8 @@ import numpy as np
 
 from srgan.evaluation.baselines import CLASSICAL, Method
 from srgan.evaluation.level import Level
-from srgan.evaluation.study import NORMAL_DOSE, StudySlice, reference_of
+from srgan.evaluation.study import NORMAL_DOSE
+from srgan.evaluation.study_slice import StudySlice, reference_of
 from srgan.hounsfield import WINDOWS
 from srgan.metrics import faithfulness
 from srgan.metrics.slice_output import Reference
