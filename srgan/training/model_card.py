@@ -38,7 +38,7 @@ def text(name: str, manifest: Manifest) -> str:
 # {TITLES[name]} for low-dose chest CT, step {manifest.step}
 
 A generator ({settings.generator} form) that turns a low-dose axial chest CT slice into a
-normal-dose one {scale} times as large on each side: (h, w) HU in, ({scale}h, {scale}w) HU out.
+normal-dose slice: (h, w) HU in, ({scale}h, {scale}w) HU out.
 
 **Not a medical device.** For research and teaching only. {_caution(name)}
 
@@ -102,7 +102,7 @@ def _steps(name: str, settings: Settings, manifest: Manifest) -> str:
 
 def _validation(name: str, best: BestModel | None) -> str:
     if best is None:
-        return "Not recorded.\n"
+        return "Not recorded."
     low, high = WINDOWS["full"]
     return f"""\
 On fixed patches of the validation patients, at the middle noise level:
@@ -111,8 +111,7 @@ On fixed patches of the validation patients, at the middle noise level:
 |---|---|
 | PSNR, window {low:g} to {high:g} HU | {best.validation_psnr_db:.2f} dB |
 | texture, ratio to normal dose | {best.validation_texture:.2f} |
-| SD within a patch, ratio to normal dose | {best.validation_sd:.2f} |
-"""
+| SD within a patch, ratio to normal dose | {best.validation_sd:.2f} |"""
 
 
 def _warnings(manifest: Manifest) -> str:

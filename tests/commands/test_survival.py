@@ -84,6 +84,11 @@ def stderr_of(cwd) -> str:
     return (cwd / "stderr.txt").read_text()
 
 
+def lines_of(cwd, start: str) -> list[str]:
+    """Lines on stderr that begin with this text."""
+    return [line for line in stderr_of(cwd).splitlines() if line.startswith(start)]
+
+
 @pytest.fixture(scope="module")
 def alone(forks, small_scans, tmp_path_factory):
     """A run that is never killed, as `undisturbed` returns it."""
@@ -199,7 +204,7 @@ def test_steps_with_nan_are_skipped_and_counted_in_log_csv(forks, alone, tmp_pat
 @pytest.mark.slow
 def test_ten_steps_with_nan_in_a_row_go_back_once_at_half_the_rate(forks, alone, tmp_path):
     assert forks.run(tmp_path, alone[2], faults="nan_at_the_full_rate") == 0
-    warned = [line for line in stderr_of(tmp_path).splitlines() if line.startswith("warning")]
+    warned = lines_of(tmp_path, "warning")
     assert "step 20: the generator's output on the validation patches is not finite" in warned[0]
     assert "batch 23 of seed 0" in warned[1]
     assert "back to step 10 with 0.5" in warned[1]
@@ -219,9 +224,7 @@ def test_ten_steps_with_nan_in_a_row_go_back_once_at_half_the_rate(forks, alone,
 def test_run_that_diverges_again_exits_with_3_and_names_the_batch(forks, alone, tmp_path):
     for _ in range(2):  # started again it comes to the same end
         assert forks.run(tmp_path, alone[2], faults="nan_batches_for_good") == 3
-        last = [line for line in stderr_of(tmp_path).splitlines() if line.startswith("main.py: ")][
-            -1
-        ]
+        last = lines_of(tmp_path, "main.py: ")[-1]
         assert "diverged" in last
         assert "batch 16 of seed 0" in last
     assert "Traceback" not in stderr_of(tmp_path)
@@ -241,7 +244,7 @@ def test_constant_discriminator_is_warned_of_once_and_the_warning_is_saved(forks
 @pytest.mark.slow
 def test_constant_generator_is_warned_of_with_its_metrics(forks, alone, tmp_path):
     assert forks.run(tmp_path, alone[2], faults="constant_generator") == 0
-    warned = [line for line in stderr_of(tmp_path).splitlines() if line.startswith("warning")]
+    warned = lines_of(tmp_path, "warning")
     assert "step 10: the generator's output is almost constant" in warned[0]
     assert "0.000 of the normal dose's" in warned[0]
     assert "below its own input" in warned[1]
@@ -259,12 +262,24 @@ def test_pictures_and_log_that_cannot_be_written_are_reported_once(forks, alone,
 
 
 @pytest.mark.slow
-def test_health_counts_survive_a_kill(alone, forks, tmp_path):
-    """Killed after steps with NaN, and after the run had gone back."""
-    command, writes, faults = alone[2], alone[1]["writes"], "nan_at_the_full_rate"
-    assert forks.run(tmp_path / "one", command, faults=faults) == 0
-    left = result_of(tmp_path / "one"), alone[1], command, alone[3]
-    ends_as(left, forks, tmp_path / "other", [writes // 2, writes // 2], faults)
+def test_killed_or_stopped_run_that_goes_back_ends_as_an_undisturbed_one(alone, forks, tmp_path):
+    """Killed after steps with NaN, and after the run had gone back; stopped before it goes back.
+
+    It goes back to the state of an event, not to a state that a signal left.
+    """
+    _, counts, command, seconds = alone
+    faults, once = "nan_at_the_full_rate", tmp_path / "once"
+    assert forks.run(once, command, faults=faults) == 0
+    result, half = result_of(once), counts["writes"] // 2
+    ends_as((result, counts, command, seconds), forks, tmp_path / "killed", [half, half], faults)
+    for stops in ((12,), (2, 4, 6, 8, 11, 13, 16)):
+        cwd = tmp_path / f"stopped{len(stops)}"
+        for step in stops:
+            assert forks.run(cwd, command, faults=f"{faults},sigterm_at:{step}") == 143
+        assert (cwd / "checkpoint" / f"step-{stops[0]:07}").exists() == (len(stops) == 1)
+        assert forks.run(cwd, command, faults=faults) == 0, stderr_of(cwd)
+        assert "back to step 10" in stderr_of(cwd)
+        assert result_of(cwd) == result
 
 
 @pytest.mark.slow
@@ -275,27 +290,12 @@ def test_sigterm_finishes_the_step_saves_and_ends(alone, forks, tmp_path, step):
     pytest -s shows the seconds it took: five at most on an idle machine.
     """
     assert forks.run(tmp_path, alone[2], faults=f"sigterm_at:{step}") == 143, stderr_of(tmp_path)
-    (when,) = [line for line in stderr_of(tmp_path).splitlines() if line.startswith("signal at ")]
+    (when,) = lines_of(tmp_path, "signal at ")
     seconds = time.monotonic() - float(when.split()[-1])
     print(f"gone {seconds:.2f} s after the signal")
     assert seconds < 60
     assert f"stopped at step {step} of 50, saved" in stderr_of(tmp_path)
     assert manifest_of(tmp_path)["step"] == step
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("stops", [(12,), (2, 4, 6, 8, 11, 13, 16)])
-def test_sigterm_before_a_run_goes_back_does_not_change_its_result(alone, forks, tmp_path, stops):
-    """It goes back to the state of an event, not to a state that a signal left."""
-    command, faults = alone[2], "nan_at_the_full_rate"
-    assert forks.run(tmp_path / "one", command, faults=faults) == 0
-    cwd = tmp_path / "other"
-    for step in stops:
-        assert forks.run(cwd, command, faults=f"{faults},sigterm_at:{step}") == 143, stderr_of(cwd)
-    assert (cwd / "checkpoint" / f"step-{stops[0]:07}").exists() == (len(stops) == 1)
-    assert forks.run(cwd, command, faults=faults) == 0, stderr_of(cwd)
-    assert "back to step 10" in stderr_of(cwd)
-    assert result_of(cwd) == result_of(tmp_path / "one")
 
 
 def wait_for(cwd, text, seconds=300) -> None:
