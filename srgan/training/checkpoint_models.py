@@ -101,7 +101,7 @@ def restore_model(folder: Path, name: str, step: int, model) -> None:
 
 
 def _weights(saved: Saved) -> bytes:
-    return sealed.content(saved.path, {"files": saved.manifest.files}, WEIGHTS)
+    return sealed.content(saved.path, WEIGHTS, saved.manifest.files.get(WEIGHTS))
 
 
 def _set_weights(model, folder: Path, content: bytes) -> None:

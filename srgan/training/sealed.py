@@ -75,13 +75,13 @@ def _is_whole(path: Path, digest: str) -> bool:
     return path.is_file() and path.stat().st_size <= most and sha256_of_file(path) == digest
 
 
-def content(folder: Path, manifest: dict, name: str) -> bytes:
-    """A file's bytes, which are those that were hashed. Raises Corrupt."""
+def content(folder: Path, name: str, digest: str | None) -> bytes:
+    """The bytes of a file, which must have this SHA-256. Raises Corrupt."""
     try:
         found = read_bounded(folder / name, MOST_BYTES)
     except OSError as error:
         raise Corrupt(f"{folder} cannot be read: {reason(error)}") from error
-    if hashlib.sha256(found).hexdigest() != manifest["files"].get(name):
+    if hashlib.sha256(found).hexdigest() != digest:
         raise Corrupt(f"{folder} is corrupt: {name} is not what was written")
     return found
 
