@@ -48,7 +48,7 @@ def test(given: dict[str, Any]) -> int:
     settings = all_settings.make(own, trained.settings)  # which keep the training's VGG19
     windows, degradation = windows_of(settings), noise_of(settings, given)
     checkpoints = compare.load(trained, settings)
-    features, metrics = metrics_of(given, trained)
+    vgg_distance_weights, metrics = metrics_of(given, trained)
     prepare(settings.report_dir)
 
     store = open_store(settings)
@@ -63,7 +63,7 @@ def test(given: dict[str, Any]) -> int:
     levels = evaluate_nodules.measure(levels, methods, with_nodules, settings.seed)
     about = replace(
         about_test(checkpoints, store, settings, degradation, matched),
-        features=features,
+        vgg_distance_weights=vgg_distance_weights,
         denoiser=how_tuned,
     )
     files = write_report(settings.report_dir, levels, about, methods, slices, settings.seed)

@@ -1,4 +1,4 @@
-"""What is said beside every metric and on every picture: data, checkpoints, weights."""
+"""What a report says beside its metrics and pictures: data, checkpoints, weights."""
 
 from dataclasses import dataclass, field, fields
 
@@ -15,20 +15,20 @@ LEVELS = tuple(f.name for f in fields(Settings) if isinstance(f.default, Levels)
 
 @dataclass(frozen=True)
 class About:
-    """Of a test at all its noise levels."""
+    """About a test at all its noise levels."""
 
     degradation: Degradation  # as asked for, with all levels
-    vgg_weights: str  # as the checkpoint names them
-    synthetic: bool  # the scans that were tested on
+    vgg_weights: str  # of the training, as the checkpoint names them
+    synthetic: bool  # are the tested scans synthetic?
     settings: dict  # JSON values
     checkpoint: dict  # JSON values, as compare.record
     photons: dict | None = None  # photon_cache.summary and their source, of projection noise
-    features: str = "none"  # whose weights the VGG distance has: imagenet, file, none
-    denoiser: str = ""  # how the classical row's cut-off was found
+    vgg_distance_weights: str = "none"  # or imagenet, or file
+    denoiser: str = ""  # how the cut-off of the denoiser was found
     files: dict = field(default_factory=dict)  # how many were found, used and skipped
 
     def remarks(self) -> list[str]:
-        """VGG19 weights, and whether the scans are made."""
+        """VGG19 weights of the training, and which scans are synthetic."""
         others = self.compared()
         weights = [self.vgg_weights, *(f"{n}: {of['vgg_weights']}" for n, of in others.items())]
         remarks = [f"VGG19 weights: {', '.join(weights)}"]
@@ -40,7 +40,7 @@ class About:
         return remarks
 
     def warnings(self) -> list[str]:
-        """What each checkpoint was warned of in its training."""
+        """The warnings of each checkpoint's training."""
         every = {"": self.checkpoint} | {f" of {n}": of for n, of in self.compared().items()}
         return [
             f"warned in the training{letter}, {text}"
@@ -48,15 +48,17 @@ class About:
             for text in said.get("warnings", [])
         ]
 
-    def features_remark(self) -> str:
+    def vgg_distance_remark(self) -> str:
         """What the VGG distance is, or why there is none."""
-        if self.features == "none":
+        if self.vgg_distance_weights == "none":
             return "no VGG distance: no trained weights of VGG19 were found (--vgg-weights PATH)"
-        whose = "ImageNet weights" if self.features == "imagenet" else "weights of a file"
+        whose = (
+            "ImageNet weights" if self.vgg_distance_weights == "imagenet" else "weights of a file"
+        )
         return f"VGG distance: mean squared difference of VGG19's conv5_4 features, {whose}"
 
     def compared(self) -> dict[str, dict]:
-        """What is said of each further checkpoint, by its letter."""
+        """The other compared checkpoints by letter, as JSON values."""
         return self.checkpoint.get("compared", {})
 
 

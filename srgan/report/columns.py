@@ -32,7 +32,7 @@ NOTES = {  # below a table, by its caption
         "low dose or more (there: 5), which chance does not give. Invented: detail that rises with "
         "the output's own error.",
         "sFRC counts sharpness first and does not see invented texture: shown for comparison, "
-        "never judged by. Normal dose: two copies of it that differ in noise.",
+        "never used in a check. Normal dose: two copies of it that differ in noise.",
     ),
 }
 

@@ -18,7 +18,7 @@ NOTES = (
 
 
 def table(nodules: NoduleStudy) -> Table:
-    """The page's table."""
+    """The table of the page and of the terminal."""
     columns = (
         Column("contrast kept", "1 is all", "", "contrast_ratio", "one", ".2f"),
         Column("error", "HU", "", "mean_error_hu", "zero", "+.0f"),
@@ -44,13 +44,13 @@ def table(nodules: NoduleStudy) -> Table:
 
 
 def counted(nodules: NoduleStudy) -> str:
-    """Which nodules these are, and which the low dose or the normal dose hardly shows."""
+    """How many nodules there are, and how many the low dose or the normal dose hardly shows."""
     of = nodules.summary()
     text = (
         f"{plural(of['nodules'], 'annotated nodule')} of {plural(of['patients'], 'patient')} in "
-        f"{plural(of['slices'], 'slice')}, kept apart from those above; under {LARGE_PX:g} "
+        f"{plural(of['slices'], 'slice')}, not among those above; under {LARGE_PX:g} "
         f"pixels of the low dose across: {of['under_3_px_of_low_dose']}, under one: "
         f"{of['under_1_px_of_low_dose']}"
     )
     hidden = of["nodules"] - of["judged"]
-    return f"{text}; not told from noise in the normal dose: {hidden}" if hidden else text
+    return f"{text}; hidden by noise in the normal dose: {hidden}" if hidden else text

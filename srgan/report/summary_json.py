@@ -53,7 +53,7 @@ def summary(level: Level, about: About) -> dict:
         **({"photons": about.photons} if about.photons else {}),
         **({"files": about.files} if about.files else {}),
         "vgg_weights": about.vgg_weights,
-        "vgg_distance_weights": about.features,
+        "vgg_distance_weights": about.vgg_distance_weights,
         "settings": about.settings,
         "checkpoint": about.checkpoint,
         "synthetic": about.synthetic,

@@ -171,7 +171,7 @@ def _conditions(level: Level, about: About) -> list[str]:
         "PSNR and SSIM: clipped to the window, whose width is the data range; never compare them "
         "across windows",
         "texture: SD of the slice less its Gaussian of 2 px",
-        about.features_remark(),
+        about.vgg_distance_remark(),
         *filter(None, [about.denoiser]),
         *about.warnings(),
     ]

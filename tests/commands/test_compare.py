@@ -124,13 +124,13 @@ def measured(scans, monkeypatch):
     monkeypatch.setattr(run.study, "run", record)
     monkeypatch.setattr(run, "networks", lambda *_: {"srresnet": baselines.classical(4)["bicubic"]})
 
-    def judge(**more):
+    def measure(**more):
         given_to_run.clear()
         with pytest.raises(Measured):
             run.test(scans.given | more)
         return given_to_run, tuned
 
-    return judge
+    return measure
 
 
 def test_only_unseen_patients_are_measured(measured, capsys):

@@ -74,16 +74,20 @@ def test_split_leaves_only_its_test_patients():
 
 
 def test_noise_of_the_test_is_the_middle_of_the_trainings_unless_given():
-    recorded = {"noise_lambda": Levels((400.0, 1600.0), True), "noise_sigma": Levels((0.01,))}
+    def noise(recorded, **given):
+        return run.noise_of(all_settings.make(given, recorded), given)
 
-    def noise(given):
-        return run.noise_of(all_settings.make(given, recorded), given).noise
-
-    assert noise({}).noise_lambda == Levels((800.0,))
-    assert noise({}).noise_sigma == Levels((0.01,))
-    asked = noise({"noise_lambda": Levels((1000.0, 2000.0), True)})
+    image = {"noise_lambda": Levels((400.0, 1600.0), True), "noise_sigma": Levels((0.01,))}
+    asked = noise(image).noise
+    assert (asked.noise_lambda, asked.noise_sigma) == (Levels((800.0,)), Levels((0.01,)))
+    asked = noise(image, noise_lambda=Levels((1000.0, 2000.0), True)).noise
     assert asked.noise_lambda == Levels((1000.0, 2000.0), True)
     assert asked.noise_sigma == Levels((0.01,))
+    projection = {"noise": "projection", "dose": Levels((0.1, 0.4), True), "photons": 1e5}
+    assert noise(projection).noise.dose == Levels((0.2,))
+    listed = noise(projection, dose=Levels((0.5, 0.25)), photons=2e5)
+    assert [str(each.noise.dose) for each in listed.each()] == ["0.5", "0.25"]
+    assert listed.noise.photons == 2e5
 
 
 @pytest.fixture
@@ -238,18 +242,6 @@ def test_window_flag_adds_windows_and_refuses_built_in_names():
 def test_run_test_refuses_a_folder_without_a_checkpoint(tmp_path):
     with pytest.raises(UserError, match="no trained model"):
         run.test({"checkpoint_dir": tmp_path})
-
-
-def test_dose_of_the_test_is_the_middle_of_the_trainings_unless_given():
-    recorded = {"noise": "projection", "dose": Levels((0.1, 0.4), True), "photons": 1e5}
-
-    def noise(given):
-        return run.noise_of(all_settings.make(given, recorded), given)
-
-    assert noise({}).noise.dose == Levels((0.2,))
-    listed = noise({"dose": Levels((0.5, 0.25)), "photons": 2e5})
-    assert [str(each.noise.dose) for each in listed.each()] == ["0.5", "0.25"]
-    assert listed.noise.photons == 2e5
 
 
 @pytest.mark.parametrize(

@@ -19,14 +19,14 @@ from srgan.report import nodule_tables, nodules_csv, terminal
 from tests.helpers.made_nodules import NODULE, SPACING, chest, with_nodule
 
 
-def judged(output, normal, spot=NODULE):
+def compared(output, normal, spot=NODULE):
     where = NoduleRegion.around(spot, lung_mask(normal), SPACING)
     return nodule_study.compare(measure(output, where), measure(normal, where))
 
 
 def test_nodule_of_an_equal_image_keeps_everything():
     normal = with_nodule(chest(), NODULE, 600.0)
-    made = judged(normal, normal)
+    made = compared(normal, normal)
     assert made["contrast_ratio"] == 1
     assert (made["mean_error_hu"], made["diameter_error_mm"]) == (0, 0)
     assert made["diameter_abs_error_mm"] == 0
@@ -34,7 +34,7 @@ def test_nodule_of_an_equal_image_keeps_everything():
 
 
 def test_nodule_with_half_its_contrast_has_not_vanished():
-    made = judged(with_nodule(chest(), NODULE, 300.0), with_nodule(chest(), NODULE, 600.0))
+    made = compared(with_nodule(chest(), NODULE, 300.0), with_nodule(chest(), NODULE, 600.0))
     assert made["contrast_ratio"] == pytest.approx(0.5, abs=0.01)
     assert made["mean_error_hu"] == pytest.approx(-300, abs=2)
     assert made["diameter_error_mm"] == pytest.approx(0, abs=0.2)
@@ -43,7 +43,7 @@ def test_nodule_with_half_its_contrast_has_not_vanished():
 
 def test_nodule_that_was_removed_has_vanished():
     normal = with_nodule(chest(), NODULE, 600.0)
-    made = judged(chest(1), normal)
+    made = compared(chest(1), normal)
     assert made["vanished"] == 1
     assert abs(made["contrast_ratio"]) < 0.05
 
@@ -51,11 +51,11 @@ def test_nodule_that_was_removed_has_vanished():
 def test_nodule_hidden_by_noise_has_vanished_although_its_mean_is_kept():
     spot = replace(NODULE, diameter_mm=6.0)
     noisy = with_nodule(chest(noise_hu=150.0), spot, 120.0)
-    assert judged(noisy, with_nodule(chest(), spot, 120.0), spot)["vanished"] == 1
+    assert compared(noisy, with_nodule(chest(), spot, 120.0), spot)["vanished"] == 1
 
 
 def test_nodule_that_the_normal_dose_does_not_show_cannot_vanish():
-    made = judged(chest(1), chest(2))
+    made = compared(chest(1), chest(2))
     assert made["vanished"] is None
     assert made["contrast_ratio"] is None
     assert made["diameter_error_mm"] is None

@@ -185,7 +185,7 @@ def test_normal_dose_is_clipped_to_the_hu_range():
     np.testing.assert_array_equal(low, degrade(reference[None], degradation(), rng)[0])
 
 
-# ---- another model through the same judgement ----
+# ---- another method in the same study ----
 
 
 def of_one_size(low_dose):

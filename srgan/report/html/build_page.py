@@ -80,7 +80,7 @@ def _for_each(
 
 
 def _conditions(about: About) -> tuple[str, ...]:
-    return tuple(filter(None, (about.features_remark(), about.denoiser)))
+    return tuple(filter(None, (about.vgg_distance_remark(), about.denoiser)))
 
 
 def _facts(study: Study, about: About) -> dict[str, str]:
