@@ -33,9 +33,9 @@ def chest(
     turn, shift = rng.normal(0, 0.03), rng.normal(0, 6, 2)
     levels = np.linspace(rng.uniform(0.90, 0.97), rng.uniform(0.05, 0.10), slices)
     look = {
-        "slab": float(rng.choice((1.25, 2.0, 2.5))),
-        "blur": float(rng.uniform(0.6, 0.85)),
-        "noise": float(rng.uniform(8, 15)),
+        "slab": float(rng.choice((1.25, 2.0, 2.5))),  # slice thickness, mm
+        "blur": float(rng.uniform(0.6, 0.85)),  # SD of the scanner's, pixels
+        "noise": float(rng.uniform(8, 15)),  # about, HU
         "round": bool(rng.random() < 0.5),  # nothing outside the round field of view
     }
     bend = rng.standard_normal((2, 4, 8, 8))  # (axis, height, row, column)

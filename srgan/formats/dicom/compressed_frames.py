@@ -27,11 +27,13 @@ COMPRESSED = JPEG | JPEG_LS | JPEG_2000 | {RLE}
 JPEG_END = b"\xff\xd9"
 J2K_START = b"\xff\x4f\xff\x51"
 START_OF_TILE = 0xFF90
-START_OF_SCAN = 0xDA
-NOT_A_FRAME = {0xC4, 0xC8, 0xCC}  # between the frame markers C0 to CF, but tables
-JPEG_LS_FRAME = 0xF7
+START_OF_SCAN = 0xFFDA
+NOT_A_FRAME = {0xFFC4, 0xFFC8, 0xFFCC}  # between the frame markers FFC0 to FFCF, but tables
+FILL = 0xFFFF
+JPEG_LS_FRAME = 0xFFF7
 MAX_SEGMENTS = 1 << 16  # of a frame, with fill bytes: JPEG 2000 has no more tiles
 TRUNCATED = Skip("truncated", "the compressed pixel data end early")
+TOO_MANY = Skip("damaged pixel data", f"more than {MAX_SEGMENTS} segments in the compressed frame")
 
 
 class Frame(NamedTuple):
@@ -81,26 +83,33 @@ def _check_frame(frame: Frame, rows: int, columns: int, bits_stored: int, signed
         raise Skip("damaged pixel data", detail)
 
 
+def _segments(stream: bytes) -> Iterator[tuple[int, int]]:
+    """(marker, its position) of each segment after the first marker; fill bytes are passed over."""
+    position = 2
+    for _ in range(MAX_SEGMENTS):
+        marker, length = struct.unpack_from(">HH", stream, position)
+        if marker == FILL:
+            position += 1
+        else:
+            yield marker, position
+            position += 2 + max(length, 2)
+    raise TOO_MANY
+
+
 def _check_jpeg(stream: bytes) -> Frame:
     """Read the markers of JPEG or JPEG-LS from SOI to SOS; the stream must end in EOI."""
     if stream[:2] != b"\xff\xd8":
         raise Skip("damaged pixel data", "the compressed frame does not begin as JPEG")
     if not stream.rstrip(b"\0").endswith(JPEG_END):
         raise TRUNCATED
-    frame, position = None, 2
-    for _ in _bounded():
-        mark, code = stream[position], stream[position + 1]
-        if mark != 0xFF:
+    frame = None
+    for marker, position in _segments(stream):
+        if marker < 0xFF00:
             raise Skip("damaged pixel data", "a JPEG marker is missing")
-        if code == 0xFF:  # fill byte
-            position += 1
-            continue
-        (length,) = struct.unpack_from(">H", stream, position + 2)
-        if code == JPEG_LS_FRAME or (0xC0 <= code <= 0xCF and code not in NOT_A_FRAME):
+        if marker == JPEG_LS_FRAME or (0xFFC0 <= marker <= 0xFFCF and marker not in NOT_A_FRAME):
             precision, rows, columns, n = struct.unpack_from(">BHHB", stream, position + 4)
             frame = Frame(rows, columns, n, precision, False)
-        position += 2 + max(length, 2)
-        if code == START_OF_SCAN:
+        if marker == START_OF_SCAN:
             break
     if frame is None:
         raise Skip("damaged pixel data", "JPEG without a frame header")
@@ -115,13 +124,11 @@ def _check_j2k(stream: bytes) -> tuple[bytes, Frame]:
     stream = stream[start:]
     x1, y1, x0, y0, tile_w, tile_h, tx0, ty0, n, depth = struct.unpack_from(">8LHB", stream, 8)
     frame = Frame(y1 - y0, x1 - x0, n, (depth & 0x7F) + 1, bool(depth & 0x80))
-    position, steps = 2, _bounded()
-    while struct.unpack_from(">H", stream, position)[0] != START_OF_TILE:
-        next(steps)
-        position += 2 + max(struct.unpack_from(">H", stream, position + 2)[0], 2)
+    position = next(at for marker, at in _segments(stream) if marker == START_OF_TILE)
     seen = set()
-    while stream[position : position + 2] != JPEG_END:
-        next(steps)
+    for _ in range(MAX_SEGMENTS):
+        if stream[position : position + 2] == JPEG_END:
+            break
         marker, _, tile, length = struct.unpack_from(">HHHL", stream, position)
         if marker != START_OF_TILE or 0 < length < 14:
             raise Skip("damaged pixel data", "a JPEG 2000 tile-part is missing")
@@ -130,17 +137,12 @@ def _check_j2k(stream: bytes) -> tuple[bytes, Frame]:
         position = position + length if length else len(stream.rstrip(b"\0")) - 2
         if position + 2 > len(stream):
             raise TRUNCATED
+    else:
+        raise TOO_MANY
     tiles = -(-(x1 - tx0) // max(tile_w, 1)) * -(-(y1 - ty0) // max(tile_h, 1))
     if len(seen) != tiles:
         raise TRUNCATED
     return stream[: position + 2], frame
-
-
-def _bounded() -> Iterator[None]:
-    """One step for each segment of a frame. Raises Skip after MAX_SEGMENTS."""
-    for _ in range(MAX_SEGMENTS):
-        yield
-    raise Skip("damaged pixel data", f"more than {MAX_SEGMENTS} segments in the compressed frame")
 
 
 def _check_rle(stream: bytes, rows: int, columns: int) -> Frame:
