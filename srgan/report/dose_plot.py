@@ -13,13 +13,14 @@ from srgan.evaluation.level import Level
 from srgan.hounsfield import WINDOWS
 from srgan.lowdose.level_names import differing, short_name
 from srgan.report.about import About, counted
-from srgan.report.method_styles import PAPER_COLOURS, method_styles
+from srgan.report.method_styles import PAPER_COLOURS, line_styles
 from srgan.system.files import writing
 from srgan.system.png import figure_to_png
 
 WINDOW = "lung"
 METRICS = {"psnr_db": ("PSNR", ", dB"), "ssim": ("SSIM", "")}  # name, unit
 BASELINE = "bicubic"
+SIZES = {"linewidth": 1.8, "markersize": 6}
 PICTURES = {"dose": "dose.png", "noise_lambda": "noise.png", "noise_sigma": "noise.png"}
 
 
@@ -69,11 +70,6 @@ def _finite(value: float | None) -> float:
     return math.nan if value is None or math.isinf(value) else value
 
 
-def window_text() -> str:
-    low, high = WINDOWS[WINDOW]
-    return f"{WINDOW} window {low:g}..{high:g} HU (range {high - low:g})"
-
-
 def write(folder: Path, levels: Sequence[Level], about: About) -> str | None:
     """Write dose.png, or noise.png if lambda or sigma was listed, and return its name.
 
@@ -113,22 +109,11 @@ def draw(quality: QualityAgainstLevel, about: About):
     return figure
 
 
-def line_styles(methods: Sequence[str]) -> dict[str, dict]:
-    """Keyword arguments of matplotlib's `plot` for each method, as on the page."""
-    return {
-        name: {
-            "color": PAPER_COLOURS[style.colour], "linestyle": style.dash, "marker": style.marker,
-            "linewidth": 1.8, "markersize": 6,
-        }
-        for name, style in method_styles(methods).items()
-    }  # fmt: skip
-
-
 def _draw_means(axis, quality: QualityAgainstLevel, key: str) -> None:
     means = quality.means(key)
-    styles = line_styles(list(means))
+    styles = line_styles(list(means), PAPER_COLOURS)
     for method, of_method in means.items():
-        axis.plot(quality.x, of_method, label=method, **styles[method])
+        axis.plot(quality.x, of_method, label=method, **SIZES, **styles[method])
     _tidy(axis)
 
 
@@ -138,11 +123,12 @@ def _draw_gains(axis, quality: QualityAgainstLevel, key: str) -> None:
 
     methods = quality.levels[0].study.methods
     networks = [method for method in methods if method not in CLASSICAL]
-    styles, step = line_styles(methods), min(12, 36 / max(len(networks), 1))  # points
+    styles = line_styles(methods, PAPER_COLOURS)
+    step = min(12, 36 / max(len(networks), 1))  # points
     patients = [level.study.by_patient() for level in quality.levels]
     alpha = float(np.clip(15 / len(patients[0]), 0.1, 0.45))
     inches = axis.figure.dpi_scale_trans
-    axis.axhline(0, **line_styles([BASELINE])[BASELINE] | {"marker": None})
+    axis.axhline(0, **SIZES, **styles[BASELINE] | {"marker": None})
     for i, method in enumerate(networks):
         gains = [_gains(of_level, method, key) for of_level in patients]
         points = [(x, gain) for x, of_level in zip(quality.x, gains, strict=True)
@@ -156,7 +142,7 @@ def _draw_gains(axis, quality: QualityAgainstLevel, key: str) -> None:
         )  # fmt: skip
         axis.update_datalim(points)
         means = [math.fsum(of) / len(of) if of else math.nan for of in gains]
-        axis.plot(quality.x, means, **styles[method])
+        axis.plot(quality.x, means, **SIZES, **styles[method])
     _tidy(axis)
 
 
@@ -196,8 +182,10 @@ def _add_words(figure, axes, quality: QualityAgainstLevel, about: About) -> None
         handles, [*labels, "one patient"], loc="outside lower center", ncols=5, frameon=False,
         fontsize=11,
     )  # fmt: skip
+    low, high = WINDOWS[WINDOW]
     lines = [
-        f"Quality against {quality.name}, {window_text()}",
+        f"Quality against {quality.name}, {WINDOW} window {low:g}..{high:g} HU "
+        f"(range {high - low:g})",
         *about.degradation.noise.describe().split("; "),
         f"{counted(quality.levels[0].study)}, mean over a patient's slices, "
         f"then over patients; checkpoint of step {about.checkpoint.get('step')}",

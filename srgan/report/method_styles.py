@@ -4,7 +4,7 @@ Lines differ by all three, so that they can be told apart in print and by colour
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import cycle
 
 PAPER_COLOURS = (  # each has a contrast of 3 or more on the page's paper, as have the dark ones
     "#1b2026", "#767676", "#a86c00", "#7a4fb0", "#0072b2", "#c94f00", "#00795a", "#b03a80",
@@ -22,23 +22,17 @@ OTHER_DASHES = ((0, (8, 3)), (0, (3, 2)), (0, (9, 2, 2, 2)), (0, (5, 1, 1, 1)), 
 OTHER_MARKERS = ("P", "X", "*", "<", ">", "p", "h")
 
 
-@dataclass(frozen=True)
-class MethodStyle:
-    colour: int  # index into PAPER_COLOURS and DARK_COLOURS
-    dash: str | tuple  # a matplotlib line style
-    marker: str | None
+def line_styles(names: Sequence[str], colours: Sequence[str]) -> dict[str, dict]:
+    """Keyword arguments of matplotlib's `plot` for each name, no two alike.
 
-
-def method_styles(names: Sequence[str]) -> dict[str, MethodStyle]:
-    """A style for each name, no two alike. Known names keep theirs, others take what is left."""
-    known = {
-        name: MethodStyle(i, DASHES[i], MARKERS[i]) for i, name in enumerate(KNOWN) if name in names
+    colours: as many as PAPER_COLOURS. Known names keep their style, others take what is left.
+    """
+    known = list(zip(KNOWN, colours, DASHES, MARKERS, strict=False))  # there are more colours
+    others = [name for name in names if name not in KNOWN]
+    free = [*colours[len(KNOWN) :], *(colour for name, colour, *_ in known if name not in names)]
+    more = zip(others, cycle(free), cycle(OTHER_DASHES), cycle(OTHER_MARKERS), strict=False)
+    styles = {
+        name: {"color": colour, "linestyle": dash, "marker": marker}
+        for name, colour, dash, marker in (*known, *more)
     }
-    others = [name for name in names if name not in known]
-    free = list(range(len(KNOWN), len(PAPER_COLOURS)))
-    free += [i for i, name in enumerate(KNOWN) if name not in names]
-    more = {
-        name: MethodStyle(*(of[i % len(of)] for of in (free, OTHER_DASHES, OTHER_MARKERS)))
-        for i, name in enumerate(others)
-    }
-    return {name: (known | more)[name] for name in names}
+    return {name: styles[name] for name in names}

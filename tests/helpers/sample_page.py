@@ -5,11 +5,12 @@ import math
 import numpy as np
 
 from srgan.evaluation.checks import Finding
+from srgan.evaluation.conclusions import Conclusions
 from srgan.report.columns import Column
-from srgan.report.html.plots import Line, box_plot, curve_plot
-from srgan.report.html.render import Checks, Fold, MethodChecks, Page, Section
+from srgan.report.html.plots import box_plot, curve_plot
+from srgan.report.html.render import Fold, Page, Section
 from srgan.report.html.tables import Cell, Row, Table
-from srgan.report.html.viewer import Map, Viewer
+from srgan.report.html.viewer import SHOWN, Map, Viewer
 
 EVIL = """</script><script>alert("x")</script> 'a' & <b> http://example.org"""
 SIZE = (64, 96)
@@ -28,7 +29,8 @@ def sample_viewer(title="Median"):
     z[:, :12] = 6
     maps = (Map("consistency", "srgan", z, "expected SDs", (-6, 6), diverging=True),)
     detail = (slice(16, 32), slice(24, 48))
-    return Viewer(title, EVIL, pictures, maps, detail=detail)
+    shown = ("normal dose", "srgan")
+    return Viewer(title, EVIL, pictures, maps, shown, detail, (1.0, 1.0), SHOWN)
 
 
 def sample_table():
@@ -50,18 +52,17 @@ def sample_table():
 def sample_page():
     doses = (0.1, 0.25, 0.5)
     plots = (
-        curve_plot("PSNR", [Line("srgan", doses, (1, 2, None))], x="dose", y="dB", ticks=doses),
-        curve_plot("SSIM", [Line(EVIL, doses, (1, 2, 3))], x="dose", y="SSIM", log_x=True),
+        curve_plot("PSNR", {"srgan": (doses, (1, 2, None))}, x="dose", y="dB", ticks=doses),
+        curve_plot("SSIM", {EVIL: (doses, (1, 2, 3))}, x="dose", y="SSIM", log_x=True),
         box_plot(EVIL, {"srgan": range(12), "bicubic": (1, 2, math.nan)}, x="HU"),
     )
+    kinds = {"bicubic": "enlargement", "srresnet": "pixel", "srgan": "gan"}
     fault = Finding("bias (lung)", f"lung {EVIL}", True)
-    checks = Checks(
-        (
-            MethodChecks("srgan", (Finding("invented share", "7 %", False), fault)),
-            MethodChecks("srresnet", ()),
-            MethodChecks("bicubic", (Finding("smoother", "smoother than it was", True),), False),
-        )
-    )
+    findings = {
+        "bicubic": [Finding("smoother", "smoother than it was", True)],
+        "srresnet": [],
+        "srgan": [Finding("invented share", "7 %", False), fault],
+    }
     table = sample_table()
     return Page(
         title=EVIL,
@@ -70,10 +71,12 @@ def sample_page():
         sections=(
             Section("Slice", (sample_viewer(),)),
             Section("Results", ("Means over patients.", table, Fold(EVIL, (table,)))),
-            Section("Checks", (checks,), ("The bounds are first ones.",)),
+            Section(
+                "Checks", (Conclusions(kinds, findings, {}, {}),), ("The bounds are first ones.",)
+            ),
             Section("Dose", (plots,)),
             Section("More slices", (sample_viewer("Worst"),)),
         ),
         facts={"model, SHA-256": "9f86d0", EVIL: EVIL},
-        settings={"scale": 4, "noise": {"lambda": 1700, "list": [1, 2]}, "name": EVIL},
+        settings={"scale": 4, "fresh": False, "steps": None, "name": EVIL},
     )

@@ -129,10 +129,11 @@ def test_dose_plot_lines_are_means_in_order_of_level_and_points_are_patients():
 
 def test_a_method_looks_the_same_in_dose_png_and_on_the_page():
     css = re.findall(r"--line-(\d): (#\w+);", render.render(Page("t", (), (), ())))
-    plot = plots.curve_plot("c", [plots.Line("srgan", (1, 2), (1, 2))], x="x", y="y")
+    plot = plots.curve_plot("c", {"srgan": ((1, 2), (1, 2))}, x="x", y="y")
     used = set(re.findall(r"var\(--line-(\d)\)", plot.svg))
-    colour = dose_plot.line_styles(["srgan"])["srgan"]["color"]
-    assert [dict(reversed(css))[number] for number in used] == [colour]
+    (colour,) = {dict(reversed(css))[number] for number in used}
+    above = figure(*made_of(of_doses(0.5, 0.25))).axes[0].get_lines()
+    assert {line.get_color() for line in above if line.get_label() == "srgan"} == {colour}
 
 
 def without(levels, method, value):

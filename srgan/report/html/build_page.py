@@ -16,13 +16,14 @@ from srgan.report import dose_plot, nodule_tables
 from srgan.report.about import About, discs_remark, levels_remark, plural
 from srgan.report.columns import IN_LUNG, Column
 from srgan.report.html.level_tables import (
+    at_level,
     certainty_table,
     failing,
     main_table,
     metric_tables,
 )
-from srgan.report.html.plots import Line, Plot, box_plot, curve_plot
-from srgan.report.html.render import Checks, Fold, MethodChecks, Page, Part, Section
+from srgan.report.html.plots import Plot, box_plot, curve_plot
+from srgan.report.html.render import Fold, Page, Part, Section
 from srgan.report.html.tables import Cell, Row, Table
 from srgan.report.html.viewer_slices import viewers
 from srgan.report.verdict_sentence import verdict_sentences
@@ -40,13 +41,14 @@ def build_page(
     The outputs of the slices that are shown are made again, with the noise of the study.
     """
     first, study = levels[0], levels[0].study
+    conditions = tuple(filter(None, (about.vgg_distance_remark(), about.denoiser)))
     lung_window = f"The lung window is {WINDOWS['lung']}."
     main_slice, *other_slices = viewers(first, methods, slices, seed)
     sections = [
         Section("Slice", (main_slice,)),
         Section("Results", _for_each(levels, lambda level: (main_table(level),))),
         Section("Checks", _checks(levels), (checks.BOUNDS, lung_window)),
-        Section("Metrics", _for_each(levels, metric_tables), _conditions(about)),
+        Section("Metrics", _for_each(levels, metric_tables), conditions),
         *([_against_level(levels)] if len(levels) > 1 else []),
         Section(
             "Patients",
@@ -79,10 +81,6 @@ def _for_each(
     return (*parts_of(first), *folds)
 
 
-def _conditions(about: About) -> tuple[str, ...]:
-    return tuple(filter(None, (about.vgg_distance_remark(), about.denoiser)))
-
-
 def _facts(study: Study, about: About) -> dict[str, str]:
     counts = list(study.n_slices().values())
     facts = {
@@ -109,27 +107,17 @@ def _range(counts: list[int]) -> str:
 def _checks(levels: Sequence[Level]) -> tuple[Part, ...]:
     """The checks of each level. Several levels are folded, and the first is open."""
     if len(levels) == 1:
-        return (_checks_of(levels[0]),)
+        return (levels[0].conclusions,)
     folds = []
     for i, level in enumerate(levels):
         names = [name for name in level.overall if name in failing(level)]
         said = f"{' and '.join(names) or 'no network'} fail{'s' * (len(names) < 2)}"
-        folds.append(Fold(f"At {level.name} {said}", (_checks_of(level),), is_open=i == 0))
+        folds.append(Fold(f"At {level.name} {said}", (level.conclusions,), is_open=i == 0))
     return tuple(folds)
 
 
-def _checks_of(level: Level) -> Checks:
-    """Networks that fail come first, then those that pass, then what is for comparison."""
-    found = level.conclusions
-    methods = [
-        MethodChecks(name, tuple(findings), name in found.networks)
-        for name, findings in found.findings.items()
-    ]
-    return Checks(tuple(sorted(methods, key=lambda of: (not of.fails, not of.network))))
-
-
 def _nodules(level: Level) -> tuple[Table, ...]:
-    return (nodule_tables.table(level.nodules).at_level(level.name, failing(level)),)
+    return (at_level(level, nodule_tables.table(level.nodules)),)
 
 
 def _checkpoints(about: About) -> Table:
@@ -170,9 +158,9 @@ def _patient_plots(level: Level) -> tuple[Plot, ...]:
 
 def _frequency_parts(level: Level) -> tuple[Part, ...]:
     """The noise power and the task transfer function, as far as they were measured."""
-    plots = (*_noise_power(level), *_task_transfer(level))
+    power, transfer = _noise_power(level), _task_transfer(level)
     few = f"No slice shows enough soft tissue: {FEWEST_BOXES} squares of {BOX} x {BOX} pixels."
-    return (*([] if _noise_power(level) else [few]), *([plots] if plots else []))
+    return (*([] if power else [few]), *([power + transfer] if power + transfer else []))
 
 
 def _noise_power(level: Level) -> tuple[Plot, ...]:
@@ -183,13 +171,13 @@ def _noise_power(level: Level) -> tuple[Plot, ...]:
         return ()
     shared = [f for f in measured[0] if all(power[f] is not None for power in measured)]
     x = [float(f) for f in shared]
-    lines = [
-        Line(name, x, [of[NPS][f] for f in shared])
+    lines = {
+        name: (x, [of[NPS][f] for f in shared])
         for name, of in ({NORMAL_DOSE: level.normal_dose} | level.overall).items()
-    ]
+    }
     plot = curve_plot(
         f"Noise power in soft tissue, {plural(len(measured), 'patient')}{level.at}",
-        lines, x="spatial frequency, 1/mm", y="NPS, HU^2 mm^2", markers=False,
+        lines, x="spatial frequency, 1/mm", y="NPS, HU^2 mm^2",
         notes=("All lines contain the same remains of anatomy in the measured squares.",),
     )  # fmt: skip
     return (plot,)
@@ -199,9 +187,9 @@ def _task_transfer(level: Level) -> tuple[Plot, ...]:
     discs = level.study.discs
     if discs is None:
         return ()
-    lines = [Line(name, of.frequency, of.curve) for name, of in discs.ttf.items()]
+    lines = {name: (of.frequency, of.curve) for name, of in discs.ttf.items()}
     plot = curve_plot(
-        f"Task transfer function of a disc{level.at}", lines, level=0.5, markers=False,
+        f"Task transfer function of a disc{level.at}", lines, level=0.5,
         x="spatial frequency, 1/mm", y="contrast that is left", notes=(discs_remark(discs),),
     )  # fmt: skip
     return (plot,)
@@ -215,7 +203,7 @@ def _against_level(levels: Sequence[Level]) -> Section:
         return Section("Quality against noise", (words,))
     made = []
     for key, (name, unit) in dose_plot.METRICS.items():
-        lines = [Line(method, quality.x, means) for method, means in quality.means(key).items()]
+        lines = {method: (quality.x, means) for method, means in quality.means(key).items()}
         plot = curve_plot(
             f"{name} against {quality.name}, {IN_LUNG}", lines, x=quality.axis,
             y=f"{name}, lung window{unit}", log_x=quality.is_logarithmic,

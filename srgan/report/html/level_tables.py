@@ -34,14 +34,12 @@ def main_table(level: Level) -> Table:
     for name in level.overall:
         cells = [_cell_with_interval(level, name, column) for column in MAIN]
         rows.append(Row(name, (*cells, Cell(_checks(level, name), is_text=True))))
-    small = any(cell.under for row in rows for cell in row.cells)
-    notes = (
+    note = (
         f"PSNR and SSIM: {IN_LUNG}, whole slices against the normal dose. Means over each "
-        "patient's slices, then over patients.",
-        *([INTERVALS] if small else []),
+        "patient's slices, then over patients."
     )
-    columns = (*MAIN, Column("checks"))
-    return _of_level(level, Table("Main results", columns, tuple(rows), notes))
+    table = Table("Main results", (*MAIN, Column("checks")), tuple(rows), (note,))
+    return at_level(level, _with_interval_note(table))
 
 
 def _checks(level: Level, method: str) -> str:
@@ -54,13 +52,19 @@ def _checks(level: Level, method: str) -> str:
 def metric_tables(level: Level) -> tuple[Table, ...]:
     """Every metric, with the interval of its mean below it where there is one."""
     made = [_metric_table(subject, level) for subject in subjects(level.study.windows)]
-    first, *others = [_of_level(level, table) for table in made]
-    small = any(cell.under for row in first.rows for cell in row.cells)
-    return (replace(first, notes=(*first.notes, *([INTERVALS] if small else []))), *others)
+    first, *others = [at_level(level, table) for table in made]
+    return (_with_interval_note(first), *others)
 
 
-def _of_level(level: Level, table: Table) -> Table:
-    return table.at_level(level.name, failing(level))
+def _with_interval_note(table: Table) -> Table:
+    small = any(cell.under for row in table.rows for cell in row.cells)
+    return replace(table, notes=(*table.notes, INTERVALS)) if small else table
+
+
+def at_level(level: Level, table: Table) -> Table:
+    """The table named after its noise level, with the failing methods marked."""
+    rows = tuple(replace(row, fails=row.name in failing(level)) for row in table.rows)
+    return replace(table, rows=rows, level=level.name)
 
 
 def failing(level: Level) -> set[str]:
@@ -124,7 +128,7 @@ def certainty_table(level: Level) -> Table:
             Column("p", "paired", group, f"{key}/p"),
         ]
     table = Table("Uncertainty", tuple(columns), tuple(rows), _certainty_notes(level))
-    return _of_level(level, table)
+    return at_level(level, table)
 
 
 def _certainty_notes(level: Level) -> tuple[str, ...]:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from srgan.report.method_styles import method_styles
+from srgan.report.method_styles import PAPER_COLOURS, line_styles
 
 INK, FAINT, LINE = "#a0b0f0", "#a0b0f1", "#a0b0c"  # stand-ins, replaced by the page's colours
 WIDTH = 6.2  # inches, that is 446 units: text of 12 units is legible on a phone
+COLOURS = [f"{LINE}{i}" for i in range(len(PAPER_COLOURS))]
 FEW = 5  # fewer values have points and a median, and no box
 
 
@@ -28,39 +29,30 @@ class Plot:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Line:
-    """One named line. None, NaN and infinity are gaps."""
-
-    name: str
-    x: Sequence[float]
-    y: Sequence[float | None]
-
-
 def curve_plot(
     caption: str,
-    lines: Sequence[Line],
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float | None]]],
     *,
     x: str,
     y: str,
     log_x: bool = False,
     level: float | None = None,
     ticks: Sequence[float] = (),
-    markers: bool = True,
     notes: Sequence[str] = (),
 ) -> Plot:
     """Several lines over one axis, for quality against dose, an NPS or a TTF.
 
-    x, y: names of the axes with units. level: a dotted horizontal line, such as a TTF of 0.5.
-    ticks: the labelled values of x, such as the doses tested. markers: whether points are marked.
+    lines: name to x and y; None, NaN and infinity are gaps. x, y: names of the axes with units.
+    level: a dotted horizontal line, such as a TTF of 0.5. ticks: the labelled values of x, such as
+    the doses tested. With ticks the points are marked.
     """
-    styles = _line_styles([line.name for line in lines])
-    if not markers:
+    styles = line_styles(list(lines), COLOURS)
+    if not ticks:
         styles = {name: style | {"marker": None} for name, style in styles.items()}
 
     def draw(axis) -> None:
-        for line in lines:
-            axis.plot(line.x, floats(line.y), linewidth=1.9, markersize=5.5, **styles[line.name])
+        for name, (xs, ys) in lines.items():
+            axis.plot(xs, floats(ys), linewidth=1.9, markersize=5.5, **styles[name])
         if level is not None:
             axis.axhline(level, color=INK, linewidth=1, linestyle=":")
         if log_x:
@@ -71,7 +63,7 @@ def curve_plot(
         axis.set(xlabel=x, ylabel=y)
 
     alt = [f"{caption}. {y} against {x}{' (logarithmic)' if log_x else ''}."]
-    alt += [_line_in_words(line) for line in lines]
+    alt += [f"{name}: {_line_in_words(*of_name)}." for name, of_name in lines.items()]
     return Plot(caption, _svg(caption, draw, 4.4, styles), " ".join(alt), tuple(notes))
 
 
@@ -82,7 +74,7 @@ def box_plot(caption: str, values: Mapping[str, Sequence[float | None]], *, x: s
     """
     finite = {name: floats(of_name) for name, of_name in values.items()}
     finite = {name: of_name[np.isfinite(of_name)] for name, of_name in finite.items()}
-    styles = _line_styles(list(finite))
+    styles = line_styles(list(finite), COLOURS)
 
     def draw(axis) -> None:
         for row, (name, of_name) in enumerate(finite.items()):
@@ -94,7 +86,7 @@ def box_plot(caption: str, values: Mapping[str, Sequence[float | None]], *, x: s
         axis.set(xlabel=x)
 
     alt = [f"{caption}. {x}, one point for each patient."]
-    alt += [_box_in_words(name, of_name) for name, of_name in finite.items()]
+    alt += [f"{name}: {_box_in_words(of_name)}." for name, of_name in finite.items()]
     return Plot(caption, _svg(caption, draw, 1.1 + 0.62 * len(finite), {}), " ".join(alt))
 
 
@@ -116,38 +108,27 @@ def _draw_box(axis, row: int, values: np.ndarray, color: str) -> None:
     axis.plot(values, y, "o", color=color, markersize=4.5, markeredgewidth=0, alpha=alpha)
 
 
-def _line_styles(names: Sequence[str]) -> dict[str, dict]:
-    return {
-        name: {
-            "color": f"{LINE}{style.colour}",
-            "linestyle": style.dash,
-            "marker": style.marker,
-        }
-        for name, style in method_styles(names).items()
-    }
-
-
 def floats(values: Sequence[float | None]) -> np.ndarray:
     """float64, with NaN for None and for infinity."""
     found = np.array([math.nan if v is None else v for v in values], float)
     return np.where(np.isfinite(found), found, math.nan)
 
 
-def _line_in_words(line: Line) -> str:
-    known = [(x, y) for x, y in zip(line.x, floats(line.y), strict=True) if not math.isnan(y)]
+def _line_in_words(xs: Sequence[float], ys: Sequence[float | None]) -> str:
+    known = [(x, y) for x, y in zip(xs, floats(ys), strict=True) if not math.isnan(y)]
     if not known:
-        return f"{line.name}: nothing measured."
+        return "nothing measured"
     (x0, y0), (x1, y1) = known[0], known[-1]
     top = max(known, key=lambda point: point[1])
     more = f", highest {top[1]:.4g} at {top[0]:.3g}" if top not in (known[0], known[-1]) else ""
-    return f"{line.name}: {y0:.4g} at {x0:.3g}, {y1:.4g} at {x1:.3g}{more}."
+    return f"{y0:.4g} at {x0:.3g}, {y1:.4g} at {x1:.3g}{more}"
 
 
-def _box_in_words(name: str, values: np.ndarray) -> str:
+def _box_in_words(values: np.ndarray) -> str:
     if not len(values):
-        return f"{name}: nothing measured."
+        return "nothing measured"
     low, median, high = np.percentile(values, (25, 50, 75))
-    return f"{name}: median {median:.4g}, quartiles {low:.4g} and {high:.4g}, n {len(values)}."
+    return f"median {median:.4g}, quartiles {low:.4g} and {high:.4g}, n {len(values)}"
 
 
 # ---- from matplotlib's SVG to one that lives in the page ----

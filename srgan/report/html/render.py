@@ -1,33 +1,18 @@
 """Render report/index.html: one file that holds everything it shows and requests nothing.
 
-    page = Page(
-        title="Results on 12 held-out patients",
-        headlines=("SRGAN: +7.4 dB over bicubic in the lung window, no check failed.",),
-        remarks=("image noise: lambda 1700 photons at full scale", "SYNTHETIC scans"),
-        sections=(
-            Section("Slice", (viewer,)),
-            Section("Results", (table, Fold("The same at dose 0.1", (table,)))),
-            Section("Quality against dose", ((curve_plot(...), curve_plot(...)),)),
-        ),
-        facts={"patients": "12", "srgan, SHA-256 of its weights": "..."},
-        settings=about.settings,
-    )
-    write(folder / "index.html", page)
-
 The template escapes all text: pass it as it is.
 """
 
 import base64
 import hashlib
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import jinja2
 from markupsafe import Markup
 
-from srgan.evaluation.checks import Finding
+from srgan.evaluation.conclusions import Conclusions
 from srgan.report.html.plots import Plot
 from srgan.report.html.tables import Table
 from srgan.report.html.viewer import Viewer
@@ -42,26 +27,6 @@ HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
-class MethodChecks:
-    """What the checks found for a method. Only a network can fail; others are for comparison."""
-
-    method: str
-    lines: tuple[Finding, ...]
-    network: bool = True
-
-    @property
-    def fails(self) -> bool:
-        return self.network and any(line.fails for line in self.lines)
-
-
-@dataclass(frozen=True)
-class Checks:
-    """The checks of all methods at one noise level, in the order in which they are shown."""
-
-    methods: tuple[MethodChecks, ...]
-
-
-@dataclass(frozen=True)
 class Fold:
     """Parts that are shown when their title is clicked."""
 
@@ -70,7 +35,8 @@ class Fold:
     is_open: bool = False
 
 
-Part = Table | Checks | Viewer | Fold | tuple[Plot, ...] | str  # plots side by side; a paragraph
+# Conclusions are shown as the checks of all methods, plots side by side, and text as a paragraph.
+Part = Table | Conclusions | Viewer | Fold | tuple[Plot, ...] | str
 
 
 @dataclass(frozen=True)
@@ -87,7 +53,7 @@ class Page:
     remarks: tuple[str, ...]  # noise model, SYNTHETIC, warnings
     sections: tuple[Section, ...]
     facts: Mapping[str, str] = field(default_factory=dict)  # counts, versions, hashes
-    settings: Mapping = field(default_factory=dict)  # JSON values, may be nested
+    settings: Mapping = field(default_factory=dict)  # JSON values
 
 
 def write(path: Path, page: Page) -> None:
@@ -126,21 +92,11 @@ def render(page: Page) -> str:
     return _ENVIRONMENT.get_template("page.html.j2").render(
         page=page,
         notice=NOTICE,
-        style=Markup(_line_colours() + style),
+        style=Markup(style),
+        paper_colours=PAPER_COLOURS,
+        dark_colours=DARK_COLOURS,
         script=Markup(script),
         script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-    )
-
-
-def _line_colours() -> str:
-    """The colours of plots as CSS variables, for a light and for a dark screen."""
-    light, dark = (
-        " ".join(f"--line-{i}: {colour};" for i, colour in enumerate(colours))
-        for colours in (PAPER_COLOURS, DARK_COLOURS)
-    )
-    return (
-        f":root {{ {light} }}\n"
-        f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n"
     )
 
 
@@ -148,15 +104,6 @@ def _clean(value: object) -> object:
     """Text from anywhere becomes one line without control characters, before it is escaped."""
     is_text = isinstance(value, str) and not isinstance(value, Markup)
     return one_line(value, LONGEST) if is_text else value
-
-
-def _flat(values: Mapping, above: str = "") -> Iterator[tuple[str, str]]:
-    """Nested settings under dotted names."""
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{above}{name}.")
-        else:
-            yield f"{above}{name}", value if isinstance(value, str) else json.dumps(value)
 
 
 def _environment() -> jinja2.Environment:
@@ -168,10 +115,9 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    kinds = {"table": Table, "checks": Checks, "viewer": Viewer, "fold": Fold, "plots": tuple}
+    kinds = {"table": Table, "checks": Conclusions, "viewer": Viewer, "fold": Fold, "plots": tuple}
     for name, kind in kinds.items():
         environment.tests[name] = lambda part, kind=kind: isinstance(part, kind)
-    environment.filters["flat"] = _flat
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
     return environment
 

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 
@@ -28,11 +28,8 @@ class Cell:
     @property
     def json(self) -> str:
         """The value as summary.json has it."""
-        return json.dumps(self.value) if self._is_known and math.isfinite(self.value) else "null"
-
-    @property
-    def _is_known(self) -> bool:
-        return self.value is not None and not math.isnan(self.value)
+        finite = self.value is not None and math.isfinite(self.value)
+        return json.dumps(self.value) if finite else "null"
 
 
 @dataclass(frozen=True)
@@ -59,23 +56,10 @@ class Table:
             if len(row.cells) != len(self.columns):
                 raise ValueError(f"{row.name}: {len(row.cells)} cells, {len(self.columns)} columns")
 
-    def at_level(self, level: str, failing: set[str]) -> "Table":
-        """The same table of a noise level, with the failing methods marked."""
-        rows = tuple(replace(row, fails=row.name in failing) for row in self.rows)
-        return replace(self, rows=rows, level=level)
-
     @property
     def groups(self) -> list[tuple[str, int]]:
         """Headings over neighbouring columns, each with the number of its columns."""
         return [(name, len(list(of))) for name, of in groupby(self.columns, lambda c: c.group)]
-
-    @property
-    def has_groups(self) -> bool:
-        return any(column.group for column in self.columns)
-
-    def has_words(self, i: int) -> bool:
-        """Whether a column has words, which stand on its left."""
-        return any(row.cells[i].is_text for row in self.rows)
 
     @cached_property
     def best(self) -> set[tuple[str, int]]:
@@ -90,7 +74,7 @@ class Table:
     def _best_rows(self, i: int, rank) -> set[str]:
         """Values that are shown alike are equally good. If all are shown alike, none is best."""
         cells = {row.name: row.cells[i] for row in self.rows if row.ranked}
-        cells = {name: cell for name, cell in cells.items() if cell.shown and cell._is_known}
+        cells = {n: cell for n, cell in cells.items() if cell.shown and cell.value is not None}
         if len({cell.shown for cell in cells.values()}) < 2:
             return set()
         best = min(cells.values(), key=lambda cell: rank(cell.value))

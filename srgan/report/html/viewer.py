@@ -8,7 +8,7 @@ where scripts are off, and in print.
 import base64
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,7 +25,7 @@ SHOWN = {  # the usual presets; the first is shown at the start and in print
 }
 STILL = 512  # pixels at most, of a side of a still picture
 GAP = 8  # pixels between the two halves of the still picture
-ERROR = "error"  # the map that the browser makes itself
+ERROR_HU = 100.0  # the strongest colour of the map of errors, which the browser makes itself
 
 
 @dataclass(frozen=True)
@@ -49,20 +49,18 @@ class Viewer:
     """One slice by every method. A smaller picture, such as the low dose, is enlarged by nearest.
 
     pictures: name to (rows, columns) HU, the normal dose first; kept at 1 HU in -1024 to 3071.
-    shown: the names at the start, left and right (default: the first and the last). detail: rows
-    and columns worth enlarging. error_hu: the strongest colour of the error map, which the browser
-    makes from each picture minus the first. Raises ValueError for what cannot be shown.
+    shown: the names at the start, left and right. detail: rows and columns worth enlarging.
+    spacing_mm: between rows, between columns. Raises ValueError for what cannot be shown.
     """
 
     title: str
     words: str
     pictures: Mapping[str, np.ndarray]
-    maps: tuple[Map, ...] = ()
-    shown: tuple[str, str] | None = None
-    detail: tuple[slice, slice] | None = None
-    spacing_mm: tuple[float, float] = (1.0, 1.0)  # between rows, between columns
-    error_hu: float = 100.0
-    windows: Windows = field(default_factory=lambda: SHOWN)
+    maps: tuple[Map, ...]
+    shown: tuple[str, str]
+    detail: tuple[slice, slice]
+    spacing_mm: tuple[float, float]
+    windows: Windows
 
     def __post_init__(self):
         for name, picture in self.pictures.items():
@@ -70,41 +68,13 @@ class Viewer:
                 raise ValueError(f"{name}: HU that are not finite")
         for array in (*self.pictures.values(), *(each.values for each in self.maps)):
             _factor(self.shape, array.shape)
-        unknown = {*(self.shown or ()), *(each.of for each in self.maps)} - set(self.pictures)
+        unknown = {*self.shown, *(each.of for each in self.maps)} - set(self.pictures)
         if unknown:
             raise ValueError(f"no picture of {', '.join(sorted(unknown))}")
 
     @property
     def shape(self) -> tuple[int, int]:
         return next(iter(self.pictures.values())).shape
-
-    @property
-    def shown_at_start(self) -> tuple[str, str]:
-        names = list(self.pictures)
-        return self.shown or (names[0], names[-1])
-
-    # What the template shows. Names are cleaned in the same way as those in `data`.
-
-    @property
-    def names(self) -> list[str]:
-        return [one_line(name) for name in self.pictures]
-
-    @property
-    def names_at_start(self) -> list[str]:
-        return [one_line(name) for name in self.shown_at_start]
-
-    @property
-    def map_names(self) -> list[str]:
-        return list(dict.fromkeys([ERROR, *(one_line(each.name) for each in self.maps)]))
-
-    @property
-    def window_names(self) -> dict[str, str]:
-        return {name: name for name in self.windows}
-
-    @property
-    def width_to_height(self) -> str:
-        rows, columns = self.shape
-        return f"{columns * self.spacing_mm[1]:g} / {rows * self.spacing_mm[0]:g}"
 
     def still_png(self) -> str:
         """The pictures of the start side by side in the first window: a PNG in base64.
@@ -115,7 +85,7 @@ class Viewer:
 
         low, high = next(iter(self.windows.values()))
         halves, smaller = [], -(-max(self.shape) // STILL)
-        for name in self.shown_at_start:
+        for name in self.shown:
             hu = self.pictures[name]
             large = nearest(hu, _factor(self.shape, hu.shape))
             grey = np.clip((large - low) / (high - low), 0, 1)
@@ -125,12 +95,12 @@ class Viewer:
         return base64.b64encode(png).decode()
 
     def data(self) -> dict:
-        """What page.js reads: JSON values."""
+        """What page.js reads: JSON values, with names cleaned as the template cleans them."""
         return {
             "shape": self.shape,
             "windows": {name: list(window) for name, window in self.windows.items()},
-            "detail": [[int(part.start), int(part.stop)] for part in self.detail or ()],
-            "error": float(self.error_hu),
+            "detail": [[int(part.start), int(part.stop)] for part in self.detail],
+            "error": ERROR_HU,
             "pictures": [
                 {"name": one_line(name), "shape": hu.shape, "data": pack(hu_steps(hu))}
                 for name, hu in self.pictures.items()

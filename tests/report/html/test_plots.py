@@ -1,13 +1,13 @@
 import math
 import re
 
-from srgan.report.html.plots import Line, box_plot, curve_plot
-from srgan.report.method_styles import KNOWN, PAPER_COLOURS, method_styles
+from srgan.report.html.plots import box_plot, curve_plot
+from srgan.report.method_styles import KNOWN, PAPER_COLOURS, line_styles
 
 
 def test_plots_are_the_same_each_time_and_say_what_is_missing():
     def made():
-        lines = [Line("_a $x$", (1, 2, 3), (1.5, None, math.inf))]
+        lines = {"_a $x$": ((1, 2, 3), (1.5, None, math.inf))}
         return curve_plot("c", lines, x="dose", y="dB", level=0), box_plot("b", {"a": ()}, x="HU")
 
     first, second = made(), made()
@@ -22,8 +22,8 @@ def test_plots_are_the_same_each_time_and_say_what_is_missing():
 
 def test_no_two_methods_look_alike():
     names = [*KNOWN, *(f"{name} {letter}" for letter in "BCDEF" for name in ("a", "b"))]
-    styles = list(method_styles(names).values())
-    assert list(method_styles(names)) == names
-    assert len({(style.colour, style.dash) for style in styles}) == len(names)  # without markers
-    colours = len(PAPER_COLOURS)
-    assert len({style.colour for style in styles[:colours]}) == colours
+    styles = line_styles(names, PAPER_COLOURS)
+    assert list(styles) == names
+    looks = [(style["color"], style["linestyle"]) for style in styles.values()]  # without markers
+    assert len(set(looks)) == len(names)
+    assert {colour for colour, _ in looks[: len(PAPER_COLOURS)]} == set(PAPER_COLOURS)

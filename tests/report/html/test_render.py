@@ -13,10 +13,10 @@ from srgan.report.columns import Column
 from srgan.report.html import render as rendering
 from srgan.report.html.render import Page, Section, render, write
 from srgan.report.html.tables import Cell, Row, Table
-from srgan.report.html.viewer import Map, Viewer
+from srgan.report.html.viewer import Map
 from srgan.report.method_styles import PAPER_COLOURS
 from srgan.system.errors import BAD_INPUT, UserError
-from tests.helpers.sample_page import EVIL, sample_page, sample_table
+from tests.helpers.sample_page import EVIL, sample_page, sample_table, sample_viewer
 
 VOID = {"meta", "img", "input", "br"}
 
@@ -222,7 +222,8 @@ def slices_of(size, networks):
     hu = {name: rng.normal(0, 60, (size, size)) for name in ("normal dose", "bicubic", *names)}
     rho = rng.normal(0, 1, (size, size))
     maps = tuple(Map("invention", name, rho, "rho", (-1, 1)) for name in names)
-    return [Viewer(title, "", hu, maps) for title in ("Median", "Worst", "Best")]
+    viewer = replace(sample_viewer(), pictures=hu, maps=maps, shown=("normal dose", "bicubic"))
+    return [replace(viewer, title=title) for title in ("Median", "Worst", "Best")]
 
 
 @pytest.mark.slow

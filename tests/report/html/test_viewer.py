@@ -25,7 +25,7 @@ def test_viewer_refuses_what_it_cannot_show():
     for wrong, words in (
         ({"a": normal, "b": normal[:10]}, "does not divide"),
         ({"a": np.where(normal > 0, normal, np.nan)}, "not finite"),
-        ({"a": normal}, "no picture of srgan"),
+        ({"a": normal}, "no picture of normal dose, srgan"),
     ):
         with pytest.raises(ValueError, match=words):
             replace(viewer, pictures=wrong)
