@@ -9,6 +9,7 @@ from srgan.system.errors import UserError
 from tests.conftest import ROOT
 
 HEAVY = ("numpy", "scipy", "tensorflow", "keras", "pydicom", "SimpleITK", "matplotlib", "skimage")
+NOT_DOSES = ("0", "-0.1", "1.2", "nan", "0.5:0.1", "0.5,0")
 
 
 def parse(text):
@@ -50,6 +51,7 @@ def parse(text):
         "--run test --compare a,b,c,d,e,f",
         "--run train --compare a",
         "--run train --dose 0.5,0.25",
+        *(f"--run {verb} --dose {dose}" for verb in VERBS for dose in NOT_DOSES),
         "--run train @no-such-file",
         "--run simulate --data a",
         "",
@@ -59,14 +61,6 @@ def test_parse_names_the_flag_that_is_wrong(arguments):
     wrong = next(iter(arguments.split()[2:]), "--run").removeprefix("@")
     with pytest.raises(UserError, match=rf"{wrong}\b") as error:
         parse(arguments)
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize("verb", ["train", "test", "simulate"])
-@pytest.mark.parametrize("dose", ["0", "-0.1", "1.2", "nan", "0.5:0.1", "0.5,0"])
-def test_parse_refuses_a_dose_outside_0_to_1_in_one_line(verb, dose):
-    with pytest.raises(UserError, match=r"^--dose: ") as error:
-        cli.parse(["--run", verb, "--dose", dose])
     assert "\n" not in str(error.value)
 
 

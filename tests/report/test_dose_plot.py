@@ -69,17 +69,15 @@ def test_terminal_table_has_a_row_for_each_method_and_a_column_for_each_dose():
 
 
 def test_level_names_say_what_differs():
-    both = of_lambdas(1700.0, 500.0, sigma=(0.0, 0.01))
-    heads = terminal.against_level(made_of(both)[0])[3].split()
+    four = of_lambdas(1700.0, 500.0, sigma=(0.0, 0.01))
+    heads = terminal.against_level(made_of(four)[0])[3].split()
     assert heads == ["1700/0", "1700/0.01", "500/0", "500/0.01"]
+    both = ["noise_lambda", "noise_sigma"]
     degradations = [level.degradation for level in made_of(of_lambdas(1700.0, 500.0))[0]]
     assert level_names.differing(degradations) == ["noise_lambda"]
-    assert level_names.differing(degradations[:1]) == ["noise_lambda", "noise_sigma"]
+    assert level_names.differing(degradations[:1]) == both
     assert level_names.file_tag(degradations[1], ["noise_lambda"]) == "lambda500"
-    assert (
-        level_names.file_tag(degradations[1], ["noise_lambda", "noise_sigma"])
-        == "lambda500-sigma0.005"
-    )
+    assert level_names.file_tag(degradations[1], both) == "lambda500-sigma0.005"
 
 
 @pytest.mark.parametrize(

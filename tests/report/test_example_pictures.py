@@ -8,11 +8,10 @@ from srgan.lowdose.degradation import Degradation
 from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
 from srgan.report import example_pictures, shown_slices
-from srgan.report.about import About
 from srgan.system import progress
+from tests.helpers.made_report import ABOUT, NOISE
 
-DEGRADATION = Degradation(ImageNoise(Levels((1700.0,)), Levels((0.005,))), 4)
-ABOUT = About(DEGRADATION, "random", True, {}, {})
+COMPARED = baselines.classical(4)
 
 
 @pytest.fixture(scope="module")
@@ -29,40 +28,39 @@ def slices():
     ]
 
 
+@pytest.fixture
+def pictures(monkeypatch):
+    """The arguments of each picture. None is drawn, and its file is empty."""
+    calls = []
+    monkeypatch.setattr(example_pictures, "draw", lambda *args: calls.append(args))
+    monkeypatch.setattr(example_pictures, "figure_to_png", lambda _, path: path.write_bytes(b""))
+    return calls
+
+
 def test_example_pictures_one_for_each_patient_and_window_older_ones_removed(tmp_path, slices):
-    compared = baselines.classical(4)
-    levels = levels_of([(DEGRADATION, study.run(compared, slices, DEGRADATION, 0))])
+    levels = levels_of([(NOISE, study.run(COMPARED, slices, NOISE, 0))])
     for old in ("P0009-lung", "P0012-mediastinum-dose0.25", "P0009-lung-lambda500-sigma1e-05"):
         (tmp_path / f"example-{old}.png").write_bytes(b"")
     mine = [f"example-{name}.png" for name in ("P0009-lung mine", "P0009", "mine")]
     for name in mine:
         (tmp_path / name).write_bytes(b"")
-    assert example_pictures.write(tmp_path, levels, ABOUT, compared, slices, 0) == 4
+    assert example_pictures.write(tmp_path, levels, ABOUT, COMPARED, slices, 0) == 4
     names = [f"example-P000{p}-{w}.png" for p in (1, 2) for w in ("lung", "mediastinum")]
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(names + mine)
     picture = imageio.imread(tmp_path / names[0])
-    assert (
-        picture.shape[1]
-        == 3 * (example_pictures.PANEL + example_pictures.GAP) + example_pictures.GAP
-    )
-    assert picture.shape[0] > 2 * example_pictures.PANEL * 0.9 / 0.7  # true proportions
+    panel, gap = example_pictures.PANEL, example_pictures.GAP
+    assert picture.shape[1] == 3 * (panel + gap) + gap
+    assert picture.shape[0] > 2 * panel * 0.9 / 0.7  # true proportions
     assert picture.std() > 20
 
 
 def test_example_pictures_of_several_levels_show_the_same_slice(
-    tmp_path, slices, monkeypatch, said
+    tmp_path, slices, pictures, monkeypatch, said
 ):
-    compared, shown = baselines.classical(4), []
     asked = Degradation(ImageNoise(Levels((1700.0, 500.0)), Levels((0.005,))), 4)
-    levels = levels_of([(each, study.run(compared, slices, each, 0)) for each in asked.each()])
-    monkeypatch.setattr(
-        example_pictures, "draw", lambda item, images, *_: shown.append((item, images))
-    )
-    monkeypatch.setattr(
-        example_pictures, "figure_to_png", lambda figure, path: path.write_bytes(b"")
-    )
+    levels = levels_of([(each, study.run(COMPARED, slices, each, 0)) for each in asked.each()])
     monkeypatch.setattr(progress, "LINE_EVERY_S", 0)
-    example_pictures.write(tmp_path, levels, ABOUT, compared, slices, 0)
+    example_pictures.write(tmp_path, levels, ABOUT, COMPARED, slices, 0)
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         f"example-P000{p}-{w}-lambda{level}.png"
         for p in (1, 2)
@@ -70,22 +68,17 @@ def test_example_pictures_of_several_levels_show_the_same_slice(
         for level in (1700, 500)
     ]
     assert said[-1] == "pictures 4/4, 00:00 left"
-    (first, at_1700), _, (second, at_500), _ = shown[:4]
+    (first, at_1700, *_), _, (second, at_500, *_), _ = pictures[:4]
     assert first is second
     assert np.array_equal(at_1700["normal dose"], at_500["normal dose"])
     assert not np.array_equal(at_1700["bicubic"], at_500["bicubic"])
 
 
-def test_example_picture_of_a_range_names_the_sampled_level(tmp_path, slices, monkeypatch):
+def test_example_picture_of_a_range_names_the_sampled_level(tmp_path, slices, pictures):
     asked = Degradation(ImageNoise(Levels((500.0, 5000.0), True), Levels((0.005,))), 4)
-    compared, said = baselines.classical(4), []
-    made = study.run(compared, slices[:1], asked, 0)
-    monkeypatch.setattr(example_pictures, "draw", lambda *args: said.append(args[3]))
-    monkeypatch.setattr(
-        example_pictures, "figure_to_png", lambda figure, path: path.write_bytes(b"")
-    )
-    example_pictures.write(tmp_path, levels_of([(asked, made)]), ABOUT, compared, slices, 0)
-    assert f"lambda {made.noise['P0001', 1]['noise_lambda']:g} photons" in said[0]
+    made = study.run(COMPARED, slices[:1], asked, 0)
+    example_pictures.write(tmp_path, levels_of([(asked, made)]), ABOUT, COMPARED, slices, 0)
+    assert f"lambda {made.noise['P0001', 1]['noise_lambda']:g} photons" in pictures[0][3]
 
 
 def test_median_slices_are_by_rmse_of_the_best_network():
@@ -99,8 +92,8 @@ def test_median_slices_are_by_rmse_of_the_best_network():
 
 
 def test_example_pictures_show_the_low_dose_of_the_study(slices):
-    made = study.run(baselines.classical(4), slices[:1], DEGRADATION, 5)
-    images = example_pictures.outputs(slices[0], baselines.classical(4), DEGRADATION, 5)
+    made = study.run(COMPARED, slices[:1], NOISE, 5)
+    images = example_pictures.outputs(slices[0], COMPARED, NOISE, 5)
     assert list(images) == ["normal dose", "low dose 24x24", "bicubic"]
     error = np.sqrt(np.mean((images["bicubic"] - images["normal dose"]) ** 2))
     row = next(r for r in made.rows if (r.part, r.method) == ("whole", "bicubic"))

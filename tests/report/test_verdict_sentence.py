@@ -48,6 +48,8 @@ def test_verdict_sentence_at_one_level(gain, lines, sentence):
         ((7.4, []), (5.1, []), "+5.1 to +7.4 dB over bicubic in the lung window, no check failed"),
         ((0.5, []), (-0.5, [BIAS]), "-0.50 to +0.50 dB against bicubic in the lung window, "
                                     "fails at dose 0.1 (bias (lung))"),
+        ((1, [UNCHECKED]), (1, [BIAS]), "+1.0 dB over bicubic in the lung window, fails at dose "
+                                        "0.1 (bias (lung)); some checks could not be made"),
         ((-0.1, [BIAS]), (-0.3, [BIAS]), "0.10 to 0.30 dB below bicubic in the lung window, "
                                          "fails at every level (bias (lung))"),
         ((1, [BIAS]), (1, [BONE]), "+1.0 dB over bicubic in the lung window, "

@@ -18,7 +18,6 @@ from srgan.report.about import About, discs_remark
 from srgan.report.html.build_page import build_page
 from srgan.report.html.render import render, write
 from srgan.report.html.viewer import Viewer
-from srgan.report.verdict_sentence import verdict_sentences
 from tests.helpers.page_numbers import check_cells
 
 WINDOWS_HERE = WINDOWS | {"fat": Window(-250.0, 50.0)}
@@ -60,15 +59,10 @@ def page_of(levels, slices, about=ABOUT):
 @pytest.fixture(scope="module")
 def made():
     """Four slices at two levels, and the page of it."""
-    levels = [
-        replace(
-            level,
-            study=replace(
-                level.study, discs=disc_phantom.discs_of(METHODS, level.degradation, **DISC)
-            ),
-        )
-        for level in measured(small_chests())
-    ]
+    levels = []
+    for level in measured(small_chests()):
+        discs = disc_phantom.discs_of(METHODS, level.degradation, **DISC)
+        levels.append(replace(level, study=replace(level.study, discs=discs)))
     return levels, page_of(levels, small_chests())
 
 
@@ -86,32 +80,6 @@ def test_page_begins_with_what_a_network_gains_and_what_fails(made):
     (sentence,) = page.headlines
     assert f"SRResNet: {-compared.difference.mean:.2f} " in sentence
     assert re.search(r"fails at every level .*bias \([^)]*soft tissue", sentence)
-    text = render(page)
-    assert text.index("fails at") < text.index("<canvas") < text.index("<table")
-
-
-def test_verdict_of_a_network_that_fails_at_one_of_two_levels_names_the_level(made):
-    """Its bias is taken away at the first."""
-    first, second = made[0]
-
-    def unbiased(row):
-        fits = (row.method, row.part) == ("srresnet", "whole")
-        good = row.metrics | {"bias_by_tissue_hu": {}, "chi2": 1.0, "wide_spots": 0}
-        good |= {"psnr_db": dict.fromkeys(WINDOWS_HERE, 99.0), "flat_sd_hu": None}
-        return replace(row, metrics=good | {"lung_texture_sd_hu": None}) if fits else row
-
-    good = replace(first.study, rows=tuple(map(unbiased, first.study.rows)))
-    levels = [replace(first, study=good), second]
-    found = [level.conclusions for level in levels]
-    assert not found[0].fails("srresnet")
-    (sentence,) = verdict_sentences(levels)
-    assert re.match(
-        r"SRResNet: .* dB against bicubic .*, fails at lambda 500 \(.*\); some", sentence
-    )
-    (alone,) = verdict_sentences(levels[:1])
-    gain = found[0].compared["srresnet"]["bicubic"]["psnr_db.lung"].difference.mean
-    words = "dB over bicubic in the lung window, no check failed; some checks could not be made."
-    assert alone == f"SRResNet: {gain:+.1f} {words}"
     assert " ".join(terminal.details(levels, ABOUT).split()).startswith(sentence)
 
 
@@ -195,14 +163,8 @@ def test_srgan_of_a_compared_checkpoint_is_held_against_the_srresnet_of_its_chec
 
 
 def test_a_compared_checkpoint_is_named_by_its_letter(made):
-    said = {
-        "step": 7,
-        "generator": "fast",
-        "content_loss": "vgg54",
-        "vgg_weights": "random",
-        "degradation": {"model": "image", "noise_lambda": "1700"},
-        "synthetic": False,
-    }
+    said = {"step": 7, "generator": "fast", "content_loss": "vgg54", "vgg_weights": "random"}
+    said |= {"degradation": {"model": "image", "noise_lambda": "1700"}, "synthetic": False}
     other = said | {"step": 9, "vgg_weights": "imagenet", "synthetic": True}
     about = replace(ABOUT, checkpoint=said | {"compared": {"B": other}})
     assert about.remarks()[0] == "VGG19 weights: random, B: imagenet"
@@ -234,16 +196,9 @@ def test_every_number_of_the_page_is_that_of_the_summary(made, tmp_path):
 
 
 def test_page_has_its_sections_and_three_slices_the_median_first(made):
-    assert [section.title for section in made[1].sections] == [
-        "Slice",
-        "Results",
-        "Checks",
-        "Metrics",
-        "Quality against lambda",
-        "Patients",
-        "Noise power and sharpness",
-        "More slices",
-    ]
+    titles = "Slice, Results, Checks, Metrics, Quality against lambda, Patients"
+    titles += ", Noise power and sharpness, More slices"
+    assert ", ".join(section.title for section in made[1].sections) == titles
     viewers = viewers_of(made[1])
     assert [viewer.title.split()[0] for viewer in viewers] == ["Median", "Worst", "Best"]
     for viewer in viewers:
