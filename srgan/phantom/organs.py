@@ -131,13 +131,12 @@ def _ribs(c: Canvas, p: Patient, u) -> None:
     cartilage[near] = np.where(front, np.maximum(d, 18.0 - np.abs(x)), 9.0)
     bone(c, bony, 1.3, p.cortex_hu, p.marrow_hu + 40)
     paint(c, cartilage, 95, fine=12)
-    if 0.1 < u < 0.8:  # sternum: manubrium wide, body narrow
+    if 0.1 < u < 0.8:  # manubrium wide, body narrow
         half = 26.0 if u < 0.25 else 17.0
         top = -0.94 * at_level(u, LUNG_B) + at_level(u, LUNG_Y) - 9.0
         view = c.at(0.0, top, half)
-        bone(
-            view, ellipse(view.x, view.y, 0.0, top, half, 6.5), 1.3, p.cortex_hu - 150, p.marrow_hu
-        )
+        sternum = ellipse(view.x, view.y, 0.0, top, half, 6.5)
+        bone(view, sternum, 1.3, p.cortex_hu - 150, p.marrow_hu)
 
 
 def _shoulder(c: Canvas, p: Patient, u) -> None:
@@ -150,20 +149,13 @@ def _shoulder(c: Canvas, p: Patient, u) -> None:
     for side in (-1, 1):
         if half > 6:
             view = c.at(side * x, y, half + 20)
-            d = capsule(
-                view.x * side,
-                view.y - 0.004 * (view.x * side - x) ** 2,
-                (x - half * tx, y - half * ty),
-                (x + half * tx, y + half * ty),
-                1.8,
-                4.5,
-            )
+            out = view.x * side
+            bent = view.y - 0.004 * (out - x) ** 2
+            first, last = (x - half * tx, y - half * ty), (x + half * tx, y + half * ty)
+            d = capsule(out, bent, first, last, 1.8, 4.5)
             if u < 0.25:  # the spine of the blade
-                d = union(
-                    d,
-                    capsule(view.x * side, view.y, (x + 4, y), (x + 26, y + 8 - 60 * u), 2.2, 4.0),
-                    4.0,
-                )
+                spine = capsule(out, view.y, (x + 4, y), (x + 26, y + 8 - 60 * u), 2.2, 4.0)
+                d = union(d, spine, 4.0)
             bone(view, d, 1.4, p.cortex_hu, p.marrow_hu + 120)
         if u < 0.16:
             start, end = (side * 20, -62, 0.14 * p.length), (side * 105, -48, -0.02 * p.length)

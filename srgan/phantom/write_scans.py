@@ -15,12 +15,7 @@ MANIFEST = ".synthetic.json"  # hidden: no scan
 VERSION = 1  # of the phantom: a folder of another version counts as incomplete
 
 
-def write(
-    folder: Path,
-    seed: int = 0,
-    patients: int = 40,
-    slices: int = 6,
-) -> None:
+def write(folder: Path, seed: int = 0, patients: int = 40, slices: int = 6) -> None:
     """Write `patients` scans as subset0..9/UID.mhd and .raw; last, the manifest says "complete".
 
     Files that an earlier manifest lists and this one does not are removed; others are left alone.
@@ -45,9 +40,7 @@ def write(
 def is_complete(folder: Path, seed: int) -> bool:
     """Does the folder hold all files of this seed and version, each of its full size?"""
     manifest = _manifest(folder)
-    if not manifest.get("complete") or manifest.get("seed") != seed:
-        return False
-    if manifest.get("version") != VERSION:
+    if not {"version": VERSION, "seed": seed, "complete": True}.items() <= manifest.items():
         return False
     try:
         return all(

@@ -44,19 +44,14 @@ def build_page(
     conditions = tuple(filter(None, (about.vgg_distance_remark(), about.denoiser)))
     lung_window = f"The lung window is {WINDOWS['lung']}."
     main_slice, *other_slices = viewers(first, methods, slices, seed)
+    certainty = _for_each(levels, lambda level: (certainty_table(level),))
     sections = [
         Section("Slice", (main_slice,)),
         Section("Results", _for_each(levels, lambda level: (main_table(level),))),
         Section("Checks", _checks(levels), (checks.BOUNDS, lung_window)),
         Section("Metrics", _for_each(levels, metric_tables), conditions),
         *([_against_level(levels)] if len(levels) > 1 else []),
-        Section(
-            "Patients",
-            (
-                _patient_plots(first),
-                *_for_each(levels, lambda level: (certainty_table(level),)),
-            ),
-        ),
+        Section("Patients", (_patient_plots(first), *certainty)),
         Section("Noise power and sharpness", _frequency_parts(first)),
         *([Section("Nodules", _for_each(levels, _nodules))] if first.nodules else []),
         *([Section("More slices", tuple(other_slices))] if other_slices else []),

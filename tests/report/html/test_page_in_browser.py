@@ -10,7 +10,7 @@ import pytest
 from srgan.report.html.render import write
 from srgan.report.html.viewer import SHOWN, hu_steps
 from srgan.resampling import nearest
-from tests.helpers.browser import opened, started_chromium
+from tests.helpers.browser import opened
 from tests.helpers.sample_page import EVIL, SIZE, sample_page, sample_viewer
 
 VIEWER = "#viewer-0-0"
@@ -24,18 +24,6 @@ def path(tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "index.html"
     write(path, sample_page())
     return path
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with started_chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def page(chromium, path):
-    with opened(chromium, path) as page:
-        yield page
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.commands.test_evaluate_nodules import DIAMETER_MM, write_patient
-from tests.helpers.browser import opened, started_chromium
+from tests.helpers.browser import opened
 from tests.helpers.page_numbers import check_cells
 
 PATIENTS = 32  # of whom 11 are tested: enough for intervals
@@ -29,18 +29,6 @@ def path(tmp_path_factory, run_main, chromium):
         done = run_main(cwd, command, timeout=3600)
         assert done.returncode == 0, done.stderr
     return cwd / "report" / "index.html"
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with started_chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def page(chromium, path):
-    with opened(chromium, path) as page:
-        yield page
 
 
 @pytest.mark.slow
