@@ -6,7 +6,7 @@ from dataclasses import replace
 from srgan.evaluation import conclusions
 from srgan.evaluation.level import Level
 from srgan.evaluation.study import NORMAL_DOSE
-from srgan.metrics.intervals import Comparison, Interval
+from srgan.metrics.intervals import INTERVAL, TEST, Comparison, Interval
 from srgan.report.columns import (
     IN_LUNG,
     MAIN,
@@ -135,10 +135,9 @@ def _certainty_notes(level: Level) -> tuple[str, ...]:
     found = level.conclusions
     main = [of[path] for of in found.intervals.values() for path in CERTAINTY if path in of]
     why = next((interval.why for interval in main if interval.why), "")
-    said = found.as_json()
     return (
-        f"No interval: {why}." if why else f"In small type: {said['interval']}.",
-        f"p: {said['test']}. PSNR and SSIM: {IN_LUNG}.",
+        f"No interval: {why}." if why else f"In small type: {INTERVAL}.",
+        f"p: {TEST}. PSNR and SSIM: {IN_LUNG}.",
     )
 
 

@@ -15,7 +15,6 @@ import numpy as np
 from srgan.evaluation.study_slice import crop
 from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS, Window, Windows
 from srgan.resampling import area_mean, nearest
-from srgan.system.errors import one_line
 
 SHOWN = {  # the usual presets; the first is shown at the start and in print
     "lung": WINDOWS["lung"],
@@ -95,22 +94,22 @@ class Viewer:
         return base64.b64encode(png).decode()
 
     def data(self) -> dict:
-        """What page.js reads: JSON values, with names cleaned as the template cleans them."""
+        """What page.js reads: JSON values."""
         return {
             "shape": self.shape,
-            "windows": {name: list(window) for name, window in self.windows.items()},
-            "detail": [[int(part.start), int(part.stop)] for part in self.detail],
+            "windows": self.windows,
+            "detail": [[part.start, part.stop] for part in self.detail],
             "error": ERROR_HU,
             "pictures": [
-                {"name": one_line(name), "shape": hu.shape, "data": pack(hu_steps(hu))}
+                {"name": name, "shape": hu.shape, "data": pack(hu_steps(hu))}
                 for name, hu in self.pictures.items()
             ],
             "maps": [
                 {
-                    "name": one_line(each.name),
-                    "of": one_line(each.of),
-                    "unit": one_line(each.unit),
-                    "ends": [float(end) for end in each.ends],
+                    "name": each.name,
+                    "of": each.of,
+                    "unit": each.unit,
+                    "ends": each.ends,
                     "diverging": each.diverging,
                     "shape": each.values.shape,
                     "data": pack(map_steps(each)),
