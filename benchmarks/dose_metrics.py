@@ -26,6 +26,7 @@ import numpy as np
 from scipy import ndimage
 
 from benchmarks import common
+from srgan.dataset import single_scan
 from srgan.formats import readers
 from srgan.hounsfield import HU_MAX, HU_MIN, HU_SPAN, WINDOWS, hu_to_fraction
 from srgan.lowdose import estimate_photons, image_noise
@@ -195,7 +196,7 @@ def by_patient(folder: Path, count: int, dose: float) -> None:
 
 
 def by_pair(folders: list[Path], dose: float) -> None:
-    full, low = (common.only_scan(folder) for folder in folders)
+    full, low = (single_scan.find(folder)[0] for folder in folders)
     read_full, read_low = readers.reader(full), readers.reader(low)
     grids = [(s.kind, s.rows, s.columns, s.spacing_mm) for s in (full, low)]
     if grids[0] != grids[1] or full.kind != "dicom":

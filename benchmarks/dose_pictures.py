@@ -1,6 +1,6 @@
 """Draw a slice at a half, a quarter and a tenth of its dose, and its noise.
 
-python benchmarks/dose_pictures.py FOLDER --patient ID [--slice K] --output OUT
+python benchmarks/dose_pictures.py FOLDER --patient ID --output OUT
 python benchmarks/dose_pictures.py --synthetic --output OUT     (docs/dose.png)
 
 Photons are matched to the slice. Above: the slice at each dose in two windows (of the synthetic
@@ -35,54 +35,37 @@ GAP, HEAD, LINE, DPI = 6, 68, 24, 100  # dots
 SIDE, SYNTHETIC_SIDE = 512, 250  # dots of a panel
 
 
-def slice_of(folder: Path, patient: str, number: int | None):
-    """(HU, spacing in mm, title); by default the middle slice of the longest scan."""
+def middle_slice(folder: Path, patient: str):
+    """(HU, spacing in mm, title) of the patient's longest scan."""
     scan = common.largest_scans(folder).get(patient)
     if scan is None:
         raise UserError(f"{folder} holds no usable scan of patient {patient}")
     n = len(scan.slices)
-    k = n // 2 + 1 if number is None else number
-    if not 1 <= k <= n:
-        raise UserError(f"--slice {k}: {patient} has slices 1 to {n}")
-    title = f"{patient}, slice {k} of {n} from the feet"
-    return readers.reader(scan)(k - 1), scan.spacing_mm, title
+    title = f"{patient}, slice {n // 2 + 1} of {n} from the feet"
+    return readers.reader(scan)(n // 2), scan.spacing_mm, title
 
 
-def synthetic_slice(number: int | None):
-    """The same of a synthetic chest; by default at the shoulders, where the streaks are."""
-    k = 6 if number is None else number
-    if not 1 <= k <= 6:
-        raise UserError(f"--slice {k}: the synthetic chest has slices 1 to 6")
+def synthetic_slice():
+    """The same of a synthetic chest at the shoulders, where the streaks are."""
     volume, (x, y, _) = chest.chest(0, 1, 6)
-    return volume[k - 1], (y, x), f"SYNTHETIC chest, slice {k} of 6 from the feet"
+    return volume[5], (y, x), "SYNTHETIC chest, slice 6 of 6 from the feet"
 
 
-class Panels:
-    """A black figure of panels of equal size, placed in dots."""
+def panels(rows: int, columns: int, side: int, tall: int):
+    """A black figure and its axes, each of side x tall dots with a line of text above."""
+    from matplotlib.figure import Figure
 
-    def __init__(self, rows: int, columns: int, side: int, tall: int):
-        from matplotlib.figure import Figure
+    wide, high = columns * (side + GAP) + GAP, HEAD + rows * (tall + LINE) + LINE
+    figure = Figure((wide / DPI, high / DPI), dpi=DPI, facecolor="black")
+    place = {"left": GAP / wide, "right": 1 - GAP / wide, "wspace": GAP / side}
+    place |= {"top": 1 - (HEAD + LINE) / high, "bottom": LINE / high, "hspace": LINE / tall}
+    return figure, figure.subplots(rows, columns, gridspec_kw=place)
 
-        self.side, self.tall = side, tall
-        self.wide = columns * (side + GAP) + GAP
-        self.high = HEAD + rows * (tall + LINE) + LINE
-        size = self.wide / DPI, self.high / DPI
-        self.figure = Figure(size, dpi=DPI, facecolor="black")
 
-    def text(self, x: float, y: float, words: str, size: float = 10, **more) -> None:
-        place = x / self.wide, 1 - y / self.high
-        self.figure.text(*place, words, color="white", size=size, **more)
-
-    def panel(self, row: int, column: int, words: str, pixels: np.ndarray, **more):
-        """Returns the axes and the image."""
-        left, top = GAP + column * (self.side + GAP), HEAD + row * (self.tall + LINE)
-        self.text(left, top + LINE - 7, words)
-        bottom = 1 - (top + LINE + self.tall) / self.high
-        box = left / self.wide, bottom, self.side / self.wide, self.tall / self.high
-        axes = self.figure.add_axes(box)
-        axes.set_axis_off()
-        smooth = "nearest" if self.side >= max(pixels.shape) else "antialiased"
-        return axes, axes.imshow(pixels, interpolation=smooth, **more)
+def show(axes, words: str, pixels: np.ndarray, **shades):
+    axes.set_axis_off()
+    axes.set_title(words, loc="left", color="white", size=10, pad=5)
+    return axes.imshow(pixels, **shades)
 
 
 def draw(hu, spacing_mm: tuple[float, float], title: str, rows: slice, side: int, windows):
@@ -103,38 +86,37 @@ def draw(hu, spacing_mm: tuple[float, float], title: str, rows: slice, side: int
     }
     sd_map = noise_sd_hu(hu, spacing_mm, photons, scanner, MAPPED)
     soft = estimate_photons.flat_soft_tissue(hu)
-    last = len(windows)
-    panels = Panels(last + 1, len(images), side, round(side * len(hu[rows]) / hu.shape[1]))
-    panels.text(GAP, 20, title, 13, weight="bold")
-    panels.text(GAP, 42, f"{source} at full dose; pixel {pixel_mm_of(spacing_mm):.3f} mm", 11)
+    tall = round(side * len(hu[rows]) / hu.shape[1])
+    figure, axes = panels(len(windows) + 1, len(images), side, tall)
     shades = [f"{w} {WINDOWS[w].low:g} to {WINDOWS[w].high:g} HU" for w in windows]
     shades = ", ".join([*shades, f"noise alone ±{NOISE_HU:g} HU"])
-    panels.text(GAP, 62, f"grey: {shades}; SD: in flat soft tissue", 11)
-    for column, (name, image) in enumerate(images.items()):
-        for row, window in enumerate(windows):
+    head = f"{source} at full dose; pixel {pixel_mm_of(spacing_mm):.3f} mm\n"
+    head += f"grey: {shades}; SD: in flat soft tissue"
+    figure.text(0.006, 0.985, title, color="white", size=13, weight="bold", va="top")
+    figure.text(0.006, 1 - HEAD / figure.bbox.height, head, color="white", size=11)
+    figure.text(0.006, 0.02, "Research use only, not a medical device.", color="white", size=9)
+    for (*above, below), (name, image) in zip(axes.T, images.items(), strict=True):
+        for panel, window in zip(above, windows, strict=True):
             low, high = WINDOWS[window]
-            words = f"{name}, {window}"
-            panels.panel(row, column, words, image[rows], cmap="gray", vmin=low, vmax=high)
-        if column:
+            show(panel, f"{name}, {window}", image[rows], cmap="gray", vmin=low, vmax=high)
+        if image is not hu:
             noise = image - hu
             added = "" if soft is None else f": SD {noise[soft].std():.0f} HU"
             grey = {"cmap": "gray", "vmin": -NOISE_HU, "vmax": NOISE_HU}
-            panels.panel(last, column, f"{name} - full{added}", noise[rows], **grey)
-    heat = {"cmap": "inferno", "vmin": 0}
-    axes, image = panels.panel(last, 0, "SD that 1/4 dose adds, HU", sd_map[rows], **heat)
-    place = axes.inset_axes((0.05, 0.15, 0.6, 0.03))
-    bar = panels.figure.colorbar(image, cax=place, location="bottom")
+            show(below, f"{name} - full{added}", noise[rows], **grey)
+    corner = axes[-1, 0]
+    heat = show(corner, "SD that 1/4 dose adds, HU", sd_map[rows], cmap="inferno", vmin=0)
+    place = corner.inset_axes((0.05, 0.15, 0.6, 0.03))
+    bar = figure.colorbar(heat, cax=place, location="bottom")
     bar.ax.tick_params(colors="white", labelsize=9)
     bar.outline.set_edgecolor("white")
-    panels.text(GAP, panels.high - 8, "Research use only, not a medical device.", 9)
-    return panels.figure
+    return figure
 
 
 def main() -> None:
     parser = common.parser(__doc__)
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--patient")
-    parser.add_argument("--slice", type=int)
     parser.add_argument("--synthetic", action="store_true")
     parser.add_argument("--output", type=Path, required=True)
     given = parser.parse_args()
@@ -142,12 +124,12 @@ def main() -> None:
         parser.error("give a folder and --patient, or --synthetic")
     try:
         if given.synthetic:
-            found = synthetic_slice(given.slice)
+            found = synthetic_slice()
             body = np.flatnonzero(body_mask(found[0]).any(1))
             rows = slice(max(body[0] - 10, 0), body[-1] + 10)
             figure = draw(*found, rows, SYNTHETIC_SIDE, ["mediastinum"])
         else:
-            found = slice_of(given.folder, given.patient, given.slice)
+            found = middle_slice(given.folder, given.patient)
             figure = draw(*found, slice(None), SIDE, ["lung", "mediastinum"])
     except UserError as error:
         sys.exit(str(error))

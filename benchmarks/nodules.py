@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import numpy as np
 from scipy import ndimage
 
-from benchmarks.common import IMAGE_NOISE, slices_of
+from benchmarks.common import slices_of
 from srgan.evaluation import baselines
 from srgan.evaluation.study_slice import StudySlice, make_pair
 from srgan.lowdose.degradation import Degradation
@@ -34,6 +34,8 @@ from srgan.metrics.nodule_metrics import (
     new_blobs,
 )
 from srgan.phantom import chest
+from tests.helpers import made_nodules
+from tests.helpers.made_structure import IMAGE_NOISE
 
 Slices = list[tuple[np.ndarray, tuple[float, float]]]  # float32 HU, and spacing in mm
 
@@ -57,14 +59,11 @@ def pair(hu, spacing_mm, degradation: Degradation, key: int) -> tuple[np.ndarray
     return make_pair(StudySlice("P", 1, spacing_mm, key, lambda: hu, PHOTONS), degradation, 0)
 
 
-def disc(shape, nodule: NoduleInSlice, spacing_mm) -> np.ndarray:
-    """The share of each pixel in a disc, blurred as a slice is."""
-    rows, columns = np.ogrid[: shape[0], : shape[1]]
-    distance = np.hypot(
-        (rows - nodule.row_px) * spacing_mm[0], (columns - nodule.column_px) * spacing_mm[1]
-    )
-    sharp = np.clip(0.5 - (distance - nodule.diameter_mm / 2) / spacing_mm[0], 0, 1)
-    return ndimage.gaussian_filter(sharp, 0.8)
+def added(hu: np.ndarray, nodule: NoduleInSlice, contrast_hu: float, spacing_mm) -> np.ndarray:
+    """The slice with a disc, blurred as a slice is."""
+    place = nodule.row_px, nodule.column_px, nodule.diameter_mm
+    disc = made_nodules.disc(hu.shape, *place, spacing_mm)
+    return hu + contrast_hu * ndimage.gaussian_filter(disc, 0.8)
 
 
 def placed(slices: Slices, diameter_mm: float, rng) -> Iterator[tuple]:
@@ -83,9 +82,8 @@ def contrast_left(slices: Slices, degradation, diameter, contrast_hu, rng) -> di
     left = {"there": [], "taken out": []}
     for hu, spacing, nodule in placed(slices, diameter, rng):
         key = int(rng.integers(2**60))
-        normal, low = pair(
-            hu + contrast_hu * disc(hu.shape, nodule, spacing), spacing, degradation, key
-        )
+        with_disc = added(hu, nodule, contrast_hu, spacing)
+        normal, low = pair(with_disc, spacing, degradation, key)
         region = NoduleRegion.around(nodule, lung_mask(normal), spacing)
         before = measure(normal, region)
         if is_visible(before):
@@ -115,7 +113,7 @@ def found(slices: Slices, rng) -> None:
         for contrast_hu in (100.0, 200.0, 300.0, 500.0):
             hits = []
             for hu, spacing, nodule in placed(slices, diameter, rng):
-                output = hu + contrast_hu * disc(hu.shape, nodule, spacing)
+                output = added(hu, nodule, contrast_hu, spacing)
                 places = new_blobs(output, hu, lung_mask(hu), spacing)
                 distances = [
                     np.hypot(r - nodule.row_px, c - nodule.column_px) * spacing[0]

@@ -10,7 +10,9 @@ after 5 and after 40 slices, which must not grow.
 import os
 import sys
 import tracemalloc
+from functools import partial
 from pathlib import Path
+from timeit import timeit
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -21,7 +23,7 @@ os.environ["MKL_NUM_THREADS"] = "1"
 import numpy as np
 from skimage.transform import iradon, radon
 
-from benchmarks.common import parser, seconds
+from benchmarks.common import parser
 from srgan.lowdose import estimate_photons
 from srgan.lowdose.projection_noise import noise_fields
 from srgan.lowdose.projector import projector
@@ -29,6 +31,7 @@ from srgan.lowdose.scanner import Scanner
 from srgan.phantom import chest
 
 PHOTONS, DOSE = 3e5, 0.1
+seconds = partial(timeit, number=1)
 
 
 def main() -> None:

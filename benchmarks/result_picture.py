@@ -4,7 +4,6 @@
 dose, bicubic, SRResNet and SRGAN. PSNR is that of the whole slice in the lung window.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -13,18 +12,16 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import srgan
+from benchmarks import common
 from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS
-from srgan.lowdose.degradation import Degradation, degrade
-from srgan.lowdose.image_noise import ImageNoise
-from srgan.lowdose.levels import Levels
+from srgan.lowdose.degradation import degrade
 from srgan.metrics.similarity import psnr_db
 from srgan.phantom import chest
 from srgan.resampling import bicubic
 from srgan.system.png import figure_to_png
+from tests.helpers.made_structure import IMAGE_NOISE, SCALE
 
-SCALE = 4
 PATIENT = 1000  # the program's own data end with patient 39
-NOISE = Degradation(ImageNoise(Levels((1700.0,)), Levels((0.005,))), SCALE)
 REGION = (slice(150, 246), slice(96, 192))  # rows, columns
 
 
@@ -32,7 +29,7 @@ def images_of(checkpoint: Path) -> dict[str, np.ndarray]:
     """Name to HU: (512, 512), the low dose (128, 128)."""
     volume, _ = chest.chest(seed=0, patient=PATIENT, slices=6)
     normal = np.clip(volume[3], HU_MIN, HU_MAX).astype(np.float32)
-    low = degrade(normal[None], NOISE, np.random.default_rng(0))[0]
+    low = degrade(normal[None], IMAGE_NOISE, np.random.default_rng(0))[0]
     return {
         "normal dose": normal,
         "low dose": low,
@@ -43,7 +40,7 @@ def images_of(checkpoint: Path) -> dict[str, np.ndarray]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = common.parser(__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--output", type=Path, default=Path("result.png"))
     given = parser.parse_args()

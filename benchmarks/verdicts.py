@@ -24,13 +24,14 @@ import numpy as np
 from scipy import ndimage
 
 from benchmarks import common
-from benchmarks.common import IMAGE_NOISE
+from srgan.dataset import single_scan
 from srgan.evaluation import baselines, checks, conclusions, study, study_slice
 from srgan.formats import readers
 from srgan.masks import lung_mask
 from srgan.metrics.slice_output import LUNG_PIXELS, Reference
 from srgan.models import tensorflow_setup
 from srgan.training import checkpoint_models
+from tests.helpers.made_structure import IMAGE_NOISE, band
 
 BAND = (0.25, 0.6)  # of Nyquist: above what a fourfold smaller low dose can hold
 
@@ -49,21 +50,14 @@ def _blob(output, reference):
 def _false_texture(output, reference):
     """Add band noise, so that the output has the local power of the normal dose in the band."""
     rng = np.random.default_rng(0)
-    have, want = (_local_power(_band(x)) for x in (output, reference.image))
-    noise = _band(rng.normal(0, 1, output.shape))
+    have, want = (_local_power(band(x, *BAND)) for x in (output, reference.image))
+    noise = band(rng.normal(0, 1, output.shape), *BAND)
     noise *= np.sqrt(np.maximum(want - have, 0) / _local_power(noise))
     return output + noise
 
 
 def _local_power(image):
     return ndimage.gaussian_filter(image**2, 8)
-
-
-def _band(image):
-    rows, columns = (np.fft.fftfreq(n) for n in image.shape)
-    frequency = 2 * np.hypot(rows[:, None], columns)
-    inside = (frequency > BAND[0]) & (frequency < BAND[1])
-    return np.fft.ifft2(np.fft.fft2(image) * inside).real
 
 
 class Fault(NamedTuple):
@@ -139,7 +133,7 @@ def main() -> int:
 
 def slices_of(folder: Path, every: int) -> list[study_slice.StudySlice]:
     """Every n-th slice of the only scan in a folder, where it shows lung."""
-    scan = common.only_scan(folder)
+    scan, _ = single_scan.find(folder)
     read = readers.reader(scan)
     return [
         study_slice.StudySlice("P1", i + 1, scan.spacing_mm, i, partial(read, i))

@@ -43,7 +43,7 @@ def slices_of(
         and not any(is_seen(trained, kept.store, record) for trained in checkpoints.values())
     ]
     matched = []
-    if usable and degradation.in_projections:
+    if usable and degradation.noise.in_projections:
         matched = photon_cache.of_slices(kept.store, usable, degradation.noise)
     spots: dict[int, list[NoduleInSlice]] = {i: [] for i in usable}
     for each in kept.nodules:

@@ -16,5 +16,5 @@ def open_store(settings: Settings) -> Store:
 def is_usable(record: Record, settings: Settings, size: int) -> bool:
     """Has the slice `size` rows and columns, and square pixels where it must be projected?"""
     large = min(record.rows, record.columns) >= size
-    needs_square = degradation_of(settings).in_projections
+    needs_square = degradation_of(settings).noise.in_projections
     return large and (not needs_square or photon_cache.has_square_pixels(record))

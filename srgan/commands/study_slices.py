@@ -18,7 +18,7 @@ SMALLEST = 16  # pixels across; SSIM needs 11, and a slice of four times less ne
 
 def photons_of(store, chosen: list[int], degradation: Degradation) -> list[SlicePhotons]:
     """Photons of each slice; logs a summary. Empty if noise is not inserted in the projections."""
-    if not degradation.in_projections:
+    if not degradation.noise.in_projections:
         return []
     matched = photon_cache.of_slices(store, chosen, degradation.noise)
     log.info(photon_cache.summary_text(photon_cache.summary(matched)))

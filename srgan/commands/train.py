@@ -42,7 +42,7 @@ def train(given: dict[str, Any]) -> int:
 
 def _build_store_only(settings: Settings) -> int:
     store = open_store(settings)
-    if degradation_of(settings).in_projections:
+    if degradation_of(settings).noise.in_projections:
         slice_sets(store, settings)
     return 0
 
@@ -113,7 +113,7 @@ def slice_sets(store: Store, settings: Settings) -> tuple[SliceSet, SliceSet]:
 def _noise_of(store: Store, indices: list[int], settings: Settings) -> dict | None:
     """Slice number to its noise; None where noise is not inserted in the projections."""
     degradation = degradation_of(settings)
-    if not degradation.in_projections:
+    if not degradation.noise.in_projections:
         return None
     noise = noise_cache.open_or_build(
         store, indices, degradation.noise, settings.seed, settings.realisations

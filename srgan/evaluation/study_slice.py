@@ -48,7 +48,7 @@ def noise_of(item: StudySlice, degradation: Degradation, seed: int) -> dict[str,
     """The noise columns of a slice: its level, and photons and noise (SD in HU) at full dose."""
     levels = level_of(item, degradation, seed).levels
     found = {name: level.middle for name, level in levels.items()}
-    if degradation.in_projections:
+    if degradation.noise.in_projections:
         found |= {"photons": item.photons, "full_dose_sd_hu": item.sd_hu}
     return found
 

@@ -76,10 +76,6 @@ class Degradation:
     scale: int  # 1, 2 or 4
 
     @property
-    def in_projections(self) -> bool:
-        return self.noise.in_projections
-
-    @property
     def levels(self) -> dict[str, Levels]:
         """The noise levels by field name: "dose", or "noise_lambda" and "noise_sigma"."""
         values = {field.name: getattr(self.noise, field.name) for field in fields(self.noise)}

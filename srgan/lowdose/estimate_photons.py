@@ -150,15 +150,9 @@ def along_series(
     return medians
 
 
-def of_water(
-    noise_hu: float,
-    scanner: Scanner,
-    pixel_mm: float = REFERENCE_MM,
-    size: int = 512,
-) -> float:
+def of_water(noise_hu: float, scanner: Scanner, pixel_mm: float = REFERENCE_MM) -> float:
     """Photons that give an SD of noise_hu in the centre of a 30 cm water cylinder at full dose."""
-    rows, columns = np.mgrid[:size, :size] - (size - 1) / 2
-    distance = np.hypot(rows, columns) * pixel_mm
+    distance = np.hypot(*(np.mgrid[:512, :512] - 255.5)) * pixel_mm
     edge = np.clip((WATER_RADIUS_MM - distance) / pixel_mm + 0.5, 0, 1)
     centre = distance < 20
     maps = projection_noise.unit_variance(1000 * (edge - 1), (pixel_mm, pixel_mm), scanner)

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from srgan.dataset.store import NAMES, Store, first_changed
-from srgan.lowdose import photon_cache, projection_noise
+from srgan.lowdose import photon_cache
 from srgan.lowdose.photon_cache import SlicePhotons
-from srgan.lowdose.projection_noise import ProjectionNoise
+from srgan.lowdose.projection_noise import Fields, ProjectionNoise
 from srgan.random_streams import FIELDS, generator_of, slice_number
 from srgan.system import folders, processes
 from srgan.system.checksums import read_sealed_json, sha256_of_text, write_sealed_json
@@ -171,16 +171,19 @@ def _make(task: Task) -> tuple[np.ndarray, np.ndarray, float]:
     hu = np.load(task.path, mmap_mode="r", allow_pickle=False)[task.row]
     stored = np.empty((task.realisations, 2, *hu.shape), "<i2")
     hu_per_unit = np.empty((task.realisations, 2), np.float32)
-    scanner, lowest = task.noise.scanner, task.noise.dose.low
     for r in range(task.realisations):
         rng = generator_of(task.seed, FIELDS, slice_number(task.pixels_sha256), r)
-        made = projection_noise.noise_fields(
-            hu, task.spacing_mm, task.photons, scanner, lowest, rng
-        )
-        for j, field in enumerate((made.quantum, made.electronic)):
-            hu_per_unit[r, j] = max(float(np.abs(field).max()), 1e-9) / TOP
-            stored[r, j] = np.rint(field / hu_per_unit[r, j])
+        made = task.noise.new_fields(hu, task.spacing_mm, task.photons, rng)
+        stored[r], hu_per_unit[r] = packed(made)
     return stored, hu_per_unit, made.at_floor
+
+
+def packed(fields: Fields) -> tuple[np.ndarray, np.ndarray]:
+    """(2, rows, columns) int16 of both fields, and the (2,) float32 HU of one unit of each."""
+    both = np.stack([fields.quantum, fields.electronic])
+    highest = np.maximum(np.abs(both).max((1, 2)).astype(float), 1e-9)
+    hu_per_unit = (highest / TOP).astype(np.float32)
+    return np.rint(both / hu_per_unit[:, None, None]).astype("<i2"), hu_per_unit
 
 
 def _load(

@@ -69,8 +69,8 @@ class ProjectionNoise:
         photons: float,
         **_,
     ) -> np.ndarray:
-        level = photons, self.scanner, self.dose.only
-        return block_noise_sd_hu(normal_dose, spacing_mm, *level, scale)
+        dose = self.dose.only
+        return block_noise_sd_hu(normal_dose, spacing_mm, photons, self.scanner, dose, scale)
 
     def clean_chi2(self) -> float:
         """1 / (1 - dose), and 1 at full dose.

@@ -186,19 +186,6 @@ def sfrc(*, output: np.ndarray, reference: np.ndarray, body: np.ndarray) -> Sfrc
     return Sfrc(float(low.mean()) if len(low) else None, len(low), flagged)
 
 
-def sfrc_floor(
-    *, reference: np.ndarray, noises: tuple[np.ndarray, np.ndarray], body: np.ndarray
-) -> float | None:
-    """The share that `sfrc` flags between two copies of one slice that differ in noise only.
-
-    noises: two independent noise images in HU with the SD, and ideally the texture, of the noise in
-    the reference (`lowdose.projection_noise.noise_fields`). Both copies keep the noise that the
-    reference already has, so the true floor is slightly higher. Raises ValueError as `sfrc` does.
-    """
-    a, b = (reference + noise for noise in noises)
-    return sfrc(output=a, reference=b, body=body).share
-
-
 def _checked(image: np.ndarray, beside: np.ndarray) -> np.ndarray:
     """The image in float64. Raises ValueError for NaN, or where `beside` has another shape."""
     image = np.asarray(image, np.float64)

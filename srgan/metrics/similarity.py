@@ -115,27 +115,18 @@ def ssim(
     return float(similarity[inside].mean())
 
 
-def _errors(output, reference) -> np.ndarray:
-    a, b = _clipped(output, reference, WINDOWS["full"])
-    return a - b
-
-
-def rmse_hu(*, output: np.ndarray, reference: np.ndarray) -> float:
-    """Root mean square error in HU, both clipped to [-1024, 3071].
+def errors_hu(*, output: np.ndarray, reference: np.ndarray) -> dict[str, float]:
+    """ "rmse_hu", "mae_hu" and "bias_hu" of output - reference, both clipped to [-1024, 3071].
 
     Raises ValueError for NaN, infinity or unequal shapes.
     """
-    return float(np.sqrt(np.mean(_errors(output, reference) ** 2)))
-
-
-def mae_hu(*, output: np.ndarray, reference: np.ndarray) -> float:
-    """Mean absolute error in HU. Clips and raises as `rmse_hu` does."""
-    return float(np.mean(np.abs(_errors(output, reference))))
-
-
-def bias_hu(*, output: np.ndarray, reference: np.ndarray) -> float:
-    """Mean of (output - reference) in HU. Clips and raises as `rmse_hu` does."""
-    return float(np.mean(_errors(output, reference)))
+    a, b = _clipped(output, reference, WINDOWS["full"])
+    error = a - b
+    return {
+        "rmse_hu": float(np.sqrt(np.mean(error**2))),
+        "mae_hu": float(np.mean(np.abs(error))),
+        "bias_hu": float(np.mean(error)),
+    }
 
 
 def all_metrics(
@@ -162,8 +153,4 @@ def all_metrics(
             metrics[ssim_name][window_name] = (
                 float(inside.mean()) if contrast and inside.size else None
             )
-    return metrics | {
-        "rmse_hu": rmse_hu(output=output, reference=reference),
-        "mae_hu": mae_hu(output=output, reference=reference),
-        "bias_hu": bias_hu(output=output, reference=reference),
-    }
+    return metrics | errors_hu(output=output, reference=reference)

@@ -160,14 +160,15 @@ def tissue_masks(image: np.ndarray, body: np.ndarray) -> dict[str, np.ndarray]:
 def sfrc_floor(reference: Reference, flat_sd_hu: float | None) -> float | None:
     """What sFRC flags between two copies of the normal dose that differ in noise alone.
 
-    flat_sd_hu: how noisy the normal dose is in flat soft tissue; None without such tissue.
+    flat_sd_hu: how noisy the normal dose is in flat soft tissue; None without such tissue. The
+    copies keep the noise of the normal dose itself, so the true floor is slightly higher.
     """
     if flat_sd_hu is None:
         return None
     rng = np.random.Generator(np.random.Philox(key=0))
     given = reference.image.shape, reference.pixel_mm, flat_sd_hu, rng
-    noises = scanner_noise(*given), scanner_noise(*given)
-    return faithfulness.sfrc_floor(reference=reference.image, noises=noises, body=reference.body)
+    one, other = (reference.image + scanner_noise(*given) for _ in range(2))
+    return faithfulness.sfrc(output=one, reference=other, body=reference.body).share
 
 
 def scanner_noise(

@@ -109,25 +109,11 @@ def realisations(hu, photons, scanner: Scanner, lowest_dose, seeds, pixel_mm=0.7
 
 def slow_forward(image: np.ndarray, views: int, bins: int) -> np.ndarray:
     """Line integrals by linear interpolation between bins, pixel by pixel: (views, bins)."""
+    rows, columns = np.mgrid[: len(image), : len(image)] - (len(image) - 1) / 2
     sinogram = np.zeros((views, bins))
-    for view, (below, share) in zip(sinogram, _rays(len(image), views, bins), strict=True):
-        for index, weight in ((below, 1 - share), (below + 1, share)):
-            view += np.bincount(index.ravel(), (image * weight).ravel(), bins)
-    return sinogram
-
-
-def slow_back(sinogram: np.ndarray, size: int) -> np.ndarray:
-    """The adjoint of `slow_forward`: (size, size)."""
-    image = np.zeros((size, size))
-    for view, (below, share) in zip(sinogram, _rays(size, *sinogram.shape), strict=True):
-        image += (1 - share) * view[below] + share * view[below + 1]
-    return image
-
-
-def _rays(size: int, views: int, bins: int):
-    """Of each view, the bin below each pixel's centre and how far beyond it the centre lies."""
-    rows, columns = np.mgrid[:size, :size] - (size - 1) / 2
-    for angle in np.pi * np.arange(views) / views:
+    for view, angle in zip(sinogram, np.pi * np.arange(views) / views, strict=True):
         position = columns * np.cos(angle) - rows * np.sin(angle) + bins // 2
         below = np.floor(position).astype(int)
-        yield below, position - below
+        for index, weight in ((below, below + 1 - position), (below + 1, position - below)):
+            view += np.bincount(index.ravel(), (image * weight).ravel(), bins)
+    return sinogram

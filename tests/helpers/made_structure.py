@@ -87,10 +87,16 @@ def faithfulness_metrics(pair: Pair, output: np.ndarray) -> dict[str, float]:
 
 def band_noise(shape, low: float, high: float, sd: float, rng) -> np.ndarray:
     """Noise of a known SD with frequencies between two fractions of Nyquist only."""
-    frequency = 2 * np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.fftfreq(shape[1]))
-    inside = (frequency > low) & (frequency < high)
-    noise = np.fft.ifft2(np.fft.fft2(rng.normal(0, 1, shape)) * inside).real
+    noise = band(rng.normal(0, 1, shape), low, high)
     return noise * sd / noise.std()
+
+
+def band(image: np.ndarray, low: float, high: float) -> np.ndarray:
+    """The image between two frequencies, fractions of Nyquist, with sharp edges."""
+    rows, columns = (np.fft.fftfreq(n) for n in image.shape)
+    frequency = 2 * np.hypot(rows[:, None], columns)
+    inside = (frequency > low) & (frequency < high)
+    return np.fft.ifft2(np.fft.fft2(image) * inside).real
 
 
 def discs(inside: np.ndarray, diameter_px: float, n: int, rng: np.random.Generator) -> np.ndarray:

@@ -1,12 +1,13 @@
-"""The real scans of ../shared/ct, for tests that skip where they are not there."""
+"""The real scans and oracles of ../shared, for tests that skip where they are not there."""
 
+import importlib.util
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 
-from srgan.dataset import catalogue
-from srgan.formats import readers
+from benchmarks import common
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 CT = SHARED / "ct"
@@ -15,6 +16,15 @@ needs_ct = pytest.mark.skipif(not CT.is_dir(), reason="../shared/ct is not there
 
 def slices_of(patient: str) -> list[tuple[np.ndarray, tuple[float, float]]]:
     """Every slice of a patient of ../shared/ct in HU, and its pixel spacing in mm."""
-    scans = catalogue.find(CT / patient).scans
-    read = [(readers.reader(scan), scan) for scan in scans]
-    return [(get(i), scan.spacing_mm) for get, scan in read for i in range(len(scan.slices))]
+    return list(common.slices_of(CT / patient))
+
+
+def oracle(name: str) -> ModuleType:
+    """A program of ../shared/reference. The test skips where it is not there."""
+    path = SHARED / "reference" / f"{name}.py"
+    if not path.is_file():
+        pytest.skip(f"../shared/reference/{name}.py is not there")
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

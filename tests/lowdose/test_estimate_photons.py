@@ -77,10 +77,10 @@ def test_estimate_with_noise_hu_gives_photons_with_that_noise_in_soft_tissue(che
         assert full_dose_noise(hu, found.photons, scanner, mask) == pytest.approx(wanted, rel=0.03)
 
 
-@pytest.mark.parametrize(("pixel_mm", "size"), [(0.7, 448), (0.95, 320)])
-def test_of_water_gives_photons_with_that_noise_in_its_centre(pixel_mm, size):
-    photons = of_water(20.0, Scanner(), pixel_mm, size)
-    water, centre = dose_phantoms.water(size, pixel_mm), ellipse(size, pixel_mm, 20, 20) == 1
+@pytest.mark.parametrize("pixel_mm", [0.7, 0.95])
+def test_of_water_gives_photons_with_that_noise_in_its_centre(pixel_mm):
+    photons = of_water(20.0, Scanner(), pixel_mm)
+    water, centre = dose_phantoms.water(512, pixel_mm), ellipse(512, pixel_mm, 20, 20) == 1
     found = full_dose_noise(water, photons, Scanner(), centre, 12, pixel_mm)
     assert found == pytest.approx(20.0, rel=0.03)
 
@@ -93,16 +93,6 @@ def test_estimate_is_none_without_flat_soft_tissue_or_without_noise():
         assert estimate(hu, (2.8, 2.8), Scanner()) == nothing
         assert estimate(hu, (2.8, 2.8), Scanner(), noise_hu=20.0) == nothing
     assert estimate(np.full((128, 128), 40.0), (2.8, 2.8), Scanner()) == nothing
-
-
-def test_estimate_of_a_slice_that_is_not_square_is_that_of_its_square():
-    hu = dose_phantoms.thorax(192, 1.87)
-    rng = np.random.default_rng(3)
-    scan = np.maximum(counted(hu, 1.87, 1e5, Scanner(), rng)[0], -1000)
-    rows = slice(30, 165)  # soft tissue lies inside; the air left out is clean
-    scan[: rows.start] = scan[rows.stop - 3 :] = -1000
-    whole, part = (estimate(x, (1.87, 1.87), Scanner()) for x in (scan, scan[rows]))
-    assert part.photons == pytest.approx(whole.photons, rel=0.05)
 
 
 def test_along_series_outvotes_one_wrong_estimate():

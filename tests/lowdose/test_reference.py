@@ -1,28 +1,20 @@
 """The prototype in ../shared/reference gives the same numbers; skipped where it is not there."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from srgan.lowdose import estimate_photons, projection_noise
 from srgan.lowdose.projection_noise import Scanner
 from srgan.lowdose.projector import filter_response, filtered, projector, variance_map
-from tests.helpers import dose_phantoms
+from tests.helpers import dose_phantoms, real_slices
 
-PATH = Path(__file__).resolve().parents[3] / "shared" / "reference" / "low_dose.py"
-pytestmark = pytest.mark.skipif(not PATH.is_file(), reason="../shared/reference is not there")
 SIZE, PIXEL_MM = 256, 1.4
 CUTOFF = 2 * PIXEL_MM * 0.74  # the prototype counts in units of Nyquist
 
 
 @pytest.fixture(scope="module")
 def reference():
-    spec = importlib.util.spec_from_file_location("reference_low_dose", PATH)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return real_slices.oracle("low_dose")
 
 
 @pytest.fixture(scope="module")

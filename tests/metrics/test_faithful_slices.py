@@ -6,8 +6,6 @@ takes a trained one). The validation patient's slices have stronger edges: bicub
 209 spots there, where the table has 3.1 and 170, and a shift of 1 px 14.7 and 199 (12 and 155).
 """
 
-import importlib.util
-
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -21,6 +19,7 @@ from srgan.lowdose.scanner import Scanner
 from srgan.masks import body_mask, lung_mask
 from srgan.metrics import faithfulness
 from srgan.resampling import area_mean, bicubic
+from tests.helpers import real_slices
 from tests.helpers.made_structure import (
     SCALE,
     Pair,
@@ -30,10 +29,7 @@ from tests.helpers.made_structure import (
     vessels,
     without,
 )
-from tests.helpers.real_slices import SHARED, needs_ct, slices_of
-
-ORACLE = SHARED / "reference" / "faithfulness.py"
-needs_oracle = pytest.mark.skipif(not ORACLE.is_file(), reason="the oracle is not there")
+from tests.helpers.real_slices import needs_ct, slices_of
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +40,9 @@ def validation():
 
 
 @needs_ct
-@needs_oracle
 @pytest.mark.parametrize("kind", ["truth", "bicubic", "shifted"])
 def test_faithfulness_metrics_are_those_of_the_oracle(validation, kind):
-    spec = importlib.util.spec_from_file_location("oracle", ORACLE)
-    oracle = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(oracle)
+    oracle = real_slices.oracle("faithfulness")
     pair = validation[4]
     enlarged = bicubic(pair.low, SCALE).astype(np.float64)
     output = {

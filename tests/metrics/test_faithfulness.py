@@ -75,13 +75,6 @@ def test_consistency_leaves_out_two_low_dose_pixels_along_the_skin(chest):
     np.testing.assert_array_equal(included, ndimage.binary_erosion(whole, iterations=2))
 
 
-def test_consistency_ignores_what_the_area_mean_removes(chest):
-    checkers = 200 * (np.indices(chest.reference.shape).sum(0) % 2 - 0.5)
-    before, after = (chest.consistency(chest.reference + x) for x in (0, checkers))
-    assert after.chi2 == pytest.approx(before.chi2)
-    assert after.spots == before.spots
-
-
 def test_consistency_leaves_out_pixels_without_expected_noise(chest):
     sd_hu = chest.sd_hu.copy()
     sd_hu[:, :32] = 0
@@ -191,7 +184,7 @@ def test_sfrc_flags_the_patches_over_a_fault(chest):
     assert found.share < 1
 
 
-def test_sfrc_is_that_of_its_definition(chest):
+def test_sfrc_is_that_of_its_definition(chest, monkeypatch):
     output = bicubic(chest.low, SCALE).astype(float)
     one, other = output[64:128, 96:160], chest.reference[64:128, 96:160]
     taper = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(64) / 63)
@@ -202,31 +195,15 @@ def test_sfrc_is_that_of_its_definition(chest):
         a, b = (s[np.abs(np.hypot(k, k[:, None]) - radius) <= 0.5] for s in spectra)
         worst = min(worst, np.vdot(b, a).real / np.linalg.norm(a) / np.linalg.norm(b))
     body = np.ones((64, 64), bool)
-    limit = faithfulness.LEAST_CORRELATION
     for threshold, share in ((worst + 1e-9, 1), (worst - 1e-9, 0)):
-        faithfulness.LEAST_CORRELATION = threshold
-        try:
-            assert faithfulness.sfrc(output=one, reference=other, body=body).share == share
-        finally:
-            faithfulness.LEAST_CORRELATION = limit
+        monkeypatch.setattr(faithfulness, "LEAST_CORRELATION", threshold)
+        assert faithfulness.sfrc(output=one, reference=other, body=body).share == share
 
 
 def test_sfrc_misses_false_texture_above_its_limit_and_invention_finds_it(rich):
     texture = band_noise(rich.reference.shape, 0.35, 0.8, 35, np.random.default_rng(9))
     assert rich.sfrc(rich.reference + texture).share == 0
     assert rich.invention(rich.reference + texture).share > 0.9
-
-
-def test_sfrc_floor_rises_with_the_noise(rich):
-    noises = np.random.default_rng(10).normal(0, 1, (2, *rich.reference.shape))
-    shares = [
-        faithfulness.sfrc_floor(reference=rich.reference, noises=tuple(sd * noises), body=rich.body)
-        for sd in (0, 40, 120, 3000)
-    ]
-    assert shares[0] == 0
-    assert shares[1] < shares[2] < shares[3] == 1
-    same = noises[0] * 3000, noises[0] * 3000
-    assert faithfulness.sfrc_floor(reference=rich.reference, noises=same, body=rich.body) == 0
 
 
 def test_faithfulness_metrics_without_a_body_are_none(chest):

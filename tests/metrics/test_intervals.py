@@ -53,26 +53,6 @@ def test_interval_ends_solve_halls_equation():
     assert t + s * t**2 / 3 + s**2 * t**3 / 27 + s / 6 == pytest.approx(expected, abs=1e-9)
 
 
-def test_interval_of_skewed_values_is_about_that_of_the_studentised_bootstrap():
-    rng = np.random.default_rng(5)
-    values = rng.lognormal(0, 0.5, 40)
-    samples = values[rng.integers(0, 40, (20_000, 40))]
-    t = (samples.mean(1) - values.mean()) / stats.sem(samples, axis=1)
-    expected = values.mean() - np.quantile(t, [0.975, 0.025]) * stats.sem(values)
-    found = interval(list(values))
-    width = found.high - found.low
-    assert (found.low, found.high) == pytest.approx(tuple(expected), abs=0.06 * width)
-    bca = stats.bootstrap((values,), np.mean, rng=rng).confidence_interval
-    assert (found.low, found.high) == pytest.approx(tuple(bca), abs=0.12 * width)
-    assert found.high - found.mean > 1.2 * (found.mean - found.low)
-
-
-def test_interval_scales_with_the_unit_and_the_sign():
-    values = np.random.default_rng(8).lognormal(0, 0.5, 12)
-    found, turned = interval(list(values)), interval(list(1000 - 7 * values))
-    assert (turned.low, turned.high) == pytest.approx((1000 - 7 * found.high, 1000 - 7 * found.low))
-
-
 def test_interval_with_one_outlier_is_finite():
     found = interval([0.0] * 19 + [1.0])
     assert found.low < found.mean < found.high < 1
@@ -119,7 +99,6 @@ def test_interval_of_nearly_equal_values_does_not_fail():
         ([1.0, 3.0] * 4 + [2.0, None, None], 2.0, 1.0, 9, "patients: 9; below 10"),
         ([1.0] * 11 + [math.inf, None], math.inf, None, 12, "infinite in 1 of 12 patients"),
         ([1.0] * 11 + [-math.inf], -math.inf, None, 12, "infinite in 1 of 12 patients"),
-        ([0.1] * 10, 0.1, 0.0, 10, "equal in all 10 patients"),
     ],
 )
 def test_interval_that_is_missing_says_why(values, mean, sd, n, why):
@@ -177,8 +156,3 @@ def test_compare_leaves_out_unmeasured_patients_and_ranks_infinite_ones_last():
 def test_compare_refuses_unequal_lengths():
     with pytest.raises(ValueError, match="shorter"):
         compare([1.0], [])
-
-
-def test_compare_of_many_patients_has_a_p():
-    values = list(np.random.default_rng(0).normal(0.6, 1, 333))
-    assert compare(values, [0.0] * 333).p < 1e-6
