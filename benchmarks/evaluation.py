@@ -7,7 +7,6 @@ and the page. The chests are synthetic and the networks have one step; their wei
 the time. Goals on two idle cores: 5 minutes and 3 GB. On a busy machine trust the CPU seconds.
 """
 
-import csv
 import os
 import subprocess
 import sys
@@ -19,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks import common
 from srgan.phantom import write_scans
+from srgan.system.files import write_csv
 
 MAIN = Path(__file__).parent.parent / "main.py"
 SLICES_PER_PATIENT = 5
@@ -29,12 +29,12 @@ def main() -> None:
     parser = common.parser(__doc__)
     parser.add_argument("--slices", type=int, default=100)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        command = prepare(Path(folder), -(-given.slices // SLICES_PER_PATIENT))
-        steps = ("--pretrain-steps", "1", "--gan-steps", "1", "--train-dir", f"{folder}/train")
-        run([*command, "--run", "train", *steps])
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        prepare(folder, -(-given.slices // SLICES_PER_PATIENT))
+        run(folder, "train", "--pretrain-steps", "1", "--gan-steps", "1")
         began = time.perf_counter()
-        used = run([*command, "--run", "test", "--report-dir", f"{folder}/report"])
+        used = run(folder, "test")
         seconds = time.perf_counter() - began
     memory = used.ru_maxrss / (2**30 if sys.platform == "darwin" else 2**20)
     print(
@@ -43,26 +43,22 @@ def main() -> None:
     )
 
 
-def prepare(folder: Path, patients: int) -> list[str]:
-    """Write scans of `patients` to test and a few to train. Returns the command without its run."""
+def prepare(folder: Path, patients: int) -> None:
+    """Write scans of `patients` to test and a few to train, and their split."""
     roles = [*NOT_TESTED, *["test"] * patients]
     write_scans.write(folder / "data", 0, len(roles), SLICES_PER_PATIENT)
-    with open(folder / "split.csv", "w", newline="", encoding="utf-8") as file:
-        rows = ((write_scans.series_uid(0, i), role) for i, role in enumerate(roles))
-        csv.writer(file).writerows([("patient_id", "role"), *rows])
-    paths = {"data": "data", "split": "split.csv"}
-    paths |= {f"{name}-dir": name for name in ("store", "checkpoint")}
-    flags = [part for flag, name in paths.items() for part in (f"--{flag}", str(folder / name))]
-    return [sys.executable, str(MAIN), *flags]
+    rows = ((write_scans.series_uid(0, i), role) for i, role in enumerate(roles))
+    write_csv(folder / "split.csv", ("patient_id", "role"), rows)
 
 
-def run(command: list[str]):
-    """Run without showing its tables. Returns its resource usage; exits where it fails."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+def run(folder: Path, *arguments: str):
+    """Run in a folder, without tables. Returns the resource usage; exits where it fails."""
+    command = [sys.executable, str(MAIN), "--data", "data", "--split", "split.csv", "--run"]
+    process = subprocess.Popen([*command, *arguments], cwd=folder, stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        sys.exit(f"{' '.join(command)} ended with {process.returncode}")
+        sys.exit(f"--run {' '.join(arguments)} ended with {process.returncode}")
     return used
 
 

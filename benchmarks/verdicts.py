@@ -24,9 +24,7 @@ import numpy as np
 from scipy import ndimage
 
 from benchmarks import common
-from srgan.dataset import single_scan
 from srgan.evaluation import baselines, checks, conclusions, study, study_slice
-from srgan.formats import readers
 from srgan.masks import lung_mask
 from srgan.metrics.slice_output import LUNG_PIXELS, Reference
 from srgan.models import tensorflow_setup
@@ -133,12 +131,10 @@ def main() -> int:
 
 def slices_of(folder: Path, every: int) -> list[study_slice.StudySlice]:
     """Every n-th slice of the only scan in a folder, where it shows lung."""
-    scan, _ = single_scan.find(folder)
-    read = readers.reader(scan)
     return [
-        study_slice.StudySlice("P1", i + 1, scan.spacing_mm, i, partial(read, i))
-        for i in range(0, len(scan.slices), every)
-        if np.count_nonzero(lung_mask(read(i))) > LUNG_PIXELS
+        study_slice.StudySlice("P1", i + 1, spacing_mm, i, partial(np.array, hu))
+        for i, (hu, spacing_mm) in enumerate(common.slices_of(folder))
+        if i % every == 0 and np.count_nonzero(lung_mask(hu)) > LUNG_PIXELS
     ]
 
 

@@ -12,8 +12,6 @@ from srgan.commands import held_out
 from srgan.dataset import build_store as stores
 from srgan.evaluation import baselines
 from srgan.hounsfield import WINDOWS, Window
-from srgan.lowdose.degradation import Degradation
-from srgan.lowdose.image_noise import ImageNoise
 from srgan.lowdose.levels import Levels
 from srgan.lowdose.photon_cache import SlicePhotons
 from srgan.models import tensorflow_setup, vgg
@@ -23,6 +21,7 @@ from srgan.system import progress
 from srgan.system.errors import UserError
 from srgan.training import checkpoint_models
 from tests.helpers.made_manifest import trained
+from tests.helpers.made_structure import IMAGE_NOISE
 
 
 def trained_on(*seen, **settings) -> checkpoint_models.Trained:
@@ -137,9 +136,8 @@ def test_run_test_writes_the_report_of_the_unseen_patients(tested, capsys):
 
 def test_denoiser_without_validation_slices_follows_the_noise():
     store = SimpleNamespace(with_role=lambda role: [])
-    noise = Degradation(ImageNoise(Levels((1700.0,)), Levels((0.005,))), 4)
     disc = {"pixel_mm": 0.7, "photons": None}
-    made, how = run.tuned_denoiser(trained_on(), store, all_settings.make({}), noise, disc)
+    made, how = run.tuned_denoiser(trained_on(), store, all_settings.make({}), IMAGE_NOISE, disc)
     assert list(made) == [baselines.NON_LOCAL_MEANS]
     assert how == (  # 13.6 HU of noise
         "nlm+bicubic: non-local means with a cut-off of 8.9 HU, 0.65 of the noise in tissue: no "

@@ -9,14 +9,12 @@ import pytest
 
 from srgan.evaluation import baselines, nodule_study
 from srgan.evaluation.study_slice import StudySlice
-from srgan.lowdose.degradation import Degradation
-from srgan.lowdose.image_noise import ImageNoise
-from srgan.lowdose.levels import Levels
 from srgan.masks import lung_mask
 from srgan.metrics import nodule_metrics
 from srgan.metrics.nodule_metrics import NoduleInSlice, NoduleRegion, measure
 from srgan.report import nodule_tables, nodules_csv, terminal
 from tests.helpers.made_nodules import NODULE, SPACING, chest, with_nodule
+from tests.helpers.made_structure import IMAGE_NOISE
 
 
 def compared(output, normal, spot=NODULE):
@@ -80,8 +78,7 @@ def run_on_two_patients(**more):
         hu = hu[:-1, :-3]  # not a multiple of four
         item = StudySlice(name, number, SPACING, k, lambda hu=hu: hu)
         made.append((item, tuple(spots)))
-    degradation = Degradation(ImageNoise(Levels((1700.0,)), Levels((0.005,))), 4)
-    return nodule_study.run(more, made, degradation, 0)
+    return nodule_study.run(more, made, IMAGE_NOISE, 0)
 
 
 @pytest.fixture(scope="module")
@@ -151,8 +148,7 @@ def test_nodule_tables_and_nodules_csv_have_the_metrics(found, tmp_path):
 
 
 def test_nodule_study_is_none_without_a_nodule_in_a_slice():
-    degradation = Degradation(ImageNoise(Levels((1700.0,)), Levels((0.005,))), 4)
     item = StudySlice("P1", 1, SPACING, 0, chest)
-    assert nodule_study.run({}, [(item, (replace(NODULE, row_px=900.0),))], degradation, 0) is None
-    assert nodule_study.run({}, [], degradation, 0) is None
+    assert nodule_study.run({}, [(item, (replace(NODULE, row_px=900.0),))], IMAGE_NOISE, 0) is None
+    assert nodule_study.run({}, [], IMAGE_NOISE, 0) is None
     assert nodule_metrics.LOST_SHARE == 0.3

@@ -11,6 +11,7 @@ from srgan.lowdose.levels import Levels
 from srgan.lowdose.projection_noise import ProjectionNoise
 from srgan.lowdose.scanner import Scanner
 from srgan.resampling import area_mean
+from tests.helpers.made_structure import IMAGE_NOISE
 
 SPACING = (2.8, 2.8)  # so that 96 pixels hold a chest
 # Such pixels need a cutoff near their Nyquist frequency, 0.18 /mm.
@@ -100,10 +101,9 @@ def test_clean_chi2_counts_the_noise_of_the_full_dose_too(chest, dose):
 def test_expected_sd_is_the_sd_of_degrade_for_both_noise_models(chest):
     scanner = dataclasses.replace(SCANNER, views=60)
     noise = ProjectionNoise(Levels((0.25,)), 3e5, None, scanner)
-    image_noise = ImageNoise(Levels((1700.0,)), Levels((0.005,)))
     hu = chest + 300  # away from the clip at -1024 HU
     rng = np.random.default_rng(3)
-    for degradation in (Degradation(noise, 4), Degradation(image_noise, 4)):
+    for degradation in (Degradation(noise, 4), IMAGE_NOISE):
         lows = []
         for _ in range(80):
             fields = degradation.noise.new_fields(hu, SPACING, 3e5, rng)

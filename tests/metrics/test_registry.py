@@ -10,18 +10,15 @@ import numpy as np
 from srgan.evaluation import baselines, study, study_slice
 from srgan.evaluation.level import levels_of
 from srgan.hounsfield import WINDOWS
-from srgan.lowdose.degradation import Degradation
-from srgan.lowdose.image_noise import ImageNoise
-from srgan.lowdose.levels import Levels
 from srgan.metrics import registry
 from srgan.metrics.registry import Metric
 from srgan.report import metrics_csv, summary_json, terminal
 from srgan.report.about import About
 from srgan.report.html import build_page, render
+from tests.helpers.made_structure import IMAGE_NOISE
 
 ROOT = Path(__file__).parents[2]
-NOISE = Degradation(ImageNoise(Levels((1700.0,)), Levels((0.005,))), 4)
-ABOUT = About(NOISE, "random", True, {}, {"step": 7})
+ABOUT = About(IMAGE_NOISE, "random", True, {}, {"step": 7})
 
 
 def test_a_new_entry_is_in_terminal_csv_json_and_page(tmp_path, monkeypatch):
@@ -33,8 +30,8 @@ def test_a_new_entry_is_in_terminal_csv_json_and_page(tmp_path, monkeypatch):
     methods = {"bicubic": baselines.classical(4)["bicubic"]}
     hu = np.random.default_rng(0).normal(40, 20, (96, 96)).astype(np.float32)
     slices = [study_slice.StudySlice("P0001", 1, (0.7, 0.7), 1, lambda: hu)]
-    levels = levels_of([(NOISE, study.run(methods, slices, NOISE, 0))])
-    value = float(methods["bicubic"](study_slice.make_pair(slices[0], NOISE, 0)[1]).max())
+    levels = levels_of([(IMAGE_NOISE, study.run(methods, slices, IMAGE_NOISE, 0))])
+    value = float(methods["bicubic"](study_slice.make_pair(slices[0], IMAGE_NOISE, 0)[1]).max())
 
     metrics_csv.write(tmp_path, levels)
     summary_json.write(tmp_path, levels, ABOUT)
