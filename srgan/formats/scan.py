@@ -31,7 +31,6 @@ class Scan:
     columns: int
     spacing_mm: tuple[float, float]  # between rows, between columns
     files: tuple[Path, ...]  # every file of the scan (header and data file of a MetaImage)
-    gaps: int = 0  # missing positions, from the commonest step between slices
     kvp: float | None = None
     tube_current_ma: float | None = None
     kernel: str = ""

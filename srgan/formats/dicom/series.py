@@ -68,21 +68,11 @@ def _scan(series_uid: str, patient: str, members: list[Header]) -> tuple[Scan, l
         columns=size[1],
         spacing_mm=size[2],
         files=tuple(h.path for h in kept),
-        gaps=count_gaps([h.z_mm for h in kept]),
         kvp=kept[0].kvp,
         tube_current_ma=float(np.median(currents)) if currents else None,
         kernel=kept[0].kernel,
     )
     return scan, skipped
-
-
-def count_gaps(z_mm: list[float]) -> int:
-    """Positions missing between sorted z, by the commonest step (of equals the smallest)."""
-    steps = np.round(np.diff(z_mm), 2)
-    if len(steps) == 0:
-        return 0
-    values, counts = np.unique(steps, return_counts=True)
-    return int(np.sum(np.maximum(np.rint(steps / values[np.argmax(counts)]) - 1, 0)))
 
 
 def reader(scan: Scan) -> Callable[[int], np.ndarray]:

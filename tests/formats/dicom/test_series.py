@@ -22,14 +22,7 @@ def test_slices_are_sorted_along_the_normal_whatever_their_names(tmp_path):
     assert not skipped
     assert [s.z_mm for s in scan.slices] == [-2.5, 0, 2.5, 5]
     assert [s.path.name for s in scan.slices] == ["1.dcm", "3.dcm", "2.dcm", "0.dcm"]
-    assert (scan.gaps, scan.kind, scan.patient_id) == (0, "dicom", "P1")
-
-
-@pytest.mark.parametrize(
-    ("z", "gaps"), [([], 0), ([1], 0), ([0, 1, 2], 0), ([0, 1, 4, 5], 2), ([0, 2.5, 7.5], 1)]
-)
-def test_gaps_are_counted_from_the_commonest_step(z, gaps):
-    assert series.count_gaps(z) == gaps
+    assert (scan.kind, scan.patient_id) == ("dicom", "P1")
 
 
 def test_duplicates_and_other_sizes_are_left_out_with_a_reason(tmp_path):
