@@ -15,6 +15,7 @@ from srgan.training.manifest import BestModel, Manifest
 from srgan.training.sealed import README
 
 TITLES = {"srresnet": "SRResNet", "srgan": "SRGAN"}
+LOSSES = {"l1": "L1", "mse": "mean squared error"}
 
 
 def write(folder: Path, name: str, manifest: Manifest) -> None:
@@ -91,8 +92,10 @@ def _dose(settings: Settings, manifest: Manifest) -> str:
 
 
 def _steps(name: str, settings: Settings, manifest: Manifest) -> str:
+    from srgan.models.generator import FORMS  # TensorFlow, which a model is written with anyway
+
     gan = max(manifest.step - manifest.plan.pretrain_steps, 0)
-    loss = "L1" if settings.generator == "fast" else "mean squared error"
+    loss = LOSSES[FORMS[settings.generator].pretrain_loss]
     lines = f"- SRResNet: {manifest.step - gan} steps, {loss} loss"
     if name == "srgan":
         content = f"{settings.content_loss}, VGG19 weights: {manifest.vgg_weights}"
