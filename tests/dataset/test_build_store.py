@@ -55,7 +55,7 @@ class Folder:
             slices = tuple(Slice(files[0], i, float(i)) for i in range(len(pixels)))
         for file in files:
             file.touch()
-        scan = Scan(kind, series, patient, slices, SIZE, SIZE, (0.7, 0.8), files, 0, 120.0, None)
+        scan = Scan(kind, series, patient, slices, SIZE, SIZE, (0.7, 0.8), files, 120.0, None)
         self.scans.append(scan)
         self.pixels[series] = pixels
         return scan
