@@ -62,13 +62,15 @@ def kind_of(path: str) -> str:
 
 
 def make_small() -> None:
+    import dataclasses
+    import functools
+
     from srgan.models import discriminator, generator
     from srgan.training import pictures, plan, validation
 
-    fast = generator.fast
-    generator.fast = lambda scale, initial: fast(scale, initial, blocks=1, maps=8)
-    paper = generator.paper
-    generator.paper = lambda scale, initial: paper(scale, initial, blocks=1, maps=8)
+    for name, form in generator.FORMS.items():
+        small = functools.partial(form.build, blocks=1, maps=8)
+        generator.FORMS[name] = dataclasses.replace(form, build=small)
     discriminator.CONVOLUTIONS = ((8, 1), (8, 2), (8, 2))
     validation.PATCHES, pictures.GRID = 8, 1
     plan.EVENTS, plan.ROWS = 3, 4
