@@ -14,6 +14,7 @@ import contextlib
 import faulthandler
 import json
 import os
+import re
 import resource
 import sys
 import tempfile
@@ -178,9 +179,12 @@ def run(fuzz: Fuzz, share: float, most_s: float) -> int:
 
 
 def peak_bytes() -> int:
-    """Of this process, and of the decoders' that have ended."""
-    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    return 1024 * max(resource.getrusage(w).ru_maxrss for w in who)
+    """The most memory that this process or a decoder held.
+
+    Not from ru_maxrss of this process: that begins with what its parent held.
+    """
+    (own_kb,) = re.findall(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
+    return 1024 * max(int(own_kb), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 
 
 @contextlib.contextmanager
