@@ -151,13 +151,13 @@ def _rows_of_slice(
     windows: Windows,
     metrics: Sequence[Metric],
 ) -> list[Row]:
-    low_dose, scale, place = reference.low_dose, reference.scale, f"slice {item.number} of "
+    place = f"slice {item.number} of {item.pseudonym}"
 
     def measure(image: np.ndarray) -> dict:
         return registry.measure_slice(Output.of_slice(image, reference, windows), metrics)
 
     outputs = [
-        _output(name, method, low_dose, scale, place + item.pseudonym)
+        _output(name, method, reference.low_dose, reference.scale, place)
         for name, method in methods.items()
     ]
     with ThreadPoolExecutor(cpus()) as pool:  # NumPy and SciPy let the others run
