@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from srgan.evaluation.checks import Finding
+from srgan.evaluation.conclusions import MAIN_METRIC
 from srgan.evaluation.level import Level
 
 BASELINE = "bicubic"
@@ -30,7 +31,7 @@ def _sentence(network: str, levels: Sequence[Level]) -> str:
 def _gain_db(network: str, level: Level) -> float | None:
     """The mean difference of PSNR over patients; None where it was not measured."""
     compared = level.conclusions.compared.get(network, {}).get(BASELINE, {})
-    return compared["psnr_db.lung"].difference.mean if "psnr_db.lung" in compared else None
+    return compared[MAIN_METRIC].difference.mean if MAIN_METRIC in compared else None
 
 
 def _gain(gains_db: Sequence[float | None]) -> str:
