@@ -181,8 +181,6 @@ class _Selection:
         self.tried.add(position)
         try:
             hu = self.read(position)
-            if hu.shape != (self.scan.rows, self.scan.columns):
-                raise Skip("size differs from the header", f"{hu.shape}")
         except Skip as skip:
             self.report.skip_slice(self.scan, position, skip.reason, skip.detail)
             return None

@@ -11,6 +11,7 @@ from srgan.formats.dicom import series
 from srgan.formats.metaimage import header as metaimage_header
 from srgan.formats.metaimage import pixels as metaimage_pixels
 from srgan.formats.scan import Place, Scan
+from srgan.system.errors import Skip
 
 
 class VolumeHeader(Protocol):
@@ -52,8 +53,19 @@ FORMATS = {  # by Scan.kind
 
 
 def reader(scan: Scan) -> Callable[[int], np.ndarray]:
-    """A function from an index into scan.slices to (rows, columns) int16 HU; it raises Skip."""
-    return FORMATS[scan.kind].reader(scan)
+    """A function from an index into scan.slices to (rows, columns) int16 HU.
+
+    Both raise Skip. A slice always has the size of its scan.
+    """
+    read = FORMATS[scan.kind].reader(scan)
+
+    def read_slice(index: int) -> np.ndarray:
+        hu = read(index)
+        if hu.shape != (scan.rows, scan.columns):
+            raise Skip("size differs from the header", f"{hu.shape}")
+        return hu
+
+    return read_slice
 
 
 def volume_format(path: Path) -> Format | None:

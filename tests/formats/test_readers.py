@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from srgan.dataset import catalogue, single_scan
 from srgan.dataset.coordinates import locate
@@ -61,3 +62,12 @@ def test_a_format_is_added_by_one_entry_in_the_table(tmp_path, monkeypatch):
     assert single_scan.find(tmp_path / "1.2.3.npy")[0].slices == scan.slices
     place = locate(scan, (1.4, 2.1, 5.0))
     assert (place.position, round(place.row_px), round(place.column_px)) == (2, 3, 2)
+
+
+def test_a_slice_of_another_size_than_its_scan_is_a_skip(tmp_path, monkeypatch):
+    made = readers.Format("a NumPy volume", reader, place_of)
+    monkeypatch.setitem(readers.FORMATS, "numpy", made)
+    np.save(tmp_path / "1.npy", np.zeros((1, 4, 5), np.int16))
+    scan = scan_of(Header(tmp_path / "1.npy", tmp_path / "1.npy", (1, 4, 6)), "1.2", "P")
+    with pytest.raises(Skip, match="size differs from the header"):
+        readers.reader(scan)(0)
