@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import shutil
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -21,7 +20,7 @@ from srgan.dataset import single_scan
 from srgan.formats.dicom import write as dicom_write
 from srgan.formats.metaimage import header as metaimage_header
 from srgan.formats.metaimage import write as metaimage_write
-from srgan.formats.scan import OWN_MODEL, Scan, Skipped
+from srgan.formats.scan import OWN_MODEL, Scan, Skipped, counted_reasons
 from srgan.lowdose import estimate_photons, noise_cache, photon_cache, projection_noise
 from srgan.lowdose.estimate_photons import Estimate
 from srgan.lowdose.photon_cache import SlicePhotons
@@ -208,9 +207,7 @@ def _report(job: Job, copies: Sequence[Copy]) -> None:
     print(f"readings at the photon floor: {at_floor:.2%}")
     noise_cache.warn_of_floor(at_floor)
     if skipped and job.target is not None:
-        counts = Counter(item.reason for item in skipped)
-        reasons = ", ".join(f"{n} {reason}" for reason, n in counts.most_common())
-        log.info(f"slices that stay as they are: {reasons}")
+        log.info(f"slices that stay as they are: {counted_reasons(skipped)}")
     elif skipped:
         log.info(single_scan.counted(skipped))
     print(f"{len(done)} slices at {100 * job.dose:.4g} % of the dose are in {job.output}")

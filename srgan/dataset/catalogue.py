@@ -1,7 +1,6 @@
 """Find the scans in a folder, and why every other file is skipped. Reads headers only."""
 
 import os
-from collections import Counter
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from sys import intern
@@ -11,7 +10,7 @@ from srgan.formats import csv_tables, readers
 from srgan.formats.dicom import header as dicom_header
 from srgan.formats.dicom import series
 from srgan.formats.readers import VolumeHeader
-from srgan.formats.scan import MAX_ID, Catalogue, Scan, Skipped, tidy_id
+from srgan.formats.scan import MAX_ID, Catalogue, Scan, Skipped, counted_reasons, tidy_id
 from srgan.system.errors import Skip, UserError, one_line
 from srgan.system.files import write_csv
 from srgan.system.progress import progress
@@ -179,9 +178,9 @@ def nothing_usable_message(catalogue: Catalogue) -> str:
     """One line for a folder without a usable scan: where, what was found, what is expected."""
     if not catalogue.found:
         return one_line(f"{catalogue.folder} holds no files; {EXPECTED}", 2000)
-    counts = Counter(item.reason for item in catalogue.skipped)
-    reasons = ", ".join(f"{n} {reason}" for reason, n in counts.most_common())
-    hint = "; unpack archives first" if counts["archive"] else ""
+    reasons = counted_reasons(catalogue.skipped)
+    has_archive = any(item.reason == "archive" for item in catalogue.skipped)
+    hint = "; unpack archives first" if has_archive else ""
     files = "1 file" if catalogue.found == 1 else f"{catalogue.found} files"
     text = f"no usable CT scan among {files} in {catalogue.folder}: {reasons}{hint}; {EXPECTED}"
     return one_line(text, 2000)

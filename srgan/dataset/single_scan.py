@@ -1,6 +1,5 @@
 """Find the one scan at a path: a folder, the header of a volume, or a single DICOM file."""
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from srgan.dataset.catalogue import nothing_usable_message
 from srgan.formats import readers
 from srgan.formats.dicom import header as dicom_header
 from srgan.formats.dicom import series
-from srgan.formats.scan import Scan, Skipped
+from srgan.formats.scan import Scan, Skipped, counted_reasons
 from srgan.system.errors import Skip, UserError
 
 OWN_OUTPUT = "output of this program"
@@ -64,7 +63,5 @@ def reason(skip: Skip | Skipped) -> str:
 
 def counted(skipped: Sequence[Skipped]) -> str:
     """How many files are left out, and why: `3 files are left out: 2 localizer, 1 truncated`."""
-    counts = Counter(item.reason for item in skipped)
-    reasons = ", ".join(f"{n} {reason}" for reason, n in counts.most_common())
     files = "1 file is" if len(skipped) == 1 else f"{len(skipped)} files are"
-    return f"{files} left out: {reasons}"
+    return f"{files} left out: {counted_reasons(skipped)}"

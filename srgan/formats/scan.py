@@ -1,5 +1,7 @@
 """A scan, its slices, and the files that are not used: what every format is read into."""
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +60,12 @@ class Skipped:
     path: Path
     reason: str
     detail: str = ""
+
+
+def counted_reasons(skipped: Iterable[Skipped]) -> str:
+    """How many are skipped for each reason, the commonest first: "2 localizer, 1 truncated"."""
+    counts = Counter(item.reason for item in skipped)
+    return ", ".join(f"{n} {reason}" for reason, n in counts.most_common())
 
 
 @dataclass(frozen=True)
