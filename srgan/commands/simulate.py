@@ -136,9 +136,7 @@ def _photons_of(job: Job, scan: Scan) -> list[SlicePhotons]:
     found = _in_order(partial(simulate_slice.estimate, job), scan.slices, "slices' noise")
     _check_usable([made for made in found if isinstance(made, Skipped)], n)
     estimates = [Estimate(None, None) if isinstance(made, Skipped) else made for made in found]
-    default = estimate_photons.DEFAULT_PHOTONS
-    if job.noise.noise_hu is not None:
-        default = estimate_photons.of_water(job.noise.noise_hu, job.noise.scanner, job.pixel_mm)
+    default = photon_cache.default_photons(job.noise, job.spacing_mm)
     if all(made.photons is None for made in estimates):
         log.warning(f"no slice shows enough soft tissue: {default:.2g} photons are assumed")
     series = estimate_photons.along_series(estimates, default, [item.z_mm for item in scan.slices])

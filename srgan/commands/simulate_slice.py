@@ -41,10 +41,6 @@ class Job:
     def dose(self) -> float:
         return self.noise.dose.low
 
-    @property
-    def pixel_mm(self) -> float:
-        return projection_noise.pixel_mm_of(self.spacing_mm)
-
 
 @dataclass(frozen=True)
 class Copy:

@@ -46,14 +46,18 @@ def of_slices(store: Store, indices: Sequence[int], noise: ProjectionNoise) -> l
     estimates = _estimates(store, indices, noise)
     photons = {}
     for members in _series(store, indices):
-        default = estimate_photons.DEFAULT_PHOTONS
-        if noise.noise_hu is not None:
-            pixel_mm = pixel_mm_of(store.records[members[0]].spacing_mm)
-            default = estimate_photons.of_water(noise.noise_hu, noise.scanner, pixel_mm)
+        default = default_photons(noise, store.records[members[0]].spacing_mm)
         z_mm = [store.records[i].z_mm for i in members]
         of_series = estimate_photons.along_series([estimates[i] for i in members], default, z_mm)
         photons.update(zip(members, of_series, strict=True))
     return [SlicePhotons(photons[i], estimates[i].sd_hu) for i in indices]
+
+
+def default_photons(noise: ProjectionNoise, spacing_mm: tuple[float, float]) -> float:
+    """For a series in which no slice shows enough soft tissue."""
+    if noise.noise_hu is None:
+        return estimate_photons.DEFAULT_PHOTONS
+    return estimate_photons.of_water(noise.noise_hu, noise.scanner, pixel_mm_of(spacing_mm))
 
 
 def _series(store: Store, indices: Sequence[int]) -> list[list[int]]:
