@@ -35,7 +35,11 @@ class Scan:
     files: tuple[Path, ...]  # every file of the scan (header and data file of a MetaImage)
     kvp: float | None = None
     tube_current_ma: float | None = None
+    exposure_mas: float | None = None
     kernel: str = ""
+    description: str = ""  # SeriesDescription
+    study_uids: tuple[str, ...] = ()
+    patient_ids: tuple[str, ...] = ()  # as the files have them, before patients are joined
 
     @property
     def is_volume(self) -> bool:
