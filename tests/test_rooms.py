@@ -14,9 +14,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ORDER = [
-    "system", "random_streams", "hounsfield", "masks", "resampling", "formats", "phantom",
-    "dataset", "lowdose", "flag_values", "settings", "metrics", "models", "training", "evaluation",
-    "enhance", "report", "commands", "cli",
+    "system", "random_streams", "hounsfield", "hu_check", "masks", "resampling", "formats",
+    "phantom", "dataset", "lowdose", "flag_values", "settings", "metrics", "models", "training",
+    "evaluation", "enhance", "report", "commands", "cli",
 ]  # fmt: skip
 COMMAND_LINE = {"flag_values", "settings", "commands", "cli"}
 PHYSICS_AND_DATA = {"formats", "dataset", "phantom", "lowdose", "metrics", "system"}

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 import srgan
-from srgan import random_streams
+from srgan import hu_check, random_streams
 from srgan.dataset.select_slices import pixels_sha256
 from srgan.formats.dicom import header as dicom_header
 from srgan.formats.dicom import pixels as dicom_pixels
@@ -98,12 +98,16 @@ def _read(job: Job, item: Slice):
             raise UserError(
                 f"slice {item.index + 1} of {item.path} has voxels that are not numbers"
             )
-        return metaimage_pixels.values_to_hu(values), values
+        hu = metaimage_pixels.values_to_hu(values)
+        hu_check.check_slice(hu)
+        return hu, values
     whole = dicom_header.read_whole(item.path)
     header, _, values = whole
     if values.shape != job.size or header.uid != item.uid:
         raise Skip("changed", "the file is not the one that was catalogued")
-    return dicom_pixels.values_to_hu(values, header.pixel_data), whole
+    hu = dicom_pixels.values_to_hu(values, header.pixel_data)
+    hu_check.check_slice(hu)
+    return hu, whole
 
 
 def file_name(index: int) -> str:

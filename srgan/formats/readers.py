@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from srgan import hu_check
 from srgan.formats.dicom import series
 from srgan.formats.metaimage import header as metaimage_header
 from srgan.formats.metaimage import pixels as metaimage_pixels
@@ -55,7 +56,7 @@ FORMATS = {  # by Scan.kind
 def reader(scan: Scan) -> Callable[[int], np.ndarray]:
     """A function from an index into scan.slices to (rows, columns) int16 HU.
 
-    Both raise Skip. A slice always has the size of its scan.
+    Both raise Skip. A slice always has the size of its scan, and can be HU by its pixels.
     """
     read = FORMATS[scan.kind].reader(scan)
 
@@ -63,6 +64,7 @@ def reader(scan: Scan) -> Callable[[int], np.ndarray]:
         hu = read(index)
         if hu.shape != (scan.rows, scan.columns):
             raise Skip("size differs from the header", f"{hu.shape}")
+        hu_check.check_slice(hu)
         return hu
 
     return read_slice

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from srgan.dataset import catalogue, single_scan
 from srgan.dataset.coordinates import locate
 from srgan.formats import readers
 from srgan.formats.scan import Place, Scan, Slice
 from srgan.system.errors import Skip
+from tests.helpers.made_dicom import stored_values
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ def test_a_format_is_added_by_one_entry_in_the_table(tmp_path, monkeypatch):
         "a NumPy volume", reader, place_of, read_header, scan_of, header_endings=(".npy",)
     )
     monkeypatch.setitem(readers.FORMATS, "numpy", made)
-    hu = np.linspace(-1000, 1000, 3 * 4 * 5).astype(np.int16).reshape(3, 4, 5)
+    ramp = np.linspace(-1000, 1000, 4 * 5).astype(np.int16).reshape(4, 5)
+    hu = np.stack([ramp, ramp + 1, ramp + 2])
     np.save(tmp_path / "1.2.3.npy", hu)
     np.save(tmp_path / "other.npy", hu.astype(float))
 
@@ -71,3 +74,15 @@ def test_a_slice_of_another_size_than_its_scan_is_a_skip(tmp_path, monkeypatch):
     scan = scan_of(Header(tmp_path / "1.npy", tmp_path / "1.npy", (1, 4, 6)), "1.2", "P")
     with pytest.raises(Skip, match="size differs from the header"):
         readers.reader(scan)(0)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_slice_that_cannot_be_hu_costs_that_slice_alone(tmp_path, compressed):
+    values = np.stack([stored_values(), np.abs(stored_values()), stored_values()])
+    sitk.WriteImage(sitk.GetImageFromArray(values), str(tmp_path / "1.2.mhd"), compressed)
+    (scan,) = catalogue.find(tmp_path).scans
+    read = readers.reader(scan)
+    for index in (0, 2):
+        np.testing.assert_array_equal(read(index), values[index])
+    with pytest.raises(Skip, match="not HU"):
+        read(1)

@@ -17,7 +17,6 @@ from srgan.formats.scan import Scan
 from srgan.hounsfield import AIR_HU
 from srgan.system.errors import Skip, reason
 
-MIN_SPAN = 100  # a slice whose values span less is not HU
 CHUNK = 1 << 20  # bytes that are inflated at once
 
 
@@ -99,27 +98,15 @@ def _open(scan: Scan) -> Callable[[int], np.ndarray]:
         except (OSError, EOFError):
             raise Skip("changed", "the data file became shorter, or cannot be read") from None
 
-    if header.dtype[1] == "f":
+    if header.dtype[1] == "f":  # one voxel that is not a number refuses the whole volume
         for index in range(header.size[2]):
-            _check_finite(values(index))
+            values_to_hu(values(index))
     return lambda index: values_to_hu(values(index))
 
 
 def _inflated(header: Header) -> Callable[[int], np.ndarray]:
-    slices: list[np.ndarray | Skip] = []
-    for plane in inflate(header):
-        _check_finite(plane)
-        try:
-            slices.append(values_to_hu(plane))
-        except Skip as skip:  # of this slice alone
-            slices.append(skip)
-
-    def read(index: int) -> np.ndarray:
-        if isinstance(hu := slices[index], Skip):
-            raise hu.with_traceback(None)
-        return hu
-
-    return read
+    slices = [values_to_hu(plane) for plane in inflate(header)]
+    return lambda index: slices[index]
 
 
 def inflate(header: Header) -> Iterator[np.ndarray]:
@@ -155,23 +142,12 @@ def inflate(header: Header) -> Iterator[np.ndarray]:
         raise Skip("damaged pixel data", "the compressed data are not of the size of the header")
 
 
-def _check_finite(values: np.ndarray) -> None:
-    """Refuse the whole volume where one voxel is not a number, not only its slice."""
-    if not np.isfinite(values).all():
-        raise Skip("not HU", "voxels that are not numbers")
-
-
 def values_to_hu(values: np.ndarray) -> np.ndarray:
     """(rows, columns) voxels of any signed type to int16 HU, rounded once, below -1024 to -1024.
 
-    Raises Skip where they cannot be HU: not numbers, none below 0, or a span under 100.
+    Raises Skip where one is not a number. Whether the others can be HU is not judged here.
     """
-    low, high = values.min(), values.max()
-    if not (np.isfinite(low) and np.isfinite(high)):
+    if not (np.isfinite(values.min()) and np.isfinite(values.max())):
         raise Skip("not HU", "voxels that are not numbers")
-    if low >= 0:
-        raise Skip("not HU", "no value below 0")
-    if float(high) - float(low) < MIN_SPAN:
-        raise Skip("not HU", f"values span less than {MIN_SPAN}")
     hu = np.clip(values, AIR_HU, np.iinfo(np.int16).max)
     return (hu if hu.dtype.kind == "i" else np.rint(hu, out=hu)).astype(np.int16)

@@ -49,20 +49,10 @@ def test_fractions_are_rounded_once_and_hu_ends_at_air(tmp_path):
     np.testing.assert_array_equal(read(path), [[[-1024, -1024, -1, 0, 2, 32767]]])
 
 
-@pytest.mark.parametrize(
-    ("values", "detail"),
-    [([0, 500], "no value below 0"), ([-50, 49], "span"), ([-5, np.nan], "not numbers")],
-)
-def test_voxels_that_cannot_be_hu_are_refused(tmp_path, values, detail):
-    data = np.array(values, "<f4").tobytes()
-    skip = refused(read, write(tmp_path, data, DimSize="2 1 1", ElementType="MET_FLOAT"))
-    assert skip.reason == "not HU"
-    assert detail in skip.detail
-
-
-def test_one_voxel_that_is_not_a_number_refuses_the_volume(tmp_path):
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_one_voxel_that_is_not_a_number_refuses_the_volume(tmp_path, value):
     values = volume().astype("<f4")
-    values[3, 0, 0] = np.inf
+    values[3, 0, 0] = value
     path = write(tmp_path, values.tobytes(), ElementType="MET_FLOAT")
     assert refused(reader(path), 0).reason == "not HU"
 
@@ -141,14 +131,6 @@ def test_a_fault_of_a_whole_volume_is_found_once(tmp_path, monkeypatch):
     for _ in range(3):
         assert refused(read_slice, 0).reason == "truncated"
         monkeypatch.setattr(metaimage_pixels, "inflate", lambda _: pytest.fail("inflated again"))
-
-
-def test_a_compressed_slice_that_is_not_hu_costs_that_slice(tmp_path):
-    values = volume()
-    values[1] = 5
-    read_slice = reader(write_compressed(tmp_path, zlib.compress(values.tobytes())))
-    assert refused(read_slice, 1).detail == "no value below 0"
-    np.testing.assert_array_equal(read_slice(2), volume()[2])
 
 
 @pytest.mark.parametrize("take", ["read", "copy"])
