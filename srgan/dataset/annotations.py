@@ -45,7 +45,7 @@ def read(content: bytes) -> tuple[list[Annotation], Counter]:
     """
     found, left_out = {}, Counter()
     try:
-        for _, cells in csv_tables.rows(content, ("seriesuid", *COLUMNS), strict=False):
+        for _, cells in csv_tables.rows(content, ("seriesuid", *COLUMNS)):
             made = _annotation(*cells)
             if isinstance(made, str):
                 left_out[made] += 1

@@ -5,10 +5,12 @@ import logging
 from pathlib import Path
 
 from srgan.dataset import catalogue, scan_source, slice_quotas
+from srgan.dataset.patients_table import read_patients_csv
 from srgan.dataset.scan_source import DatasetPaths
 from srgan.dataset.select_slices import SelectedSlice, SelectionReport, select_slices
 from srgan.dataset.slice_quotas import hash_order
-from srgan.dataset.split import assign_roles, read_split_csv
+from srgan.dataset.split import assign_roles
+from srgan.dataset.split_table import read_split_csv, roles_in
 from srgan.dataset.store import FORMAT, NAMES, Record, SliceWriter, Store, load, write_index
 from srgan.formats import readers
 from srgan.formats.csv_tables import escaped_id
@@ -29,7 +31,7 @@ def open_or_build(paths: DatasetPaths) -> Store:
     no space, or files that change meanwhile (exit code 75).
     """
     split = read_split_csv(paths.split) if paths.split else None
-    patients = catalogue.read_patients_csv(paths.patients) if paths.patients else None
+    patients = read_patients_csv(paths.patients) if paths.patients else None
     if scan_source.has_no_scans(paths.data):
         log.info(
             f"{paths.data} holds no scans: synthetic chests are used. For real CT, unpack LUNA16 "
@@ -54,10 +56,11 @@ def _build(
     part: Path, paths: DatasetPaths, source: scan_source.Source, identity: dict, split, patients
 ) -> None:
     """Catalogue, split, select and decode the scans; write the store into the folder `part`."""
-    found = scan_source.catalogued(source, patients)
+    found = scan_source.catalogued(source, paths, patients)
     scans = sorted(found.scans, key=hash_order)
     report = SelectionReport({item.path: item for item in found.skipped})
     if split is not None:
+        split = roles_in(split, scans, paths.split)
         scans = _scans_in_split(scans, split, report)
     records, roles = _write_arrays(part, scans, split, report)
     if scan_source.fingerprint(source, paths, FORMAT) != identity:
@@ -73,9 +76,6 @@ def _build(
 
 
 def _scans_in_split(scans: list[Scan], split: dict, report: SelectionReport) -> list[Scan]:
-    absent = set(split) - {scan.patient_id for scan in scans}
-    if absent:
-        log.warning(f"--split: {len(absent)} of {len(split)} patients are not in the data")
     for scan in scans:
         if scan.patient_id not in split:
             report.skip_files(scan.files, "patient is not in --split")

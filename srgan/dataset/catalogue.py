@@ -3,14 +3,13 @@
 import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from sys import intern
 
 from srgan.dataset.list_files import files_below
 from srgan.formats import csv_tables, readers
 from srgan.formats.dicom import header as dicom_header
 from srgan.formats.dicom import series
 from srgan.formats.readers import VolumeHeader
-from srgan.formats.scan import MAX_ID, Catalogue, Scan, Skipped, counted_reasons, tidy_id
+from srgan.formats.scan import Catalogue, Scan, Skipped, counted_reasons, tidy_id
 from srgan.system.errors import Skip, UserError, one_line
 from srgan.system.files import write_csv
 from srgan.system.progress import progress
@@ -31,7 +30,7 @@ def find(
 ) -> Catalogue:
     """Catalogue a folder and everything below it.
 
-    patients_csv: series_uid to patient_id (see `read_patients_csv`). left_out: folders that do not
+    patients_csv: series_uid to patient_id (see patients_table.py). left_out: folders that do not
     count, like hidden files. require_patient: skip DICOM files that name no patient. Every file is
     in a scan or skipped: together they are `found`. Raises UserError if `folder` cannot be read.
     """
@@ -154,24 +153,7 @@ def _one_scan_a_series(scans: list[Scan]) -> tuple[list[Scan], list[Skipped]]:
     return [*kept.values(), *extra], skipped
 
 
-# ---- tables and messages ----
-
-
-def read_patients_csv(path: Path) -> dict[str, str]:
-    """series_uid -> patient_id from a CSV with these two columns. Raises UserError."""
-    patients: dict[str, str] = {}
-    for line, cells in csv_tables.named("--patients", path, ("series_uid", "patient_id")):
-        uid, patient = map(tidy_id, cells)
-        where = f"--patients {path}, line {line}"
-        if not uid or not patient:
-            raise UserError(f"{where}: series_uid or patient_id is empty")
-        if max(len(uid), len(patient)) > MAX_ID:
-            raise UserError(f"{where}: longer than {MAX_ID} characters")
-        if patients.setdefault(uid, intern(patient)) != patient:
-            raise UserError(f"{where}: series {uid} has two patients")
-    if not patients:
-        raise UserError(f"--patients {path}: the table is empty")
-    return patients
+# ---- messages ----
 
 
 def nothing_usable_message(catalogue: Catalogue) -> str:

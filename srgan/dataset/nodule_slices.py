@@ -12,9 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from srgan.dataset import annotations, catalogue, scan_source
+from srgan.dataset import annotations, scan_source
 from srgan.dataset.annotations import TABLE, Annotation
 from srgan.dataset.coordinates import Place, locate
+from srgan.dataset.patients_table import read_patients_csv
 from srgan.dataset.scan_source import DatasetPaths
 from srgan.dataset.select_slices import SelectedSlice, pixels_sha256
 from srgan.dataset.slice_quotas import hash_order
@@ -94,8 +95,8 @@ def open_or_build(
     }
 
     def build(part: Path) -> None:
-        table = catalogue.read_patients_csv(paths.patients) if paths.patients else {}
-        scans = scan_source.catalogued(source, table).scans
+        table = read_patients_csv(paths.patients) if paths.patients else None
+        scans = scan_source.catalogued(source, paths, table).scans
         _build(part, store, key, scans, rows, left_out)
 
     folder = store.folder / "nodules"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from srgan.dataset import catalogue
 from srgan.dataset.list_files import files_below
+from srgan.dataset.patients_table import check_names_some
 from srgan.formats.csv_tables import MAX_TABLE
 from srgan.formats.scan import Catalogue
 from srgan.phantom import write_scans
@@ -95,9 +96,15 @@ def _synthetic_chests(data: Path, store: Path) -> Path:
         return places[1]
 
 
-def catalogued(source: Source, patients: dict[str, str] | None) -> Catalogue:
-    """The catalogue of a source, without the folders that are left out. Raises UserError."""
-    return catalogue.find(source.folder, patients, source.left_out)
+def catalogued(source: Source, paths: DatasetPaths, patients: dict[str, str] | None) -> Catalogue:
+    """The catalogue of a source, without the folders that are left out.
+
+    patients: the table of `paths.patients`. Raises UserError, also where it names no series here.
+    """
+    found = catalogue.find(source.folder, patients, source.left_out)
+    if patients is not None:
+        check_names_some(patients, {scan.series_uid for scan in found.scans}, paths.patients)
+    return found
 
 
 def fingerprint(source: Source, paths: DatasetPaths, version: int) -> dict:

@@ -1,46 +1,11 @@
-"""Which patients train, validate and test: from the hashes of their ids, or from --split."""
+"""Which patients train, validate and test: from the hashes of their ids."""
 
 from collections.abc import Iterable
 from itertools import accumulate
-from pathlib import Path
-from sys import intern
 
 from srgan.dataset import slice_quotas
-from srgan.formats import csv_tables
-from srgan.formats.scan import MAX_ID, Scan, tidy_id
+from srgan.formats.scan import Scan
 from srgan.system.checksums import sha256_of_text
-from srgan.system.errors import UserError, one_line
-
-ROLES = ("train", "validation", "test")
-
-
-def read_split_csv(path: Path) -> dict[str, str]:
-    """patient_id -> role from a CSV with these two columns.
-
-    Raises UserError: no such file, another table, an unknown role, a patient with two roles.
-    """
-    roles: dict[str, str] = {}
-    for line, cells in csv_tables.named("--split", path, ("patient_id", "role")):
-        patient, role = _split_row(cells, f"--split {path}, line {line}")
-        if roles.setdefault(patient, role) != role:
-            raise UserError(
-                f"--split {path}: overlap: patient {patient} is in {roles[patient]} "
-                f"and in {role}; one patient has one role"
-            )
-    if not roles:
-        raise UserError(f"--split {path}: the table is empty")
-    return roles
-
-
-def _split_row(cells: list[str], where: str) -> tuple[str, str]:
-    patient, role = tidy_id(csv_tables.plain_id(cells[0].strip())), cells[1].strip().lower()
-    if not patient:
-        raise UserError(f"{where}: patient_id is empty")
-    if len(patient) > MAX_ID:
-        raise UserError(f"{where}: patient_id is longer than {MAX_ID} characters")
-    if role not in ROLES:
-        raise UserError(f"{where}: role {one_line(role)!r} is none of {', '.join(ROLES)}")
-    return patient, intern(role)
 
 
 def assign_roles(scans: Iterable[Scan]) -> dict[str, str]:

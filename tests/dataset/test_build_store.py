@@ -449,6 +449,24 @@ def test_a_split_is_followed_and_others_are_left_out(scans, build, tmp_path):
     assert any("1 of 5 patients are not in the data" in line for line in build.lines)
 
 
+def test_patients_that_name_no_series_here_are_an_error(scans, build, tmp_path):
+    six_patients(scans)
+    table = tmp_path / "patients.csv"
+    table.write_text("Series UID,Subject ID\n9.9,A\n")
+    with pytest.raises(UserError, match=r"--patients .*9\.9, the data have 1\.0") as caught:
+        build(patients=table)
+    assert caught.value.exit_code == BAD_INPUT
+    assert not leftovers(tmp_path / "store")
+    table.write_text("Series UID,Subject ID\n9.9,A\n1.3,B\n")
+    assert len(build(patients=table).records) == 18
+
+
+def test_a_split_that_names_nobody_here_is_an_error(scans, build, tmp_path):
+    six_patients(scans)
+    with pytest.raises(UserError, match="the table has P5, the data have p5"):
+        build(split=write_split(tmp_path / "split.csv", {"P5": "train", "x": "test"}))
+
+
 def test_the_written_split_gives_the_same_again(scans, build):
     six_patients(scans)
     scans.add("=1+1", [body(77)])

@@ -240,42 +240,7 @@ def test_the_message_of_a_folder_without_a_scan(tmp_path):
     assert "\n" not in message
 
 
-# ---- tables ----
-
-
-def test_patients_csv(tmp_path):
-    path = tmp_path / "p.csv"
-    path.write_text("\ufeffother,patient_id,series_uid\nx, P1 ,1.2\ny,P2,1.3\n", "utf-8")
-    assert catalogue.read_patients_csv(path) == {"1.2": "P1", "1.3": "P2"}
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "series_uid,patient_id\n",
-        "uid,patient\n1,2\n",
-        "series_uid,patient_id\n1.2\n",
-        "series_uid,patient_id\n,P1\n",
-        "series_uid,patient_id\n1.2,P1\n1.2,P2\n",
-        'series_uid,patient_id\n"1.2,P1\n',
-        "\0",
-    ],
-)
-def test_a_patients_csv_that_cannot_be_used(tmp_path, text):
-    path = tmp_path / "p.csv"
-    path.write_text(text)
-    with pytest.raises(UserError, match="--patients"):
-        catalogue.read_patients_csv(path)
-
-
-def test_a_patients_csv_that_cannot_be_read(tmp_path):
-    for path in (tmp_path, tmp_path / "none.csv"):
-        with pytest.raises(UserError, match="--patients"):
-            catalogue.read_patients_csv(path)
-    (tmp_path / "p.csv").write_bytes(b"series_uid,patient_id\n\xff\xfe,\xff\n")
-    with pytest.raises(UserError, match="UTF-8"):
-        catalogue.read_patients_csv(tmp_path / "p.csv")
+# ---- skipped.csv ----
 
 
 def test_skipped_csv_is_harmless_and_complete(tmp_path):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from srgan.dataset import build_store, split
+from srgan.dataset import build_store, split_table
 from srgan.dataset.scan_source import DatasetPaths
 from srgan.system.errors import visible
 from tests.helpers import made_dicom
@@ -32,4 +32,5 @@ def test_a_patient_id_is_harmless_and_comes_back(tmp_path, patient, capfd):
         assert not any(cell.strip('"').startswith(("=", "+", "-", "@")) for cell in cells)
     assert {p.parent for p in tmp_path.rglob("*evil*")} == set()
     assert "\x1b" not in "".join(capfd.readouterr())
-    assert split.read_split_csv(made.folder / "split.csv") == {made.patients["P0001"]: "train"}
+    split = split_table.read_split_csv(made.folder / "split.csv")
+    assert split == {made.patients["P0001"]: "train"}

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from srgan.dataset import slice_quotas
 from srgan.dataset.slice_quotas import evenly_spaced, hash_order
-from srgan.dataset.split import assign_roles, read_split_csv
+from srgan.dataset.split import assign_roles
 from srgan.formats.scan import Scan, Slice
-from srgan.system.errors import UserError
 
 
 def scan(patient: str, n: int, series: str = "") -> Scan:
@@ -127,38 +126,3 @@ def test_evenly_spaced_positions(n, quota):
 def test_hash_order_groups_patients():
     scans = sorted((scan(f"p{i % 3}", 4, f"s{i}") for i in range(9)), key=hash_order)
     assert len({s.patient_id for s in scans[:3]}) == 1
-
-
-def test_read_split_csv(tmp_path):
-    path = tmp_path / "split.csv"
-    path.write_text("\ufeffrole, patient_id\ntrain, a \nTest,b\ntest,'=1+1\n", encoding="utf-8")
-    assert read_split_csv(path) == {"a": "train", "b": "test", "=1+1": "test"}
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("patient,role\na,train\n", "no column patient_id"),
-        ("patient_id\na\n", "no column role"),
-        ("", "no column patient_id"),
-        ("patient_id,role\n", "empty"),
-        ("patient_id,role\na,training\n", "training"),
-        ("patient_id,role\na\n", "role '' is none of"),
-        ("patient_id,role\n,train\n", "patient_id is empty"),
-        ("patient_id,role\na,train\na,test\n", "overlap"),
-        ('patient_id,role\n"a,train\n', "not a CSV table"),
-        (b"patient_id,role\n\xff\xfe,train\n", "not a CSV table"),
-    ],
-)
-def test_a_bad_split_is_one_clear_line(tmp_path, text, said):
-    path = tmp_path / "split.csv"
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(UserError, match=said) as caught:
-        read_split_csv(path)
-    assert caught.value.exit_code == 2
-    assert "\n" not in str(caught.value)
-
-
-def test_a_missing_split_file(tmp_path):
-    with pytest.raises(UserError, match="No such file"):
-        read_split_csv(tmp_path / "none.csv")
