@@ -79,6 +79,15 @@ def _dose_levels(text: str) -> Levels:
     return levels
 
 
+def _series_filter(text: str) -> str:
+    """TEXT or !TEXT without blanks around TEXT."""
+    sign = "!" if text.strip().startswith("!") else ""
+    text = text.strip().removeprefix("!").strip()
+    if not text:
+        raise ValueError("it is empty; give a part of a SeriesDescription or kernel")
+    return sign + text
+
+
 def _windows(text: str) -> dict[str, tuple[float, float]]:
     """`bone:-450:1050,fat:-200:0`: name to lowest and highest HU."""
     found = {}
@@ -104,6 +113,7 @@ switch = Kind("", bool)  # a flag without a value
 folder = Kind("DIR", Path)
 folders = Kind("DIR,DIR", _folders)
 csv_file = Kind("CSV", Path)
+series_filter = Kind("TEXT", _series_filter)
 scan = Kind("SCAN", Path)
 vgg_weights = Kind("{auto,imagenet,random,none,FILE}", str)
 windows = Kind("NAME:LOW:HIGH,...", _windows)

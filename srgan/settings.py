@@ -83,8 +83,12 @@ class Settings:
         recorded=False)
     patients: Path | None = _setting(
         None, values.csv_file, TRAIN_AND_TEST, DATA,
-        "The patients of scans that do not name one: a CSV file with the columns "
+        "The patients of series, instead of those in their files: a CSV file with the columns "
         "series_uid,patient_id.", recorded=False)
+    series_filter: str | None = _setting(
+        None, values.series_filter, TRAIN_AND_TEST, DATA,
+        "Only series with TEXT in their SeriesDescription or kernel, or with '!TEXT' only those "
+        "without it. Of MetaImage and other volumes the file's name counts.", recorded=False)
     train_minutes: float = _setting(
         20.0, values.minutes, TRAIN, BUDGET, "Training time of both stages together.", "minutes")
     pretrain_steps: int | None = _setting(
@@ -279,7 +283,8 @@ def degradation_of(settings: Settings) -> "Degradation":
 
 
 def dataset_paths(settings: Settings) -> "DatasetPaths":
-    """The folders and tables that a dataset is built from."""
+    """The folders, tables and series that a dataset is built from."""
     from srgan.dataset.scan_source import DatasetPaths  # NumPy and more, from here
 
-    return DatasetPaths(settings.data, settings.store_dir, settings.split, settings.patients)
+    names = [f.name for f in dataclasses.fields(DatasetPaths)]
+    return DatasetPaths(**{name: getattr(settings, name) for name in names})

@@ -8,7 +8,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from srgan.dataset import catalogue
+from srgan.dataset import catalogue, series_filter
 from srgan.dataset.list_files import files_below
 from srgan.dataset.patients_table import check_names_some
 from srgan.formats.csv_tables import MAX_TABLE
@@ -27,12 +27,13 @@ READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 @dataclass(frozen=True)
 class DatasetPaths:
-    """What the user names: the folder of scans, the folder of stores, and two tables."""
+    """What the user names: the folder of scans, the folder of stores, two tables, which series."""
 
     data: Path = DEFAULT
     store_dir: Path = Path("store")
     split: Path | None = None  # CSV patient_id,role
     patients: Path | None = None  # CSV series_uid,patient_id
+    series_filter: str | None = None  # TEXT or !TEXT
 
 
 @dataclass(frozen=True)
@@ -97,26 +98,28 @@ def _synthetic_chests(data: Path, store: Path) -> Path:
 
 
 def catalogued(source: Source, paths: DatasetPaths, patients: dict[str, str] | None) -> Catalogue:
-    """The catalogue of a source, without the folders that are left out.
+    """The catalogue of a source, without folders that are left out, of the series that are wanted.
 
-    patients: the table of `paths.patients`. Raises UserError, also where it names no series here.
+    patients: the table of `paths.patients`. Raises UserError, also where it names no series here
+    and where --series-filter leaves none.
     """
     found = catalogue.find(source.folder, patients, source.left_out)
     if patients is not None:
         check_names_some(patients, {scan.series_uid for scan in found.scans}, paths.patients)
-    return found
+    return series_filter.filtered(found, paths.series_filter) if paths.series_filter else found
 
 
 def fingerprint(source: Source, paths: DatasetPaths, version: int) -> dict:
     """Identify a dataset: {"fingerprint": 12 hexadecimal digits, "files": n, "bytes": n}.
 
-    It depends on the names, sizes and times of the files and on the content of the two tables. No
-    scan is opened.
+    It depends on the names, sizes and times of the files, on the content of the two tables and on
+    --series-filter. No scan is opened.
     """
     digest = hashlib.sha256(f"{version} {source.synthetic}".encode())
     for table in (paths.split, paths.patients):
         content = b"" if table is None else read_bounded(table, MAX_TABLE)
         digest.update(b"%d:" % (-1 if table is None else len(content)) + content)
+    digest.update(os.fsencode(f"{(paths.series_filter or '').casefold()}\n"))
     n_files = n_bytes = 0
     files, skipped = files_below(source.folder, source.left_out)
     for path in sorted([*files, *(item.path for item in skipped)], key=os.fsencode):

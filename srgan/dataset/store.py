@@ -28,7 +28,7 @@ from srgan.system.files import sync, writing
 from srgan.system.processes import cpus
 from srgan.system.progress import progress
 
-FORMAT = 1  # of the index and of the rules by which slices are selected
+FORMAT = 2  # of the index and of the rules by which slices are selected
 NPY_HEADER = 128  # bytes; room for any shape
 CHECKED_BYTES = 4 << 30  # hashed when a store or its noise is opened: all of 5,335 slices
 # The files that the program writes into a store or a folder of noise:

@@ -196,7 +196,7 @@ def _add(path, more):
         _overwrite,
         _other_pixels,
         _other_role,
-        lambda f: write_sealed_json(f / "index.json", {"format": 2}),
+        lambda f: write_sealed_json(f / "index.json", {"format": 99}),
         lambda f: next(f.glob("*.npy")).unlink(),
         lambda f: (f / "patients.csv").write_text("pseudonym,patient_id\n"),
         lambda f: _add(next(f.glob("*.npy")), b"more"),
