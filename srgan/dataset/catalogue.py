@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from srgan.dataset.list_files import files_below
@@ -59,8 +60,9 @@ def find(
             except Skip as skip:
                 skipped.append(Skipped(path, skip.reason, skip.detail))
     skipped += _without_header(data_files, skipped)
-    scans, unusable = series.group(slices, patients, require_patient)
-    skipped += unusable
+    scans, unusable = series.group(slices)
+    scans, without_patient = _with_patients(scans, patients, require_patient)
+    skipped += unusable + without_patient
     uids = {scan.series_uid: scan.patient_id for scan in scans}
     scans += [_scan_of_volume(header, patients, uids) for header in volumes]
     scans, extra = _one_scan_a_series(scans)
@@ -92,6 +94,21 @@ def _read_dicom(path: Path) -> dicom_header.Header:
         if skip.reason == NOT_AN_IMAGE and path.name.lower().endswith(ARCHIVES):
             raise Skip("archive", "unpack it") from None
         raise
+
+
+def _with_patients(
+    scans: list[Scan], patients: dict[str, str], required: bool
+) -> tuple[list[Scan], list[Skipped]]:
+    """DICOM scans with their patients, from the table or the files, and files that have none."""
+    named, skipped = [], []
+    for scan in scans:
+        patient = patients.get(scan.series_uid) or scan.patient_id
+        if patient or not required:
+            named.append(replace(scan, patient_id=patient or "unknown"))
+        else:
+            detail = one_line(f"name the patient of series {scan.series_uid} with --patients", 1000)
+            skipped += [Skipped(path, "no PatientID", detail) for path in scan.files]
+    return named, skipped
 
 
 # ---- volumes ----

@@ -32,7 +32,7 @@ def find(path: Path) -> tuple[Scan, tuple[Skipped, ...]]:
     try:
         if volume := readers.volume_format(path):
             return volume.scan_of(volume.read_header(path), path.stem, "unknown"), ()
-        scans, _ = series.group([dicom_header.read_header(path)], require_patient=False)
+        scans, _ = series.group([dicom_header.read_header(path)])
         return scans[0], ()
     except Skip as skip:
         hint = ": give the scan it was made from" if skip.reason == OWN_OUTPUT else ""

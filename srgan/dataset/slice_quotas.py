@@ -16,7 +16,7 @@ NEAR = 0.02
 
 def hash_order(scan: Scan) -> tuple:
     """The sort key of a scan: patient's hash, series' hash, then what tells copies apart."""
-    size = (scan.rows, scan.columns)
+    size = (scan.rows, scan.columns, *scan.spacing_mm)
     return (sha256_of_text(scan.patient_id), sha256_of_text(scan.series_uid), scan.kind, *size)
 
 

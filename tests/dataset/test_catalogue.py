@@ -145,9 +145,9 @@ def test_patients_of_dicom_without_patient_id(tmp_path):
     assert find(tmp_path, {SERIES: "P9"}).scans[0].patient_id == "P9"
 
 
-def test_the_patient_in_a_dicom_header_wins_over_the_table(tmp_path):
+def test_the_patient_of_the_table_wins_over_the_one_in_a_dicom_header(tmp_path):
     write(tmp_path / "1.dcm")
-    assert find(tmp_path, {SERIES: "P9"}).scans[0].patient_id == "P1"
+    assert find(tmp_path, {SERIES: "P9"}).scans[0].patient_id == "P9"
 
 
 def test_a_volume_and_the_dicom_series_of_its_uid_are_one_scan(tmp_path):

@@ -5,6 +5,7 @@ missing or contradicts itself, a Skip says so: a wrong HU would never be noticed
 """
 
 import math
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +17,24 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from srgan.formats.dicom.parse import TAGS, Parsed, number, numbers, parse, text, unsigned
-from srgan.formats.dicom.pixels import PixelData, find_pixel_data, read_values, values_to_hu
+from srgan.formats.dicom.parse import (
+    TAGS,
+    Parsed,
+    double,
+    number,
+    numbers,
+    parse,
+    raw_bytes,
+    text,
+    unsigned,
+)
+from srgan.formats.dicom.pixels import (
+    PixelData,
+    find_pixel_data,
+    read_bytes,
+    read_values,
+    values_to_hu,
+)
 from srgan.formats.limits import MAX_ANGLE_DEG, MAX_POSITION_MM, MAX_SIDE, MAX_SPACING_MM
 from srgan.formats.scan import MAX_ID, OWN_MODEL, tidy_id
 from srgan.system.errors import Skip, reason
@@ -26,6 +43,19 @@ CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
 
 REFORMATS = {"REFORMATTED", "REFORMAT", "MPR", "MPVR", "CPR", "MIP", "MINIP", "VRT", "SSD"}
 LOCALIZERS = {"LOCALIZER", "SCOUT", "TOPOGRAM"}
+
+PLAIN_TEXT = re.compile(rb"[A-Za-z0-9 ._:/()+-]*\0?")  # these letters are so in every character set
+
+# Tags that tell two passes, phases or echoes at one position apart, the plainest first.
+PASS_TAGS = (
+    "AcquisitionNumber",
+    "TemporalPositionIdentifier",
+    "EchoNumbers",
+    "DiffusionBValue",
+    "ConvolutionKernel",
+    "TriggerTime",
+    "ContentTime",
+)
 
 MAX_GANTRY_TILT_DEG = 30.0  # what a gantry can do; GantryDetectorTilt may explain an angle up to it
 
@@ -36,6 +66,7 @@ class Header:
 
     path: Path
     series_uid: str
+    study_uid: str  # may be empty
     uid: str  # SOPInstanceUID
     patient_id: str  # tidy; may be empty
     instance: int
@@ -45,7 +76,10 @@ class Header:
     z_mm: float  # along the slice normal, towards the head
     kvp: float | None
     tube_current_ma: float | None
+    exposure_mas: float | None
     kernel: str
+    description: str  # SeriesDescription
+    pass_values: tuple[str, ...]  # of PASS_TAGS; empty where the tag is missing
     pixel_data: PixelData
 
 
@@ -66,6 +100,15 @@ def read_slice(path: Path) -> tuple[Header, np.ndarray]:
     with _opened(path) as (header, parsed):
         values = read_values(parsed.source, header.pixel_data, header.rows, header.columns)
         return header, values_to_hu(values, header.pixel_data)
+
+
+def stored_bytes(header: Header) -> bytes:
+    """The pixel data as they lie in the file, which is not deflated. Raises Skip."""
+    try:
+        with open(header.path, "rb") as file:
+            return read_bytes(file, header.pixel_data)
+    except OSError as error:
+        raise Skip("cannot be read", reason(error)) from None
 
 
 def read_whole(path: Path) -> tuple[Header, Dataset, np.ndarray]:
@@ -122,14 +165,18 @@ def _checked(path: Path, parsed: Parsed) -> Header:
     position = numbers(dataset, "ImagePositionPatient")
     if len(position) != 3 or not all(abs(v) < MAX_POSITION_MM for v in position):
         raise Skip("no position", "ImagePositionPatient is missing or not three numbers in reach")
-    series, patient = tidy_id(text(dataset, "SeriesInstanceUID")), tidy_id(_patient(dataset))
+    series, study = (
+        tidy_id(text(dataset, name)) for name in ("SeriesInstanceUID", "StudyInstanceUID")
+    )
+    patient = tidy_id(_decoded(dataset, "PatientID"))
     if not series:
         raise Skip("no series", "SeriesInstanceUID is missing")
-    if max(len(series), len(patient)) > MAX_ID:
+    if max(len(series), len(study), len(patient)) > MAX_ID:
         raise Skip("damaged header", f"an id of more than {MAX_ID} characters")
     return Header(
         path=path,
         series_uid=intern(series),
+        study_uid=intern(study),
         uid=text(dataset, "SOPInstanceUID"),
         patient_id=intern(patient),
         instance=int(number(dataset, "InstanceNumber") or 0),
@@ -139,7 +186,10 @@ def _checked(path: Path, parsed: Parsed) -> Header:
         z_mm=float(np.dot(normal, position)),
         kvp=number(dataset, "KVP"),
         tube_current_ma=number(dataset, "XRayTubeCurrent"),
+        exposure_mas=_exposure_mas(dataset),
         kernel=intern(text(dataset, "ConvolutionKernel")),
+        description=intern(tidy_id(_decoded(dataset, "SeriesDescription"))),
+        pass_values=_pass_values(dataset),
         pixel_data=find_pixel_data(parsed, rows, columns),
     )
 
@@ -202,10 +252,29 @@ def _spacing(dataset: Dataset) -> tuple[float, float]:
     return values[0], values[1]
 
 
-def _patient(dataset: Dataset) -> str:
-    """PatientID in its character set; empty where it is missing."""
+def _exposure_mas(dataset: Dataset) -> float | None:
+    """The exposure in mAs, or None where neither it nor its factors are there and above zero."""
+    for name, per_mas in (("Exposure", 1), ("ExposureInuAs", 1000)):
+        if (value := number(dataset, name) or 0.0) > 0:
+            return value / per_mas
+    current_ma, time_ms = number(dataset, "XRayTubeCurrent"), number(dataset, "ExposureTime")
+    mas = (current_ma or 0.0) * (time_ms or 0.0) / 1000
+    return mas if mas > 0 else None
+
+
+def _pass_values(dataset: Dataset) -> tuple[str, ...]:
+    return tuple(
+        intern(double(dataset, name) if name == "DiffusionBValue" else text(dataset, name))
+        for name in PASS_TAGS
+    )
+
+
+def _decoded(dataset: Dataset, name: str) -> str:
+    """A text in its character set; empty where it is missing."""
+    if PLAIN_TEXT.fullmatch(raw_bytes(dataset, name)):
+        return text(dataset, name)
     try:
-        value = dataset.get("PatientID") or ""
+        value = dataset.get(name) or ""
     except Exception:  # an unknown character set must not cost the patient
-        return text(dataset, "PatientID")
+        return text(dataset, name)
     return value if isinstance(value, str) else "\\".join(map(str, value))

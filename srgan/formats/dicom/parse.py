@@ -6,6 +6,7 @@ deflated data set is inflated up to a limit: a wrong length does not become an a
 
 import math
 import os
+import struct
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
@@ -43,17 +44,28 @@ TAGS = {
     "ImageType": 0x00080008,
     "SOPClassUID": 0x00080016,
     "SOPInstanceUID": 0x00080018,
+    "ContentTime": 0x00080033,
     "Modality": 0x00080060,
+    "SeriesDescription": 0x0008103E,
     "PatientID": 0x00100020,
     "KVP": 0x00180060,
+    "EchoNumbers": 0x00180086,
+    "TriggerTime": 0x00181060,
     "GantryDetectorTilt": 0x00181120,
+    "ExposureTime": 0x00181150,
     "XRayTubeCurrent": 0x00181151,
+    "Exposure": 0x00181152,
+    "ExposureInuAs": 0x00181153,
     "ConvolutionKernel": 0x00181210,
+    "DiffusionBValue": 0x00189087,
     "ContributingEquipmentSequence": 0x0018A001,
+    "StudyInstanceUID": 0x0020000D,
     "SeriesInstanceUID": 0x0020000E,
+    "AcquisitionNumber": 0x00200012,
     "InstanceNumber": 0x00200013,
     "ImagePositionPatient": 0x00200032,
     "ImageOrientationPatient": 0x00200037,
+    "TemporalPositionIdentifier": 0x00200100,
     "SamplesPerPixel": 0x00280002,
     "NumberOfFrames": 0x00280008,
     "Rows": 0x00280010,
@@ -124,8 +136,9 @@ def _elements(source, size: int, implicit: bool, little: bool, until: int, tags:
 
     def stop(tag: int, vr: str | None, length: int) -> bool:
         nonlocal found
+        tag = int(tag)  # pydicom's tags are slow to compare
         if tag >= until:
-            found = (int(tag), length, source.tell())
+            found = (tag, length, source.tell())
             return True
         if length != UNDEFINED and length > size - source.tell():
             raise Skip("truncated", "the file ends in its header")
@@ -196,6 +209,13 @@ def number(dataset: Dataset, name: str) -> float | None:
     """One finite decimal, or None."""
     values = numbers(dataset, name)
     return values[0] if len(values) == 1 and math.isfinite(values[0]) else None
+
+
+def double(dataset: Dataset, name: str) -> str:
+    """A number that is kept in eight bytes (FD), as text; empty where it is missing."""
+    value = raw_bytes(dataset, name)
+    order = "<d" if dataset.original_encoding[1] else ">d"
+    return f"{struct.unpack(order, value)[0]:g}" if len(value) == 8 else ""
 
 
 def unsigned(dataset: Dataset, name: str) -> int | None:

@@ -157,8 +157,8 @@ def _number(word, bits: int, signed: bool):
     return (word ^ sign) - sign
 
 
-def read_values(source: BinaryIO, pixel_data: PixelData, rows: int, columns: int) -> np.ndarray:
-    """(rows, columns) int32 stored values. Raises Skip where the pixel data are damaged."""
+def read_bytes(source: BinaryIO, pixel_data: PixelData) -> bytes:
+    """The pixel data as they are stored. Raises Skip where the file ends before they do."""
     pieces = []
     for offset, length in pixel_data.parts:
         source.seek(offset)
@@ -166,6 +166,12 @@ def read_values(source: BinaryIO, pixel_data: PixelData, rows: int, columns: int
     data = b"".join(pieces)
     if len(data) != sum(length for _, length in pixel_data.parts):
         raise Skip("truncated", "the file ends in the pixel data")
+    return data
+
+
+def read_values(source: BinaryIO, pixel_data: PixelData, rows: int, columns: int) -> np.ndarray:
+    """(rows, columns) int32 stored values. Raises Skip where the pixel data are damaged."""
+    data = read_bytes(source, pixel_data)
     if pixel_data.syntax in UNCOMPRESSED:
         order = ">u2" if pixel_data.syntax == EXPLICIT_BIG else "<u2"
         words = np.frombuffer(data, order).reshape(rows, columns)

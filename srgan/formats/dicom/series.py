@@ -5,74 +5,86 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from srgan.formats.dicom import passes
 from srgan.formats.dicom.header import Header, read_plane, read_slice
 from srgan.formats.scan import Place, Scan, Skipped, Slice
-from srgan.system.errors import Skip, one_line
+from srgan.system.errors import Skip
+from srgan.system.progress import progress
 
-SAME_POSITION_MM = 0.01
+SAME_SPACING = 1e-4  # relative; a second field of view differs by more, rounding by less
 
 
-def group(
-    headers: Iterable[Header],
-    patients: dict[str, str] | None = None,
-    require_patient: bool = True,
-) -> tuple[list[Scan], list[Skipped]]:
-    """Headers to scans: one for each series and patient, slices sorted along the normal.
+def group(headers: Iterable[Header]) -> tuple[list[Scan], list[Skipped]]:
+    """Headers to scans: one for each series UID and size, slices sorted along the normal.
 
-    patients: series_uid to patient_id, for files without a PatientID. What is left out (no patient
-    where one is required, another size than the series, a position or an instance twice) comes back
-    as Skipped.
+    A series with slices of several sizes or pixel spacings becomes several scans with its UID. One
+    slice stays at each position: copies and other passes of the series come back as Skipped. The
+    scans have no patient yet but the first of patient_ids, or "".
     """
-    skipped, series, first = [], {}, {}
+    series: dict[str, list[Header]] = {}
     for header in sorted(headers, key=lambda h: str(h.path)):
-        patient = header.patient_id or (patients or {}).get(header.series_uid, "")
-        if not patient and require_patient:
-            detail = f"name the patient of series {header.series_uid} with --patients"
-            skipped.append(Skipped(header.path, "no PatientID", detail))
-        elif header.uid and header.uid in first:
-            detail = f"same SOPInstanceUID as {first[header.uid].name}"
-            skipped.append(Skipped(header.path, "duplicate instance", one_line(detail)))
-        else:
-            first[header.uid] = header.path
-            series.setdefault((header.series_uid, patient), []).append(header)
-    scans = []
-    for (series_uid, patient), members in series.items():
-        scan, left_out = _scan(series_uid, patient, members)
-        scans.append(scan)
+        series.setdefault(header.series_uid, []).append(header)
+    parts = [
+        (members, spacing_mm, passes.places(part))
+        for members in series.values()
+        for spacing_mm, part in _parts(members)
+    ]
+    crowded = [place for *_, places in parts for place in places if len(place) > 1]
+    scans, skipped = [], []
+    for place in progress(crowded, len(crowded), "slices at one position"):
+        skipped += passes.take_out_copies(place)
+    for members, spacing_mm, places in parts:
+        kept, left_out = passes.one_at_each_place([place for place in places if place])
         skipped += left_out
+        if kept:
+            scans.append(_scan(members, spacing_mm, kept))
     return scans, skipped
 
 
-def _scan(series_uid: str, patient: str, members: list[Header]) -> tuple[Scan, list[Skipped]]:
-    """The scan of one series: slices of its commonest size and spacing, one at each position."""
-    skipped = []
+def _parts(members: list[Header]) -> list[tuple[tuple[float, float], list[Header]]]:
+    """Slices of equal rows, columns and, but for rounding, pixel spacing; the commonest spacing."""
     sizes = Counter((h.rows, h.columns, h.spacing_mm) for h in members)
-    size = max(sizes, key=lambda s: (sizes[s], s))
-    kept: list[Header] = []
-    for header in sorted(members, key=lambda h: (h.z_mm, h.instance, str(h.path))):
-        if (header.rows, header.columns, header.spacing_mm) != size:
-            detail = f"{header.rows} x {header.columns}, the series has {size[0]} x {size[1]}"
-            skipped.append(Skipped(header.path, "size differs from its series", detail))
-        elif kept and header.z_mm - kept[-1].z_mm < SAME_POSITION_MM:
-            detail = f"same position as {kept[-1].path.name}"
-            skipped.append(Skipped(header.path, "duplicate position", one_line(detail)))
-        else:
-            kept.append(header)
-    currents = [h.tube_current_ma for h in kept if h.tube_current_ma is not None]
-    scan = Scan(
+    part_of: dict[tuple, tuple] = {}
+    parts: dict[tuple, list[Header]] = {}
+    for size in sorted(sizes, key=lambda s: (-sizes[s], s)):
+        part_of[size] = next((part for part in parts if _is_same(size, part)), size)
+        parts.setdefault(part_of[size], [])
+    for header in members:
+        parts[part_of[header.rows, header.columns, header.spacing_mm]].append(header)
+    largest_first = sorted(parts.items(), key=lambda item: -len(item[1]))
+    return [(size[2], part) for size, part in largest_first]
+
+
+def _is_same(size: tuple, other: tuple) -> bool:
+    pairs = zip(size[2], other[2], strict=True)
+    return size[:2] == other[:2] and all(abs(a - b) <= SAME_SPACING * b for a, b in pairs)
+
+
+def _scan(members: list[Header], spacing_mm: tuple[float, float], kept: list[Header]) -> Scan:
+    """The scan of some slices of a series. members: all of them, which name its patients."""
+    patient_ids = tuple(sorted({h.patient_id for h in members} - {""}))
+    return Scan(
         kind="dicom",
-        series_uid=series_uid,
-        patient_id=patient or "unknown",
+        series_uid=kept[0].series_uid,
+        patient_id=patient_ids[0] if patient_ids else "",
         slices=tuple(Slice(h.path, 0, h.z_mm, h.uid) for h in kept),
-        rows=size[0],
-        columns=size[1],
-        spacing_mm=size[2],
+        rows=kept[0].rows,
+        columns=kept[0].columns,
+        spacing_mm=spacing_mm,
         files=tuple(h.path for h in kept),
         kvp=kept[0].kvp,
-        tube_current_ma=float(np.median(currents)) if currents else None,
+        tube_current_ma=_median(h.tube_current_ma for h in kept),
+        exposure_mas=_median(h.exposure_mas for h in kept),
         kernel=kept[0].kernel,
+        description=kept[0].description,
+        study_uids=tuple(sorted({h.study_uid for h in members} - {""})),
+        patient_ids=patient_ids,
     )
-    return scan, skipped
+
+
+def _median(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.median(known)) if known else None
 
 
 def reader(scan: Scan) -> Callable[[int], np.ndarray]:
