@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from srgan import hu_check
 from srgan.dataset import catalogue, scan_source
 from srgan.dataset import store as stores
 from srgan.dataset.build_store import open_or_build
@@ -30,6 +31,11 @@ def body(seed) -> np.ndarray:
 
 
 AIR = np.full((SIZE, SIZE), -1000, np.int16)
+
+
+def little_body(seed) -> np.ndarray:
+    """(32, 32) int16 HU, a sixteenth of it body."""
+    return np.where(np.arange(SIZE)[:, None] < 2, body(seed), AIR)
 
 
 class Folder:
@@ -71,6 +77,7 @@ class Folder:
             pixels = self.pixels[scan.series_uid][i]
             if isinstance(pixels, str):
                 raise Skip(pixels)
+            hu_check.check_slice(pixels)
             return pixels
 
         return read
@@ -328,10 +335,31 @@ def test_an_unreadable_slice_is_replaced_and_listed(scans, build):
 @pytest.mark.usefixtures("few")
 def test_without_body_anywhere_the_chosen_slices_stay(scans, build):
     for p in range(5):
-        scans.add(f"p{p}", [AIR + np.int16(10 * p + i) for i in range(10)])
+        scans.add(f"p{p}", [little_body((p, i)) for i in range(10)])
     store = build()
     assert positions(store, "p1") == [2, 7]
     assert len([line for line in build.lines if "little of the body" in line]) == 1
+
+
+def test_grey_values_beside_a_scan_are_not_hu_whatever_their_header_says(scans, build):
+    six_patients(scans)
+    grey = [body((9, i)) + np.int16(100) for i in range(4)]
+    scans.add("grey", grey, series="1.7")
+    scans.add("mixed", [body((7, 0)), body((7, 1)), grey[0] + np.int16(1)], series="1.8")
+    store = build()
+    assert "grey" not in store.patients.values()
+    assert [name for name, reason in reasons(store).items() if reason == "not HU"] == [
+        *(f"1.7-{i}.dcm" for i in range(4)),
+        "1.8-2.dcm",
+    ]
+    assert positions(store, "mixed") == [0, 1]
+
+
+@pytest.mark.usefixtures("few")
+def test_the_slices_that_are_judged_together_are_decoded_once(scans, build):
+    six_patients(scans, 10)
+    build()
+    assert len(scans.reads) == len(set(scans.reads))
 
 
 def test_small_datasets_keep_slices_without_body(scans, build):

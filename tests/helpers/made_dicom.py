@@ -21,7 +21,7 @@ SERIES = generate_uid(entropy_srcs=["a series"])
 
 def stored_values(rows: int = 16, columns: int = 24) -> np.ndarray:
     """(rows, columns) int16 that reach from air to bone."""
-    return np.linspace(-1000, 1500, rows * columns).round().astype(np.int16).reshape(rows, columns)
+    return np.linspace(-1000, 1000, rows * columns).round().astype(np.int16).reshape(rows, columns)
 
 
 def ct_slice(z: float = 0.0, values: np.ndarray | None = None, **changes) -> Dataset:
