@@ -15,11 +15,14 @@ from srgan.system.errors import Skip, UserError, one_line
 from srgan.system.files import write_csv
 from srgan.system.progress import progress
 
-ARCHIVES = (".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".7z", ".rar", ".zst")
-NOT_AN_IMAGE = "not DICOM or MetaImage"
+ARCHIVES = (
+    ".zip", ".gz", ".tgz", ".tar", ".bz2", ".tbz2", ".xz", ".txz", ".7z", ".rar", ".zst",
+)  # fmt: skip
+PAIRS = (".hdr", ".img", ".img.gz")  # of Analyze and of NIfTI in two files
+NOT_AN_IMAGE = "not DICOM, MetaImage, NIfTI or NRRD"
 EXPECTED = (
-    "expected: axial CT as DICOM in any tree of folders, or as MetaImage "
-    "(SERIESUID.mhd with its .raw or .zraw, as LUNA16 has it)"
+    "expected: axial CT as DICOM in any tree of folders, as MetaImage (SERIESUID.mhd with its "
+    ".raw or .zraw, as LUNA16 has it), as NIfTI (.nii, .nii.gz) or as NRRD (.nrrd)"
 )
 
 
@@ -87,10 +90,12 @@ def _check_folder(folder: Path) -> None:
 
 
 def _read_dicom(path: Path) -> dicom_header.Header:
-    """Raises Skip, with a hint for an archive."""
+    """Raises Skip, with a hint for an archive and for a pair of Analyze or NIfTI."""
     try:
         return dicom_header.read_header(path)
     except Skip as skip:
+        if skip.reason == NOT_AN_IMAGE and path.name.lower().endswith(PAIRS):
+            raise Skip("Analyze or NIfTI in two files", "convert the pair to one .nii.gz") from None
         if skip.reason == NOT_AN_IMAGE and path.name.lower().endswith(ARCHIVES):
             raise Skip("archive", "unpack it") from None
         raise
@@ -133,20 +138,26 @@ def _claim(
 
 def _without_header(data_files: list[Path], skipped: Iterable[Skipped]) -> list[Skipped]:
     """Data files that no usable header names, with the reason why a header was skipped."""
-    reasons = {s.path.with_suffix(""): s.reason for s in skipped if s.path.suffix.lower() == ".mhd"}
+    reasons = {
+        s.path.with_name(readers.volume_name(s.path)): s.reason
+        for s in skipped
+        if s.path.suffix.lower() in (".mhd", ".nhdr")
+    }
     left_out = []
     for path in data_files:
-        reason = reasons.get(path.with_suffix(""))
+        name = readers.volume_name(path)
+        reason = reasons.get(path.with_name(name)) if name else None
         if reason:
             left_out.append(Skipped(path, "its header is skipped", reason))
         else:
-            left_out.append(Skipped(path, f"a {path.suffix.lower()} without a header"))
+            ending = path.name[len(name) :].lower()
+            left_out.append(Skipped(path, f"a {ending} without a header"))
     return left_out
 
 
 def _scan_of_volume(header: VolumeHeader, patients: dict[str, str], uids: dict[str, str]) -> Scan:
     """A scan. Its patient: from the table, else from a DICOM series of this UID, else the UID."""
-    uid = tidy_id(header.path.stem) or "_"
+    uid = tidy_id(readers.volume_name(header.path)) or "_"
     patient = patients.get(uid) or uids.get(uid) or uid
     return readers.volume_format(header.path).scan_of(header, uid, patient)
 

@@ -31,13 +31,14 @@ def find(path: Path) -> tuple[Scan, tuple[Skipped, ...]]:
         raise UserError(f"--input {path} cannot be read ({fault})") from None
     try:
         if volume := readers.volume_format(path):
-            return volume.scan_of(volume.read_header(path), path.stem, "unknown"), ()
+            header, name = volume.read_header(path), readers.volume_name(path)
+            return volume.scan_of(header, name, "unknown"), ()
         scans, _ = series.group([dicom_header.read_header(path)])
         return scans[0], ()
     except Skip as skip:
         hint = ": give the scan it was made from" if skip.reason == OWN_OUTPUT else ""
         if readers.is_volume_data(path):
-            hint = ": give its header, the .mhd"
+            hint = ": give its header, the .mhd or .nhdr"
         raise UserError(f"--input {path}: {reason(skip)}{hint}") from None
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +12,7 @@ from srgan import hu_check
 from srgan.formats.dicom import series
 from srgan.formats.metaimage import header as metaimage_header
 from srgan.formats.metaimage import pixels as metaimage_pixels
+from srgan.formats.nifti_nrrd import nifti, nrrd, volume, voxels
 from srgan.formats.scan import Place, Scan
 from srgan.system.errors import Skip
 
@@ -35,7 +37,7 @@ class Format:
     # For volumes alone. A file of any other ending may be a DICOM slice.
     read_header: Callable[[Path], VolumeHeader] | None = None
     scan_of: Callable[[VolumeHeader, str, str], Scan] | None = None  # header, series UID, patient
-    header_endings: tuple[str, ...] = ()
+    header_endings: tuple[str, ...] = ()  # in lower case
     data_endings: tuple[str, ...] = ()  # of the files that such headers name
 
 
@@ -49,6 +51,23 @@ FORMATS = {  # by Scan.kind
         metaimage_header.scan_of,
         header_endings=(".mhd", ".mha"),
         data_endings=(".raw", ".zraw"),
+    ),
+    "nifti": Format(
+        "a NIfTI volume",
+        partial(voxels.reader, nifti.read_header),
+        partial(volume.place_of, nifti.read_header),
+        nifti.read_header,
+        volume.scan_of,
+        header_endings=(".nii", ".nii.gz"),
+    ),
+    "nrrd": Format(
+        "an NRRD volume",
+        partial(voxels.reader, nrrd.read_header),
+        partial(volume.place_of, nrrd.read_header),
+        nrrd.read_header,
+        volume.scan_of,
+        header_endings=(".nrrd", ".nhdr"),
+        data_endings=(".raw", ".raw.gz"),
     ),
 }
 
@@ -72,10 +91,19 @@ def reader(scan: Scan) -> Callable[[int], np.ndarray]:
 
 def volume_format(path: Path) -> Format | None:
     """The format of volumes whose headers end as this file does."""
-    ending = path.suffix.lower()
-    return next((f for f in FORMATS.values() if ending in f.header_endings), None)
+    name = path.name.lower()
+    return next((f for f in FORMATS.values() if name.endswith(f.header_endings)), None)
+
+
+def volume_name(path: Path) -> str:
+    """The name of a volume's header or data file without its ending: "a" of a.nii.gz."""
+    name = path.name.lower()
+    endings = [e for f in FORMATS.values() for e in f.header_endings + f.data_endings]
+    longest = max((e for e in endings if name.endswith(e)), key=len, default="")
+    return path.name[: len(name) - len(longest)]
 
 
 def is_volume_data(path: Path) -> bool:
     """Does the file end as the data of a volume do, which a header names?"""
-    return any(path.suffix.lower() in f.data_endings for f in FORMATS.values())
+    name = path.name.lower()
+    return any(name.endswith(f.data_endings) for f in FORMATS.values())

@@ -16,7 +16,10 @@ TINY = "--batch-size 2 --crop 32 --vgg-weights none --precision float32"
 COPIES = {"identical pixels", "duplicate", "duplicate position"}
 SAME_NAME = {"same scan as a MetaImage volume"}  # all volumes are scan.mhd: their faults may wait
 HU_OF_A_CT = {"pix-padding-2000", "pix-slope-fraction", "pix-12bit-signed", "real-ct-small"}
-NOT_OF_THE_CASE = {"not DICOM or MetaImage", "truncated"}  # beside the good one of a mixed folder
+NOT_OF_THE_CASE = {
+    "not DICOM, MetaImage, NIfTI or NRRD",
+    "truncated",
+}  # beside the good one of a mixed folder
 
 
 def secrets(store: Path, data: Path) -> set[bytes]:

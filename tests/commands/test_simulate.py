@@ -168,7 +168,7 @@ def test_simulated_scans_are_refused_as_input_and_as_data(kind, tmp_path, reques
     found = catalogue.find(tmp_path / "out")
     assert not found.scans
     reasons = {item.path.suffix: item.reason for item in found.skipped}
-    assert reasons.pop(".json") == "not DICOM or MetaImage"
+    assert reasons.pop(".json") == "not DICOM, MetaImage, NIfTI or NRRD"
     own = "output of this program"
     assert reasons in ({".dcm": own}, {".mhd": own, ".raw": "its header is skipped"})
 

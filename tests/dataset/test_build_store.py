@@ -44,7 +44,7 @@ class Folder:
     def __init__(self, path: Path, monkeypatch):
         self.path, self.scans, self.pixels, self.reads = path, [], {}, []
         self.finds = 0
-        self.extra = [Skipped(path / "notes.txt", "not DICOM or MetaImage")]
+        self.extra = [Skipped(path / "notes.txt", "not DICOM, MetaImage, NIfTI or NRRD")]
         path.mkdir()
         (path / "notes.txt").touch()
         monkeypatch.setattr(catalogue, "find", self.find)
@@ -134,7 +134,7 @@ def test_a_store_holds_the_selected_slices(scans, build):
     assert sum(len(store.with_role(r)) for r in ("train", "validation", "test")) == 18
     by_patient = {(r.pseudonym, r.role) for r in store.records}
     assert len(by_patient) == 6
-    assert reasons(store) == {"notes.txt": "not DICOM or MetaImage"}
+    assert reasons(store) == {"notes.txt": "not DICOM, MetaImage, NIfTI or NRRD"}
     text = (store.folder / "index.json").read_text()
     assert "p0" not in text
     assert str(scans.path) not in text

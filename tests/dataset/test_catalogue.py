@@ -60,8 +60,8 @@ def test_a_mixed_tree(tmp_path, monkeypatch, said):
         ("metaimage", "1.3.6.2", 3),
     }
     assert reasons(result) == {
-        "README.md": "not DICOM or MetaImage",
-        "annotations.csv": "not DICOM or MetaImage",
+        "README.md": "not DICOM, MetaImage, NIfTI or NRRD",
+        "annotations.csv": "not DICOM, MetaImage, NIfTI or NRRD",
         "lonely.raw": "a .raw without a header",
         "more.zip": "archive",
         "a.tar.gz": "archive",

@@ -17,7 +17,9 @@ def test_a_folder_without_patient_ids_a_single_file_and_a_header_are_scans(tmp_p
     (tmp_path / "series" / "notes.txt").write_text("notes")
     scan, skipped = single_scan.find(tmp_path / "series")
     assert [item.z_mm for item in scan.slices] == [0, 1, 2]
-    assert single_scan.counted(skipped) == "1 file is left out: 1 not DICOM or MetaImage"
+    assert (
+        single_scan.counted(skipped) == "1 file is left out: 1 not DICOM, MetaImage, NIfTI or NRRD"
+    )
     scan, skipped = single_scan.find(tmp_path / "series" / "1.dcm")
     assert (len(scan.slices), skipped) == (1, ())
     write_scan(tmp_path / "volume", "1.2", small_chest(0))

@@ -106,7 +106,7 @@ def parse(file: BinaryIO, whole: bool = False) -> Parsed:
         raise Skip("empty file")
     if start[128:] != b"DICM":
         if start[:2] not in (b"\x08\x00", b"\x02\x00"):
-            raise Skip("not DICOM or MetaImage")
+            raise Skip("not DICOM, MetaImage, NIfTI or NRRD")
         file.seek(0)
     if file.tell() == size:
         raise Skip("truncated", "nothing after the preamble")

@@ -45,9 +45,9 @@ def test_a_file_that_is_not_dicom_is_refused_with_its_reason(tmp_path):
     path = tmp_path / "a.dcm"
     cases = {
         b"": "empty file",
-        b"text\n": "not DICOM or MetaImage",
+        b"text\n": "not DICOM, MetaImage, NIfTI or NRRD",
         b"\0" * 128 + b"DICM": "truncated",
-        b"\0" * 500: "not DICOM or MetaImage",
+        b"\0" * 500: "not DICOM, MetaImage, NIfTI or NRRD",
     }
     for content, expected in cases.items():
         path.write_bytes(content)
