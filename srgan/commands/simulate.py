@@ -47,6 +47,7 @@ def simulate(given: dict[str, Any]) -> int:
     _check(settings, given)
     with signals.caught():
         scan, skipped = single_scan.find(settings.input)
+        _check_kind(scan)
         _check_pixels(scan)
         if skipped:
             log.info(single_scan.counted(skipped))
@@ -87,6 +88,14 @@ def _check(settings: Settings, given: dict[str, Any]) -> None:
     source, output = settings.input.resolve(), settings.output.resolve()
     if output.is_relative_to(source):
         raise UserError(f"--output {settings.output} lies in --input: name a folder elsewhere")
+
+
+def _check_kind(scan: Scan) -> None:
+    if scan.kind not in ("dicom", "metaimage"):
+        raise UserError(
+            f"--input {scan.files[0]}: --run simulate copies DICOM and MetaImage; NIfTI and NRRD "
+            "are read with --data only, for now: convert the scan to .mhd"
+        )
 
 
 def _check_pixels(scan: Scan) -> None:

@@ -307,3 +307,12 @@ def _by_sitk(folder: Path) -> sitk.Image:
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(folder)))
     return reader.Execute()
+
+
+@pytest.mark.parametrize("name", ["x.nii.gz", "x.nrrd"])
+def test_nifti_and_nrrd_are_not_copied_yet(tmp_path, name):
+    sitk.WriteImage(sitk.GetImageFromArray(small_chest(0)), str(tmp_path / name))
+    for place in (tmp_path / name, tmp_path):
+        with pytest.raises(UserError, match=f"{name}: .*read with --data only") as caught:
+            run(f"--input {place} --dose 0.25 --output {tmp_path.with_name('out')}")
+        assert caught.value.exit_code == 2

@@ -14,6 +14,7 @@ from srgan.formats import readers
 from srgan.formats.scan import Catalogue, Skipped
 from srgan.system import progress
 from srgan.system.errors import UserError
+from tests.helpers import made_volumes
 from tests.helpers.made_dicom import SERIES, stored_values, write
 
 
@@ -258,3 +259,66 @@ def test_skipped_csv_is_harmless_and_complete(tmp_path):
         assert row[2] == "'=cmd()"
         assert all(c.isprintable() for c in row[0])
     assert rows[7][0] == 'plain, "quoted"'
+
+
+def test_nifti_and_nrrd_are_volumes_named_by_their_files(tmp_path):
+    made_volumes.write_nifti(tmp_path / "LIDC.1.nii.gz", volume())
+    made_volumes.write_nifti(tmp_path / "Lung 2.NII", volume())
+    size = {"sizes": "{2} {1} {0}".format(*volume().shape)}
+    data = volume().tobytes()
+    made_volumes.write_nrrd(tmp_path / "C.nrrd", data, **size)
+    for name, content in (("D.raw", data), ("E.raw.gz", gzip.compress(data))):
+        (tmp_path / name).write_bytes(content)
+        encoding = "gzip" if name.endswith("gz") else "raw"
+        path = tmp_path / f"{name[0]}.nhdr"
+        made_volumes.write_nrrd(path, b"", **size, data_file=f"./{name}", encoding=encoding)
+    result = find(tmp_path)
+    assert not result.skipped
+    assert [(s.kind, s.series_uid, s.patient_id, len(s.files)) for s in result.scans] == [
+        ("nrrd", "C", "C", 1),
+        ("nrrd", "D", "D", 2),
+        ("nrrd", "E", "E", 2),
+        ("nifti", "LIDC.1", "LIDC.1", 1),
+        ("nifti", "Lung 2", "Lung 2", 1),
+    ]
+    for scan in result.scans:
+        read = readers.reader(scan)
+        np.testing.assert_array_equal([read(i) for i in range(3)], volume())
+    assert {s.patient_id for s in find(tmp_path, {"D": "P4"}).scans} >= {"P4", "C"}
+
+
+def test_an_archive_is_named_as_such_and_a_damaged_nifti_is_none(tmp_path):
+    packed = gzip.compress(b"any bytes")
+    for name in ("a.nii.gz", "b.NII.GZ", "c.gz", "d.dcm.gz", "e.tar.gz", "f.nrrd.gz", "g.nii.zip"):
+        (tmp_path / name).write_bytes(packed)
+    (tmp_path / "h.nii.gz").write_bytes(b"PK\3\4")
+    wanted = dict.fromkeys(("a.nii.gz", "b.NII.GZ", "h.nii.gz"), "not a NIfTI header")
+    names = ("c.gz", "d.dcm.gz", "e.tar.gz", "f.nrrd.gz", "g.nii.zip")
+    assert reasons(find(tmp_path)) == wanted | dict.fromkeys(names, "archive")
+
+
+def test_a_pair_of_header_and_image_is_named_with_the_remedy(tmp_path):
+    header = made_volumes.nifti_header(magic=b"ni1\0")
+    for name in ("a.hdr", "b.HDR"):
+        (tmp_path / name).write_bytes(header)
+    for name in ("a.img", "b.img.gz"):
+        (tmp_path / name).write_bytes(volume().tobytes())
+    write(tmp_path / "dicom.img")
+    result = find(tmp_path)
+    assert len(result.scans) == 1
+    assert {(s.reason, s.detail) for s in result.skipped} == {
+        ("Analyze or NIfTI in two files", "convert the pair to one .nii.gz")
+    }
+    assert len(result.skipped) == 4
+
+
+def test_the_data_file_of_a_skipped_nrrd_header_is_told_with_its_reason(tmp_path):
+    made_volumes.write_nrrd(tmp_path / "a.nhdr", b"", data_file="a.raw.gz", type="uchar")
+    (tmp_path / "a.raw.gz").write_bytes(b"x")
+    (tmp_path / "b.RAW.GZ").write_bytes(b"x")
+    result = find(tmp_path)
+    assert [(s.path.name, s.reason, s.detail) for s in result.skipped] == [
+        ("a.nhdr", "not HU", "8 bits cannot hold HU"),
+        ("a.raw.gz", "its header is skipped", "not HU"),
+        ("b.RAW.GZ", "a .raw.gz without a header", ""),
+    ]

@@ -86,3 +86,25 @@ def test_a_slice_that_cannot_be_hu_costs_that_slice_alone(tmp_path, compressed):
         np.testing.assert_array_equal(read(index), values[index])
     with pytest.raises(Skip, match="not HU"):
         read(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "title", "stem"),
+    [
+        ("1.2.3.mhd", "a MetaImage volume", "1.2.3"),
+        ("1.2.MHA", "a MetaImage volume", "1.2"),
+        ("a.b.nii.gz", "a NIfTI volume", "a.b"),
+        ("A.NII.GZ", "a NIfTI volume", "A"),
+        ("a.Nii", "a NIfTI volume", "a"),
+        ("a.nii.nrrd", "an NRRD volume", "a.nii"),
+        ("a.nhdr", "an NRRD volume", "a"),
+        ("a.gz", None, "a.gz"),
+        ("a.dcm", None, "a.dcm"),
+        ("a.raw.gz", None, "a"),
+        ("nii.gz", None, "nii.gz"),
+    ],
+)
+def test_the_ending_of_a_name_tells_the_format(name, title, stem):
+    found = readers.volume_format(Path("folder.nii") / name)
+    assert (found and found.title) == title
+    assert readers.volume_name(Path(name)) == stem
