@@ -16,6 +16,7 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 
+from srgan.formats.decimals import WITH_COMMA, decimal_comma
 from srgan.system.errors import Skip
 
 # What is wrong in a header is found here; pydicom's own warnings would only fill the terminal.
@@ -34,10 +35,13 @@ MAX_READS = 30_000
 MAX_VALUE = 64 << 10  # bytes of an element in TAGS
 MAX_INFLATED = 64 << 20  # bytes of a deflated data set; one slice of 4096 x 4096 is 32 MiB
 
+BLANKS = " \0\t\r\n"
 UNDEFINED = 0xFFFFFFFF
 AFTER_META = 0x00030000
 FIRST_PIXEL_DATA = 0x7FE00008  # FloatPixelData, the first of three such elements
 PIXEL_DATA = 0x7FE00010
+DIRECTORY_RECORDS = 0x00041220
+DICOMDIR = "1.2.840.10008.1.3.10"  # Media Storage Directory
 
 TAGS = {
     "SpecificCharacterSet": 0x00080005,
@@ -82,7 +86,21 @@ TAGS = {
     "RescaleType": 0x00281054,
 }
 KNOWN = frozenset(TAGS.values())
-META_TAGS = {"TransferSyntaxUID": 0x00020010, "ImplementationClassUID": 0x00020012}
+DECIMALS = (  # texts of decimal numbers, DS
+    "KVP",
+    "TriggerTime",
+    "GantryDetectorTilt",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "PixelSpacing",
+    "RescaleIntercept",
+    "RescaleSlope",
+)
+META_TAGS = {
+    "MediaStorageSOPClassUID": 0x00020002,
+    "TransferSyntaxUID": 0x00020010,
+    "ImplementationClassUID": 0x00020012,
+}
 
 
 @dataclass(frozen=True)
@@ -113,6 +131,8 @@ def parse(file: BinaryIO, whole: bool = False) -> Parsed:
     if size > MAX_FILE:
         raise Skip("too large", f"more than {MAX_FILE >> 20} MiB in one file")
     meta, _ = _elements(file, size, False, True, AFTER_META, META_TAGS)
+    if text(meta, "MediaStorageSOPClassUID") == DICOMDIR:
+        raise Skip("DICOMDIR", "an index, not an image")
     syntax = text(meta, "TransferSyntaxUID")
     implicit = syntax == IMPLICIT_LITTLE
     if not syntax:  # no meta group: explicit where the first element names a VR
@@ -127,6 +147,7 @@ def parse(file: BinaryIO, whole: bool = False) -> Parsed:
     little = syntax != EXPLICIT_BIG
     tags = None if whole else TAGS
     dataset, pixels = _elements(source, size, implicit, little, FIRST_PIXEL_DATA, tags)
+    _commas_to_points(dataset)
     return Parsed(dataset, meta, source, pixels)
 
 
@@ -137,6 +158,8 @@ def _elements(source, size: int, implicit: bool, little: bool, until: int, tags:
     def stop(tag: int, vr: str | None, length: int) -> bool:
         nonlocal found
         tag = int(tag)  # pydicom's tags are slow to compare
+        if tag == DIRECTORY_RECORDS:
+            raise Skip("DICOMDIR", "an index, not an image")
         if tag >= until:
             found = (tag, length, source.tell())
             return True
@@ -166,6 +189,25 @@ class _Bounded:
         return self.file.read(length)
 
 
+def _commas_to_points(dataset: Dataset) -> None:
+    """Write decimal commas as points in the elements of DECIMALS, where the header has such.
+
+    Numbers with a point stay: a point never parts thousands in DICOM.
+    """
+    words = {name: _latin(dataset, name).split("\\") for name in DECIMALS}
+    if not decimal_comma(word.strip(BLANKS) for of_name in words.values() for word in of_name):
+        return
+    for name, of_name in words.items():
+        points = [_with_point(word) for word in of_name]
+        if points != of_name:
+            item = dataset.get_item(TAGS[name])
+            dataset[TAGS[name]] = item._replace(value="\\".join(points).encode("latin-1"))
+
+
+def _with_point(word: str) -> str:
+    return word.replace(",", ".") if WITH_COMMA.fullmatch(word.strip(BLANKS)) else word
+
+
 def _inflate(file: BinaryIO) -> tuple[BytesIO, int]:
     """The deflated data set after the meta group, MAX_INFLATED bytes at most, and its size."""
     packed = file.read(MAX_INFLATED + 1)
@@ -191,7 +233,11 @@ def raw_bytes(dataset: Dataset, name: str) -> bytes:
 
 
 def text(dataset: Dataset, name: str) -> str:
-    return raw_bytes(dataset, name).decode("latin-1").strip(" \0\t\r\n")
+    return _latin(dataset, name).strip(BLANKS)
+
+
+def _latin(dataset: Dataset, name: str) -> str:
+    return raw_bytes(dataset, name).decode("latin-1")
 
 
 def numbers(dataset: Dataset, name: str) -> list[float]:

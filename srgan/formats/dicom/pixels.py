@@ -28,6 +28,8 @@ MAX_FRAGMENTS = 4096
 # Bytes of a compressed frame: twice the picture's, and what small ones and their headers take.
 # Lossless ones of noise take up to 1.07 times the picture's, of 16 x 24 pixels 1.34 times.
 FRAME_SHARE, FRAME_SPARE = 2, 64 << 10
+MAX_EXCESS = 4096  # bytes after a picture that is smaller: a sector, a row
+MAX_ROW_EXCESS = 1 / 8  # of a row, where each may be padded
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def find_pixel_data(parsed: Parsed, rows: int, columns: int) -> PixelData:
         raise Skip("damaged header", detail)
     slope, intercept = _rescale(parsed)
     syntax = intern(text(parsed.meta, "TransferSyntaxUID"))
-    parts = _parts(parsed, syntax, rows * columns * 2)
+    parts = _parts(parsed, syntax, rows, columns)
     if syntax in compressed_frames.COMPRESSED and high != bits - 1:
         raise Skip("damaged header", f"compressed, HighBit {high}, BitsStored {bits}")
     padding = _padding(parsed, bits, bool(sign))
@@ -94,16 +96,14 @@ def _rescale(parsed: Parsed) -> tuple[float, float]:
     return slope, intercept
 
 
-def _parts(parsed: Parsed, syntax: str, need: int) -> tuple[tuple[int, int], ...]:
-    """(offset, length) of the pixel data or of each fragment, all inside the file.
-
-    need: bytes of the picture, uncompressed.
-    """
+def _parts(parsed: Parsed, syntax: str, rows: int, columns: int) -> tuple[tuple[int, int], ...]:
+    """(offset, length) of the picture, of each fragment or of each row, all inside the file."""
     if syntax not in UNCOMPRESSED and syntax not in compressed_frames.COMPRESSED:
         raise Skip("transfer syntax is not read", f"{UID(syntax).name} ({syntax})")
     if parsed.pixels is None or parsed.pixels[0] != PIXEL_DATA:
         raise Skip("no pixel data")
     _, length, offset = parsed.pixels
+    need = rows * columns * 2  # bytes of the picture, uncompressed
     size = parsed.source.seek(0, os.SEEK_END)
     if syntax in compressed_frames.COMPRESSED:
         if length != UNDEFINED:
@@ -111,12 +111,37 @@ def _parts(parsed: Parsed, syntax: str, need: int) -> tuple[tuple[int, int], ...
         return _fragments(parsed.source, offset, size, FRAME_SHARE * need + FRAME_SPARE)
     if length == UNDEFINED:
         raise Skip("damaged pixel data", "uncompressed pixel data in fragments")
-    if length != need:
-        word = "shorter" if length < need else "longer"
-        raise Skip("damaged pixel data", f"{word} than Rows and Columns say")
+    if length < need:
+        raise Skip("damaged pixel data", "shorter than Rows and Columns say")
+    if length - need > max(MAX_EXCESS, need - 1):
+        raise Skip("damaged pixel data", "longer than Rows and Columns say, by a picture or more")
     if offset + length > size:
         raise Skip("truncated", "the file ends in the pixel data")
-    return ((offset, length),)
+    spare, rest = divmod(length - need, 2 * rows)  # pixels a row
+    if 0 < spare <= MAX_ROW_EXCESS * columns and rest == 0:
+        parsed.source.seek(offset)
+        big = syntax == EXPLICIT_BIG
+        if _is_each_row_longer(parsed.source.read(length), rows, columns, big):
+            row = 2 * (columns + spare)
+            return tuple((offset + i * row, 2 * columns) for i in range(rows))
+    return ((offset, need),)
+
+
+def _is_each_row_longer(data: bytes, rows: int, columns: int, big_endian: bool) -> bool:
+    """Do the excess bytes come after each row, and not after the picture?
+
+    Read in rows of the wrong length, a picture is sheared: its pixels differ more from the row
+    above, by 13 % at the least in 228 real slices with one pixel too many a row.
+    """
+    words = np.frombuffer(data, ">i2" if big_endian else "<i2")
+    picture = words[: rows * columns].reshape(rows, columns)
+    in_longer_rows = words.reshape(rows, -1)[:, :columns]
+    differences = (
+        np.abs(np.diff(layout.astype(np.int32), axis=0)).sum(dtype=np.int64)
+        for layout in (picture, in_longer_rows)
+    )
+    after_picture, after_rows = differences
+    return bool(after_rows < after_picture)
 
 
 def _fragments(source: BinaryIO, offset: int, size: int, most: int) -> tuple[tuple[int, int], ...]:

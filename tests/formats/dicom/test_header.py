@@ -5,8 +5,9 @@ import struct
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from srgan.formats.dicom.header import read_header, read_slice
+from srgan.formats.dicom.header import PASS_TAGS, read_header, read_slice
 from tests.helpers.made_dicom import ct_slice, stored_values, write
 from tests.helpers.refused import refused
 
@@ -32,7 +33,6 @@ REFUSED = [
     ({"PixelSpacing": [0, 0.7]}, "no pixel spacing"),
     ({"Rows": 0}, "no usable size"),
     ({"Rows": 65535, "Columns": 65535}, "no usable size"),
-    ({"Rows": 15}, "damaged pixel data"),
     ({"Rows": 17}, "damaged pixel data"),
     ({"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}, "cannot hold HU"),
     ({"BitsStored": 24, "HighBit": 23}, "damaged header"),
@@ -105,3 +105,48 @@ def test_patient_ids_are_stripped_and_keep_their_letters(tmp_path):
     path = write(tmp_path / "a.dcm", PatientID=" Mü 7 ", SpecificCharacterSet="ISO_IR 192")
     assert read_header(path).patient_id == "Mü 7"
     assert read_header(write(path, PatientID=None)).patient_id == ""
+
+
+def test_a_description_is_read_in_its_character_set(tmp_path):
+    for text, charset in (("低剂量 1mm", "GB18030"), ("Médias  B30f", "ISO_IR 100"), ("a~b", None)):
+        changes = {"SeriesDescription": text, "SpecificCharacterSet": charset}
+        assert read_header(write(tmp_path / "a.dcm", **changes)).description == text
+    assert read_header(write(tmp_path / "a.dcm")).description == ""
+
+
+EXPOSURES = [
+    ({"Exposure": 40, "ExposureInuAs": 9000}, 40),
+    ({"Exposure": 0, "ExposureInuAs": 41500}, 41.5),
+    ({"XRayTubeCurrent": 200, "ExposureTime": 500}, 100),
+    ({"XRayTubeCurrent": 200}, None),
+    ({"Exposure": 0}, None),
+    ({}, None),
+]
+
+
+@pytest.mark.parametrize(("changes", "expected"), EXPOSURES, ids=str)
+def test_the_exposure_is_in_mas_wherever_it_stands(tmp_path, changes, expected):
+    assert read_header(write(tmp_path / "a.dcm", **changes)).exposure_mas == expected
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_what_tells_passes_is_read_as_text(tmp_path, syntax):
+    values = {
+        "AcquisitionNumber": 3,
+        "TemporalPositionIdentifier": 2,
+        "EchoNumbers": [1, 2],
+        "DiffusionBValue": 0.0,
+        "ConvolutionKernel": "B30f",
+        "TriggerTime": "90.5",
+        "ContentTime": "101500.25",
+    }
+    dataset = ct_slice(**values, StudyInstanceUID="1.2.3")
+    dataset.file_meta.TransferSyntaxUID = syntax
+    header = read_header(write(tmp_path / "a.dcm", dataset))
+    expected = ("3", "2", "1\\2", "0", "B30f", "90.5", "101500.25")
+    assert dict(zip(PASS_TAGS, header.pass_values, strict=True)) == dict(
+        zip(values, expected, strict=True)
+    )
+    assert header.study_uid == "1.2.3"
+    header = read_header(write(tmp_path / "a.dcm"))
+    assert (set(header.pass_values), header.study_uid) == ({""}, "")

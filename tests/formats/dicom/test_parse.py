@@ -6,11 +6,19 @@ import struct
 import numpy as np
 import pydicom
 import pytest
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
+from pydicom.tag import Tag
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
 from srgan.formats.dicom import parse as dicom_parse
-from srgan.formats.dicom.header import read_header, read_slice
+from srgan.formats.dicom.header import read_header, read_slice, read_whole
+from srgan.formats.dicom.parse import DICOMDIR
 from srgan.formats.scan import MAX_ID
 from tests.helpers.made_dicom import ct_slice, stored_values, write
 from tests.helpers.refused import refused
@@ -54,6 +62,74 @@ def test_a_file_that_is_not_dicom_is_refused_with_its_reason(tmp_path):
         assert refused(read_slice, path).reason == expected
     assert refused(read_slice, tmp_path / "none.dcm").reason == "cannot be read"
     assert refused(read_slice, tmp_path).reason == "cannot be read"
+
+
+def test_an_index_of_files_is_named_as_such(tmp_path):
+    from_meta = ct_slice()
+    from_meta.file_meta.MediaStorageSOPClassUID = DICOMDIR
+    records = Dataset()
+    records.DirectoryRecordSequence = [Dataset()]
+    raw = io.BytesIO()
+    pydicom.dcmwrite(raw, records, implicit_vr=False, little_endian=True)
+    path = tmp_path / "DICOMDIR"
+    from_meta.save_as(path, enforce_file_format=False)
+    contents = [path.read_bytes()]
+    contents.append(bytes(128) + b"DICM" + raw.getvalue())
+    for content in contents:
+        path.write_bytes(content)
+        skip = refused(read_header, path)
+        assert (skip.reason, skip.detail) == ("DICOMDIR", "an index, not an image")
+
+
+# ---- decimal commas ----
+
+COMMAS = {
+    "PixelSpacing": "0,703125\\0,703125",
+    "ImagePositionPatient": "-1,5\\0\\1,250",
+    "RescaleIntercept": "-1024,0",
+    "RescaleSlope": "1,0",
+}
+
+
+def with_texts(path, texts: dict[str, str], syntax: str = ExplicitVRLittleEndian):
+    """A slice with these decimal strings as they are, valid or not."""
+    dataset = ct_slice(values=stored_values() + 1024, RescaleIntercept="-1024")
+    dataset.file_meta.TransferSyntaxUID = syntax
+    for name, value in texts.items():
+        tag, content = Tag(dicom_parse.TAGS[name]), (value + " " * (len(value) % 2)).encode()
+        dataset[tag] = RawDataElement(tag, "DS", len(content), content, 0, False, True)
+    return write(path, dataset)
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_decimal_commas_are_read_and_copied_as_points(tmp_path, syntax):
+    header, dataset, _ = read_whole(with_texts(tmp_path / "a.dcm", COMMAS, syntax))
+    assert header.spacing_mm == (0.703125, 0.703125)
+    assert header.z_mm == 1.25
+    np.testing.assert_array_equal(read_slice(header.path)[1], stored_values())
+    assert [float(v) for v in dataset.PixelSpacing] == [0.703125, 0.703125]
+
+
+def test_numbers_with_a_point_beside_decimal_commas_stay_as_they_are(tmp_path):
+    texts = {"PixelSpacing": "0,7\\0,8", "ImagePositionPatient": "0\\0\\-1.250"}
+    header = read_header(with_texts(tmp_path / "a.dcm", texts))
+    assert (header.spacing_mm, header.z_mm) == ((0.7, 0.8), -1.25)
+
+
+REFUSED_COMMAS = [
+    ({"PixelSpacing": "1,024\\1,024"}, "no pixel spacing"),  # or a thousand
+    ({"PixelSpacing": "0,7\\0,8", "ImagePositionPatient": "0\\0\\1.024,5"}, "no position"),
+    ({"PixelSpacing": "0,7\\0,8", "RescaleIntercept": "-1,024,0"}, "not HU"),
+    ({"RescaleIntercept": "-1,024"}, "not HU"),
+]
+
+
+@pytest.mark.parametrize(("texts", "expected"), REFUSED_COMMAS, ids=str)
+def test_a_comma_that_is_not_plainly_decimal_makes_no_number(tmp_path, texts, expected):
+    assert refused(read_header, with_texts(tmp_path / "a.dcm", texts)).reason == expected
+
+
+# ---- sizes and bounds ----
 
 
 def test_a_deflated_data_set_is_inflated_up_to_a_limit(tmp_path, monkeypatch):

@@ -3,9 +3,26 @@
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
-from srgan.formats.dicom.header import read_header, read_slice
+from srgan.formats.dicom import write as dicom_write
+from srgan.formats.dicom.header import read_header, read_slice, read_whole
 from tests.helpers.made_dicom import ct_slice, stored_values, write
+from tests.helpers.refused import refused
+
+SYNTAXES = [
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    DeflatedExplicitVRLittleEndian,
+]
 
 
 def hu_of(tmp_path, **changes) -> np.ndarray:
@@ -69,3 +86,79 @@ def test_bits_outside_bits_stored_are_masked_and_the_sign_is_at_high_bit(
     words = ((wanted & 0xFFF) << shift | junk).astype(np.uint16)
     bits = {"BitsStored": 12, "HighBit": high, "PixelRepresentation": signed}
     np.testing.assert_array_equal(hu_of(tmp_path, values=words, **bits), wanted)
+
+
+# ---- bytes after the picture ----
+
+EXCESS = {"a pixel": 2, "a row": 192, "a sector": 512, "all but a picture": 2 * 96 * 48 - 2}
+
+
+def excess_slice(n_bytes: int, syntax: str = ExplicitVRLittleEndian, noise: int = 0) -> Dataset:
+    """A smooth slice of 48 x 96 pixels, and bytes after them inside the element."""
+    big = syntax == ExplicitVRBigEndian
+    values = stored_values(48, 96).astype(">i2" if big else "<i2")
+    dataset = ct_slice(values=values, PixelData=values.tobytes() + bytes([noise]) * n_bytes)
+    dataset.file_meta.TransferSyntaxUID = syntax
+    return dataset
+
+
+@pytest.mark.parametrize("noise", [0, 0x5A])
+@pytest.mark.parametrize("n_bytes", EXCESS.values(), ids=EXCESS)
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_bytes_after_the_picture_are_dropped(tmp_path, syntax, n_bytes, noise):
+    path = write(tmp_path / "a.dcm", excess_slice(n_bytes, syntax, noise))
+    header, hu = read_slice(path)
+    np.testing.assert_array_equal(hu, stored_values(48, 96))
+    assert header.pixel_data.parts[0][1] == hu.size * 2
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_a_second_picture_is_refused_and_so_are_too_few_bytes(tmp_path, syntax):
+    whole = 48 * 96 * 2
+    path = write(tmp_path / "a.dcm", excess_slice(whole, syntax))
+    skip = refused(read_header, path)
+    assert skip.reason == "damaged pixel data"
+    assert "longer than Rows and Columns say" in skip.detail
+    dataset = excess_slice(0, syntax)
+    dataset.PixelData = dataset.PixelData[:-2]
+    assert refused(read_header, write(path, dataset)).reason == "damaged pixel data"
+
+
+def test_a_small_picture_may_be_followed_by_a_sector(tmp_path):
+    values = stored_values(8, 8)
+    path = write(tmp_path / "a.dcm", values=values, PixelData=values.tobytes() + bytes(4096))
+    np.testing.assert_array_equal(read_slice(path)[1], values)
+    path = write(path, values=values, PixelData=values.tobytes() + bytes(4098))
+    assert refused(read_header, path).reason == "damaged pixel data"
+
+
+@pytest.mark.parametrize("n_pixels", [1, 2, 5])
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_padding_after_each_row_does_not_shear_the_picture(tmp_path, syntax, n_pixels):
+    dataset = excess_slice(0, syntax)
+    order = ">i2" if syntax == ExplicitVRBigEndian else "<i2"
+    picture = chest()
+    rows = np.pad(picture, ((0, 0), (0, n_pixels))).astype(order)
+    dataset.PixelData = rows.tobytes()
+    path = write(tmp_path / "a.dcm", dataset)
+    np.testing.assert_array_equal(read_slice(path)[1], picture)
+    # as many bytes after the picture are not taken for it
+    dataset.PixelData = picture.astype(order).tobytes() + bytes(2 * 48 * n_pixels)
+    np.testing.assert_array_equal(read_slice(write(path, dataset))[1], picture)
+
+
+def chest() -> np.ndarray:
+    """(48, 96) int16: a body of water with noise in air."""
+    rows, columns = np.mgrid[:48, :96]
+    body = ((rows - 24) / 20) ** 2 + ((columns - 48) / 40) ** 2 < 1
+    noise = np.random.default_rng(7).normal(0, 15, (48, 96))
+    return (np.where(body, 40, -1000) + noise).round().clip(-1024).astype(np.int16)
+
+
+def test_a_copy_has_the_pixels_without_the_excess(tmp_path):
+    source = read_whole(write(tmp_path / "a.dcm", excess_slice(512)))
+    copy = tmp_path / "copy.dcm"
+    dicom_write.write(copy, source, np.zeros((48, 96)), dicom_write.Series.new("a copy"), "nothing")
+    written = dcmread(copy)
+    assert len(written.PixelData) == 48 * 96 * 2
+    np.testing.assert_array_equal(written.pixel_array, stored_values(48, 96))
