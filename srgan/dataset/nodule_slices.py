@@ -160,7 +160,8 @@ def _by_scan(
     """The annotations of each scan of a wanted patient."""
     owners = {(store.patients[r.pseudonym], r.series_hash): r.pseudonym for r in store.records}
     known = {}
-    for scan in scans:
+    # Of a series in parts (two sizes) the largest one counts.
+    for scan in sorted(scans, key=lambda scan: len(scan.slices)):
         owner = owners.get((scan.patient_id, sha256_of_text(scan.series_uid)))
         if owner is not None:
             known[scan.series_uid] = scan, owner
