@@ -1,6 +1,7 @@
 """Does every damaged or hostile file end in one clear reason?
 
-python benchmarks/fuzz.py [--share 1]        5,000 .mhd, 5,000 DICOM, 1,000 manifests
+python benchmarks/fuzz.py [--share 1]        5,000 .mhd, 5,000 DICOM, 2,000 NIfTI and NRRD and
+                                             1,000 manifests
 python benchmarks/fuzz.py --only dicom:123   one of them again, with its traceback
 
 Good files (fuzzing/seeds.py) are mutated (fuzzing/mutations.py) and read as a training reads them,
@@ -42,7 +43,7 @@ from srgan.system import checksums
 from srgan.system.errors import Skip, UserError
 from srgan.training import checkpoint_models, checkpoint_states
 
-COUNTS = {"metaimage": 5000, "dicom": 5000, "manifest": 1000}
+COUNTS = {"metaimage": 5000, "dicom": 5000, "nifti_nrrd": 2000, "manifest": 1000}
 MOST_S, MOST_BYTES, HANG_S = 2.0, 10**9, 120
 
 
@@ -90,6 +91,7 @@ class Fuzz:
     def __init__(self, place: Path):
         self.place = place
         self.headers, self.heavy = seeds.headers(place), seeds.heavy(place)
+        self.volumes = seeds.nifti_and_nrrd(place)
         self.slices, self.checkpoint = seeds.slices(place), seeds.checkpoint(place)
         self.manifests = {p: p.read_bytes() for p in self.checkpoint.glob("*/manifest.json")}
         (place / "dicom").mkdir()
@@ -115,6 +117,16 @@ class Fuzz:
         path = self.place / "dicom" / "a.dcm"
         path.write_bytes(mutations.several(rng, rng.choice(self.slices), mutations.DICOM))
         return read_scans(path.parent)
+
+    def nifti_nrrd(self, rng: Random) -> str:
+        name, good = rng.choice(self.volumes)
+        path = self.place / "nifti_nrrd" / name
+        changes = mutations.NIFTI if ".nii" in name else mutations.NRRD
+        path.write_bytes(mutations.several(rng, good, changes))
+        try:
+            return read_scans(path.parent)
+        finally:
+            path.unlink()
 
     def manifest(self, rng: Random) -> str:
         for path, text in self.manifests.items():
@@ -169,7 +181,7 @@ def run(fuzz: Fuzz, share: float, most_s: float) -> int:
             violations.append(f"printed: {text[:500]!r}")
     violations += [f"outside of the given folder: {event}" for event in watch.outside[:20]]
     for (kind, outcome), n in sorted(outcomes.items(), key=lambda item: (item[0][0], -item[1])):
-        print(f"{kind:10} {n:6} {outcome}")
+        print(f"{kind:12} {n:6} {outcome}")
     print(f"{watch.n_events} files opened or changed, {len(watch.outside)} outside of the folder")
     print(f"slowest {slowest[0]:.2f} s ({slowest[1]}); peak {peak_bytes() / 1e6:.0f} MB")
     for violation in violations:
@@ -206,7 +218,7 @@ def captured() -> Iterator[tuple]:
 
 def main() -> int:
     parser = common.parser(__doc__)
-    parser.add_argument("--share", type=float, default=1.0, help="of the 11,000 files")
+    parser.add_argument("--share", type=float, default=1.0, help="of the 13,000 files")
     parser.add_argument("--only", metavar="KIND:NUMBER", help="one file, with its traceback")
     parser.add_argument("--most-s", type=float, default=MOST_S, help="for each file")
     options = parser.parse_args()

@@ -1,12 +1,15 @@
-"""How a good file is made a bad one: MetaImage headers, DICOM files, manifests of checkpoints.
+"""How a good file is made a bad one: headers of volumes, DICOM files, manifests of checkpoints.
 
 Each function takes a random.Random and what is good, and returns what is most likely bad.
 """
 
 import copy
+import gzip
 import json
+import math
 import re
 import struct
+import zlib
 from collections.abc import Callable
 from random import Random
 
@@ -115,6 +118,47 @@ def hide_name(rng: Random, data: bytes) -> bytes:
 
 METAIMAGE = [*BYTES, swap_keyword, shuffle_lines, repeat_line, *[change_number] * 3, change_name]
 METAIMAGE += [hide_name]
+
+# ---- NIfTI and NRRD ----
+
+NRRD_WORDS = (
+    b"dimension sizes type space directions origin kinds endian encoding data file byte skip line "
+    b"raw gzip short float uchar left right posterior superior domain vector none little : := #"
+).split()
+WORDS = [struct.pack(f, v) for f in ["<f", ">f", "<d"] for v in (0, -1, 1e30, math.nan, math.inf)]
+WORDS += [struct.pack(f, v) for f in ["<h", ">h", "<i", "<q"] for v in (0, -1, 2, 4, 32767)]
+
+
+def change_word(rng: Random, data: bytes) -> bytes:
+    """A number of a NIfTI header is another one."""
+    at, new = 2 * rng.randrange(270), rng.choice(WORDS)
+    return data[:at] + new + data[at + len(new) :]
+
+
+def swap_nrrd_word(rng: Random, data: bytes) -> bytes:
+    return data.replace(rng.choice(NRRD_WORDS), rng.choice(NRRD_WORDS), 1)
+
+
+def change_nrrd_name(rng: Random, data: bytes) -> bytes:
+    """Another data file, or one where there was none."""
+    line = b"data file: " + rng.choice(NAMES).encode() + b"\n"
+    return re.sub(rb"data file: .*\n|(?=type: )", lambda _: line, data, count=1)
+
+
+def inside_gzip(change: Callable) -> Callable:
+    """A change of what gzip data inflate to; of the bytes themselves where they are none."""
+
+    def mutate(rng: Random, data: bytes) -> bytes:
+        try:
+            return gzip.compress(change(rng, gzip.decompress(data)), 1)
+        except (OSError, EOFError, zlib.error):
+            return change(rng, data)
+
+    return mutate
+
+
+NIFTI = [*BYTES, *map(inside_gzip, BYTES), *[inside_gzip(change_word)] * 8]
+NRRD = [*BYTES, swap_nrrd_word, shuffle_lines, repeat_line, *[change_number] * 3, change_nrrd_name]
 
 # ---- DICOM ----
 

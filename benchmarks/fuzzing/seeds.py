@@ -1,5 +1,6 @@
 """Good files that benchmarks/fuzz.py mutates: made here, and of ../shared where that is."""
 
+import gzip
 import os
 import zlib
 from pathlib import Path
@@ -15,7 +16,7 @@ from srgan.training.health import Health, Warned
 from srgan.training.log_csv import Log
 from srgan.training.manifest import SeenData
 from srgan.training.plan import Plan
-from tests.helpers import made_dicom, made_metaimage
+from tests.helpers import made_dicom, made_metaimage, made_volumes
 from tests.helpers.made_manifest import manifest
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
@@ -63,6 +64,28 @@ def heavy(place: Path) -> Path:
     values[:, 0] = -1000
     changes = {"DimSize": "2048 4096 1", "ElementType": "MET_DOUBLE", "CompressedData": "True"}
     return made_metaimage.write(folder, zlib.compress(values.tobytes()), **changes)
+
+
+def nifti_and_nrrd(place: Path) -> list[tuple[str, bytes]]:
+    """Names and bytes of volumes, one with a data file and links, one of 16 MiB."""
+    folder, hu = place / "nifti_nrrd", made_metaimage.volume()
+    folder.mkdir()
+    (folder / "scan.raw").write_bytes(hu.tobytes())
+    (folder / "link.raw").symlink_to(place / OUTSIDE)
+    path = folder / "x.nii"
+    made = [made_volumes.write_nifti(path, hu.astype(t)).read_bytes() for t in ("<i2", ">f4", "f8")]
+    made.append(made_volumes.write_nifti(path, hu, version=2).read_bytes())
+    large = np.zeros((4, 1024, 1024), np.float32)
+    named = [("x.nii", data) for data in made]
+    named += [("x.nii.gz", gzip.compress(data)) for data in made]
+    named.append(("x.nii.gz", made_volumes.write_nifti(folder / "x.nii.gz", large).read_bytes()))
+    for encoding, data in (("raw", hu.tobytes()), ("gzip", gzip.compress(hu.tobytes()))):
+        named.append(("x.nrrd", made_volumes.nrrd_header(encoding=encoding) + data))
+    named += [("x.nhdr", made_volumes.nrrd_header(data_file="./scan.raw"))] * 4
+    named += 2 * named[-6:-4]
+    for path in folder.glob("x.*"):
+        path.unlink()
+    return named
 
 
 def slices(place: Path) -> list[bytes]:
