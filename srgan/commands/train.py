@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import Counter
 from typing import Any
 
 from srgan import settings as all_settings
@@ -12,7 +13,7 @@ from srgan.lowdose import noise_cache
 from srgan.models import tensorflow_setup, vgg_weights
 from srgan.settings import Settings, degradation_of
 from srgan.system import locks, signals
-from srgan.system.errors import UserError
+from srgan.system.errors import UserError, plural
 from srgan.system.files import clear_parts, writing
 from srgan.training import checkpoint_folder, checkpoint_states
 from srgan.training.batches import SliceSet
@@ -42,6 +43,7 @@ def train(given: dict[str, Any]) -> int:
 
 def _build_store_only(settings: Settings) -> int:
     store = open_store(settings)
+    _report_split(store, settings)
     if degradation_of(settings).noise.in_projections:
         slice_sets(store, settings)
     return 0
@@ -56,6 +58,7 @@ def _train(given: dict[str, Any], folders: Settings, stop: signals.Stop) -> int:
     if saved is not None and weights is not None:
         resume.check_vgg_file(weights, saved.manifest)
     store = open_store(settings)
+    _report_split(store, settings)
     started = time.monotonic()  # the budget of minutes begins here
     training, validation = slice_sets(store, settings)
     if saved is None:
@@ -97,7 +100,7 @@ def slice_sets(store: Store, settings: Settings) -> tuple[SliceSet, SliceSet]:
         raise UserError(
             f"no training slice is as large as --crop {settings.crop}; lower it, or add scans"
         )
-    _report_roles(store, settings)
+    _report_unusable(store, settings)
     if not validation:
         log.warning(
             "no validation patients: training slices are used instead, and the metrics flatter"
@@ -121,17 +124,35 @@ def _noise_of(store: Store, indices: list[int], settings: Settings) -> dict | No
     return dict(zip(indices, noise, strict=True))
 
 
-def _report_roles(store: Store, settings: Settings) -> None:
+def _report_unusable(store: Store, settings: Settings) -> None:
     unusable = sum(not is_usable(r, settings, settings.crop) for r in store.records)
     if unusable:
         log.info(
             f"{unusable} slices are smaller than --crop {settings.crop} or have no square pixels "
             f"and are not trained on"
         )
-    counts = {role: len(store.with_role(role)) for role in ("train", "validation", "test")}
-    log.info(", ".join(f"{n} slices {role}" for role, n in counts.items()))
-    if not counts["test"]:
-        log.warning("no patient is held out for testing: too few patients, or the split names none")
+
+
+def _report_split(store: Store, settings: Settings) -> None:
+    """How many patients and slices have each role; why nobody is held out, where that is so."""
+    slices = Counter(record.role for record in store.records)
+    patients = Counter({record.pseudonym: record.role for record in store.records}.values())
+    log.info(
+        f"split: {plural(patients['train'], 'patient')} and {plural(slices['train'], 'slice')} "
+        f"train, "
+        f"{patients['validation']} and {slices['validation']} validate, "
+        f"{patients['test']} and {slices['test']} test"
+    )
+    if slices["test"]:
+        return
+    if settings.split is not None:
+        why = "--split gives the role test to no patient here; give it to some"
+    else:
+        why = (
+            f"that takes three patients, here is {plural(patients.total(), 'patient')}; add scans "
+            f"of others, tell patients apart with --patients, or set the parts with --split"
+        )
+    log.warning(f"nobody is held out for testing: {why}")
 
 
 def _report_finished(settings: Settings, saved: Saved) -> int:

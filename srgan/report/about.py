@@ -8,6 +8,7 @@ from srgan.lowdose.level_names import short_name
 from srgan.lowdose.levels import Levels
 from srgan.metrics.ttf import Discs
 from srgan.settings import Settings
+from srgan.system.errors import plural
 
 # The noise levels among the entries of a degradation as JSON.
 LEVELS = tuple(f.name for f in fields(Settings) if isinstance(f.default, Levels))
@@ -83,11 +84,6 @@ def discs_remark(discs: Discs) -> str:
         f"with {discs.noise_sd_hu:.1f} HU of noise in the low dose and pixels of "
         f"{discs.pixel_mm:.3g} mm. It holds for this contrast and this noise only."
     )
-
-
-def plural(count: int, word: str) -> str:
-    """ "1 slice", "2 slices"."""
-    return f"{count} {word}{'' if count == 1 else 's'}"
 
 
 def counted(study: Study) -> str:

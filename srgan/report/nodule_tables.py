@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from srgan.evaluation.nodule_study import LARGE_PX, NoduleStudy
-from srgan.report.about import plural
 from srgan.report.columns import Column, written
 from srgan.report.html.tables import Cell, Row, Table
+from srgan.system.errors import plural
 
 NOTES = (
     "Contrast: mean of the inner disc (half the radius) less the median of the lung around it; "

@@ -57,3 +57,8 @@ def one_line(text: object, limit: int = 400) -> str:
     shown = "".join(c if c.isprintable() else " " for c in str(text)[: 4 * limit])
     shown = " ".join(shown.split())
     return shown if len(shown) <= limit else shown[: limit - 3] + "..."
+
+
+def plural(count: int, word: str) -> str:
+    """ "1 slice", "2 slices"."""
+    return f"{count} {word}{'' if count == 1 else 's'}"

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -44,6 +45,56 @@ def trained(small_scans, tmp_path_factory):
     done = subprocess.run([sys.executable, *command], cwd=cwd, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return cwd, done
+
+
+# ---- what the split is ----
+
+PREPARED = {"pretrain_steps": 0, "gan_steps": 0}
+
+
+@pytest.fixture
+def look(tmp_path, said):
+    """look(data, split text) prepares a store; returns the lines about the split."""
+
+    def look(data: Path, split: str = "") -> list[str]:
+        given = {"data": data, "store_dir": tmp_path / "store"}
+        if split:
+            given["split"] = tmp_path / "split.csv"
+            given["split"].write_text("patient_id,role\n" + split)
+        said.clear()
+        assert run.train(given | PREPARED) == 0
+        return [line for line in said if "split: " in line or "held out" in line]
+
+    return look
+
+
+def test_the_look_without_training_says_who_trains_validates_and_tests(small_scans, look):
+    for _ in range(2):  # built, reused
+        (line,) = look(small_scans)
+        numbers = [int(n) for n in re.findall(r"\d+", line)]
+        assert line == (
+            "split: {} patients and {} slices train, {} and {} validate, {} and {} test"
+        ).format(*numbers)
+        assert sum(numbers[::2]) == 6
+        assert numbers[1::2] == [3 * n for n in numbers[::2]]
+
+
+def test_the_look_without_training_says_that_nobody_is_held_out_and_why(tmp_path, look):
+    write_scan(tmp_path / "data", "1.1", small_chest(1))
+    lines = look(tmp_path / "data")
+    assert lines[0] == "split: 1 patient and 3 slices train, 0 and 0 validate, 0 and 0 test"
+    for part in ("that takes three patients, here is 1 patient;", "--patients", "--split"):
+        assert part in lines[1]
+    for i in (2, 3):
+        write_scan(tmp_path / "data", f"1.{i}", small_chest(i))
+    assert len(look(tmp_path / "data")) == 1
+    lines = look(tmp_path / "data", "1.1,train\n1.2,train\n1.3,validation\n")
+    assert lines[0].endswith("2 patients and 6 slices train, 1 and 3 validate, 0 and 0 test")
+    assert lines[1].startswith("nobody is held out for testing: --split gives the role test to no")
+    assert len(look(tmp_path / "data", "1.1,train\n1.2,test\n")) == 1
+
+
+# ---- training ----
 
 
 def test_train_writes_grids_log_states_and_models(trained):

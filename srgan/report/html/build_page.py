@@ -13,7 +13,7 @@ from srgan.hounsfield import WINDOWS
 from srgan.metrics.noise_power import BOX, FEWEST_BOXES
 from srgan.metrics.registry import NPS, value_at
 from srgan.report import dose_plot, nodule_tables
-from srgan.report.about import About, discs_remark, levels_remark, plural
+from srgan.report.about import About, discs_remark, levels_remark
 from srgan.report.columns import IN_LUNG, Column
 from srgan.report.html.level_tables import (
     at_level,
@@ -27,6 +27,7 @@ from srgan.report.html.render import Fold, Page, Part, Section
 from srgan.report.html.tables import Cell, Row, Table
 from srgan.report.html.viewer_slices import viewers
 from srgan.report.verdict_sentence import verdict_sentences
+from srgan.system.errors import plural
 
 
 def build_page(
