@@ -4,7 +4,7 @@ import dataclasses
 import logging
 from pathlib import Path
 
-from srgan.dataset import catalogue, scan_source, slice_quotas
+from srgan.dataset import catalogue, gaps, scan_source, slice_quotas
 from srgan.dataset.patients_table import read_patients_csv
 from srgan.dataset.scan_source import DatasetPaths
 from srgan.dataset.select_slices import SelectedSlice, SelectionReport, select_slices
@@ -17,11 +17,14 @@ from srgan.formats.csv_tables import escaped_id
 from srgan.formats.scan import Catalogue, Scan
 from srgan.system import folders
 from srgan.system.checksums import sha256_of_text
-from srgan.system.errors import TRY_AGAIN, UserError
+from srgan.system.errors import TRY_AGAIN, UserError, plural
 from srgan.system.files import write_csv, writing
 from srgan.system.progress import progress
 
 log = logging.getLogger(__name__)
+
+# A selected slice without its pixels, with the file and the row that they are in.
+Written = tuple[SelectedSlice, str, int]
 
 
 def open_or_build(paths: DatasetPaths) -> Store:
@@ -62,17 +65,20 @@ def _build(
     if split is not None:
         split = roles_in(split, scans, paths.split)
         scans = _scans_in_split(scans, split, report)
-    records, roles = _write_arrays(part, scans, split, report)
+    written, roles = _write_arrays(part, scans, split, report)
     if scan_source.fingerprint(source, paths, FORMAT) != identity:
         raise UserError(
             f"the files in {source.folder} changed while they were read: try again", TRY_AGAIN
         )
-    if not records:
+    if not written:
         raise UserError(_nothing_usable(paths.store_dir, found, report))
     with writing(part):
         _write_tables(part, roles, report)
+        records = _records(written, roles)
         write_index(part, records, identity, found.found, len(report.skipped), source.synthetic)
     _report_selection(report, roles)
+    if remark := gaps.remark(_used(written).values()):
+        log.info(remark)
 
 
 def _scans_in_split(scans: list[Scan], split: dict, report: SelectionReport) -> list[Scan]:
@@ -84,28 +90,47 @@ def _scans_in_split(scans: list[Scan], split: dict, report: SelectionReport) -> 
 
 def _write_arrays(
     part: Path, scans: list[Scan], split: dict[str, str] | None, report: SelectionReport
-) -> tuple[list[Record], dict[str, str]]:
-    """Write the selected slices. Returns their records, and the role of each of their patients."""
+) -> tuple[list[Written], dict[str, str]]:
+    """Write the selected slices. Returns them, and the role of each of their patients.
+
+    A scan without a usable slice must take no share of the slices and of the split: where it did,
+    slices are selected again without it.
+    """
     writer = SliceWriter(part)
     while True:
         roles = assign_roles(scans) if split is None else split
         written = _write_slices(writer, scans, roles, report)
-        patients = {selected.scan.patient_id for selected, _, _ in written}
-        left = [scan for scan in scans if scan.patient_id in patients]
-        if split is not None or set(assign_roles(left).values()) == {roles[p] for p in patients}:
+        used = _used(written)
+        left = [s for s in scans if id(s) in used or not report.skipped.keys() >= {*s.files}]
+        n_useless = len(scans) - len(left)
+        changed = split is None and assign_roles(left).items() - roles.items()
+        if not n_useless or not (changed or len(written) < _most_slices(left, report)):
             break
-        # No slice of a role's only patient could be read: split the other patients again.
+        log.info(f"{plural(n_useless, 'scan')} gave no slice: slices are selected again without")
         scans = left
-        report.start_again()
+        report.start_again(left)
         writer.start_again()
     writer.finish()
-    return _records(written, roles), {p: roles[p] for p in sorted(patients, key=sha256_of_text)}
+    patients = {scan.patient_id for scan in used.values()}
+    return written, {p: roles[p] for p in sorted(patients, key=sha256_of_text)}
+
+
+def _used(written: list[Written]) -> dict[int, Scan]:
+    """The scans that slices were selected from, by their id(): to hash a scan takes long."""
+    return {id(selected.scan): selected.scan for selected, _, _ in written}
+
+
+def _most_slices(scans: list[Scan], report: SelectionReport) -> int:
+    """How many slices these scans can give, as far as is known."""
+    of_volumes = sum(len(scan.slices) for scan in scans if scan.is_volume)
+    files = (s.path for scan in scans if not scan.is_volume for s in scan.slices)
+    return min(slice_quotas.TOTAL, of_volumes + sum(f not in report.skipped for f in files))
 
 
 def _write_slices(
     writer: SliceWriter, scans: list[Scan], roles: dict[str, str], report: SelectionReport
-) -> list[tuple[SelectedSlice, str, int]]:
-    """Each selected slice, without its pixels, with the file and the row that they are in."""
+) -> list[Written]:
+    """The selected slices of all scans."""
     written = []
     quotas = slice_quotas.of_scans(scans, roles)
     chosen = select_slices(scans, roles, quotas, readers.reader, report)
@@ -115,7 +140,7 @@ def _write_slices(
     return written
 
 
-def _records(written: list[tuple[SelectedSlice, str, int]], roles: dict[str, str]) -> list[Record]:
+def _records(written: list[Written], roles: dict[str, str]) -> list[Record]:
     """In the order of patients' and series' hashes and of the positions."""
     written = sorted(written, key=lambda item: (hash_order(item[0].scan), item[0].position))
     names = _pseudonyms({selected.scan.patient_id for selected, _, _ in written})
@@ -142,11 +167,11 @@ def _pseudonyms(patients) -> dict[str, str]:
 
 
 def _report_selection(report: SelectionReport, roles: dict[str, str]) -> None:
-    if report.n_shared:
+    if report.shared:
         names = _pseudonyms(roles)
-        pairs = ["/".join(sorted(names.get(p, "?") for p in pair)) for pair in report.shared]
+        pairs = {"/".join(sorted(names.get(p, "?") for p in two)) for two in report.shared.values()}
         log.warning(
-            f"{report.n_shared} slices have the pixels of another patient's slice and are "
+            f"{len(report.shared)} slices have the pixels of another patient's slice and are "
             f"left out ({', '.join(sorted(pairs)[:5])}): one person under two ids?"
         )
     if report.n_without_body:

@@ -14,6 +14,7 @@ from srgan.masks import has_body
 from srgan.system.errors import Skip
 
 SAMPLE = 8  # wanted slices of a scan that are judged together
+COPY = "identical pixels"  # the reason of a slice or scan whose pixels were selected before
 Reader = Callable[[int], np.ndarray]
 
 
@@ -33,15 +34,23 @@ class SelectionReport:
 
     skipped: dict[Path, Skipped] = field(default_factory=dict)
     seen: dict[tuple, str] = field(default_factory=dict)  # pixels -> patient_id
-    shared: set[tuple[str, str]] = field(default_factory=set)  # patients with pixels in common
-    n_shared: int = 0
+    # (a scan's first file, position) of a slice with the pixels of another patient's: both patients
+    shared: dict[tuple[Path, int], tuple[str, str]] = field(default_factory=dict)
     n_without_body: int = 0  # selected for want of better ones
 
-    def start_again(self) -> None:
-        """Forget the selected slices; what was skipped stays skipped."""
+    def start_again(self, scans: Sequence[Scan]) -> None:
+        """Forget the selected slices of `scans`, from which slices are selected again.
+
+        What could not be read stays skipped, and so does every other scan. Which slices are copies
+        is found out again: it depends on those that were selected before.
+        """
         self.seen.clear()
-        self.shared.clear()
-        self.n_shared = self.n_without_body = 0
+        self.n_without_body = 0
+        files = {path for scan in scans for path in scan.files}
+        copies = [p for p, item in self.skipped.items() if item.reason == COPY and p in files]
+        for path in copies:
+            del self.skipped[path]
+        self.shared = {key: pair for key, pair in self.shared.items() if key[0] not in files}
 
     def skip_files(self, files: Sequence[Path], reason: str, detail: str = "") -> None:
         for path in files:
@@ -57,10 +66,9 @@ class SelectionReport:
         if owner is None:
             self.seen[pixels] = scan.patient_id
             return False
-        self.skip_slice(scan, position, "identical pixels", "equal to a slice already used")
+        self.skip_slice(scan, position, COPY, "equal to a slice already used")
         if owner != scan.patient_id:
-            self.n_shared += 1
-            self.shared.add((owner, scan.patient_id))
+            self.shared[scan.files[0], position] = (owner, scan.patient_id)
         return True
 
 
@@ -131,12 +139,12 @@ def select_from_scan(
         # Every wanted slice with body is another scan's: a copy. Its other slices would bring the
         # same body to a second patient, perhaps in another part of the split.
         tried.update(range(len(scan.slices)))
-        report.skip_files(scan.files, "identical pixels", "the scan is a copy of another one")
+        report.skip_files(scan.files, COPY, "the scan is a copy of another one")
         return
     yield from selection.beside_missing()
     yield from selection.without_body()
     if scan.is_volume and not selection.n_selected and first_time:
-        report.skip_files(scan.files, "identical pixels", "every slice is another scan's")
+        report.skip_files(scan.files, COPY, "every slice is another scan's")
 
 
 class _Selection:

@@ -1,6 +1,7 @@
 """The store of a folder of scans: built once, reused, rebuilt if it is damaged."""
 
 import csv
+import dataclasses
 import errno
 import json
 import random
@@ -14,6 +15,7 @@ from srgan.dataset import catalogue, scan_source
 from srgan.dataset import store as stores
 from srgan.dataset.build_store import open_or_build
 from srgan.dataset.scan_source import DatasetPaths
+from srgan.dataset.slice_quotas import hash_order
 from srgan.formats import readers
 from srgan.formats.scan import Catalogue, Scan, Skipped, Slice
 from srgan.phantom import write_scans
@@ -445,6 +447,79 @@ def test_patients_are_split_again_if_a_role_loses_its_only_patient(scans, build)
     assert store.skipped == 4
 
 
+def test_a_folder_where_all_is_well_is_read_once(scans, build):
+    six_patients(scans)
+    assert len(build().records) == 18
+    assert sorted(scans.reads) == sorted({*scans.reads})
+
+
+@pytest.mark.parametrize("kind", ["dicom", "metaimage"])
+@pytest.mark.parametrize("reason", ["not HU", "truncated"])
+def test_scans_that_give_nothing_take_no_share_of_slices_and_split(
+    scans, build, monkeypatch, kind, reason
+):
+    """The store is the one of the other scans alone: same slices, same roles."""
+    monkeypatch.setattr("srgan.dataset.slice_quotas.TOTAL", 50)
+    monkeypatch.setattr("srgan.dataset.slice_quotas.HELD_OUT", 20)
+    for p in range(5):
+        scans.add(f"p{p}", [body((p, i)) for i in range(20)], kind)
+    alone = build()
+    for p in range(40):
+        scans.add(f"mask {p}", [reason] * 10, kind)
+    store = build()
+    assert store.folder != alone.folder
+    assert store.records == alone.records
+    assert store.patients == alone.patients
+    assert store.skipped == 1 + sum(len(s.files) for s in scans.scans[5:])
+    assert len([line for line in build.lines if "40 scans gave no slice" in line]) == 1
+
+
+@pytest.mark.usefixtures("few")
+def test_a_useless_scan_takes_no_share_of_a_given_split(scans, build, tmp_path):
+    for p in range(4):  # p3 has too few slices to stand in for p2
+        scans.add(f"p{p}", [body((p, i)) for i in range(3 if p == 3 else 10)])
+    roles = {"p0": "train", "p1": "train", "p2": "test", "p3": "test"}
+    scans.pixels["1.2"] = ["not HU"] * 10
+    store = build(split=write_split(tmp_path / "split.csv", roles))
+    assert len(store.records) == 10
+    assert len(store.with_role("test")) == 3
+
+
+def test_selecting_again_ends_where_scan_after_scan_is_found_useless(scans, build, monkeypatch):
+    """Each time that slices are selected, the first patient of those left fails."""
+    for p in range(8):
+        scans.add(f"p{p}", [body((p, i)) for i in range(3)])
+    order, plain = iter(sorted(scans.scans, key=hash_order)), stores.SliceWriter.start_again
+
+    def start_again(self):
+        scans.pixels[next(order).series_uid] = ["damaged"] * 3
+        plain(self)
+
+    monkeypatch.setattr(stores.SliceWriter, "start_again", start_again)
+    scans.pixels[next(order).series_uid] = ["damaged"] * 3
+    store = build()
+    assert len(store.records) == 3
+    assert len([line for line in build.lines if "selected again" in line]) == 6
+    assert [s.patient_id for s in order] == list(store.patients.values())
+
+
+@pytest.mark.usefixtures("few")
+def test_what_a_slice_is_a_copy_of_is_found_out_again(scans, build):
+    """No slice is both used and listed as skipped, and the warning of one person stays."""
+    for p in range(5):
+        scans.add(f"p{p}", [body((p, i)) for i in range(10)])
+    for i in (2, 3):
+        scans.pixels["1.4"][i] = scans.pixels["1.0"][i]
+    scans.add("again", scans.pixels["1.1"])
+    for p in range(20):
+        scans.add(f"mask {p}", ["not HU"] * 10)
+    store = build()
+    names = {f"1.{store.patients[r.pseudonym][1:]}-{int(r.z_mm)}.dcm" for r in store.records}
+    assert len(names) == len(store.records) == 10
+    assert not names & reasons(store).keys()
+    assert len([line for line in build.lines if "under two ids" in line]) == 1
+
+
 def test_slices_of_other_sizes_are_in_files_of_their_own(scans, build):
     six_patients(scans)
     large = np.random.default_rng(0).integers(-100, 100, (512, 512)).astype(np.int16)
@@ -503,6 +578,18 @@ def test_the_written_split_gives_the_same_again(scans, build):
     assert again.records == first.records
     assert "=1+1" in again.patients.values()
     assert "\n=1+1" not in (again.folder / "split.csv").read_text()
+
+
+def test_gaps_within_scans_are_told_once_with_their_number(scans, build):
+    six_patients(scans, n=8)
+    whole = scans.scans[2]
+    left = [s for i, s in enumerate(whole.slices) if i not in (2, 5, 6)]
+    scans.scans[2] = dataclasses.replace(whole, slices=tuple(left))
+    build()
+    told = "1 of 6 scans has gaps: 3 slices are missing between their slices"
+    assert build.lines.count(told) == 1
+    build()  # reused
+    assert told not in build.lines
 
 
 def test_without_usable_slices_the_message_names_skipped_csv(scans, build, tmp_path):
