@@ -7,6 +7,7 @@ from pathlib import Path
 
 from srgan.dataset.list_files import files_below
 from srgan.formats import csv_tables, readers
+from srgan.formats.data_place import check_place
 from srgan.formats.dicom import header as dicom_header
 from srgan.formats.dicom import series
 from srgan.formats.readers import VolumeHeader
@@ -57,7 +58,9 @@ def find(
         else:
             try:
                 if volume := readers.volume_format(path):
-                    volumes.append(_claim(volume.read_header(path), claimed, could_be_data))
+                    header = volume.read_header(path)
+                    check_place(header.path, header.data_path, folder)
+                    volumes.append(_claim(header, claimed, could_be_data))
                 else:
                     slices.append(_read_dicom(path))
             except Skip as skip:

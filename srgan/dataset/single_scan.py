@@ -6,6 +6,7 @@ from pathlib import Path
 from srgan.dataset import catalogue
 from srgan.dataset.catalogue import nothing_usable_message
 from srgan.formats import readers
+from srgan.formats.data_place import check_place
 from srgan.formats.dicom import header as dicom_header
 from srgan.formats.dicom import series
 from srgan.formats.scan import Scan, Skipped, counted_reasons
@@ -32,6 +33,7 @@ def find(path: Path) -> tuple[Scan, tuple[Skipped, ...]]:
     try:
         if volume := readers.volume_format(path):
             header, name = volume.read_header(path), readers.volume_name(path)
+            check_place(header.path, header.data_path, path.parent)
             return volume.scan_of(header, name, "unknown"), ()
         scans, _ = series.group([dicom_header.read_header(path)])
         return scans[0], ()

@@ -1,48 +1,115 @@
-"""A MetaImage header as text: lines of `Name = value`, the last of which is ElementDataFile."""
+"""A MetaImage header as text: lines of `Name = value`, the last of which is ElementDataFile.
 
-import contextlib
+Read as MetaIO reads it, which ITK uses: `Name: value` too, numbers over several lines, names that
+nobody knows. Unlike there, a line of comment does not take the next line with it, the letter case
+of a name does not count, and a comma may be decimal.
+"""
+
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
+from srgan.formats.decimals import decimal_comma, to_number
 from srgan.system.errors import Skip, reason
 
-MAX_HEADER = 64 << 10  # bytes
-MATRIX = ("TransformMatrix", "Rotation", "Orientation")  # three names for one thing, as in MetaIO
-ORIGIN = ("Offset", "Position", "Origin")
-TYPES = {"MET_SHORT": "i2", "MET_INT": "i4", "MET_FLOAT": "f4", "MET_DOUBLE": "f8"}
+MAX_HEADER = 1 << 20  # bytes; the tags of a DICOM slice take 2 to 5 KB, private ones more
+MAX_LINES = 20_000
+MAX_LIST = 1000  # characters of numbers that lines may add to
+# Names for one thing; the first that is there counts, as in MetaIO.
+MATRIX = ("TransformMatrix", "Rotation", "Orientation")
+ORIGIN = ("Origin", "Offset", "Position")
+SPACING = ("ElementSpacing", "ElementSize")
+BIG_ENDIAN = ("BinaryDataByteOrderMSB", "ElementByteOrderMSB")
+SLOPE, INTERCEPT = "ElementToIntensityFunctionSlope", "ElementToIntensityFunctionOffset"
+NUMBERS = {
+    *MATRIX, *ORIGIN, *SPACING, SLOPE, INTERCEPT, "NDims", "DimSize", "ElementNumberOfChannels",
+    "HeaderSize", "CompressedDataSize",
+}  # fmt: skip
+TEXTS = {
+    *BIG_ENDIAN, "ObjectType", "Comment", "BinaryData", "CompressedData", "AnatomicalOrientation",
+    "DistanceUnits", "ElementType", "ElementDataFile",
+}  # fmt: skip
+KNOWN = NUMBERS | TEXTS
+OTHER_CASE = {n.lower(): n for n in KNOWN - {*MATRIX[1:], "Origin", "Position"}}
+TYPES = {
+    "MET_SHORT": "i2", "MET_INT": "i4", "MET_LONG": "i4", "MET_LONG_LONG": "i8",
+    "MET_FLOAT": "f4", "MET_DOUBLE": "f8",
+}  # fmt: skip
+BLANK = " \t\r\v\f\ufeff"  # with the mark that some editors begin a file with
 
 
 def read_fields(path: Path) -> tuple[dict[str, str], int]:
-    """The fields of a .mhd or .mha, and the number of bytes that they take. Raises Skip."""
+    """The known fields of a .mhd or .mha, and the number of bytes of the header. Raises Skip."""
     try:
         with open(path, "rb") as file:  # in a .mha all the voxels follow
-            return parse_fields(file.read(MAX_HEADER))
+            return parse_fields(file)
     except OSError as error:
         raise Skip("cannot be read", reason(error)) from None
 
 
-def parse_fields(start: bytes) -> tuple[dict[str, str], int]:
-    """The fields up to ElementDataFile, and the position of the byte after them. Raises Skip."""
-    if not start:
+def parse_fields(file: BinaryIO) -> tuple[dict[str, str], int]:
+    """The known fields up to ElementDataFile, and the position after its line. Raises Skip.
+
+    Of a field that is there twice the last counts.
+    """
+    fields, position, numbers_of = {}, 0, ""
+    for line in _lines(file):
+        position += len(line)
+        text = line.rstrip(b"\n").decode("utf-8", "surrogateescape").strip(BLANK)
+        name, value = _name_and_value(text)
+        if name in KNOWN:
+            numbers_of = name if name in NUMBERS else ""
+            fields[name] = _without_comment(value) if numbers_of else value
+            if name == "ElementDataFile":
+                return fields, position
+        elif name is not None:
+            numbers_of = ""
+        elif numbers_of and _are_numbers(more := _without_comment(text)):
+            fields[numbers_of] = f"{fields[numbers_of]} {more}".strip()
+            if len(fields[numbers_of]) > MAX_LIST:
+                raise Skip("damaged header", f"{numbers_of} has too many numbers")
+        elif (first := text[:99].split(" ")[0].lower()) in OTHER_CASE:
+            raise Skip("damaged header", f"{OTHER_CASE[first]} stands without an equals sign")
+    if not position:
         raise Skip("empty file")
-    fields, position = {}, 0
-    while position < len(start):
-        end = start.find(b"\n", position)
-        if end < 0 and len(start) >= MAX_HEADER:
-            raise Skip("not a MetaImage header", f"no end within {MAX_HEADER >> 10} KiB")
-        end = len(start) if end < 0 else end
-        line = start[position:end].decode("utf-8", "surrogateescape").strip(" \t\r")
-        position = end + 1
-        name, equals, value = line.partition("=")
-        if not line:
-            continue
-        if not equals or not name.strip().isidentifier():
-            raise Skip("not a MetaImage header")
-        fields[name.strip()] = value.strip()
-        if name.strip() == "ElementDataFile":
-            return fields, position
+    if not fields:
+        raise Skip("not a MetaImage header", "no line of it is a field of MetaImage")
     raise Skip("not a MetaImage header", "ElementDataFile is missing")
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """The first lines of a file, with their ends; a line that is too long is cut."""
+    left = MAX_HEADER
+    for _ in range(MAX_LINES):
+        line = file.readline(left)
+        if not line:
+            return
+        left -= len(line)
+        yield line
+
+
+def _name_and_value(text: str) -> tuple[str | None, str]:
+    """The parts of `Name = value` or `Name: value`; no name in a line that is neither."""
+    marks = [at for at in (text.find("="), text.find(":")) if at >= 0]
+    if not marks:
+        return None, text
+    name = text[: min(marks)].rstrip(BLANK)
+    if name not in KNOWN:
+        name = OTHER_CASE.get(name.lower(), name)
+    return name, text[min(marks) :].lstrip("=:" + BLANK)
+
+
+def _without_comment(text: str) -> str:
+    """Numbers without what may follow them: a comment, or their unit."""
+    for mark in ("#", ";", "//"):
+        text = text.partition(mark)[0]
+    return text.rstrip(BLANK).removesuffix(" mm")
+
+
+def _are_numbers(text: str) -> bool:
+    words = text.split() if len(text) <= MAX_LIST else ()
+    return bool(words) and not any(math.isnan(to_number(word, "," in word)) for word in words)
 
 
 def header_text(dtype: str, data_file: str, fields: Mapping[str, object]) -> bytes:
@@ -69,7 +136,8 @@ def first_name(fields: Mapping[str, str], names: tuple[str, ...]) -> str | None:
 
 
 def flag(fields: Mapping[str, str], name: str, default: str = "False") -> bool:
-    return fields.get(name, default).lower() in ("true", "1", "t")
+    """Is it true? Its first letter decides, as in MetaIO."""
+    return fields.get(name, default)[:1].lower() in ("t", "1")
 
 
 def numbers(fields: Mapping[str, str], name: str, count: int, default: str = "") -> tuple:
@@ -77,14 +145,19 @@ def numbers(fields: Mapping[str, str], name: str, count: int, default: str = "")
     text = fields.get(name, default)
     if not text:
         raise Skip("damaged header", f"{name} is missing")
-    values = [_number(word) for word in text.split()[: count + 1]]
-    if len(values) != count:
+    words = text.split()[: count + 1]
+    if len(words) != count:
         raise Skip("damaged header", f"{name} is not {count} numbers")
-    return tuple(values)
+    comma = _has_decimal_comma(fields)
+    return tuple(to_number(word, comma) for word in words)
 
 
-def _number(word: str) -> int | float:
-    for kind in (int, float):
-        with contextlib.suppress(ValueError):
-            return kind(word)
-    return math.nan
+def number(fields: Mapping[str, str], name: str, default: str) -> int | float:
+    """One number; NaN where it is none."""
+    words = fields.get(name, default).split()
+    return to_number(words[0], _has_decimal_comma(fields)) if len(words) == 1 else math.nan
+
+
+def _has_decimal_comma(fields: Mapping[str, str]) -> bool:
+    texts = [fields[name] for name in fields.keys() & NUMBERS if "," in fields[name]]
+    return any(decimal_comma(text.split()) for text in texts)

@@ -4,19 +4,24 @@ The header and the size of its data file are checked here; `pixels` reads the vo
 """
 
 import math
-import os
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from srgan.formats.limits import MAX_ANGLE_DEG, MAX_POSITION_MM, MAX_SIDE, MAX_SPACING_MM
 from srgan.formats.metaimage.fields import (
+    BIG_ENDIAN,
+    INTERCEPT,
     MATRIX,
     ORIGIN,
+    SLOPE,
+    SPACING,
     TYPES,
     first_name,
     flag,
+    number,
     numbers,
     read_fields,
 )
@@ -68,35 +73,27 @@ def read_header(path: Path) -> Header:
     fields, end = read_fields(path)
     if fields.get("Comment", "").lower().startswith(OWN_MODEL):
         raise Skip("output of this program")
-    dtype = _voxel_type(fields)
-    size = _size(fields)
-    spacing = numbers(fields, "ElementSpacing", 3)
-    if not all(0 < s < MAX_SPACING_MM for s in spacing):
-        detail = f"ElementSpacing is not three numbers from 0 to {MAX_SPACING_MM:g} mm"
-        raise Skip("no pixel spacing", detail)
-    data_path, offset = _data_file(path, fields, end)
     header = Header(
         path=path,
-        data_path=data_path,
-        size=size,
-        spacing_mm=spacing,
+        dtype=_voxel_type(fields),
+        size=_size(fields),
+        spacing_mm=_spacing_mm(fields),
         axes=_axes(fields),
         origin_mm=numbers(fields, first_name(fields, ORIGIN) or "Offset", 3, "0 0 0"),
-        dtype=dtype,
         compressed=flag(fields, "CompressedData"),
-        offset=offset,
+        data_path=_data_path(path, fields["ElementDataFile"]),
+        offset=end,
     )
-    _check_data_size(header, fields)
-    return header
+    return replace(header, offset=_find_voxels(header, fields))
 
 
 def _voxel_type(fields: dict[str, str]) -> str:
     """NumPy's name of the voxel type of a three-dimensional image with one signed channel."""
     if fields.get("ObjectType", "Image").lower() != "image":
         raise Skip("not a MetaImage header", "ObjectType is not Image")
-    if fields.get("NDims") != "3":
-        raise Skip("no volume of axial slices", f"NDims is {fields.get('NDims', 'missing')}")
-    if fields.get("ElementNumberOfChannels", "1") != "1":
+    if number(fields, "NDims", "") != 3:
+        raise Skip("no volume of axial slices", f"NDims is {fields.get('NDims') or 'missing'}")
+    if number(fields, "ElementNumberOfChannels", "1") != 1:
         raise Skip("more than one sample per pixel", "ElementNumberOfChannels is not 1")
     if not flag(fields, "BinaryData", "True"):
         raise Skip("voxel type is not read", "BinaryData is False")
@@ -105,19 +102,36 @@ def _voxel_type(fields: dict[str, str]) -> str:
         raise Skip("not HU", f"{kind}: {NOT_HU[kind]}")
     if kind not in TYPES:
         raise Skip("voxel type is not read", f"ElementType {kind or 'is missing'}")
-    big = flag(fields, "BinaryDataByteOrderMSB") or flag(fields, "ElementByteOrderMSB")
+    # ITK leaves them aside, so the voxels would be taken for what they are not.
+    for name, unchanged in ((SLOPE, "1"), (INTERCEPT, "0")):
+        if number(fields, name, unchanged) != int(unchanged):
+            raise Skip("not HU", f"{name} is not {unchanged}")
+    big = flag(fields, first_name(fields, BIG_ENDIAN) or BIG_ENDIAN[0])
     return (">" if big else "<") + TYPES[kind]
 
 
 def _size(fields: dict[str, str]) -> tuple[int, int, int]:
     size = numbers(fields, "DimSize", 3)
-    if not all(isinstance(n, int) for n in size):
+    if not all(math.isfinite(n) and n == int(n) for n in size):
         raise Skip("damaged header", "DimSize is not 3 whole numbers")
     if not all(n > 0 for n in size):
         raise Skip("no usable size", "DimSize is not positive")
     if max(size) > MAX_SIDE or math.prod(size) > MAX_VOXELS:
         raise Skip("too large", "DimSize asks for more than this program reads")
-    return size
+    return tuple(map(int, size))
+
+
+def _spacing_mm(fields: dict[str, str]) -> tuple[float, float, float]:
+    name = first_name(fields, SPACING)
+    if not name:
+        raise Skip("no pixel spacing", "ElementSpacing is missing")
+    if (unit := fields.get("DistanceUnits", "mm")) in ("um", "cm"):
+        raise Skip("no pixel spacing", f"DistanceUnits is {unit}, not mm")
+    spacing = numbers(fields, name, 3)
+    if not all(0 < s < MAX_SPACING_MM for s in spacing):
+        detail = f"{name} is not three numbers from 0 to {MAX_SPACING_MM:g} mm"
+        raise Skip("no pixel spacing", detail)
+    return spacing
 
 
 def _axes(fields: dict[str, str]) -> tuple[tuple[float, float, float], ...]:
@@ -142,49 +156,57 @@ def _axes(fields: dict[str, str]) -> tuple[tuple[float, float, float], ...]:
     return values[:3], values[3:6], values[6:]
 
 
-def _data_file(path: Path, fields: dict[str, str], end: int) -> tuple[Path, int]:
+def _data_path(path: Path, name: str) -> Path:
     """Where the voxels lie: after the header, or in a file of a plain name beside it.
 
     No message repeats what the header names: it may be a path of another machine.
     """
-    name = fields["ElementDataFile"]
-    before = fields.get("HeaderSize", "0")
-    if not before.isdecimal() or not before.isascii() or len(before) > 12:
-        raise Skip("damaged header", "HeaderSize is not a number of bytes")
     if name.upper() == "LOCAL":
-        if int(before):
-            raise Skip("damaged header", "HeaderSize with data in the same file")
-        return path, end
+        return path
     if name.upper().split(" ")[0] == "LIST" or "%" in name:
         raise Skip("data in several files", "ElementDataFile is a list or a pattern")
+    name = re.sub(r"^(\.[/\\]+)+", "", name)
     plain = name not in ("", ".", "..") and not set(name) & set('/\\:*?"<>|\0')
     if not plain:
         raise Skip("data file outside the folder", "ElementDataFile is not a plain file name")
-    return path.parent / name, int(before)
+    return path.parent / name
 
 
-def _check_data_size(header: Header, fields: dict[str, str]) -> None:
-    """The data file is there, regular, in the header's folder, and as long as the header says."""
-    try:
-        if not header.data_path.is_file():
-            raise Skip("data file is missing", header.data_path.name)
-        size = os.path.getsize(header.data_path) - header.offset
-        # Both may be links to a pair that lies elsewhere; the data alone may not.
-        folders = header.path.parent.resolve(), header.path.resolve().parent
-        if header.data_path.resolve().parent not in folders:
-            raise Skip("data file outside the folder", "the data file is a link that leaves it")
-    except (OSError, ValueError, RuntimeError):  # RuntimeError: a loop of links
-        raise Skip("data file is missing", "it cannot be looked up") from None
+def _find_voxels(header: Header, fields: dict[str, str]) -> int:
+    """Where the voxels begin in the data file, which is regular and as long as the header says.
+
+    header.offset: where the header ends.
+    """
+    end = header.offset if header.data_path == header.path else 0
+    size = _file_size(header.data_path) - end
+    before = number(fields, "HeaderSize", "0")
+    if not (-1 <= before < 1e12 and before == int(before)):
+        raise Skip("damaged header", "HeaderSize is not a number of bytes")
+    if before > 0 and header.data_path == header.path:
+        raise Skip("damaged header", "HeaderSize with data in the same file")
     if header.compressed:
         if header.nbytes > MAX_INFLATED:
             raise Skip("too large", f"compressed, of more than {MAX_INFLATED >> 20} MiB")
-        if header.offset and header.data_path != header.path:
+        if before:
             raise Skip("damaged header", "HeaderSize with compressed data")
-        if fields.get("CompressedDataSize", str(size)) != str(size):
+        if number(fields, "CompressedDataSize", "0") not in (0, size):
             raise Skip("damaged pixel data", "CompressedDataSize is not the data file's size")
-    elif size != header.nbytes:
-        word = "shorter" if size < header.nbytes else "longer"
+        return end
+    if before == -1:  # the voxels are the last of the file
+        before = max(0, size - header.nbytes)
+    if size - before != header.nbytes:
+        word = "shorter" if size - before < header.nbytes else "longer"
         raise Skip("damaged pixel data", f"the data file is {word} than the header says")
+    return end + int(before)
+
+
+def _file_size(path: Path) -> int:
+    try:
+        if not path.is_file():
+            raise Skip("data file is missing", str(path))
+        return path.stat().st_size
+    except (OSError, ValueError):
+        raise Skip("data file is missing", "it cannot be looked up") from None
 
 
 def scan_of(header: Header, series_uid: str, patient_id: str) -> Scan:

@@ -112,11 +112,11 @@ def _inflated(header: Header) -> Callable[[int], np.ndarray]:
 def inflate(header: Header) -> Iterator[np.ndarray]:
     """Each plane of a compressed data file: (rows, columns) in the voxels' own type.
 
-    Raises Skip where the data are not zlib, end early, or inflate to another size.
+    Raises Skip where the data are neither zlib nor gzip, end early, or inflate to another size.
     """
     columns, rows, _ = header.size
     size = rows * columns * np.dtype(header.dtype).itemsize
-    unpack = zlib.decompressobj()
+    unpack = zlib.decompressobj(zlib.MAX_WBITS | 32)  # zlib or gzip, as ITK reads
     total, voxels = 0, bytearray()
     try:
         with open(header.data_path, "rb") as file:
@@ -135,7 +135,7 @@ def inflate(header: Header) -> Iterator[np.ndarray]:
                     yield plane.reshape(rows, columns)
             rest = unpack.unused_data or file.read(1)
     except zlib.error:
-        raise Skip("damaged pixel data", "the compressed data are not zlib or damaged") from None
+        raise Skip("damaged pixel data", "the data are not zlib or gzip, or damaged") from None
     except OSError as error:
         raise Skip("cannot be read", reason(error)) from None
     if total != header.nbytes or rest:

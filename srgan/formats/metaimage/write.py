@@ -4,21 +4,19 @@ Size, spacing, origin, direction and voxel type are those of the source. The vox
 and little-endian, whatever they were.
 """
 
+import itertools
 import re
 from pathlib import Path
 
 import numpy as np
 
 from srgan.formats.dicom.write import changed_hu
-from srgan.formats.metaimage.fields import MATRIX, ORIGIN, header_text, read_fields
+from srgan.formats.metaimage.fields import header_text, read_fields
 from srgan.formats.metaimage.header import Header
 from srgan.formats.metaimage.pixels import Voxels, inflate
 from srgan.system.errors import TRY_AGAIN, UserError, reason
 
 MAX_COMMENT = 240  # characters; MetaIO keeps 255 bytes
-GEOMETRY = (
-    *MATRIX, *ORIGIN, "CenterOfRotation", "AnatomicalOrientation", "ElementSpacing", "DimSize"
-)  # fmt: skip
 PLAIN = re.compile(r"[\w-][\w.-]*", re.ASCII)
 
 
@@ -65,8 +63,16 @@ def changed_voxels(values: np.ndarray, change_hu: np.ndarray) -> np.ndarray:
 def write_header(header: Header, target: Voxels, comment: str) -> None:
     """Write the .mhd beside the voxels, with the source's geometry. Raises Skip and OSError."""
     fields, _ = read_fields(header.path)
-    kept = {name: fields[name] for name in GEOMETRY if name in fields}
+    geometry = {
+        "TransformMatrix": itertools.chain(*header.axes),
+        "Offset": header.origin_mm if np.isfinite(header.origin_mm).all() else (0, 0, 0),
+        "ElementSpacing": header.spacing_mm,
+        "DimSize": header.size,
+    }
+    lines = {name: " ".join(map(str, values)) for name, values in geometry.items()}
+    if anatomy := fields.get("AnatomicalOrientation"):
+        lines["AnatomicalOrientation"] = anatomy[:3]
     text = header_text(
-        target.dtype[1:], target.path.name, {"Comment": comment[:MAX_COMMENT], **kept}
+        target.dtype[1:], target.path.name, {"Comment": comment[:MAX_COMMENT], **lines}
     )
     target.path.with_suffix(".mhd").write_bytes(text)

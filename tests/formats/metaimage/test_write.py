@@ -83,6 +83,41 @@ def test_big_endian_voxels_and_bytes_before_them_are_read(tmp_path):
     assert made.GetOrigin() == (1, 2, 3)
 
 
+@pytest.mark.parametrize(
+    ("lines", "before"),
+    [
+        ("Offset = 1.5 2 3\nElementSpacing = 0.7 0.7 2.5", b""),
+        ("TransformMatrix = -1 0 0\n0 -1 0\n0 0 1\nElementSize = 0.7\n0.7\n2.5", b""),
+        ("Rotation: -1 0 0 0 -1 0 0 0 1\nElementSpacing: 0,7 0,7 2,5\nOrigin: 1,5 2 3", b""),
+        ("position = HFS\noffset = 1.5 2 3 mm\nElementSpacing = 7e-1 .7 2.50 # mm", b""),
+        ("Position = 1e-7 0.1 3\n0008|0060 = CT\n# x\nElementSpacing = 1 1 2", b""),
+        ("Offset = 1,024 0 0\nAnatomicalOrientation = RAI\nElementSpacing = 1 1 2", b""),
+        ("HeaderSize = -1\nElementSpacing = 1 1 2", b"12345"),
+    ],
+)
+def test_a_copy_of_an_odd_header_has_its_geometry_in_plain_lines(tmp_path, lines, before):
+    values = small_chest(1, size=16)
+    (tmp_path / "a.raw").write_bytes(before + values.astype("<i2").tobytes())
+    path = tmp_path / "a.mhd"
+    path.write_text(
+        f"NDims = 3\n{lines}\nDimSize = 16\n16\n3\nElementType = MET_SHORT\n"
+        "ElementDataFile = ./a.raw\n"
+    )
+    header = metaimage_header.read_header(path)
+    (tmp_path / "out").mkdir()
+    source, target = metaimage_write.begin_copy(header, tmp_path / "out")
+    for index in range(3):
+        target.write(index, metaimage_write.read_source(source, index))
+    metaimage_write.write_header(header, target, "")
+    made = sitk.ReadImage(str(tmp_path / "out" / "a.mhd"))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(made), values)
+    assert made.GetSpacing() == header.spacing_mm
+    assert made.GetOrigin() == (header.origin_mm if "1,024" not in lines else (0, 0, 0))
+    assert made.GetDirection() == tuple(np.ravel(np.transpose(header.axes)))
+    text = (tmp_path / "out" / "a.mhd").read_text()
+    assert all(" = " in line and "0008" not in line for line in text.splitlines())
+
+
 def test_a_source_that_became_shorter_is_an_error(tmp_path):
     sitk.WriteImage(image_of(small_chest(0, size=16)), str(tmp_path / "a.mhd"))
     (tmp_path / "out").mkdir()

@@ -1,0 +1,23 @@
+"""Where the data file of a volume may lie: nobody's header reads a file that was not given."""
+
+from pathlib import Path
+
+from srgan.system.errors import Skip
+
+
+def check_place(header_path: Path, data_path: Path, tree: Path) -> None:
+    """Raise Skip where the data file is a link that leaves what the user gave.
+
+    It may lie in the header's folder, in the folder of the file that the header is a link to, or
+    anywhere below `tree`, the folder that the user named (git-annex keeps data in a part of it).
+    """
+    if data_path == header_path:
+        return
+    try:
+        data = data_path.resolve()
+        folders = header_path.parent.resolve(), header_path.resolve().parent
+        inside = data.parent in folders or data.is_relative_to(tree.resolve())
+    except (OSError, ValueError, RuntimeError):  # RuntimeError: a loop of links
+        raise Skip("data file is missing", "it cannot be looked up") from None
+    if not inside:
+        raise Skip("data file outside the folder", "the data file is a link that leaves it")
