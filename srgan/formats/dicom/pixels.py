@@ -28,8 +28,9 @@ MAX_FRAGMENTS = 4096
 # Bytes of a compressed frame: twice the picture's, and what small ones and their headers take.
 # Lossless ones of noise take up to 1.07 times the picture's, of 16 x 24 pixels 1.34 times.
 FRAME_SHARE, FRAME_SPARE = 2, 64 << 10
-MAX_EXCESS = 4096  # bytes after a picture that is smaller: a sector, a row
-MAX_ROW_EXCESS = 1 / 8  # of a row, where each may be padded
+# Bytes after the picture: padding, a sector; less than a second picture, but of a small one.
+MAX_EXCESS = 4096
+MAX_ROW_EXCESS = 1 / 8  # of a row: padding after each
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class PixelData:
     """How the stored values lie in the file, and how they become HU."""
 
     syntax: str  # transfer syntax UID
-    parts: tuple[tuple[int, int], ...]  # (offset, length) of the pixel data, or of its fragments
+    parts: tuple[tuple[int, int], ...]  # (offset, length) of the picture, its fragments or rows
     bits_stored: int
     high_bit: int
     signed: bool
@@ -133,15 +134,15 @@ def _is_each_row_longer(data: bytes, rows: int, columns: int, big_endian: bool) 
     Read in rows of the wrong length, a picture is sheared: its pixels differ more from the row
     above, by 13 % at the least in 228 real slices with one pixel too many a row.
     """
-    words = np.frombuffer(data, ">i2" if big_endian else "<i2")
-    picture = words[: rows * columns].reshape(rows, columns)
-    in_longer_rows = words.reshape(rows, -1)[:, :columns]
-    differences = (
-        np.abs(np.diff(layout.astype(np.int32), axis=0)).sum(dtype=np.int64)
-        for layout in (picture, in_longer_rows)
-    )
-    after_picture, after_rows = differences
-    return bool(after_rows < after_picture)
+    words = np.frombuffer(data, ">i2" if big_endian else "<i2").astype(np.int32)
+    after_picture = words[: rows * columns].reshape(rows, columns)
+    after_rows = words.reshape(rows, -1)[:, :columns]
+    return bool(_change_down(after_rows) < _change_down(after_picture))
+
+
+def _change_down(picture: np.ndarray) -> int:
+    """How much the pixels differ from the ones above, in all."""
+    return np.abs(np.diff(picture, axis=0)).sum(dtype=np.int64)
 
 
 def _fragments(source: BinaryIO, offset: int, size: int, most: int) -> tuple[tuple[int, int], ...]:

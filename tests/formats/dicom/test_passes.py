@@ -70,6 +70,16 @@ def test_copies_in_another_encoding_are_found_by_their_pixels(tmp_path, syntax):
     assert {reason for reason, _ in reasons(made).values()} == {"duplicate"}
 
 
+def test_deflated_slices_are_compared_by_their_pixels(tmp_path):
+    made = []
+    for name, shift in (("a", 0), ("b", 0), ("c", 1)):
+        dataset = ct_slice(values=stored_values() + shift)
+        dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+        made.append(read_header(write(tmp_path / f"{name}.dcm", dataset)))
+    assert used(made) == {"a"}
+    assert [reasons(made)[name][0] for name in "bc"] == ["duplicate", "duplicate position"]
+
+
 def test_files_copied_twice_are_no_second_pass(tmp_path):
     made = []
     for z in range(3):
