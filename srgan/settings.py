@@ -76,7 +76,7 @@ class Settings:
     # fmt: off
     data: Path = _setting(
         Path("data"), values.folder, TRAIN_AND_TEST, DATA,
-        "Folder with scans: LUNA16, DICOM, or both.", recorded=False)
+        "Folder with scans: LUNA16, DICOM, NIfTI, NRRD, or several of these.", recorded=False)
     split: Path | None = _setting(
         None, values.csv_file, TRAIN_AND_TEST, DATA,
         "Your own split: a CSV file with the columns patient_id,role (train, validation or test).",
