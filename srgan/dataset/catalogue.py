@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from srgan.dataset.list_files import files_below
+from srgan.dataset.patients_table import check_names_some
+from srgan.dataset.series_filter import parted
 from srgan.formats import csv_tables, readers
 from srgan.formats.data_place import check_place
 from srgan.formats.dicom import header as dicom_header
@@ -32,12 +34,15 @@ def find(
     patients_csv: dict[str, str] | None = None,
     left_out: Collection[Path] = (),
     require_patient: bool = True,
+    series_filter: str | None = None,
 ) -> Catalogue:
     """Catalogue a folder and everything below it.
 
     patients_csv: series_uid to patient_id (see patients_table.py). left_out: folders that do not
-    count, like hidden files. require_patient: skip DICOM files that name no patient. Every file is
-    in a scan or skipped: together they are `found`. Raises UserError if `folder` cannot be read.
+    count, like hidden files. require_patient: skip DICOM files that name no patient.
+    series_filter: see series_filter.py. Every file is in a scan or skipped: together they are
+    `found`. Raises UserError if `folder` cannot be read, if the table names no series in it, or if
+    the filter leaves none.
     """
     folder, patients = Path(folder), patients_csv or {}
     _check_folder(folder)
@@ -67,12 +72,15 @@ def find(
                 skipped.append(Skipped(path, skip.reason, skip.detail))
     skipped += _without_header(data_files, skipped)
     scans, unusable = series.group(slices)
+    check_names_some(patients, [scan.series_uid for scan in scans] + list(map(_uid, volumes)))
     scans, without_patient = _with_patients(scans, patients, require_patient)
     skipped += unusable + without_patient
     uids = {scan.series_uid: scan.patient_id for scan in scans}
     scans += [_scan_of_volume(header, patients, uids) for header in volumes]
     scans, extra = _one_scan_a_series(scans)
-    skipped += extra
+    # Before doses are compared: a series that is not wanted displaces none.
+    scans, unwanted = parted(scans, series_filter)
+    skipped += extra + unwanted
     scans.sort(key=lambda scan: (scan.series_uid, str(scan.files[0])))
     skipped.sort(key=lambda item: str(item.path))
     return Catalogue(folder, tuple(scans), tuple(skipped), found)
@@ -160,9 +168,13 @@ def _without_header(data_files: list[Path], skipped: Iterable[Skipped]) -> list[
 
 def _scan_of_volume(header: VolumeHeader, patients: dict[str, str], uids: dict[str, str]) -> Scan:
     """A scan. Its patient: from the table, else from a DICOM series of this UID, else the UID."""
-    uid = tidy_id(readers.volume_name(header.path)) or "_"
+    uid = _uid(header)
     patient = patients.get(uid) or uids.get(uid) or uid
     return readers.volume_format(header.path).scan_of(header, uid, patient)
+
+
+def _uid(header: VolumeHeader) -> str:
+    return tidy_id(readers.volume_name(header.path)) or "_"
 
 
 def _one_scan_a_series(scans: list[Scan]) -> tuple[list[Scan], list[Skipped]]:

@@ -29,16 +29,15 @@ def read_patients_csv(path: Path) -> dict[str, str]:
     return patients
 
 
-def check_names_some(table: dict[str, str], series_uids: Collection[str], path: Path) -> None:
-    """Raises UserError where the table names none of the series of the data.
+def check_names_some(table: dict[str, str], series_uids: Collection[str]) -> None:
+    """Raises UserError where the table has rows and names none of the series of the data.
 
     Rows of series that are not here are normal: the table may be that of a larger collection. Data
     without any series are the catalogue's error.
     """
-    if not series_uids or not table.keys().isdisjoint(series_uids):
+    if not table or not series_uids or not table.keys().isdisjoint(series_uids):
         return
     here, there = (one_line(min(uids), 80) for uids in (series_uids, table))
     raise UserError(
-        f"--patients {path} names no series of the data: the table has {there}, the data have "
-        f"{here}"
+        f"--patients names no series of the data: the table has {there}, the data have {here}"
     )

@@ -8,9 +8,8 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from srgan.dataset import catalogue, series_filter
+from srgan.dataset import catalogue
 from srgan.dataset.list_files import files_below
-from srgan.dataset.patients_table import check_names_some
 from srgan.formats.csv_tables import MAX_TABLE
 from srgan.formats.scan import Catalogue
 from srgan.phantom import write_scans
@@ -100,13 +99,11 @@ def _synthetic_chests(data: Path, store: Path) -> Path:
 def catalogued(source: Source, paths: DatasetPaths, patients: dict[str, str] | None) -> Catalogue:
     """The catalogue of a source, without folders that are left out, of the series that are wanted.
 
-    patients: the table of `paths.patients`. Raises UserError, also where it names no series here
-    and where --series-filter leaves none.
+    patients: the table of `paths.patients`. Raises UserError.
     """
-    found = catalogue.find(source.folder, patients, source.left_out)
-    if patients is not None:
-        check_names_some(patients, {scan.series_uid for scan in found.scans}, paths.patients)
-    return series_filter.filtered(found, paths.series_filter) if paths.series_filter else found
+    return catalogue.find(
+        source.folder, patients, source.left_out, series_filter=paths.series_filter
+    )
 
 
 def fingerprint(source: Source, paths: DatasetPaths, version: int) -> dict:

@@ -1,33 +1,31 @@
 """--series-filter: use the series with a text in their description or kernel, or those without."""
 
-from srgan.formats.scan import Catalogue, Scan, Skipped
+from srgan.formats.scan import Scan, Skipped
 from srgan.system.errors import UserError, one_line
 
 REASON = "left out by --series-filter"
 MOST_SHOWN = 5
 
 
-def filtered(found: Catalogue, text: str) -> Catalogue:
-    """A catalogue with only the scans that pass; the files of the others are skipped.
+def parted(scans: list[Scan], text: str | None) -> tuple[list[Scan], list[Skipped]]:
+    """The scans that pass, all without a text; the files of the others, skipped.
 
     Raises UserError where there are scans and none passes.
     """
-    scans = tuple(scan for scan in found.scans if passes(scan, text))
-    if found.scans and not scans:
-        names = sorted({_named(scan) for scan in found.scans})
+    if not text:
+        return scans, []
+    passing = [scan for scan in scans if passes(scan, text)]
+    if scans and not passing:
+        names = sorted({_named(scan) for scan in scans})
         more = f", and {len(names) - MOST_SHOWN} more" if len(names) > MOST_SHOWN else ""
         raise UserError(
             f"--series-filter {one_line(text, 60)!r} leaves no series; there are: "
             f"{'; '.join(one_line(name, 55) for name in names[:MOST_SHOWN])}{more}"
         )
-    left_out = [
-        Skipped(path, REASON, one_line(_named(scan)))
-        for scan in found.scans
-        if not passes(scan, text)
-        for path in scan.files
+    others = [scan for scan in scans if not passes(scan, text)]
+    return passing, [
+        Skipped(path, REASON, one_line(_named(scan))) for scan in others for path in scan.files
     ]
-    skipped = sorted([*found.skipped, *left_out], key=lambda item: str(item.path))
-    return Catalogue(found.folder, scans, tuple(skipped), found.found)
 
 
 def passes(scan: Scan, text: str) -> bool:

@@ -2,8 +2,11 @@
 
 import pytest
 
+from srgan.dataset import catalogue
 from srgan.dataset.patients_table import check_names_some, read_patients_csv
 from srgan.system.errors import UserError
+from tests.conftest import small_chest, write_scan
+from tests.helpers import made_dicom
 
 
 def test_patients_csv(tmp_path):
@@ -64,15 +67,31 @@ def test_other_columns_are_named_with_those_that_are_wanted(tmp_path):
         assert name in str(caught.value)
 
 
-def test_a_table_that_names_no_series_here_shows_one_of_each(tmp_path):
-    path = tmp_path / "p.csv"
+def test_a_table_that_names_no_series_here_shows_one_of_each():
     with pytest.raises(UserError) as caught:
-        check_names_some({"9.2": "P1", "9.1": "P2"}, ["1.2", "1.1"], path)
+        check_names_some({"9.2": "P1", "9.1": "P2"}, ["1.2", "1.1"])
     assert caught.value.exit_code == 2
-    for part in ("--patients", str(path), "9.1", "1.1"):
-        assert part in str(caught.value)
+    assert "--patients names no series of the data: the table has 9.1, the data have 1.1" in str(
+        caught.value
+    )
 
 
 def test_a_table_may_name_series_that_are_not_here():
-    check_names_some({"1.2": "P1", "9.1": "P2"}, ["1.2", "1.3"], "p.csv")
-    check_names_some({"9.1": "P2"}, [], "p.csv")  # no series at all: the catalogue's error
+    check_names_some({"1.2": "P1", "9.1": "P2"}, ["1.2", "1.3"])
+    check_names_some({"9.1": "P2"}, [])  # no series at all: the catalogue's error
+    check_names_some({}, ["1.2"])  # no table
+
+
+@pytest.mark.parametrize("patient", ["P1", None])
+@pytest.mark.parametrize("volumes", [False, True])
+def test_a_folder_is_refused_with_a_table_of_other_series(tmp_path, patient, volumes):
+    """Also where nothing else names the patients; a series that is left out is there as well."""
+    if volumes:
+        write_scan(tmp_path / "in", "1.2", small_chest(1))
+    else:
+        made_dicom.write(tmp_path / "in" / "a.dcm", SeriesInstanceUID="1.2", PatientID=patient)
+    made_dicom.write(tmp_path / "in" / "b.dcm", SeriesInstanceUID="1.3", SeriesDescription="soft")
+    with pytest.raises(UserError, match=r"table has 9, the data have 1\.2"):
+        catalogue.find(tmp_path / "in", {"9": "A"})
+    (scan,) = catalogue.find(tmp_path / "in", {"1.2": "A"}, series_filter="soft").scans
+    assert scan.patient_id == "P1"

@@ -7,8 +7,8 @@ import pytest
 from srgan.cli import parse
 from srgan.dataset import build_store, scan_source
 from srgan.dataset.scan_source import DatasetPaths
-from srgan.dataset.series_filter import filtered, passes
-from srgan.formats.scan import Catalogue, Scan, Skipped, Slice
+from srgan.dataset.series_filter import parted, passes
+from srgan.formats.scan import Scan, Slice
 from srgan.system.errors import UserError
 from tests.conftest import small_chest, write_scan
 from tests.helpers import made_dicom
@@ -44,27 +44,26 @@ def test_of_a_volume_the_name_of_its_file_is_compared(text, expected):
 
 
 def test_files_of_other_series_are_skipped_with_what_they_are():
-    there = Skipped(Path("notes.txt"), "not DICOM or MetaImage")
-    scans = (scan("1", "Lung", "B70f"), scan("2", "Soft", "B30f"), scan("3", kind="metaimage"))
-    found = filtered(Catalogue(Path(), scans, (there,), 4), "B30")
-    assert [s.series_uid for s in found.scans] == ["2"]
-    assert found.found == len(found.scans) + len(found.skipped)
-    details = {str(s.path): s.detail for s in found.skipped if s.reason.endswith("-filter")}
-    assert details == {
+    scans = [scan("1", "Lung", "B70f"), scan("2", "Soft", "B30f"), scan("3", kind="metaimage")]
+    wanted, skipped = parted(scans, "B30")
+    assert [s.series_uid for s in wanted] == ["2"]
+    assert {s.reason for s in skipped} == {"left out by --series-filter"}
+    assert {str(s.path): s.detail for s in skipped} == {
         "1.dcm": "description 'Lung', kernel 'B70f'",
         "3.dcm": "file 3.dcm",
     }
 
 
 def test_where_none_is_left_the_series_that_are_there_are_shown():
-    scans = tuple(scan(str(i), f"kind {i % 7}", "B30f") for i in range(20))
+    scans = [scan(str(i), f"kind {i % 7}", "B30f") for i in range(20)]
     with pytest.raises(UserError) as caught:
-        filtered(Catalogue(Path(), scans, (), 20), "B70")
+        parted(scans, "B70")
     assert caught.value.exit_code == 2
     assert "'B70'" in str(caught.value)
     assert all(f"'kind {i}', kernel 'B30f'" in str(caught.value) for i in range(5))
     assert "2 more" in str(caught.value)
-    assert filtered(Catalogue(Path(), (), (), 0), "B70").scans == ()  # the catalogue's error
+    assert parted([], "B70") == ([], [])  # the catalogue's error
+    assert parted(scans, None) == (scans, [])
 
 
 @pytest.mark.parametrize("verb", ["train", "test"])
