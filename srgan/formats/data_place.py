@@ -1,5 +1,6 @@
 """Where the data file of a volume may lie: nobody's header reads a file that was not given."""
 
+import os
 from pathlib import Path
 
 from srgan.system.errors import Skip
@@ -8,10 +9,10 @@ from srgan.system.errors import Skip
 def check_place(header_path: Path, data_path: Path, tree: Path) -> None:
     """Raise Skip where the data file is a link that leaves what the user gave.
 
-    It may lie in the header's folder, in the folder of the file that the header is a link to, or
+    data_path: the header itself, or a plain name in its folder. It may lie in the header's folder, in the folder of the file that the header is a link to, or
     anywhere below `tree`, the folder that the user named (git-annex keeps data in a part of it).
     """
-    if data_path == header_path:
+    if not os.path.islink(data_path):  # it lies beside its header
         return
     try:
         data = data_path.resolve()
