@@ -9,8 +9,9 @@ from srgan.system.errors import Skip
 def check_place(header_path: Path, data_path: Path, tree: Path) -> None:
     """Raise Skip where the data file is a link that leaves what the user gave.
 
-    data_path: the header itself, or a plain name in its folder. It may lie in the header's folder, in the folder of the file that the header is a link to, or
-    anywhere below `tree`, the folder that the user named (git-annex keeps data in a part of it).
+    data_path: the header itself, or a plain name in its folder. As a link it may lead into that
+    folder, into the folder of the file that the header is a link to, or anywhere below `tree`, the
+    folder that the user named (git-annex keeps the data in a part of it).
     """
     if not os.path.islink(data_path):  # it lies beside its header
         return

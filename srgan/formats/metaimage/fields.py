@@ -28,9 +28,14 @@ NUMBERS = {
 }  # fmt: skip
 TEXTS = {
     *BIG_ENDIAN, "ObjectType", "Comment", "BinaryData", "CompressedData", "AnatomicalOrientation",
-    "DistanceUnits", "ElementType", "ElementDataFile",
+    "DistanceUnits", "Modality", "ElementType", "ElementDataFile",
 }  # fmt: skip
-KNOWN = NUMBERS | TEXTS
+TAGS = {  # of DICOM, as SimpleITK writes them into headers
+    "ImageType": "0008|0008", "Modality": "0008|0060", "SeriesDescription": "0008|103e",
+    "PatientID": "0010|0020", "KVP": "0018|0060", "XRayTubeCurrent": "0018|1151",
+    "Exposure": "0018|1152", "ConvolutionKernel": "0018|1210", "StudyInstanceUID": "0020|000d",
+}  # fmt: skip
+KNOWN = NUMBERS | TEXTS | set(TAGS.values())
 OTHER_CASE = {n.lower(): n for n in KNOWN - {*MATRIX[1:], "Origin", "Position"}}
 TYPES = {
     "MET_SHORT": "i2", "MET_INT": "i4", "MET_LONG": "i4", "MET_LONG_LONG": "i8",

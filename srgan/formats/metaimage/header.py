@@ -5,11 +5,14 @@ The header and the size of its data file are checked here; `pixels` reads the vo
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from srgan.formats.decimals import to_number
+from srgan.formats.dicom.header import LOCALIZERS, REFORMATS
 from srgan.formats.limits import MAX_ANGLE_DEG, MAX_POSITION_MM, MAX_SIDE, MAX_SPACING_MM
 from srgan.formats.metaimage.fields import (
     BIG_ENDIAN,
@@ -18,6 +21,7 @@ from srgan.formats.metaimage.fields import (
     ORIGIN,
     SLOPE,
     SPACING,
+    TAGS,
     TYPES,
     first_name,
     flag,
@@ -25,7 +29,7 @@ from srgan.formats.metaimage.fields import (
     numbers,
     read_fields,
 )
-from srgan.formats.scan import OWN_MODEL, Place, Scan, Slice
+from srgan.formats.scan import MAX_ID, OWN_MODEL, Place, Scan, Slice, tidy_id
 from srgan.system.errors import Skip
 
 MAX_VOXELS = 1 << 30  # 4096 slices of 512 x 512
@@ -51,6 +55,7 @@ class Header:
     dtype: str  # NumPy's, with its byte order
     compressed: bool
     offset: int  # bytes before the voxels in the data file
+    tags: Mapping[str, str]  # of DICOM, by name, those that the header has
 
     @property
     def nbytes(self) -> int:
@@ -73,6 +78,7 @@ def read_header(path: Path) -> Header:
     fields, end = read_fields(path)
     if fields.get("Comment", "").lower().startswith(OWN_MODEL):
         raise Skip("output of this program")
+    _check_kind(fields)
     header = Header(
         path=path,
         dtype=_voxel_type(fields),
@@ -83,8 +89,21 @@ def read_header(path: Path) -> Header:
         compressed=flag(fields, "CompressedData"),
         data_path=_data_path(path, fields["ElementDataFile"]),
         offset=end,
+        tags={name: fields[tag] for name, tag in TAGS.items() if tag in fields},
     )
     return replace(header, offset=_find_voxels(header, fields))
+
+
+def _check_kind(fields: dict[str, str]) -> None:
+    """Raises Skip where the header, or a tag of DICOM in it, says that it is no CT as scanned."""
+    modality = fields.get(TAGS["Modality"]) or fields.get("Modality", "").removeprefix("MET_MOD_")
+    if modality.upper() not in ("CT", "OTHER", "UNKNOWN", ""):
+        raise Skip("not CT", f"Modality is {modality}")
+    image_type = fields.get(TAGS["ImageType"], "").upper()
+    words = set(re.split(r"[\\_\s]+", image_type))
+    for kinds, reason in ((LOCALIZERS, "localizer"), (REFORMATS, "reformat")):
+        if words & kinds:
+            raise Skip(reason, f"ImageType {image_type}")
 
 
 def _voxel_type(fields: dict[str, str]) -> str:
@@ -222,7 +241,24 @@ def scan_of(header: Header, series_uid: str, patient_id: str) -> Scan:
         columns=columns,
         spacing_mm=(header.spacing_mm[1], header.spacing_mm[0]),
         files=tuple(dict.fromkeys((header.path, header.data_path))),
+        kvp=_positive(header.tags, "KVP"),
+        tube_current_ma=_positive(header.tags, "XRayTubeCurrent"),
+        exposure_mas=_positive(header.tags, "Exposure"),
+        kernel=tidy_id(header.tags.get("ConvolutionKernel", "")),
+        description=tidy_id(header.tags.get("SeriesDescription", "")),
+        study_uids=_ids(header.tags, "StudyInstanceUID"),
+        patient_ids=_ids(header.tags, "PatientID"),
     )
+
+
+def _ids(tags: Mapping[str, str], name: str) -> tuple[str, ...]:
+    value = tidy_id(tags.get(name, ""))
+    return (value,) if 0 < len(value) <= MAX_ID else ()
+
+
+def _positive(tags: Mapping[str, str], name: str) -> float | None:
+    value = to_number(tags.get(name, ""))
+    return float(value) if 0 < value < math.inf else None
 
 
 def place_of(scan: Scan, point_mm: np.ndarray) -> Place:

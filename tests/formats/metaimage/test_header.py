@@ -27,7 +27,26 @@ def test_a_header_gives_size_spacing_and_place(tmp_path):
     assert scan.files == (path, path.with_suffix(".raw"))
 
 
+def test_tags_of_dicom_in_a_header_tell_the_patient_and_the_dose(tmp_path):
+    tags = {
+        "0008|0060": "CT", "0008|0008": "ORIGINAL\\PRIMARY\\AXIAL", "0008|103e": "Lung low dose ",
+        "0010|0020": "P1 ", "0018|0060": "120 ", "0018|1151": "x", "0018|1152": "0",
+        "0018|1210": "B70f", "0020|000d": "1.2.3",
+    }  # fmt: skip
+    scan = scan_of(read_header(write(tmp_path, **tags)), "1.2", "P")
+    assert (scan.patient_ids, scan.study_uids) == (("P1",), ("1.2.3",))
+    assert (scan.description, scan.kernel) == ("Lung low dose", "B70f")
+    assert (scan.kvp, scan.tube_current_ma, scan.exposure_mas) == (120, None, None)
+    assert scan.patient_id == "P"
+    scan = scan_of(read_header(write(tmp_path, **{"0010|0020": "x" * 5000})), "1.2", "P")
+    assert (scan.patient_ids, scan.study_uids, scan.kvp, scan.kernel) == ((), (), None, "")
+
+
 REFUSED = [
+    ({"0008|0060": "MR"}, "not CT"),
+    ({"Modality": "MET_MOD_MR"}, "not CT"),
+    ({"0008|0008": "DERIVED\\SECONDARY\\MPR"}, "reformat"),
+    ({"0008|0008": "ORIGINAL\\PRIMARY\\LOCALIZER"}, "localizer"),
     ({"NDims": "2"}, "no volume of axial slices"),
     ({"DimSize": None}, "damaged header"),
     ({"DimSize": "6 5"}, "damaged header"),
