@@ -23,6 +23,7 @@ NAMES = [
     "LIST", "~", f"LIST 2D\n../{OUTSIDE}", f"LIST 3\r\n/{OUTSIDE}", "LOCAL", "scan%03d.raw 1 3 1",
     "link.raw", "loop.raw", "pipe.raw", "folder.raw", "scan.mhd", f"scan.raw\0../{OUTSIDE}",
     f"sub/../../{OUTSIDE}", f"..\\{OUTSIDE}", "C:\\x.raw", "\x1b[2J", "=1+1", "x" * 5000,
+    "./scan.raw", ".\\scan.raw", ".//./inside.raw", f"./.\\../{OUTSIDE}", ".//etc/passwd", "./",
 ]  # fmt: skip
 
 
@@ -75,8 +76,16 @@ BYTES = [flip, flip, cut, insert, remove, fill]
 KEYWORDS = (
     b"NDims DimSize ElementSpacing ElementType ElementDataFile HeaderSize CompressedData "
     b"CompressedDataSize ElementNumberOfChannels TransformMatrix BinaryData BinaryDataByteOrderMSB "
-    b"Offset ObjectType Comment AnatomicalOrientation Rotation elementdatafile"
+    b"Offset ObjectType Comment AnatomicalOrientation Rotation elementdatafile Position "
+    b"ElementSize DistanceUnits ElementToIntensityFunctionSlope 0008|0060 0010|0020 dimsize"
 ).split()
+
+
+FORMS = [
+    (b" ", b"\n"), (b" ", b"\t"), (b" = ", b": "), (b" = ", b" "), (b" = ", b" =\n"), (b".", b","),
+    (b"\n", b"\r\n"), (b"\n", b"\r"), (b"\n", b" "), (b"\n", b"\n# "), (b"\n", b"\n1 2\n"),
+    (b"\n", b"\nsome words\n"), (b"\n", b" mm\n"), (b"\n", b"\n" * 7000), (b"0", b"0" * 300),
+]  # fmt: skip
 
 
 def swap_keyword(rng: Random, data: bytes) -> bytes:
@@ -104,6 +113,14 @@ def change_number(rng: Random, data: bytes) -> bytes:
     return data[: match.start()] + words.encode() + data[match.end() :]
 
 
+def change_form(rng: Random, data: bytes) -> bytes:
+    """Other blanks, separators, decimal marks and lines of comment in the first kilobytes."""
+    old, new = rng.choice(FORMS)
+    parts = data[:2000].split(old)
+    joined = b"".join(p + rng.choice((old, old, new)) for p in parts[:-1]) + parts[-1]
+    return joined + data[2000:]
+
+
 def change_name(rng: Random, data: bytes) -> bytes:
     name = rng.choice(NAMES).encode()
     return re.sub(rb"(ElementDataFile *=).*", lambda m: m[1] + b" " + name, data)
@@ -117,7 +134,7 @@ def hide_name(rng: Random, data: bytes) -> bytes:
 
 
 METAIMAGE = [*BYTES, swap_keyword, shuffle_lines, repeat_line, *[change_number] * 3, change_name]
-METAIMAGE += [hide_name]
+METAIMAGE += [hide_name, change_form, change_form]
 
 # ---- NIfTI and NRRD ----
 

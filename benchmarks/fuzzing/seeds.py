@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import re
 import zlib
 from pathlib import Path
 
@@ -20,6 +21,18 @@ from tests.helpers import made_dicom, made_metaimage, made_volumes
 from tests.helpers.made_manifest import manifest
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
+# A header in the forms that people and other programs write, read all the same.
+ODD = str.maketrans({"=": ":", ".": ","})
+ODD_LINES = """MET_LONG_LONG
+# made by hand
+0008|0060 = CT
+0010|0020 = P = 1: 2
+HeaderSize = -1
+ElementSize = 1 1
+1
+Position = 1
+2 # mm
+3"""
 
 
 def headers(place: Path) -> list[Path]:
@@ -41,14 +54,19 @@ def headers(place: Path) -> list[Path]:
     make(deep.tobytes(), DimSize="16 16 4096", ElementType="MET_FLOAT")
     local = make(b"", CompressedData="True", data_file="LOCAL")
     local.write_bytes(local.read_bytes() + zlib.compress(volume.tobytes()))
+    make(gzip.compress(volume.tobytes()), CompressedData="True", CompressedDataSize="0")
+    odd = make(b"x" * 7 + volume.astype("<i8").tobytes())
+    text = odd.read_text().translate(ODD).replace("MET_SHORT", ODD_LINES)
+    odd.write_text(text.replace(" scan,raw", " ./scan.raw"))
     for path in SHARED.glob("hard/mhd-luna-header-without-raw/*.mhd"):
         text = path.read_bytes()
         size = text.split(b"DimSize =")[1].split(b"\n")[0].split()
         real = make(b"")
-        real.write_bytes(text.replace(path.with_suffix(".raw").name.encode(), b"scan.raw"))
+        real.write_bytes(re.sub(rb"(?<=ElementDataFile = ).*", b"scan.raw", text))
         os.truncate(real.with_suffix(".raw"), 2 * int(np.prod([int(n) for n in size])))
     (place / OUTSIDE).write_bytes(volume.tobytes())
     for path in made:
+        (path.parent / "inside.raw").symlink_to(path.with_suffix(".raw"))
         (path.parent / "link.raw").symlink_to(place / OUTSIDE)
         (path.parent / "loop.raw").symlink_to("loop.raw")
         (path.parent / "folder.raw").mkdir()
