@@ -165,4 +165,4 @@ def number(fields: Mapping[str, str], name: str, default: str) -> int | float:
 
 def _has_decimal_comma(fields: Mapping[str, str]) -> bool:
     texts = [fields[name] for name in fields.keys() & NUMBERS if "," in fields[name]]
-    return any(decimal_comma(text.split()) for text in texts)
+    return any(decimal_comma(text.split(maxsplit=9)[:9]) for text in texts)

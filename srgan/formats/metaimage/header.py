@@ -40,6 +40,7 @@ NOT_HU = {
     "MET_USHORT": "unsigned, no value below 0",
     "MET_UINT": "unsigned, no value below 0",
 }
+OTHER_MODALITIES = ("MET_MOD_MR", "MET_MOD_NM", "MET_MOD_US")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +97,9 @@ def read_header(path: Path) -> Header:
 
 def _check_kind(fields: dict[str, str]) -> None:
     """Raises Skip where the header, or a tag of DICOM in it, says that it is no CT as scanned."""
-    modality = fields.get(TAGS["Modality"]) or fields.get("Modality", "").removeprefix("MET_MOD_")
-    if modality.upper() not in ("CT", "OTHER", "UNKNOWN", ""):
-        raise Skip("not CT", f"Modality is {modality}")
+    own, tag = fields.get("Modality", ""), fields.get(TAGS["Modality"]) or "CT"
+    if own in OTHER_MODALITIES or tag != "CT":
+        raise Skip("not CT", f"Modality is {own if tag == 'CT' else tag}")
     image_type = fields.get(TAGS["ImageType"], "").upper()
     words = set(re.split(r"[\\_\s]+", image_type))
     for kinds, reason in ((LOCALIZERS, "localizer"), (REFORMATS, "reformat")):
@@ -244,8 +245,8 @@ def scan_of(header: Header, series_uid: str, patient_id: str) -> Scan:
         kvp=_positive(header.tags, "KVP"),
         tube_current_ma=_positive(header.tags, "XRayTubeCurrent"),
         exposure_mas=_positive(header.tags, "Exposure"),
-        kernel=tidy_id(header.tags.get("ConvolutionKernel", "")),
-        description=tidy_id(header.tags.get("SeriesDescription", "")),
+        kernel=tidy_id(header.tags.get("ConvolutionKernel", "")[:MAX_ID]),
+        description=tidy_id(header.tags.get("SeriesDescription", "")[:MAX_ID]),
         study_uids=_ids(header.tags, "StudyInstanceUID"),
         patient_ids=_ids(header.tags, "PatientID"),
     )

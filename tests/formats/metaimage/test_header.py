@@ -38,6 +38,7 @@ def test_tags_of_dicom_in_a_header_tell_the_patient_and_the_dose(tmp_path):
     assert (scan.description, scan.kernel) == ("Lung low dose", "B70f")
     assert (scan.kvp, scan.tube_current_ma, scan.exposure_mas) == (120, None, None)
     assert scan.patient_id == "P"
+    assert scan_of(read_header(write(tmp_path, Modality="Chest CT")), "1.2", "P").kvp is None
     scan = scan_of(read_header(write(tmp_path, **{"0010|0020": "x" * 5000})), "1.2", "P")
     assert (scan.patient_ids, scan.study_uids, scan.kvp, scan.kernel) == ((), (), None, "")
 
@@ -117,11 +118,13 @@ def test_a_header_is_refused_with_its_reason(tmp_path, changes, reason):
         (b"Comment = " + b"x" * (2 << 20), "not a MetaImage header", "ElementDataFile is missing"),
         (b"a\n" * (1 << 20), "not a MetaImage header", "no line of it is a field"),
         (b"NDims = 3\n", "not a MetaImage header", "ElementDataFile is missing"),
+        (b"NDims = " + b"1,024 " * 170_000 + b"\nElementDataFile = a.raw\n",
+         "no volume of axial slices", "NDims is 1,024 1,024"),
         (b"ElementDataFile = scan.raw\n", "no volume of axial slices", "NDims is missing"),
         (None, "cannot be read", "No such file"),
     ],
-    ids=range(9),
-)
+    ids=range(10),
+)  # fmt: skip
 def test_a_file_without_a_header_is_refused(tmp_path, content, reason, detail):
     path = tmp_path / "scan.mhd"
     if content is not None:
