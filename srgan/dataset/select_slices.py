@@ -7,15 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from srgan import hu_check
+from srgan.dataset.hu_sample import Reader, checked
 from srgan.dataset.slice_quotas import evenly_spaced
 from srgan.formats.scan import Scan, Skipped
 from srgan.masks import has_body
 from srgan.system.errors import Skip
 
-SAMPLE = 8  # wanted slices of a scan that are judged together
 COPY = "identical pixels"  # the reason of a slice or scan whose pixels were selected before
-Reader = Callable[[int], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -127,7 +125,7 @@ def select_from_scan(
     try:
         read = open_reader(scan)
         if first_time:
-            read = _checked(scan, read, wanted)
+            read = checked(scan, read, wanted)
     except Skip as skip:
         tried.update(range(len(scan.slices)))
         if first_time:
@@ -203,36 +201,6 @@ class _Selection:
             return None
         self.n_selected += 1
         return SelectedSlice(self.scan, position, hu, digest)
-
-
-def _checked(scan: Scan, read: Reader, wanted: list[int]) -> Reader:
-    """The reader, which keeps a sample of the wanted slices so that none is decoded twice.
-
-    Raises Skip where the sample is not HU as a whole, or half of it for a reason that is most
-    likely the whole scan's: not HU, or any fault of a volume. A few bad slices (a padded end) are
-    replaced one by one.
-    """
-    sample: dict[int, np.ndarray | Skip] = {}
-    for k in evenly_spaced(len(wanted), SAMPLE):
-        try:
-            sample[wanted[k]] = read(wanted[k])
-        except Skip as skip:
-            sample[wanted[k]] = skip
-    slices = [made for made in sample.values() if not isinstance(made, Skip)]
-    faults = [made for made in sample.values() if isinstance(made, Skip)]
-    whole = [fault for fault in faults if scan.is_volume or fault.reason == hu_check.REASON]
-    if 2 * len(whole) >= len(sample):
-        raise whole[0]
-    if slices:
-        hu_check.check_series(slices)
-
-    def read_once(position: int) -> np.ndarray:
-        made = sample.pop(position, None)
-        if isinstance(made, Skip):
-            raise made
-        return read(position) if made is None else made
-
-    return read_once
 
 
 def _neighbours(position: int, n: int, tried: set[int]) -> Iterator[int]:
