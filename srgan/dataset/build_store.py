@@ -77,6 +77,8 @@ def _build(
         records = _records(written, roles)
         write_index(part, records, identity, found.found, len(report.skipped), source.synthetic)
     _report_selection(report, roles)
+    for remark in found.remarks:
+        log.info(remark)
     if remark := gaps.remark(_used(written).values()):
         log.info(remark)
 

@@ -1,11 +1,15 @@
-"""Find the scans in a folder, and why every other file is skipped. Reads headers only."""
+"""Find the scans in a folder, and why every other file is skipped.
+
+Headers alone are read, and some pixels where several files may be one scan.
+"""
 
 import os
 from collections.abc import Collection, Iterable
-from dataclasses import replace
 from pathlib import Path
 
+from srgan.dataset import copies, low_dose_series
 from srgan.dataset.list_files import files_below
+from srgan.dataset.patients import name_patients
 from srgan.dataset.patients_table import check_names_some
 from srgan.dataset.series_filter import parted
 from srgan.formats import csv_tables, readers
@@ -33,57 +37,41 @@ def find(
     folder: Path,
     patients_csv: dict[str, str] | None = None,
     left_out: Collection[Path] = (),
-    require_patient: bool = True,
+    for_training: bool = True,
     series_filter: str | None = None,
 ) -> Catalogue:
     """Catalogue a folder and everything below it.
 
     patients_csv: series_uid to patient_id (see patients_table.py). left_out: folders that do not
-    count, like hidden files. require_patient: skip DICOM files that name no patient.
-    series_filter: see series_filter.py. Every file is in a scan or skipped: together they are
-    `found`. Raises UserError if `folder` cannot be read, if the table names no series in it, or if
-    the filter leaves none.
+    count, like hidden files. for_training: skip DICOM files that name no patient, and low-dose
+    series beside normal-dose ones. series_filter: see series_filter.py. Every file is in a scan or
+    skipped: together they are `found`. Raises UserError if `folder` cannot be read, if the table
+    names no series in it, or if the filter leaves none.
     """
-    folder, patients = Path(folder), patients_csv or {}
+    folder, table = Path(folder), patients_csv or {}
     _check_folder(folder)
     files, skipped = files_below(folder, left_out)
     found = len(files) + len(skipped)
-    # Headers of volumes come first: they name their data files.
-    files.sort(key=lambda path: readers.volume_format(path) is None)
-    volumes: list[VolumeHeader] = []
-    slices: list[dicom_header.Header] = []
-    claimed: dict[Path, Path] = {}
-    could_be_data = {path for path in files if readers.volume_format(path) is None}
-    data_files = []
-    for path in progress(files, len(files), "headers"):
-        if path in claimed:
-            pass
-        elif readers.is_volume_data(path):
-            data_files.append(path)
-        else:
-            try:
-                if volume := readers.volume_format(path):
-                    header = volume.read_header(path)
-                    check_place(header.path, header.data_path, folder)
-                    volumes.append(_claim(header, claimed, could_be_data))
-                else:
-                    slices.append(_read_dicom(path))
-            except Skip as skip:
-                skipped.append(Skipped(path, skip.reason, skip.detail))
-    skipped += _without_header(data_files, skipped)
+    slices, volumes, unusable = _headers(files, folder)
+    skipped += unusable
     scans, unusable = series.group(slices)
-    check_names_some(patients, [scan.series_uid for scan in scans] + list(map(_uid, volumes)))
-    scans, without_patient = _with_patients(scans, patients, require_patient)
-    skipped += unusable + without_patient
-    uids = {scan.series_uid: scan.patient_id for scan in scans}
-    scans += [_scan_of_volume(header, patients, uids) for header in volumes]
-    scans, extra = _one_scan_a_series(scans)
+    skipped += unusable
+    scans += map(_scan_of_volume, volumes)
+    uids = {scan.series_uid for scan in scans}
+    scans, unusable = copies.choose(scans, folder)
+    skipped += unusable
+    check_names_some(table, uids.union(scan.series_uid for scan in scans))
+    scans, unusable, remarks = name_patients(scans, table, for_training)
+    skipped += unusable
     # Before doses are compared: a series that is not wanted displaces none.
-    scans, unwanted = parted(scans, series_filter)
-    skipped += extra + unwanted
+    scans, unusable = parted(scans, series_filter)
+    skipped += unusable
+    if for_training:
+        scans, unusable = low_dose_series.leave_out(scans, folder)
+        skipped += unusable
     scans.sort(key=lambda scan: (scan.series_uid, str(scan.files[0])))
     skipped.sort(key=lambda item: str(item.path))
-    return Catalogue(folder, tuple(scans), tuple(skipped), found)
+    return Catalogue(folder, tuple(scans), tuple(skipped), found, tuple(remarks))
 
 
 # ---- one file after another ----
@@ -112,19 +100,32 @@ def _read_dicom(path: Path) -> dicom_header.Header:
         raise
 
 
-def _with_patients(
-    scans: list[Scan], patients: dict[str, str], required: bool
-) -> tuple[list[Scan], list[Skipped]]:
-    """DICOM scans with their patients, from the table or the files, and files that have none."""
-    named, skipped = [], []
-    for scan in scans:
-        patient = patients.get(scan.series_uid) or scan.patient_id
-        if patient or not required:
-            named.append(replace(scan, patient_id=patient or "unknown"))
+def _headers(
+    files: list[Path], folder: Path
+) -> tuple[list[dicom_header.Header], list[VolumeHeader], list[Skipped]]:
+    """Headers of DICOM slices and of volumes, and the files that are neither, nor their data."""
+    slices: list[dicom_header.Header] = []
+    volumes: list[VolumeHeader] = []
+    skipped, data_files, claimed = [], [], {}
+    could_be_data = {path for path in files if readers.volume_format(path) is None}
+    # Headers of volumes come first: they name their data files.
+    order = sorted(files, key=lambda path: path in could_be_data)
+    for path in progress(order, len(order), "headers"):
+        if path in claimed:
+            pass
+        elif readers.is_volume_data(path):
+            data_files.append(path)
         else:
-            detail = one_line(f"name the patient of series {scan.series_uid} with --patients", 1000)
-            skipped += [Skipped(path, "no PatientID", detail) for path in scan.files]
-    return named, skipped
+            try:
+                if volume := readers.volume_format(path):
+                    header = volume.read_header(path)
+                    check_place(header.path, header.data_path, folder)
+                    volumes.append(_claim(header, claimed, could_be_data))
+                else:
+                    slices.append(_read_dicom(path))
+            except Skip as skip:
+                skipped.append(Skipped(path, skip.reason, skip.detail))
+    return slices, volumes, skipped + _without_header(data_files, skipped)
 
 
 # ---- volumes ----
@@ -138,7 +139,7 @@ def _claim(
     Raises Skip for a data file that is hidden or has a header already.
     """
     if header.data_path in claimed:
-        detail = f"{claimed[header.data_path].name} has the same data file"
+        detail = f"{claimed[header.data_path]} has the same data file"
         raise Skip("duplicate header", detail)
     if header.data_path != header.path:
         if header.data_path not in could_be_data:
@@ -166,34 +167,10 @@ def _without_header(data_files: list[Path], skipped: Iterable[Skipped]) -> list[
     return left_out
 
 
-def _scan_of_volume(header: VolumeHeader, patients: dict[str, str], uids: dict[str, str]) -> Scan:
-    """A scan. Its patient: from the table, else from a DICOM series of this UID, else the UID."""
-    uid = _uid(header)
-    patient = patients.get(uid) or uids.get(uid) or uid
-    return readers.volume_format(header.path).scan_of(header, uid, patient)
-
-
-def _uid(header: VolumeHeader) -> str:
-    return tidy_id(readers.volume_name(header.path)) or "_"
-
-
-def _one_scan_a_series(scans: list[Scan]) -> tuple[list[Scan], list[Skipped]]:
-    """Keep the copy with the most slices of a series that is there twice (DICOM and MetaImage)."""
-    kept: dict[str, Scan] = {}
-    extra, skipped = [], []
-    # Most slices first, DICOM before volumes, then by name.
-    order = sorted(scans, key=lambda s: (-len(s.slices), s.is_volume, str(s.files[0])))
-    for scan in order:
-        same = kept.setdefault(scan.series_uid, scan)
-        if same is scan:
-            continue
-        if not (scan.is_volume or same.is_volume):  # one series UID, two patients
-            extra.append(scan)
-            continue
-        title = readers.FORMATS[same.kind].title
-        detail = one_line(f"{same.files[0].name} has {len(same.slices)} slices")
-        skipped += [Skipped(path, f"same scan as {title}", detail) for path in scan.files]
-    return [*kept.values(), *extra], skipped
+def _scan_of_volume(header: VolumeHeader) -> Scan:
+    """A scan without a patient, named by its file."""
+    uid = tidy_id(readers.volume_name(header.path)) or "_"
+    return readers.volume_format(header.path).scan_of(header, uid, "")
 
 
 # ---- messages ----

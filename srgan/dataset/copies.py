@@ -4,88 +4,72 @@ LUNA16's lung masks have the names of its scans, and masked, interpolated and co
 mostly written under the name of their source.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from srgan.dataset.hu_sample import Reader, checked
 from srgan.formats import readers
-from srgan.formats.scan import Scan, Skipped
+from srgan.formats.scan import Scan, Skipped, tidy_id
 from srgan.system.errors import Skip, one_line
-from srgan.system.progress import progress
+from srgan.system.progress import Progress
 
 COMPARED = 5  # neighbouring slices in the middle of the shorter of two volumes
 FLAT = 0.05  # more pixels equal to their neighbours by this share: a masked copy
-# Noise of a slice's difference from its neighbours, as a share of its own: 0.43 to 1.4 in scans with
-# slices of 0.8 mm and more, 0 to 0.35 where slices were interpolated linearly or by splines.
+# Noise of a slice's difference from its neighbours, as a share of its own: 0.43 to 1.4 in scans
+# with slices of 0.8 mm and more, 0 to 0.35 between slices that were interpolated.
 INTERPOLATED = 0.4
 SMOOTH = 0.97  # this share of the other's roughness or less: a smoothed copy
 BLOCKS = 32  # rows and columns of block means that are correlated
 SAME_BLOCKS, SAME_PIXELS = 0.95, 0.05  # correlation; share of equal pixels that are not air
 
 
-def choose(scans: Sequence[Scan]) -> tuple[list[Scan], list[Skipped], list[str]]:
-    """The scans, one for each series UID; what else has that UID; and lines for the user.
+def choose(scans: Sequence[Scan], folder: Path) -> tuple[list[Scan], list[Skipped]]:
+    """The scans, one for each series UID, and the files of what else has that UID.
 
-    Pixels are read only where a UID is there more than once and a volume is among its files: what
-    is not HU is skipped as that. A DICOM series, all its parts, wins over volumes. Of volumes the
-    one wins that was masked or interpolated least. Volumes of one name with different pixels (every
-    patient's folder holds a `ct.nii`) are all kept, with the folder in their series UID.
+    folder: that of the data. Pixels are read only where a UID is there more than once and a volume
+    is among its files: what is not HU is skipped as that. A DICOM series, all its parts, wins over
+    volumes. Of volumes the one wins that was masked or interpolated least. Volumes of one name with
+    different pixels are all kept, and get their places as series UIDs (see `_by_place`).
     """
     by_uid: dict[str, list[Scan]] = {}
     for scan in scans:
         by_uid.setdefault(scan.series_uid, []).append(scan)
-    kept, skipped, doubtful, n_names = [], [], [], 0
+    kept, skipped, doubtful = [], [], []
     for same in by_uid.values():
         if len(same) > 1 and any(scan.is_volume for scan in same):
             doubtful.append(same)
         else:
             kept += same
-    for same in progress(doubtful, len(doubtful), "scans of one name"):
-        originals, others = _one_scan(same)
-        n_names += sum(scan.is_volume for scan in originals) > 1
-        kept += originals
-        skipped += others
-    lines = [f"{n_names} names are those of several different volumes: see docs/data.md"]
-    return kept, skipped, lines if n_names else []
+    n_files = sum(map(len, doubtful))
+    several = []
+    with Progress(n_files, "files of one name") as bar:
+        for same in doubtful:
+            originals, others = _one_scan(same, bar)
+            skipped += others
+            (several if sum(scan.is_volume for scan in originals) > 1 else kept).extend(originals)
+    return kept + _by_place(several, kept, folder), skipped
 
 
-@dataclass(frozen=True, eq=False)
-class _Candidate:
-    """A scan whose sample is HU."""
-
-    scan: Scan
-    read: Reader
-
-
-def _one_scan(same: Sequence[Scan]) -> tuple[list[Scan], list[Skipped]]:
-    candidates, skipped = [], []
-    for scan in sorted(same, key=lambda s: (s.is_volume, -len(s.slices), str(s.files[0]))):
+def _one_scan(same: Sequence[Scan], bar: Progress) -> tuple[list[Scan], list[Skipped]]:
+    """The originals of a UID, several where their pixels differ, and the files of the others."""
+    series, originals, skipped = [], [], []
+    for scan in bar.over(sorted(same, key=lambda s: (s.is_volume, str(s.files[0])))):
         try:
             read = readers.reader(scan)
-            checked(scan, read, range(len(scan.slices)))
-            candidates.append(_Candidate(scan, read))
+            read = checked(scan, read, range(len(scan.slices)))
+            if not scan.is_volume:
+                series.append(scan)
+            elif series:
+                skipped += _copies(scan, series[0])
+            else:
+                skipped += _compared(_Volume.of(scan, read), originals)
         except Skip as skip:
             skipped += [Skipped(path, skip.reason, skip.detail) for path in scan.files]
-    series = [each.scan for each in candidates if not each.scan.is_volume]
-    volumes = [each for each in candidates if each.scan.is_volume]
-    if series:
-        for each in volumes:
-            skipped += _copies(each.scan, series[0])
-        return series, skipped
-    originals: list[_Candidate] = []
-    for each in volumes:
-        place = next((i for i, o in enumerate(originals) if _are_copies(each, o)), None)
-        if place is None:
-            originals.append(each)
-        elif _is_more_raw(each, originals[place]):
-            skipped += _copies(originals[place].scan, each.scan)
-            originals[place] = each
-        else:
-            skipped += _copies(each.scan, originals[place].scan)
-    found = [each.scan for each in originals]
-    return ([_with_folder(scan) for scan in found] if len(found) > 1 else found), skipped
+    return series or [each.scan for each in originals], skipped
 
 
 def _copies(scan: Scan, original: Scan) -> list[Skipped]:
@@ -94,47 +78,86 @@ def _copies(scan: Scan, original: Scan) -> list[Skipped]:
     return [Skipped(path, f"same scan as {title}", detail) for path in scan.files]
 
 
-def _with_folder(scan: Scan) -> Scan:
-    return replace(scan, series_uid=f"{scan.files[0].parent.name}/{scan.series_uid}")
+def _by_place(several: Sequence[Scan], others: Sequence[Scan], folder: Path) -> list[Scan]:
+    """Volumes of one name with different pixels, each with its place below `folder` as series UID.
+
+    Where every one lies alone in its folder (`s0001/ct.nii.gz`, `s0002/ct.nii.gz`), the folder is
+    the patient. Else the name is one patient's: nobody must be in two parts of the split.
+    """
+    in_folder = Counter(scan.files[0].parent for scan in (*several, *others) if scan.is_volume)
+    placed = []
+    for scan in several:
+        here, name = scan.files[0].parent, scan.series_uid
+        place = here.relative_to(folder).as_posix() if here.is_relative_to(folder) else str(here)
+        alone = all(in_folder[s.files[0].parent] == 1 for s in several if s.series_uid == name)
+        owner = place if alone else name
+        placed.append(
+            replace(scan, series_uid=tidy_id(f"{place}/{name}"), patient_ids=(tidy_id(owner),))
+        )
+    return placed
 
 
 # ---- two volumes ----
 
 
-def _are_copies(a: _Candidate, b: _Candidate) -> bool:
+@dataclass(frozen=True, eq=False)
+class _Volume:
+    """A volume and what is kept of its middle slice: a volume itself may take 640 MiB."""
+
+    scan: Scan
+    shape: tuple[int, int]
+    thinned: np.ndarray  # every fourth pixel both ways
+    blocks: np.ndarray  # (BLOCKS * BLOCKS,) means of blocks, less their mean, of length 1
+
+    @classmethod
+    def of(cls, scan: Scan, read: Reader) -> "_Volume":
+        """Raises Skip where the middle slice cannot be read."""
+        hu = read(len(scan.slices) // 2)
+        blocks = _block_means(hu).ravel()
+        blocks -= blocks.mean()
+        return cls(scan, hu.shape, hu[::4, ::4].copy(), blocks / np.linalg.norm(blocks))
+
+
+def _compared(volume: _Volume, originals: list[_Volume]) -> list[Skipped]:
+    """Put a volume into its place among the originals; returns the files of the copy, if any."""
+    for i, original in enumerate(originals):
+        if _are_copies(volume, original):
+            if _is_more_raw(volume.scan, original.scan):
+                originals[i] = volume
+                return _copies(original.scan, volume.scan)
+            return _copies(volume.scan, original.scan)
+    originals.append(volume)
+    return []
+
+
+def _are_copies(a: _Volume, b: _Volume) -> bool:
     """Whether two volumes show the same slices, perhaps masked or on another grid."""
-    try:
-        first, second = _middle(a), _middle(b)
-    except Skip:
-        return True  # who cannot tell keeps one
-    if first.shape == second.shape:
-        body = (first > -900) | (second > -900)
-        if (first == second)[body].mean() >= SAME_PIXELS:
+    if a.shape == b.shape:
+        body = (a.thinned > -900) | (b.thinned > -900)
+        if body.any() and (a.thinned == b.thinned)[body].mean() >= SAME_PIXELS:
             return True
-    return np.corrcoef(_blocks(first).ravel(), _blocks(second).ravel())[0, 1] >= SAME_BLOCKS
+    return float(a.blocks @ b.blocks) >= SAME_BLOCKS
 
 
-def _middle(each: _Candidate) -> np.ndarray:
-    return each.read(len(each.scan.slices) // 2)
-
-
-def _blocks(hu: np.ndarray) -> np.ndarray:
-    """(BLOCKS, BLOCKS) means over equal parts of a slice."""
-    rows, columns = (np.linspace(0, n, BLOCKS, endpoint=False).astype(int) for n in hu.shape)
+def _block_means(hu: np.ndarray) -> np.ndarray:
+    """(BLOCKS, BLOCKS) means over equal parts of a slice, fewer of a smaller slice."""
+    rows, columns = (
+        np.unique(np.linspace(0, n, BLOCKS, endpoint=False).astype(int)) for n in hu.shape
+    )
     sums = np.add.reduceat(np.add.reduceat(hu.astype(np.float64), rows, 0), columns, 1)
     return sums / np.outer(np.diff([*rows, hu.shape[0]]), np.diff([*columns, hu.shape[1]]))
 
 
-def _is_more_raw(a: _Candidate, b: _Candidate) -> bool:
+def _is_more_raw(a: Scan, b: Scan) -> bool:
     """Whether `b` is the copy of `a`: masked, resampled to cubes, or interpolated between slices.
 
-    A masked copy has more equal neighbours, an interpolated one less noise in some of its slices.
+    A masked copy has more equal neighbours, a smoothed one less noise; interpolated slices share
+    their noise with their neighbours.
     """
-    if _is_cubic(a.scan) != _is_cubic(b.scan):
-        return _is_cubic(b.scan)
-    pixels = [each.scan.rows * each.scan.columns for each in (a, b)]
-    if pixels[0] != pixels[1]:
-        return pixels[0] > pixels[1]
+    if _is_cubic(a) != _is_cubic(b):
+        return _is_cubic(b)
+    if (n_a := a.rows * a.columns) != (n_b := b.rows * b.columns):
+        return n_a > n_b
     try:
         of_a, of_b = _sample(a, b), _sample(b, a)
     except Skip:
@@ -148,7 +171,7 @@ def _is_more_raw(a: _Candidate, b: _Candidate) -> bool:
     rough = [min(_roughness(hu) for hu in sample) for sample in (of_a, of_b)]
     if min(rough) <= SMOOTH * max(rough):
         return rough[0] > rough[1]
-    return len(a.scan.slices) > len(b.scan.slices)
+    return len(a.slices) > len(b.slices)
 
 
 def _is_cubic(scan: Scan) -> bool:
@@ -159,12 +182,12 @@ def _is_cubic(scan: Scan) -> bool:
     return bool(np.allclose([*scan.spacing_mm, abs(z[1] - z[0])], scan.spacing_mm[0], rtol=1e-3))
 
 
-def _sample(each: _Candidate, other: _Candidate) -> list[np.ndarray]:
-    """The slices of `each` in the middle, where the volume with fewer slices has COMPARED."""
-    n, fewer = len(each.scan.slices), min(len(each.scan.slices), len(other.scan.slices))
+def _sample(scan: Scan, other: Scan) -> list[np.ndarray]:
+    """The slices in the middle of `scan`, where the one with fewer slices has COMPARED."""
+    n, fewer = len(scan.slices), min(len(scan.slices), len(other.slices))
     half = min(COMPARED, fewer) / fewer / 2
-    first, last = int((0.5 - half) * n), int(np.ceil((0.5 + half) * n))
-    return [each.read(i) for i in range(first, last)]
+    read = readers.reader(scan)
+    return [read(i) for i in range(int((0.5 - half) * n), int(np.ceil((0.5 + half) * n)))]
 
 
 def _flat_share(hu: np.ndarray) -> float:

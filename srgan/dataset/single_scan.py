@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from srgan.dataset import catalogue
+from srgan import hu_check
+from srgan.dataset import catalogue, hu_sample
 from srgan.dataset.catalogue import nothing_usable_message
 from srgan.formats import readers
 from srgan.formats.data_place import check_place
@@ -13,14 +14,22 @@ from srgan.formats.scan import Scan, Skipped, counted_reasons
 from srgan.system.errors import Skip, UserError
 
 OWN_OUTPUT = "output of this program"
+OTHER_PART = "another field of view in its series"
 
 
 def find(path: Path) -> tuple[Scan, tuple[Skipped, ...]]:
     """The one scan at `path`, and the files below it that are left out.
 
-    A single DICOM file is a scan of one slice. Raises UserError where there is none, or more.
+    A single DICOM file is a scan of one slice. Of a series in parts (of several sizes or pixel
+    spacings) the largest is the scan. Raises UserError where there is none, or more, and where the
+    pixels cannot be HU.
     """
-    path = Path(path)
+    scan, skipped = _find(Path(path))
+    _check_hu(scan)
+    return scan, skipped
+
+
+def _find(path: Path) -> tuple[Scan, tuple[Skipped, ...]]:
     try:
         if path.is_dir():
             return _in_folder(path)
@@ -45,19 +54,35 @@ def find(path: Path) -> tuple[Scan, tuple[Skipped, ...]]:
 
 
 def _in_folder(folder: Path) -> tuple[Scan, tuple[Skipped, ...]]:
-    found = catalogue.find(folder, require_patient=False)
+    found = catalogue.find(folder, for_training=False)
     if not found.scans:
         if any(item.reason == OWN_OUTPUT for item in found.skipped):
             raise UserError(f"--input {folder} is {OWN_OUTPUT}: give the scan it was made from")
         raise UserError(f"--input: {nothing_usable_message(found)}")
-    if len(found.scans) > 1:
+    if len({scan.series_uid for scan in found.scans}) > 1:
         first = found.scans[0]
         place = first.files[0] if first.is_volume else first.files[0].parent
         raise UserError(
             f"--input {folder} holds {len(found.scans)} series: give one of them, in a folder of "
             f"its own or by its header; the first lies in {place}"
         )
-    return found.scans[0], found.skipped
+    scan, *parts = sorted(found.scans, key=lambda s: -len(s.slices))
+    others = [Skipped(path, OTHER_PART, _size(part)) for part in parts for path in part.files]
+    return scan, (*found.skipped, *others)
+
+
+def _size(scan: Scan) -> str:
+    row_mm, column_mm = scan.spacing_mm
+    return f"{scan.rows} x {scan.columns} pixels of {row_mm:.6g} x {column_mm:.6g} mm"
+
+
+def _check_hu(scan: Scan) -> None:
+    """Raises UserError unless the pixels of a sample of slices can be HU; damage is told later."""
+    try:
+        hu_sample.checked(scan, readers.reader(scan), range(len(scan.slices)))
+    except Skip as skip:
+        if skip.reason == hu_check.REASON:
+            raise UserError(f"--input: the pixels are {reason(skip)}") from None
 
 
 def reason(skip: Skip | Skipped) -> str:

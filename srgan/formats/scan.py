@@ -80,6 +80,7 @@ class Catalogue:
     scans: tuple[Scan, ...]
     skipped: tuple[Skipped, ...]
     found: int
+    remarks: tuple[str, ...] = ()  # lines for the user
 
 
 def tidy_id(text: str) -> str:

@@ -1,0 +1,103 @@
+"""Low-dose series beside normal-dose ones of the same patient: only the normal dose is the truth.
+
+TCIA's LDCT data and the Mayo challenge have both. Data that are low-dose throughout (screening)
+are used as they are.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from srgan.formats.scan import Scan, Skipped
+from srgan.system.errors import one_line
+
+REASON = "low dose beside normal dose"
+LOW = re.compile(
+    r"\b(low|ultra ?low|reduced|quarter|half|third|fifth|tenth|sparse)[ -]*dose\b"
+    r"|\bquarter\b|\bu?ldct\b|\b(uld|ld|qd)\b"
+    r"|\b\d{1,2}(\.\d+)? ?(%|pct|percent)[ -]*(of )?(full |normal )?dose\b|\b1/\d+ dose\b"
+)
+NORMAL = re.compile(
+    r"\b(full|normal|high|standard|routine|regular|100 ?%)[ -]*dose\b"
+    r"|\bfull\b|\b(fdct|ndct|hdct|fd)\b"
+)
+LESS = 0.6  # of the exposure: less is another dose, not the same one modulated along the body
+KVP_POWER = 2.5  # the dose of one mAs grows with about this power of the tube voltage
+
+
+def leave_out(scans: Sequence[Scan], folder: Path) -> tuple[list[Scan], list[Skipped]]:
+    """The scans without low-dose ones of patients who have a normal dose too, and their files.
+
+    folder: that of the data. SeriesDescription tells the dose, else the name of the file or of the
+    nearest folder that does, else less exposure than another series of that study and place.
+    """
+    by_patient: dict[str, list[Scan]] = {}
+    for scan in scans:
+        by_patient.setdefault(scan.patient_id, []).append(scan)
+    kept, skipped = [], []
+    for own in by_patient.values():
+        labels = [_label(scan, folder) for scan in own] if len(own) > 1 else [None]
+        for scan, label in zip(own, labels, strict=True):
+            normal = next(
+                (o for o, other in zip(own, labels, strict=True) if _is_low(scan, label, o, other)),
+                None,
+            )
+            if normal is None:
+                kept.append(scan)
+            else:
+                skipped += [Skipped(path, REASON, _detail(scan, normal)) for path in scan.files]
+    return kept, skipped
+
+
+def _label(scan: Scan, folder: Path) -> str | None:
+    """Whether names say "low" or "normal" dose."""
+    file = scan.files[0]
+    below = file.relative_to(folder) if file.is_relative_to(folder) else Path(file.name)
+    for text in (scan.description, *reversed(below.parts)):  # Mayo's files are L067_QD_1_1....IMA
+        text = re.sub(r"[_\s]+", " ", re.sub(r"(?<=\d)(?=mm)", " ", text.casefold()))
+        low, normal = LOW.search(text), NORMAL.search(text)
+        if bool(low) != bool(normal):
+            return "low" if low else "normal"
+    return None
+
+
+def _is_low(scan: Scan, label: str | None, other: Scan, other_label: str | None) -> bool:
+    """Whether `other` is the normal dose beside which `scan` is a low one."""
+    if label == "normal" or other_label == "low":
+        return False
+    if label == "low":
+        return other_label == "normal" or _has_less(scan, other)
+    return _has_less(scan, other) and _is_beside(scan, other)
+
+
+def _has_less(scan: Scan, other: Scan) -> bool:
+    doses = [_exposure(each) for each in (scan, other)]
+    return None not in doses and doses[0] < LESS * doses[1]
+
+
+def _exposure(scan: Scan) -> float | None:
+    """What grows with the dose: mAs, or mA where that is all there is, at the scan's voltage."""
+    exposure = scan.exposure_mas or scan.tube_current_ma
+    return exposure * scan.kvp**KVP_POWER if exposure and scan.kvp else None
+
+
+def _is_beside(scan: Scan, other: Scan) -> bool:
+    """Whether two scans share a study, and one covers half of the other's length or more."""
+    if not set(scan.study_uids) & set(other.study_uids):
+        return False
+    places = [[s.z_mm for s in each.slices if s.z_mm is not None] for each in (scan, other)]
+    if not all(places):
+        return False
+    low = max(min(each) for each in places)
+    high = min(max(each) for each in places)
+    shorter = min(max(each) - min(each) for each in places)
+    return high - low >= shorter / 2
+
+
+def _detail(scan: Scan, normal: Scan) -> str:
+    shown = scan.description or scan.files[0].parent.name
+    return one_line(
+        f"{shown}; the normal dose lies in {normal.files[0].parent}; training on measured pairs is "
+        "planned as --pairs",
+        380,
+    )

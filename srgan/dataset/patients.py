@@ -1,0 +1,109 @@
+"""Whose each scan is: one patient may have several ids, and several patients may share one.
+
+Scans of one series or of one study are one patient's, whatever ids their files have. What the table
+of --patients says of a series comes before its files.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from srgan.formats.scan import Scan, Skipped
+from srgan.system.errors import one_line
+
+UNKNOWN = "unknown"
+SHOWN = 3  # patients with several ids that are named in a line
+
+
+def name_patients(
+    scans: Sequence[Scan], table: dict[str, str], required: bool
+) -> tuple[list[Scan], list[Skipped], list[str]]:
+    """The scans with their patient_id, the files of scans without one, and lines for the user.
+
+    table: series UID to patient. A volume that no table names belongs to the patient of the DICOM
+    series with its UID, else to a patient of its own, named as its UID. required: skip DICOM scans
+    without a patient, which otherwise get UNKNOWN.
+    """
+    names = _names(scans, table)
+    named, skipped = [], []
+    for scan, patient in zip(scans, names, strict=True):
+        if patient or not required:
+            named.append(replace(scan, patient_id=patient or UNKNOWN))
+        else:
+            detail = one_line(f"name the patient of series {scan.series_uid} with --patients", 1000)
+            skipped += [Skipped(path, "no PatientID", detail) for path in scan.files]
+    return named, skipped, _lines([scan for scan in named if scan.series_uid not in table])
+
+
+def _names(scans: Sequence[Scan], table: dict[str, str]) -> list[str | None]:
+    """The patient of each scan, or None: the least name among all that are joined with it.
+
+    Joined are the keys of a scan: its series, its studies, its name in the table or else its files'
+    ids. An id that the table gives two patients (ANONYMOUS) joins nobody.
+    """
+    owners: dict[str, set[str]] = {}  # of a file's id or study: patients by the table
+    for scan in scans:
+        if patient := table.get(scan.series_uid):
+            for key in _ids(scan) + _studies(scan):
+                owners.setdefault(key, set()).add(patient)
+    groups = _Groups()
+    for scan in scans:
+        keys = [key for key in _studies(scan) + _ids(scan) if len(owners.get(key, ())) < 2]
+        if patient := table.get(scan.series_uid):
+            keys.append("table " + patient)
+        elif not any(owners.get(key) for key in keys):
+            keys += _ids(scan)  # the table says nothing of this scan
+        groups.join(["series " + scan.series_uid, *keys])
+    named: dict[str, list[str]] = {}
+    for key in groups.keys_so_far():
+        named.setdefault(groups.root(key), []).append(key)
+    return [_name(scan, named[groups.root("series " + scan.series_uid)]) for scan in scans]
+
+
+def _ids(scan: Scan) -> list[str]:
+    return ["id " + each for each in scan.patient_ids]
+
+
+def _studies(scan: Scan) -> list[str]:
+    return ["study " + each for each in scan.study_uids]
+
+
+def _name(scan: Scan, keys: Iterable[str]) -> str | None:
+    """A name of the table, else an id of the files, else the UID of a volume."""
+    for kind in ("table ", "id "):
+        if found := sorted(key.removeprefix(kind) for key in keys if key.startswith(kind)):
+            return found[0]
+    return scan.series_uid if scan.is_volume else None
+
+
+class _Groups:
+    """Sets of keys that are joined (union-find)."""
+
+    def __init__(self):
+        self._parents: dict[str, str] = {}
+
+    def keys_so_far(self) -> list[str]:
+        return list(self._parents)
+
+    def root(self, key: str) -> str:
+        self._parents.setdefault(key, key)
+        while self._parents[key] != key:
+            self._parents[key] = key = self._parents[self._parents[key]]
+        return key
+
+    def join(self, keys: Sequence[str]) -> None:
+        first = self.root(keys[0])
+        for key in keys[1:]:
+            self._parents[self.root(key)] = first
+
+
+def _lines(scans: Iterable[Scan]) -> list[str]:
+    """One line that names patients with several ids in the files, if there are any."""
+    ids: dict[str, set[str]] = {}
+    for scan in scans:
+        ids.setdefault(scan.patient_id, set()).update(scan.patient_ids)
+    several = [" = ".join(sorted(each)) for _, each in sorted(ids.items()) if len(each) > 1]
+    if not several:
+        return []
+    shown = ", ".join(several[:SHOWN]) + (", ..." if len(several) > SHOWN else "")
+    n = "1 patient has" if len(several) == 1 else f"{len(several)} patients have"
+    return [f"{n} several PatientIDs within a study or series: {one_line(shown, 300)}"]
