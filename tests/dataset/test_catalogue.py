@@ -158,10 +158,17 @@ def test_a_volume_and_the_dicom_series_of_its_uid_are_one_scan(tmp_path):
     result = find(tmp_path)
     assert [scan.kind for scan in result.scans] == ["dicom"]
     assert set(reasons(result).values()) == {"same scan as a DICOM series"}
-    (tmp_path / "dicom" / "0.dcm").unlink()
-    (scan,) = find(tmp_path).scans
-    assert (scan.kind, scan.patient_id) == ("metaimage", "P1")
     assert find(tmp_path, {SERIES: "P7"}).scans[0].patient_id == "P7"
+    (tmp_path / "dicom" / "0.dcm").unlink()  # it stays the original
+    assert [scan.kind for scan in find(tmp_path).scans] == ["dicom"]
+
+
+def test_a_dicom_series_that_is_not_hu_leaves_its_volume(tmp_path):
+    write(tmp_path / "dicom" / "a.dcm", values=np.abs(stored_values()))
+    write_volume(tmp_path / f"{SERIES}.mhd", 3)
+    result = find(tmp_path)
+    assert [scan.kind for scan in result.scans] == ["metaimage"]
+    assert reasons(result) == {"a.dcm": "not HU"}
 
 
 def test_two_copies_of_a_volume_and_two_headers_of_one_data_file(tmp_path):
