@@ -149,8 +149,8 @@ def _report_split(store: Store, settings: Settings) -> None:
         why = "--split gives the role test to no patient here; give it to some"
     else:
         why = (
-            f"that takes three patients, here is {plural(patients.total(), 'patient')}; add scans "
-            f"of others, tell patients apart with --patients, or set the parts with --split"
+            f"that takes three patients, the data have {patients.total()}; add scans of others, "
+            "tell patients apart with --patients, or set the parts with --split"
         )
     log.warning(f"nobody is held out for testing: {why}")
 

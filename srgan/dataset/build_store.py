@@ -14,7 +14,7 @@ from srgan.dataset.split_table import read_split_csv, roles_in
 from srgan.dataset.store import FORMAT, NAMES, Record, SliceWriter, Store, load, write_index
 from srgan.formats import readers
 from srgan.formats.csv_tables import escaped_id
-from srgan.formats.scan import Catalogue, Scan
+from srgan.formats.scan import Catalogue, Scan, counted_reasons
 from srgan.system import folders
 from srgan.system.checksums import sha256_of_text
 from srgan.system.errors import TRY_AGAIN, UserError, plural
@@ -79,6 +79,9 @@ def _build(
     _report_selection(report, roles)
     for remark in found.remarks:
         log.info(remark)
+    if report.skipped:
+        reasons = counted_reasons(report.skipped.values())
+        log.info(f"skipped: {reasons}; each file and its reason: skipped.csv in the store's folder")
     if remark := gaps.remark(_used(written).values()):
         log.info(remark)
 

@@ -17,8 +17,15 @@ from srgan.formats.data_place import check_place
 from srgan.formats.dicom import header as dicom_header
 from srgan.formats.dicom import series
 from srgan.formats.readers import VolumeHeader
-from srgan.formats.scan import Catalogue, Scan, Skipped, counted_reasons, tidy_id
-from srgan.system.errors import Skip, UserError, one_line
+from srgan.formats.scan import (
+    Catalogue,
+    Scan,
+    Skipped,
+    counted_reasons,
+    pixels_text,
+    tidy_id,
+)
+from srgan.system.errors import Skip, UserError, one_line, plural
 from srgan.system.files import write_csv
 from srgan.system.progress import progress
 
@@ -71,7 +78,23 @@ def find(
         skipped += unusable
     scans.sort(key=lambda scan: (scan.series_uid, str(scan.files[0])))
     skipped.sort(key=lambda item: str(item.path))
+    remarks += _series_in_parts(scans)
     return Catalogue(folder, tuple(scans), tuple(skipped), found, tuple(remarks))
+
+
+def _series_in_parts(scans: list[Scan]) -> list[str]:
+    """One line where slices of a series differ in size or pixel spacing, with the first series."""
+    parts: dict[str, list[Scan]] = {}
+    for scan in scans:
+        parts.setdefault(scan.series_uid, []).append(scan)
+    several = [each for each in parts.values() if len(each) > 1]
+    if not several:
+        return []
+    sizes = ", ".join(f"{len(scan.slices)} of {pixels_text(scan)}" for scan in several[0][:3])
+    return [
+        f"{plural(len(several), 'series', 'series')} with slices of several sizes, all used; the "
+        f"first has {sizes}"
+    ]
 
 
 # ---- one file after another ----
@@ -151,7 +174,7 @@ def _claim(
 def _without_header(data_files: list[Path], skipped: Iterable[Skipped]) -> list[Skipped]:
     """Data files that no usable header names, with the reason why a header was skipped."""
     reasons = {
-        s.path.with_name(readers.volume_name(s.path)): s.reason
+        s.path.with_name(readers.volume_name(s.path)): f"{s.path}: {s.reason}"
         for s in skipped
         if s.path.suffix.lower() in (".mhd", ".nhdr")
     }

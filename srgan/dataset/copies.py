@@ -14,7 +14,7 @@ import numpy as np
 from srgan.dataset.hu_sample import Reader, checked
 from srgan.formats import readers
 from srgan.formats.scan import Scan, Skipped, tidy_id
-from srgan.system.errors import Skip, one_line
+from srgan.system.errors import Skip, one_line, plural
 from srgan.system.progress import Progress
 
 COMPARED = 5  # neighbouring slices in the middle of the shorter of two volumes
@@ -74,8 +74,8 @@ def _one_scan(same: Sequence[Scan], bar: Progress) -> tuple[list[Scan], list[Ski
 
 def _copies(scan: Scan, original: Scan) -> list[Skipped]:
     title = readers.FORMATS[original.kind].title
-    detail = one_line(f"{original.files[0]} has {len(original.slices)} slices")
-    return [Skipped(path, f"same scan as {title}", detail) for path in scan.files]
+    detail = f"the original is {original.files[0]}, {plural(len(original.slices), 'slice')}"
+    return [Skipped(path, f"same scan as {title}", one_line(detail, 1000)) for path in scan.files]
 
 
 def _by_place(several: Sequence[Scan], others: Sequence[Scan], folder: Path) -> list[Scan]:

@@ -66,19 +66,30 @@ def _is_low(scan: Scan, label: str | None, other: Scan, other_label: str | None)
     if label == "normal" or other_label == "low":
         return False
     if label == "low":
-        return other_label == "normal" or _has_less(scan, other)
-    return _has_less(scan, other) and _is_beside(scan, other)
+        return other_label == "normal" or _has_less(scan, other, _same_slices(scan, other))
+    return _has_less(scan, other) and (_is_beside(scan, other) or _same_slices(scan, other))
 
 
-def _has_less(scan: Scan, other: Scan) -> bool:
+def _has_less(scan: Scan, other: Scan, unknown: bool = False) -> bool:
+    """Whether `scan` had less exposure; `unknown` where a header does not tell it."""
     doses = [_exposure(each) for each in (scan, other)]
-    return None not in doses and doses[0] < LESS * doses[1]
+    return unknown if None in doses else doses[0] < LESS * doses[1]
 
 
 def _exposure(scan: Scan) -> float | None:
     """What grows with the dose: mAs, or mA where that is all there is, at the scan's voltage."""
     exposure = scan.exposure_mas or scan.tube_current_ma
     return exposure * scan.kvp**KVP_POWER if exposure and scan.kvp else None
+
+
+def _same_slices(scan: Scan, other: Scan) -> bool:
+    """Whether nine of ten slices lie where the other scan has one, on the same grid."""
+    grids = [(each.rows, each.columns, each.spacing_mm) for each in (scan, other)]
+    places = [
+        {round(s.z_mm, 1) for s in each.slices if s.z_mm is not None} for each in (scan, other)
+    ]
+    fewer = min(map(len, places))
+    return grids[0] == grids[1] and len(places[0] & places[1]) >= max(0.9 * fewer, 1)
 
 
 def _is_beside(scan: Scan, other: Scan) -> bool:
@@ -88,10 +99,8 @@ def _is_beside(scan: Scan, other: Scan) -> bool:
     places = [[s.z_mm for s in each.slices if s.z_mm is not None] for each in (scan, other)]
     if not all(places):
         return False
-    low = max(min(each) for each in places)
-    high = min(max(each) for each in places)
-    shorter = min(max(each) - min(each) for each in places)
-    return high - low >= shorter / 2
+    shared = min(max(each) for each in places) - max(min(each) for each in places)
+    return shared >= min(max(each) - min(each) for each in places) / 2
 
 
 def _detail(scan: Scan, normal: Scan) -> str:

@@ -31,7 +31,7 @@ class SelectionReport:
     """What is known across scans while slices are selected."""
 
     skipped: dict[Path, Skipped] = field(default_factory=dict)
-    seen: dict[tuple, str] = field(default_factory=dict)  # pixels -> patient_id
+    seen: dict[tuple, tuple[Scan, int]] = field(default_factory=dict)  # pixels -> whose slice
     # (a scan's first file, position) of a slice with the pixels of another patient's: both patients
     shared: dict[tuple[Path, int], tuple[str, str]] = field(default_factory=dict)
     n_without_body: int = 0  # selected for want of better ones
@@ -58,16 +58,19 @@ class SelectionReport:
         if not scan.is_volume:  # a slice of a volume is not a file
             self.skip_files([scan.slices[position].path], reason, detail)
 
-    def is_copy(self, scan: Scan, position: int, pixels: tuple) -> bool:
-        """Were these pixels selected before? If not, they belong to this scan's patient now."""
-        owner = self.seen.get(pixels)
-        if owner is None:
-            self.seen[pixels] = scan.patient_id
-            return False
-        self.skip_slice(scan, position, COPY, "equal to a slice already used")
-        if owner != scan.patient_id:
-            self.shared[scan.files[0], position] = (owner, scan.patient_id)
-        return True
+    def equal_slice(self, scan: Scan, position: int, pixels: tuple) -> str | None:
+        """The file with a slice of these pixels that was selected before, if there is one.
+
+        If not, they are this scan's from now on.
+        """
+        owner, at = self.seen.setdefault(pixels, (scan, position))
+        if owner is scan and at == position:
+            return None
+        file = str(owner.slices[at].path)
+        self.skip_slice(scan, position, COPY, f"same pixels as {file}")
+        if owner.patient_id != scan.patient_id:
+            self.shared[scan.files[0], position] = (owner.patient_id, scan.patient_id)
+        return file
 
 
 def pixels_sha256(hu: np.ndarray) -> str:
@@ -133,16 +136,16 @@ def select_from_scan(
         return
     selection = _Selection(scan, read, tried, report)
     yield from selection.at(wanted)
-    if selection.n_copies and not selection.n_selected and first_time:
+    if selection.copied and not selection.n_selected and first_time:
         # Every wanted slice with body is another scan's: a copy. Its other slices would bring the
         # same body to a second patient, perhaps in another part of the split.
         tried.update(range(len(scan.slices)))
-        report.skip_files(scan.files, COPY, "the scan is a copy of another one")
+        report.skip_files(scan.files, COPY, f"a copy of the scan with {selection.copied}")
         return
     yield from selection.beside_missing()
     yield from selection.without_body()
-    if scan.is_volume and not selection.n_selected and first_time:
-        report.skip_files(scan.files, COPY, "every slice is another scan's")
+    if scan.is_volume and selection.copied and not selection.n_selected and first_time:
+        report.skip_files(scan.files, COPY, f"a copy of the scan with {selection.copied}")
 
 
 class _Selection:
@@ -150,7 +153,8 @@ class _Selection:
 
     def __init__(self, scan: Scan, read: Reader, tried: set[int], report: SelectionReport):
         self.scan, self.read, self.tried, self.report = scan, read, tried, report
-        self.n_selected = self.n_copies = 0
+        self.n_selected = 0
+        self.copied = ""  # a file with a slice of the same pixels
         self.missing: list[int] = []  # positions that were wanted and not replaced yet
         self.bare: set[int] = set()  # positions that can be read and have no body
 
@@ -196,8 +200,8 @@ class _Selection:
             self.bare.add(position)
             return None
         digest = pixels_sha256(hu)
-        if self.report.is_copy(self.scan, position, (*hu.shape, digest)):
-            self.n_copies += 1
+        if copied := self.report.equal_slice(self.scan, position, (*hu.shape, digest)):
+            self.copied = copied
             return None
         self.n_selected += 1
         return SelectedSlice(self.scan, position, hu, digest)

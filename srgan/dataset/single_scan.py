@@ -10,7 +10,7 @@ from srgan.formats import readers
 from srgan.formats.data_place import check_place
 from srgan.formats.dicom import header as dicom_header
 from srgan.formats.dicom import series
-from srgan.formats.scan import Scan, Skipped, counted_reasons
+from srgan.formats.scan import Scan, Skipped, counted_reasons, pixels_text
 from srgan.system.errors import Skip, UserError
 
 OWN_OUTPUT = "output of this program"
@@ -67,13 +67,8 @@ def _in_folder(folder: Path) -> tuple[Scan, tuple[Skipped, ...]]:
             f"its own or by its header; the first lies in {place}"
         )
     scan, *parts = sorted(found.scans, key=lambda s: -len(s.slices))
-    others = [Skipped(path, OTHER_PART, _size(part)) for part in parts for path in part.files]
+    others = [Skipped(path, OTHER_PART, pixels_text(part)) for part in parts for path in part.files]
     return scan, (*found.skipped, *others)
-
-
-def _size(scan: Scan) -> str:
-    row_mm, column_mm = scan.spacing_mm
-    return f"{scan.rows} x {scan.columns} pixels of {row_mm:.6g} x {column_mm:.6g} mm"
 
 
 def _check_hu(scan: Scan) -> None:

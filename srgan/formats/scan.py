@@ -47,6 +47,12 @@ class Scan:
         return self.kind != "dicom"
 
 
+def pixels_text(scan: Scan) -> str:
+    """The size of a scan's slices and of their pixels: "512 x 512 pixels of 0.7 x 0.7 mm"."""
+    row_mm, column_mm = scan.spacing_mm
+    return f"{scan.rows} x {scan.columns} pixels of {row_mm:.6g} x {column_mm:.6g} mm"
+
+
 @dataclass(frozen=True)
 class Place:
     """A point in a scan; pixel centres have whole coordinates."""

@@ -59,6 +59,6 @@ def one_line(text: object, limit: int = 400) -> str:
     return shown if len(shown) <= limit else shown[: limit - 3] + "..."
 
 
-def plural(count: int, word: str) -> str:
-    """ "1 slice", "2 slices"."""
-    return f"{count} {word}{'' if count == 1 else 's'}"
+def plural(count: int, word: str, words: str = "") -> str:
+    """ "1 slice", "2 slices"; words: where the plural takes more than an s."""
+    return f"{count} {word if count == 1 else words or word + 's'}"

@@ -83,7 +83,7 @@ def test_the_look_without_training_says_that_nobody_is_held_out_and_why(tmp_path
     write_scan(tmp_path / "data", "1.1", small_chest(1))
     lines = look(tmp_path / "data")
     assert lines[0] == "split: 1 patient and 3 slices train, 0 and 0 validate, 0 and 0 test"
-    for part in ("that takes three patients, here is 1 patient;", "--patients", "--split"):
+    for part in ("that takes three patients, the data have 1;", "--patients", "--split"):
         assert part in lines[1]
     for i in (2, 3):
         write_scan(tmp_path / "data", f"1.{i}", small_chest(i))

@@ -69,7 +69,8 @@ def test_a_link_that_leaves_the_folder_is_refused(tmp_path, ending):
     assert found.found == len(found.skipped) == 2
     header, data = found.skipped
     assert header.reason == "data file outside the folder"
-    assert (data.reason, data.detail) == ("its header is skipped", header.reason)
+    assert data.reason == "its header is skipped"
+    assert data.detail == f"{header.path}: {header.reason}"
     assert str(content) not in str(found.skipped)
     with pytest.raises(UserError, match="data file outside the folder"):
         single_scan.find(tmp_path / "in" / f"1.2.3{ending}")
