@@ -326,6 +326,6 @@ def test_the_data_file_of_a_skipped_nrrd_header_is_told_with_its_reason(tmp_path
     result = find(tmp_path)
     assert [(s.path.name, s.reason, s.detail) for s in result.skipped] == [
         ("a.nhdr", "not HU", "8 bits cannot hold HU"),
-        ("a.raw.gz", "its header is skipped", "not HU"),
+        ("a.raw.gz", "its header is skipped", f"{tmp_path / 'a.nhdr'}: not HU"),
         ("b.RAW.GZ", "a .raw.gz without a header", ""),
     ]
