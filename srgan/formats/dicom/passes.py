@@ -1,6 +1,7 @@
 """One slice at each position of a series: copies are left out, then passes are told apart."""
 
 import math
+import os
 from dataclasses import replace
 from hashlib import sha256
 from itertools import groupby
@@ -8,7 +9,7 @@ from itertools import groupby
 from srgan.formats.dicom.header import PASS_TAGS, Header, read_slice, stored_bytes
 from srgan.formats.dicom.parse import DEFLATED
 from srgan.formats.scan import Skipped
-from srgan.system.errors import Skip, one_line
+from srgan.system.errors import Skip, one_line, reason
 
 SAME_POSITION_MM = 0.01
 # What may tell passes: each tag alone, or all but the times together (two phases, two kernels).
@@ -32,23 +33,35 @@ def places(headers: list[Header]) -> list[list[Header]]:
 
 def take_out_copies(place: list[Header]) -> list[Skipped]:
     """Take slices with the pixels of an earlier one, and unreadable ones, out of their place."""
-    skipped, first, kept = [], {}, []
+    skipped, first, kept, known = [], {}, [], {}
     # How the pixels are stored, but for where: bytes can be compared if that is equal.
     stored = {replace(header.pixel_data, parts=()) for header in place}
     as_stored = len(stored) == 1 and place[0].pixel_data.syntax != DEFLATED
     for header in place:
         try:
-            pixels = stored_bytes(header) if as_stored else read_slice(header.path)[1].tobytes()
+            file = _file(header)  # links to one file need no reading
+            if file not in known:
+                pixels = stored_bytes(header) if as_stored else read_slice(header.path)[1].tobytes()
+                known[file] = sha256(pixels).digest()
         except Skip as skip:
             skipped.append(Skipped(header.path, skip.reason, skip.detail))
             continue
-        same = first.setdefault(sha256(pixels).digest(), header)
+        same = first.setdefault(known[file], header)
         if same is header:
             kept.append(header)
         else:
             skipped.append(_skipped(header, "duplicate", f"same pixels as {same.path}"))
     place[:] = kept
     return skipped
+
+
+def _file(header: Header) -> tuple[int, int]:
+    """What tells a file from others, whatever its name."""
+    try:
+        status = os.stat(header.path)
+    except OSError as error:
+        raise Skip("cannot be read", reason(error)) from None
+    return status.st_dev, status.st_ino
 
 
 def _skipped(header: Header, reason: str, detail: str) -> Skipped:
