@@ -97,7 +97,7 @@ def _run(arguments: list[str]) -> int:
         print(help_text(verb), end="")
         return errors.DONE
     given = _given(verb, rest)
-    from srgan.system import log  # imports tqdm
+    from srgan.system import log
 
     log.set_up()
     return _command(verb)(given)

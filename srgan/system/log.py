@@ -5,23 +5,57 @@ nothing, unless they set logging up.
 """
 
 import logging
+import os
+import shutil
 import sys
-import threading
 from contextlib import suppress
-
-from tqdm import tqdm
 
 from srgan.system.errors import visible
 
+NARROWEST = 10  # columns that a terminal is taken to have at least
+ERASE = "\x1b[K"  # from the cursor to the end of the row
+
 
 class _Lines(logging.Handler):
-    """One line a message, whatever names are in it; a progress bar on the terminal stays whole."""
+    """One line a message, whatever names are in it; on a terminal, progress is the row below.
+
+    That row is drawn over itself. It is padded up to the last column but one: so it hides what was
+    there, and never goes on in the next row. The rest of the row is erased: a window that was made
+    narrower may have left a character in it.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.progress = ""
 
     def emit(self, record: logging.LogRecord) -> None:
         prefix = "warning: " if record.levelno >= logging.WARNING else ""
+        message = f"{prefix}{visible(record.getMessage())}\n"
+        below, self.progress = self.progress, ""
+        if below:
+            self._draw()  # hides it
+        self._write(message)
+        self.progress = below
+        if below:
+            self._draw()
+
+    def show(self, progress: str) -> None:
+        """Draw the row of progress; an empty one is hidden."""
+        with self.lock:
+            self.progress = progress
+            self._draw()
+
+    def _draw(self) -> None:
+        room = columns() - 1
+        plain = os.name == "nt" or os.environ.get("TERM") == "dumb"  # would show the sequence
+        row = f"\r{self.progress[:room]:{room}}" + ("" if plain else ERASE)
+        self._write(row if self.progress else f"{row}\r")
+
+    def _write(self, text: str) -> None:
         if sys.stderr is not None:
             with suppress(OSError, ValueError):  # a full disk or a closed stderr ends no training
-                tqdm.write(prefix + visible(record.getMessage()), file=sys.stderr)
+                sys.stderr.write(text)
+                sys.stderr.flush()
 
 
 _LINES = _Lines()
@@ -29,8 +63,6 @@ _LINES = _Lines()
 
 def set_up() -> None:
     """Show messages and progress on stderr, from here on."""
-    tqdm.set_lock(threading.RLock())  # the default asks the system for a semaphore
-    tqdm.monitor_interval = 0  # no thread
     logger = logging.getLogger("srgan")
     logger.setLevel(logging.INFO)
     logger.addHandler(_LINES)
@@ -38,8 +70,22 @@ def set_up() -> None:
 
 
 def on_terminal() -> bool:
-    """Are messages shown on a terminal, which can hold a progress bar?"""
+    """Are messages shown on a terminal, which can hold a row of progress?"""
     try:
         return _LINES in logging.getLogger("srgan").handlers and sys.stderr.isatty()
     except (AttributeError, ValueError):  # no stderr, or a closed one
         return False
+
+
+def columns() -> int:
+    """How many columns the terminal has now: its window may be resized at any time."""
+    try:
+        found = os.get_terminal_size(sys.stderr.fileno()).columns
+    except (AttributeError, OSError, ValueError):  # not a file of the system
+        found = 0
+    return max(found or shutil.get_terminal_size().columns, NARROWEST)
+
+
+def show_progress(row: str) -> None:
+    """Draw `row`, cut to the terminal's width, below all messages; with "" there is none."""
+    _LINES.show(row)

@@ -1,18 +1,17 @@
-"""Progress of long jobs: a bar with the time left on a terminal, now and then a line elsewhere."""
+"""Progress of long jobs: a row with a bar on a terminal, now and then a line elsewhere."""
 
 import logging
-import shutil
 import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from tqdm import tqdm
-
-from srgan.system.log import on_terminal
+from srgan.system.log import columns, on_terminal, show_progress
 
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
 LINE_EVERY_S = 30.0  # where there is no terminal
+DRAW_EVERY_S = 0.1
+WIDEST_BAR = 24  # characters, a fifth of a narrow row
 
 
 def progress(items: Iterable[Item], total: int, text: str) -> Iterator[Item]:
@@ -28,14 +27,14 @@ class Progress:
         self.total, self.text, self.done = total, text, 0
         self._last_line = time.monotonic()
         self._first: tuple[float, float] | None = None  # time and work of the first update
-        self._bar: tqdm | None = None
+        self._drawn: float | None = None  # when the row was drawn last
 
     def __enter__(self) -> "Progress":
         return self
 
     def __exit__(self, *error) -> None:
-        if self._bar is not None:
-            self._bar.close()
+        if self._drawn is not None:
+            show_progress("")
 
     def over(self, items: Iterable[Item]) -> Iterator[Item]:
         """The items of one of the loops; each is done when the next one is asked for."""
@@ -52,25 +51,28 @@ class Progress:
         self.done, now = done, time.monotonic()
         work = done / self.total if work is None else work
         self._first = started, before = self._first or (now, work)
-        left = (now - started) * (1 - work) / max(work - before, 1e-6)
-        line = f"{self.text} {done}/{self.total}, {tqdm.format_interval(round(left))} left"
+        left_s = (now - started) * (1 - work) / max(work - before, 1e-6)
+        counts = f"{done}/{self.total}, {_clock(left_s)} left"
         if on_terminal():
-            self._draw(line, work)
+            if self._drawn is None or now - self._drawn >= DRAW_EVERY_S:
+                self._drawn = now
+                show_progress(_row(self.text, counts, work, columns() - 1))
         elif now - self._last_line >= LINE_EVERY_S:
             self._last_line = now
-            log.info(line)
+            log.info(f"{self.text} {counts}")
 
-    def _draw(self, line: str, work: float) -> None:
-        if self._bar is None:
-            columns, rows = shutil.get_terminal_size()  # a terminal may say 0, and tqdm believes it
-            self._bar = tqdm(
-                total=1.0,
-                desc=line,
-                bar_format="{bar:24} {desc}",
-                ncols=columns,
-                nrows=rows,
-                miniters=0,
-                leave=False,
-            )
-        self._bar.set_description_str(line, refresh=False)
-        self._bar.update(work - self._bar.n)
+
+def _row(text: str, counts: str, work: float, room: int) -> str:
+    """A row of at most `room` characters; where it is short, the text is cut first."""
+    width = min(WIDEST_BAR, room // 5)
+    full = round(width * min(work, 1.0))
+    bar = f"{'#' * full}{'.' * (width - full)} "
+    text = text[: max(room - len(bar) - len(counts) - 1, 0)]
+    return f"{bar}{text} {counts}"[:room] if text else f"{bar}{counts}"[:room]
+
+
+def _clock(seconds: float) -> str:
+    """ "02:40", and from an hour on "1:02:40"."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes:02}:{seconds:02}"

@@ -4,13 +4,13 @@ import io
 import logging
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from srgan.system import log, progress
+from tests.conftest import ROOT
+from tests.helpers.terminal import Terminal
 
-ROOT = Path(__file__).parent.parent.parent
 LIBRARY = """
 import logging
 from srgan.system import progress
@@ -79,23 +79,104 @@ def test_several_loops_are_one_job(monkeypatch, said):
     assert [line.split(",")[0] for line in said] == [f"slices {i}/4" for i in (1, 2, 3, 4)]
 
 
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
+# ---- on a terminal ----
+
+LOSSES = " ".join(f"loss_{i} 0.123456" for i in range(12))  # wider than 200 columns
+WARNING = "warning: step 40: the GAN is below its own input"
 
 
-def test_on_a_terminal_a_bar_is_drawn_around_messages_and_gone_at_the_end(monkeypatch):
-    terminal, clock = Terminal(), Clock(monkeypatch)
-    monkeypatch.setattr(sys, "stderr", terminal)
+@pytest.fixture
+def terminal_of(monkeypatch):
+    """terminal_of(columns) is stderr from then on, and every update is drawn."""
+    made = []
+
+    def terminal_of(columns: int) -> Terminal:
+        made.append(Terminal(columns))
+        monkeypatch.setattr(sys, "stderr", made[0].file)
+        monkeypatch.setattr(progress, "DRAW_EVERY_S", 0.0)
+        return made[0]
+
+    yield terminal_of
+    made[0].close()
+
+
+def progress_rows(terminal):
+    return [row for row in terminal.rows() if " left" in row]
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_a_redraw_is_one_row_with_the_counts_and_the_newest_warning_stays(terminal_of, columns):
+    terminal = terminal_of(columns)
     assert log.on_terminal()
-    for i in progress.progress(range(3), 3, "slices"):
-        clock.now += 1
-        if i == 1:
-            logging.getLogger("srgan").info("a message")
-    drawn = terminal.getvalue()
-    assert " slices 1/3, 00:00 left" in drawn
-    before, after = drawn.split("a message\n")
-    assert before.endswith("\r")
-    assert before.rstrip("\r").endswith(" ")  # the bar was cleared
-    assert "slices" in after
-    assert drawn.endswith("\r")
+    with progress.Progress(1000, f"gan {LOSSES}") as bar:
+        bar.update(1)
+        logging.getLogger("srgan").warning(WARNING.removeprefix("warning: "))
+        warned = terminal.rows()[:-1]
+        assert "".join(warned) == WARNING
+        for done in range(2, 101):
+            bar.update(done)
+            (row,) = progress_rows(terminal)
+            assert terminal.rows() == [*warned, row]
+            assert f"{done}/1000, " in row
+            assert row.endswith(" left")
+            assert len(row) < columns
+            assert "gan" in row
+        logging.getLogger("srgan").info("a message")
+        assert terminal.rows() == [*warned, "a message", row]
+    assert terminal.rows() == [*warned, "a message"]
+
+
+def test_a_redraw_is_one_row_while_the_window_is_resized(terminal_of):
+    terminal = terminal_of(80)
+    with progress.Progress(1000, f"gan {LOSSES}") as bar:
+        for done, columns in enumerate((80, 200, 40, 41, 200, 80, 12, 200), 1):
+            terminal.resize(columns)
+            bar.update(done)
+            logging.getLogger("srgan").info(f"{done}")
+            *above, row = terminal.rows()
+            assert above == [str(i) for i in range(1, done + 1)]
+            assert f"{done}/1000" in row
+            assert len(row) < columns
+    assert len(terminal.rows()) == done
+
+
+def test_a_terminal_that_does_not_say_its_size_is_taken_to_have_80_columns(monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    monkeypatch.setattr(sys, "__stdout__", None)
+    assert log.columns() == 80
+
+
+def test_the_row_is_not_drawn_more_often_than_can_be_seen(terminal_of, monkeypatch):
+    terminal = terminal_of(80)
+    monkeypatch.setattr(progress, "DRAW_EVERY_S", 0.1)
+    clock = Clock(monkeypatch)
+    with progress.Progress(1000, "steps") as bar:
+        for done in range(1, 101):
+            clock.now += 0.01
+            bar.update(done)
+        assert terminal.read().count(b"\r") == 10
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_the_program_draws_one_row_on_a_terminal(columns, small_scans, tmp_path):
+    """Rows of progress, of which a redraw would leave more than one."""
+    terminal = Terminal(columns)
+    steps = "--pretrain-steps 0 --gan-steps 0"
+    command = f"{ROOT}/main.py --run train --data {small_scans} {steps}".split()
+    shown = terminal.run([sys.executable, *command], cwd=tmp_path)
+    drawn = [sum(" left" in row for row in rows) for rows in shown]
+    assert 1 in drawn
+    assert set(drawn) <= {0, 1}
+    assert drawn[-1] == 0
+    text = "".join(row.ljust(columns) for row in shown[-1])
+    assert "found 12, used 12, skipped 0" in text
+    terminal.close()
+
+
+def test_the_program_writes_plain_lines_where_there_is_no_terminal(small_scans, run_main, tmp_path):
+    steps = "--pretrain-steps 0 --gan-steps 0"
+    done = run_main(tmp_path, f"--run train --data {small_scans} {steps}")
+    for text in (done.stdout, done.stderr):
+        assert all(line.isprintable() for line in text.splitlines())
+        assert "\r" not in text
