@@ -115,7 +115,7 @@ class _Volume:
         hu = read(len(scan.slices) // 2)
         blocks = _block_means(hu).ravel()
         blocks -= blocks.mean()
-        return cls(scan, hu.shape, hu[::4, ::4].copy(), blocks / np.linalg.norm(blocks))
+        return cls(scan, hu.shape, hu[::4, ::4].copy(), blocks / max(np.linalg.norm(blocks), 1e-6))
 
 
 def _compared(volume: _Volume, originals: list[_Volume]) -> list[Skipped]:
@@ -140,12 +140,11 @@ def _are_copies(a: _Volume, b: _Volume) -> bool:
 
 
 def _block_means(hu: np.ndarray) -> np.ndarray:
-    """(BLOCKS, BLOCKS) means over equal parts of a slice, fewer of a smaller slice."""
-    rows, columns = (
-        np.unique(np.linspace(0, n, BLOCKS, endpoint=False).astype(int)) for n in hu.shape
-    )
+    """(BLOCKS, BLOCKS) means over equal parts of a slice; of a smaller slice pixels, repeated."""
+    rows, columns = (np.linspace(0, n, BLOCKS, endpoint=False).astype(int) for n in hu.shape)
     sums = np.add.reduceat(np.add.reduceat(hu.astype(np.float64), rows, 0), columns, 1)
-    return sums / np.outer(np.diff([*rows, hu.shape[0]]), np.diff([*columns, hu.shape[1]]))
+    heights, widths = np.diff([*rows, hu.shape[0]]), np.diff([*columns, hu.shape[1]])
+    return sums / np.outer(np.maximum(heights, 1), np.maximum(widths, 1))
 
 
 def _is_more_raw(a: Scan, b: Scan) -> bool:
@@ -168,6 +167,8 @@ def _is_more_raw(a: Scan, b: Scan) -> bool:
     new = [_least_news(sample) for sample in (of_a, of_b)]
     if min(new) < INTERPOLATED <= max(new):
         return new[0] > new[1]
+    if any(np.array_equal(hu, other) for hu in of_a for other in of_b):
+        return len(a.slices) > len(b.slices)  # unchanged, perhaps cropped
     rough = [min(_roughness(hu) for hu in sample) for sample in (of_a, of_b)]
     if min(rough) <= SMOOTH * max(rough):
         return rough[0] > rough[1]
