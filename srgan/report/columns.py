@@ -1,5 +1,6 @@
 """The columns of the tables of metrics, once for the page and for the terminal."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ from srgan.hounsfield import WINDOWS, Windows
 from srgan.metrics import registry
 from srgan.metrics.registry import Metric, value_at
 
+GREAT = 1e6  # more digits than anybody reads: chi2 where there is no noise
 BESIDE = 4  # windows of which a metric and the same in the body fit side by side on the page
 NOTES = {  # below a table, by its caption
     "PSNR against the normal dose": (
@@ -94,7 +96,12 @@ def value_of(metrics: dict, column: Column) -> float | None:
 
 
 def written(value: float | None, form: str) -> str:
-    return "" if value is None else format(value, form)
+    """As the form says; from GREAT on with four digits and an exponent."""
+    if value is None:
+        return ""
+    if form.endswith("f") and GREAT <= abs(value) < math.inf:
+        form = "+.4g" if form.startswith("+") else ".4g"
+    return format(value, form)
 
 
 def measured_columns(columns: Iterable[Column], metrics: Mapping[str, dict]) -> list[Column]:

@@ -38,21 +38,24 @@ def table(
 ) -> list[str]:
     """A table of at most `width` characters a line, an empty line before each of its parts.
 
-    rows: name to cells. What does not fit goes on below; neighbours of one group stay together
-    where they can. A row without a cell in a part is left out of it.
+    rows: name to cells. Between columns there are two blanks, or one where that makes fewer parts.
+    What does not fit goes on below; neighbours of one group stay together where they can. A row
+    without a cell in a part is left out of it.
     """
     first = max(12, *(len(name) + 1 for name in rows))
     heads = [(column.name, *column.note.split(", ")) for column in columns]
     texts = [(*head, *(row[i] for row in rows.values())) for i, head in enumerate(heads)]
-    widths = [max(6, *map(len, text)) + 1 for text in texts]
-    for group in _groups(columns, range(len(columns))):  # room for the group's own name
-        name = columns[group[0]].group
-        widths[group[0]] += max(0, len(name) + 1 - sum(widths[i] for i in group))
+    needed = [max(6, *map(len, text)) for text in texts]
+    close, apart = (_widths(columns, [n + gap for n in needed]) for gap in (1, 2))
+    parts, widths = _parts(columns, close, width - first), close
+    if len(wider := _parts(columns, apart, width - first)) == len(parts):
+        parts, widths = wider, apart
     lines = []
-    for part in _parts(columns, widths, width - first):
+    for part in parts:
         above = "".join(
-            f"{columns[group[0]].group:>{sum(widths[i] for i in group)}}"
+            f"{name[: room - 1]:>{room}}"
             for group in _groups(columns, part)
+            for name, room in [(columns[group[0]].group, sum(widths[i] for i in group))]
         )
         below = zip_longest(*(heads[i] for i in part), fillvalue="")
         cells = {name: [row[i] for i in part] for name, row in rows.items()}
@@ -63,6 +66,15 @@ def table(
             line = "".join(f"{cell:>{widths[i]}}" for cell, i in zip(row, part, strict=True))
             lines.append(f"{name:{first}}{line}".rstrip())
     return lines
+
+
+def _widths(columns: Sequence[Column], widths: list[int]) -> list[int]:
+    """The same with room for each group's own name."""
+    widths = list(widths)
+    for group in _groups(columns, range(len(columns))):
+        name = columns[group[0]].group
+        widths[group[0]] += max(0, len(name) + 1 - sum(widths[i] for i in group))
+    return widths
 
 
 def _groups(columns: Sequence[Column], part: Sequence[int]) -> list[list[int]]:

@@ -1,9 +1,12 @@
 """What `--run test` prints: one screen of 80 x 24, and every table with --details."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from srgan.evaluation import conclusions
 from srgan.hounsfield import Window
@@ -138,6 +141,46 @@ def test_many_windows_go_on_below_and_no_value_is_lost():
     assert all(sum(name in line for line in lines) == 2 for name in windows)
     captions = [subject.caption for subject in columns.subjects(windows)]
     assert {"PSNR against the normal dose", "PSNR in the body"} < set(captions)  # one each
+
+
+NUMBERS = st.sampled_from(["inf", "-3024.55", "+5012.25", "90.31 (88.02..inf)", "2.635e+09", "0.0"])
+
+
+@given(data=st.data(), n=st.integers(1, 9), width=st.sampled_from([80, 100]))
+def test_columns_of_great_values_are_apart(data, n, width):
+    """At least one blank between neighbours, and two where that takes no more room."""
+    names = data.draw(st.lists(st.sampled_from(["", "PSNR in the body, dB", "SSIM"]), min_size=n,
+                               max_size=n))  # fmt: skip
+    asked = [columns.Column(f"c{i}", "HU", group) for i, group in enumerate(names)]
+    cells = data.draw(st.lists(NUMBERS, min_size=n, max_size=n))
+    lines = terminal.table(asked, {"srgan": cells, "srresnet": cells}, width)
+    assert max(map(len, lines)) <= width
+    found = " ".join(line.removeprefix("srgan ") for line in lines if line.startswith("srgan "))
+    assert found.split() == " ".join(cells).split()
+    one_part = sum(max(6, len(cell)) + 2 for cell in cells) <= width - 12 and not any(names)
+    if one_part:
+        assert re.split(r" {2,}", lines[-1].removeprefix("srresnet").strip()) == cells
+
+
+def test_values_of_a_test_without_noise_are_written_shortly():
+    assert columns.written(float("inf"), ".2f") == "inf"
+    assert columns.written(-3024.5, "+.1f") == "-3024.5"
+    assert columns.written(2634732102.04, ".2f") == "2.635e+09"
+    assert columns.written(-2634732102.04, "+.2f") == "-2.635e+09"
+    assert columns.written(2634732102.04, ".6g") == "2.63473e+09"  # metrics.csv
+
+
+def test_the_screen_of_a_test_without_noise_has_every_cell_apart():
+    def great(name, patient):
+        return float("inf") if name == "bicubic" else 1234.5 * noise(name, patient)
+
+    text = terminal.screen([level_of(study_of(12, great))], ABOUT, REPORT)
+    assert max(map(len, text.splitlines())) <= 80
+    assert rows_of(text, "bicubic")[0][1] == "inf"
+    shown = [line for line in text.splitlines() if line.startswith("srgan ")]
+    for line in shown:
+        for cell in re.split(r" {2,}", line)[1:]:
+            assert re.fullmatch(r"\S+( \(\S+\))?", cell), line
 
 
 # ---- what is certain ----
