@@ -11,6 +11,7 @@ from srgan.formats.scan import Scan, Skipped
 from srgan.system.errors import one_line
 
 UNKNOWN = "unknown"
+TABLE = "table "  # begins the key of a name in the table
 SHOWN = 3  # patients with several ids that are named in a line
 
 
@@ -37,22 +38,30 @@ def name_patients(
 def _names(scans: Sequence[Scan], table: dict[str, str]) -> list[str | None]:
     """The patient of each scan, or None: the least name among all that are joined with it.
 
-    Joined are the keys of a scan: its series, its studies, its name in the table or else its files'
-    ids. An id that the table gives two patients (ANONYMOUS) joins nobody.
+    Joined are the keys of a scan: its series, its name in the table, its studies, and its files'
+    ids where the table does not name it; in this order, and never two names of the table. An id
+    or a study that the table gives two patients (ANONYMOUS) joins nobody.
     """
     owners: dict[str, set[str]] = {}  # of a file's id or study: patients by the table
     for scan in scans:
         if patient := table.get(scan.series_uid):
             for key in _ids(scan) + _studies(scan):
                 owners.setdefault(key, set()).add(patient)
-    groups = _Groups()
+    pairs = set()
     for scan in scans:
-        keys = [key for key in _studies(scan) + _ids(scan) if len(owners.get(key, ())) < 2]
-        if patient := table.get(scan.series_uid):
-            keys.append("table " + patient)
-        elif not any(owners.get(key) for key in keys):
-            keys += _ids(scan)  # the table says nothing of this scan
-        groups.join(["series " + scan.series_uid, *keys])
+        series, patient = "series " + scan.series_uid, table.get(scan.series_uid)
+        studies, ids = (
+            [key for key in keys if len(owners.get(key, ())) < 2]
+            for keys in (_studies(scan), _ids(scan))
+        )
+        if patient:
+            pairs.add((0, series, TABLE + patient))
+        elif not any(owners.get(key) for key in studies + ids):
+            ids = _ids(scan)  # the table says nothing of this scan
+        pairs |= {(1, series, key) for key in studies} | {(2, series, key) for key in ids}
+    groups = _Groups(["series " + scan.series_uid for scan in scans])
+    for _, series, key in sorted(pairs):
+        groups.join(series, key)
     named: dict[str, list[str]] = {}
     for key in groups.keys_so_far():
         named.setdefault(groups.root(key), []).append(key)
@@ -69,17 +78,17 @@ def _studies(scan: Scan) -> list[str]:
 
 def _name(scan: Scan, keys: Iterable[str]) -> str | None:
     """A name of the table, else an id of the files, else the UID of a volume."""
-    for kind in ("table ", "id "):
+    for kind in (TABLE, "id "):
         if found := sorted(key.removeprefix(kind) for key in keys if key.startswith(kind)):
             return found[0]
     return scan.series_uid if scan.is_volume else None
 
 
 class _Groups:
-    """Sets of keys that are joined (union-find)."""
+    """Sets of keys that are joined (union-find), each with one name of the table at most."""
 
-    def __init__(self):
-        self._parents: dict[str, str] = {}
+    def __init__(self, keys: Iterable[str]):
+        self._parents = {key: key for key in keys}
 
     def keys_so_far(self) -> list[str]:
         return list(self._parents)
@@ -90,10 +99,11 @@ class _Groups:
             self._parents[key] = key = self._parents[self._parents[key]]
         return key
 
-    def join(self, keys: Sequence[str]) -> None:
-        first = self.root(keys[0])
-        for key in keys[1:]:
-            self._parents[self.root(key)] = first
+    def join(self, key: str, other: str) -> None:
+        """Nothing is joined that has two names of the table."""
+        roots = sorted(map(self.root, (key, other)), key=lambda r: not r.startswith(TABLE))
+        if not all(root.startswith(TABLE) for root in roots):
+            self._parents[roots[1]] = roots[0]  # a name of the table stays the root
 
 
 def _lines(scans: Iterable[Scan]) -> list[str]:
