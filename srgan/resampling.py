@@ -4,6 +4,8 @@ from functools import lru_cache
 
 import numpy as np
 
+INPUT = "input"
+
 
 def area_mean(image: np.ndarray, scale: int) -> np.ndarray:
     """Mean over blocks of scale x scale pixels: (..., scale*h, scale*w) to (..., h, w).
@@ -43,6 +45,11 @@ def bicubic(image: np.ndarray, scale: int) -> np.ndarray:
     """
     rows, columns = (_keys_matrix(n, scale) for n in image.shape[-2:])
     return (rows @ image.astype(np.float64) @ columns.T).astype(np.float32)
+
+
+def enlarged_name(scale: int) -> str:
+    """What the bicubic enlargement is called: at scale 1 nothing is enlarged, it is the input."""
+    return "bicubic" if scale > 1 else INPUT
 
 
 def nearest(image: np.ndarray, scale: int) -> np.ndarray:

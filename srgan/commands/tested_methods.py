@@ -52,7 +52,7 @@ def tuned_denoiser(
         share = baselines.CUTOFF_BY_NOISE
         cutoff_hu = share * disc_phantom.discs_of({}, degradation, seed=seed, **disc).noise_sd_hu
         how = f"{share:g} of the noise in tissue: no validation slice is in --data"
-    name = baselines.NON_LOCAL_MEANS
+    name = baselines.denoiser_name(degradation.scale)
     method = baselines.non_local_means(degradation.scale, cutoff_hu)
     return {name: method}, f"{name}: non-local means with a cut-off of {cutoff_hu:.1f} HU, {how}"
 

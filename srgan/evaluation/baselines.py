@@ -1,12 +1,12 @@
 """The compared methods: functions from a low-dose slice to a slice of full size, in HU."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 
 import numpy as np
 
 from srgan.hounsfield import HU_MAX, HU_MIN, hu_to_network, network_to_hu
-from srgan.resampling import bicubic, nearest
+from srgan.resampling import INPUT, bicubic, nearest
 from srgan.system.errors import UserError
 
 Method = Callable[[np.ndarray], np.ndarray]
@@ -15,8 +15,11 @@ Method = Callable[[np.ndarray], np.ndarray]
 def classical(scale: int) -> dict[str, Method]:
     """Enlargements without training: "nearest", and "bicubic" aligned with the area mean.
 
-    Each takes (h, w) HU and returns (scale*h, scale*w) float32 HU, not clipped.
+    At scale 1 both are the input itself, and there is one: "input". Each takes (h, w) HU and
+    returns (scale*h, scale*w) float32 HU, not clipped.
     """
+    if scale == 1:
+        return {INPUT: partial(nearest, scale=1)}
     return {"nearest": partial(nearest, scale=scale), "bicubic": partial(bicubic, scale=scale)}
 
 
@@ -49,13 +52,22 @@ def network(model) -> Method:
     return method
 
 
-NON_LOCAL_MEANS = "nlm+bicubic"
-CLASSICAL = ("nearest", "bicubic", NON_LOCAL_MEANS)  # methods without training
+NON_LOCAL_MEANS, NON_LOCAL_MEANS_ALONE = "nlm+bicubic", "nlm"  # alone: at scale 1
+CLASSICAL = ("nearest", "bicubic", INPUT, NON_LOCAL_MEANS, NON_LOCAL_MEANS_ALONE)  # no training
 # The cut-off without tuning, as a share of the noise in tissue. In the middle slices of 12
 # patients, at six levels of either noise, the least RMSE was at 0.15 to 0.9 of it, mostly at 0.4 to
 # 0.8, and RMSE changes little around it.
 CUTOFF_BY_NOISE = 0.65
 CUTOFFS_HU = (2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 60.0)
+
+
+def input_of(methods: Collection[str]) -> str:
+    """What networks are compared with: "bicubic", or "input" where that stands for it."""
+    return INPUT if INPUT in methods and "bicubic" not in methods else "bicubic"
+
+
+def denoiser_name(scale: int) -> str:
+    return NON_LOCAL_MEANS if scale > 1 else NON_LOCAL_MEANS_ALONE
 
 
 def non_local_means(scale: int, cutoff_hu: float) -> Method:

@@ -66,7 +66,13 @@ class Finding:
 
 
 def check(
-    metrics: dict, kind: str, *, bicubic: dict, normal_dose: dict, srresnet: dict | None = None
+    metrics: dict,
+    kind: str,
+    *,
+    bicubic: dict,
+    normal_dose: dict,
+    srresnet: dict | None = None,
+    input_name: str = "bicubic",
 ) -> list[Finding]:
     """What the checks find in the mean metrics of a method.
 
@@ -74,7 +80,8 @@ def check(
     "flat_sd_hu", "chi2", "wide_spots" (a slice), "invented_share" (0 to 1), "invented_energy_hu2",
     "shift_px"}. A metric that is missing, None or NaN is not checked, and a finding says so.
     bicubic, srresnet: the same for the bicubic enlargement of the low dose, which is the method's
-    input, and for the SRResNet; only PSNR is used. normal_dose: its two SDs.
+    input, and for the SRResNet; only PSNR is used. normal_dose: its two SDs. input_name: in
+    texts; at scale 1 nothing is enlarged.
     kind: one of KINDS. An enlargement or a denoiser has findings and does not fail by them.
     Less PSNR than the SRResNet's is no failure: a GAN pays with PSNR for its texture (Blau and
     Michaeli, CVPR 2018). Raises ValueError for an unknown kind.
@@ -82,7 +89,7 @@ def check(
     if kind not in KINDS:
         raise ValueError(f"{kind!r} is none of {', '.join(KINDS)}")
     findings = [
-        *_behind(metrics, bicubic, "below its input", "bicubic", BEHIND_INPUT_DB),
+        *_behind(metrics, bicubic, "below its input", input_name, BEHIND_INPUT_DB),
         *_behind(metrics, srresnet, "below SRResNet", "SRResNet", BEHIND_SRRESNET_DB),
         *_bias(metrics),
         *_texture(metrics, normal_dose),

@@ -13,9 +13,11 @@ from srgan.metrics.registry import value_at
 KIND_OF = {
     "nearest": "enlargement",
     "bicubic": "enlargement",
+    baselines.INPUT: "enlargement",
     baselines.NON_LOCAL_MEANS: "denoiser",
+    baselines.NON_LOCAL_MEANS_ALONE: "denoiser",
 }
-AGAINST = ("bicubic", "srresnet")
+AGAINST = ("bicubic", baselines.INPUT, "srresnet")
 MAIN_METRIC = "psnr_db.lung"  # whose certainty is shown first
 
 
@@ -99,7 +101,12 @@ def of(study: Study, kinds: Mapping[str, str] | None = None) -> Conclusions:
 
 
 def _findings(study: Study, overall: dict, kinds: dict[str, str]) -> dict[str, list[Finding]]:
-    others = {"bicubic": overall.get("bicubic", {}), "normal_dose": study.normal_dose_overall()}
+    name = baselines.input_of(overall)
+    others = {
+        "bicubic": overall.get(name, {}),
+        "input_name": "the input" if name == baselines.INPUT else name,
+        "normal_dose": study.normal_dose_overall(),
+    }
     return {
         name: checks.check(
             metrics,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from srgan.evaluation.baselines import CLASSICAL
+from srgan.evaluation.baselines import CLASSICAL, input_of
 from srgan.evaluation.level import Level
 from srgan.hounsfield import WINDOWS
 from srgan.lowdose.level_names import differing, short_name
@@ -19,7 +19,6 @@ from srgan.system.png import figure_to_png
 
 WINDOW = "lung"
 METRICS = {"psnr_db": ("PSNR", ", dB"), "ssim": ("SSIM", "")}  # name, unit
-BASELINE = "bicubic"
 SIZES = {"linewidth": 1.8, "markersize": 6}
 PICTURES = {"dose": "dose.png", "noise_lambda": "noise.png", "noise_sigma": "noise.png"}
 
@@ -38,6 +37,11 @@ class QualityAgainstLevel:
             method: [_finite(level.overall[method][key][WINDOW]) for level in self.levels]
             for method in self.levels[0].study.methods
         }
+
+    @property
+    def baseline(self) -> str:
+        """The method on which the others gain: "bicubic", at scale 1 "input"."""
+        return input_of(self.levels[0].study.methods)
 
     @property
     def name(self) -> str:
@@ -87,7 +91,7 @@ def write(folder: Path, levels: Sequence[Level], about: About) -> str | None:
 
 
 def draw(quality: QualityAgainstLevel, about: About):
-    """A matplotlib Figure. Above: metrics against the level. Below: gains on bicubic.
+    """A matplotlib Figure. Above: metrics against the level. Below: gains on the input.
 
     Each point below is a patient. Patients differ more from each other than methods do, so the
     difference is taken within each patient.
@@ -102,7 +106,7 @@ def draw(quality: QualityAgainstLevel, about: About):
         _draw_gains(below, quality, key)
         above.set_title(name, fontsize=13)
         above.set_ylabel(f"{name}{unit}", fontsize=11)
-        below.set_ylabel(f"{name} gained on {BASELINE}{unit}", fontsize=11)
+        below.set_ylabel(f"{name} gained on {quality.baseline}{unit}", fontsize=11)
         below.set_xlabel(quality.axis, fontsize=11)
     _mark_levels(axes, quality)
     _add_words(figure, axes, quality, about)
@@ -128,9 +132,9 @@ def _draw_gains(axis, quality: QualityAgainstLevel, key: str) -> None:
     patients = [level.study.by_patient() for level in quality.levels]
     alpha = float(np.clip(15 / len(patients[0]), 0.1, 0.45))
     inches = axis.figure.dpi_scale_trans
-    axis.axhline(0, **SIZES, **styles[BASELINE] | {"marker": None})
+    axis.axhline(0, **SIZES, **styles[quality.baseline] | {"marker": None})
     for i, method in enumerate(networks):
-        gains = [_gains(of_level, method, key) for of_level in patients]
+        gains = [_gains(of_level, method, quality.baseline, key) for of_level in patients]
         points = [(x, gain) for x, of_level in zip(quality.x, gains, strict=True)
                   for gain in of_level]  # fmt: skip
         if not points:
@@ -146,10 +150,10 @@ def _draw_gains(axis, quality: QualityAgainstLevel, key: str) -> None:
     _tidy(axis)
 
 
-def _gains(patients: dict[str, dict], method: str, key: str) -> list[float]:
+def _gains(patients: dict[str, dict], method: str, baseline: str, key: str) -> list[float]:
     """Of the patients for whom both values are finite."""
-    pairs = [(of[method][key][WINDOW], of[BASELINE][key][WINDOW]) for of in patients.values()]
-    gains = [_finite(value) - _finite(baseline) for value, baseline in pairs]
+    pairs = [(of[method][key][WINDOW], of[baseline][key][WINDOW]) for of in patients.values()]
+    gains = [_finite(value) - _finite(other) for value, other in pairs]
     return [gain for gain in gains if math.isfinite(gain)]
 
 

@@ -15,6 +15,7 @@ DARK_COLOURS = (
     "#8a68ff", "#d94a5c",
 )  # fmt: skip
 KNOWN = ("normal dose", "nearest", "bicubic", "nlm+bicubic", "srresnet", "srgan")
+ALIKE = {"input": "bicubic", "nlm": "nlm+bicubic"}  # their names at scale 1
 DASHES = ("-", ":", "--", (0, (6, 2, 1, 2, 1, 2)), (0, (1, 0)), "-.")
 MARKERS = (None, "v", "s", "^", "o", "D")
 # Other names take the next of each. There are 5 and 7, so that a pair comes back late.
@@ -28,11 +29,15 @@ def line_styles(names: Sequence[str], colours: Sequence[str]) -> dict[str, dict]
     colours: as many as PAPER_COLOURS. Known names keep their style, others take what is left.
     """
     known = list(zip(KNOWN, colours, DASHES, MARKERS, strict=False))  # there are more colours
-    others = [name for name in names if name not in KNOWN]
-    free = [*colours[len(KNOWN) :], *(colour for name, colour, *_ in known if name not in names)]
+    alike = {name: ALIKE[name] for name in names if name in ALIKE and ALIKE[name] not in names}
+    others = [name for name in names if name not in (*KNOWN, *alike)]
+    free = [
+        *colours[len(KNOWN) :],
+        *(colour for name, colour, *_ in known if name not in (*names, *alike.values())),
+    ]
     more = zip(others, cycle(free), cycle(OTHER_DASHES), cycle(OTHER_MARKERS), strict=False)
     styles = {
         name: {"color": colour, "linestyle": dash, "marker": marker}
         for name, colour, dash, marker in (*known, *more)
     }
-    return {name: styles[name] for name in names}
+    return {name: styles[alike.get(name, name)] for name in names}

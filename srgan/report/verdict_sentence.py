@@ -1,12 +1,12 @@
-"""The verdict in one plain sentence for each network: what it gains on bicubic, and what fails."""
+"""The verdict in one plain sentence for each network: its gain on its input, and what fails."""
 
 from collections.abc import Sequence
 
+from srgan.evaluation.baselines import INPUT, input_of
 from srgan.evaluation.checks import Finding
 from srgan.evaluation.conclusions import MAIN_METRIC
 from srgan.evaluation.level import Level
 
-BASELINE = "bicubic"
 NAMES = {"srgan": "SRGAN", "srresnet": "SRResNet"}  # as their papers write them
 
 
@@ -24,18 +24,19 @@ def verdict_sentences(levels: Sequence[Level]) -> list[str]:
 def _sentence(network: str, levels: Sequence[Level]) -> str:
     first, *letter = network.split(" ")  # "srgan B"
     name = " ".join([NAMES.get(first, first), *letter])
-    gain = _gain([_gain_db(network, level) for level in levels])
+    over = input_of(levels[0].conclusions.kinds)
+    gain = _gain([_gain_db(network, level, over) for level in levels], over)
     return f"{name}: {gain}, {_checks(network, levels)}."
 
 
-def _gain_db(network: str, level: Level) -> float | None:
+def _gain_db(network: str, level: Level, over: str) -> float | None:
     """The mean difference of PSNR over patients; None where it was not measured."""
-    compared = level.conclusions.compared.get(network, {}).get(BASELINE, {})
+    compared = level.conclusions.compared.get(network, {}).get(over, {})
     return compared[MAIN_METRIC].difference.mean if MAIN_METRIC in compared else None
 
 
-def _gain(gains_db: Sequence[float | None]) -> str:
-    where = f"{BASELINE} in the lung window"
+def _gain(gains_db: Sequence[float | None], over: str) -> str:
+    where = f"{'the input' if over == INPUT else over} in the lung window"
     known = sorted(gain for gain in gains_db if gain is not None)
     if not known:
         return f"PSNR was not compared with {where}"

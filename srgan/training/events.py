@@ -21,13 +21,14 @@ def event(run: Run) -> dict[str, float]:
     Returns the metrics. They are NaN where an output is NaN or infinite: then there is no grid, and
     the model is not saved.
     """
-    stage, bicubic_db = run.plan.stage(run.step), run.validation.bicubic_psnr_db
+    stage, validation = run.plan.stage(run.step), run.validation
     heading = f"step {run.step} of {run.plan.steps} ({stage})"
-    metrics = validate(run.trainer, run.validation, run.folder, run.step, heading)
+    metrics = validate(run.trainer, validation, run.folder, run.step, heading)
     if are_finite(metrics):
         log.info(
             f"step {run.step}/{run.plan.steps} {stage}: validation "
-            f"{metrics['validation_psnr_db']:.2f} dB (bicubic {bicubic_db:.2f}), "
+            f"{metrics['validation_psnr_db']:.2f} dB ({validation.input_name} "
+            f"{validation.bicubic_psnr_db:.2f}), "
             f"texture {metrics['validation_texture']:.2f} of normal dose"
         )
         keep_best(run, stage, metrics)
@@ -43,7 +44,7 @@ def validate(
         return dict.fromkeys(validation.metrics(validation.normal), np.nan)
     metrics = validation.metrics(output)
     title = (
-        f"{heading}, validation {metrics['validation_psnr_db']:.2f} dB, bicubic "
+        f"{heading}, validation {metrics['validation_psnr_db']:.2f} dB, {validation.input_name} "
         f"{validation.bicubic_psnr_db:.2f} dB\n{folder.label}"
     )
     folder.write_picture(f"grid-{step:07}.png", pictures.grid(validation, output, title))

@@ -6,7 +6,7 @@ import numpy as np
 
 from srgan.hounsfield import WINDOWS, Window, network_to_hu
 from srgan.metrics.similarity import has_contrast, psnr_db
-from srgan.resampling import bicubic
+from srgan.resampling import INPUT, bicubic
 from srgan.training.validation import Validation
 
 GRID = 8  # patches in a grid
@@ -16,25 +16,21 @@ GRID_WIDTH = 96  # characters in a line of the title
 def grid(validation: Validation, output: np.ndarray, title: str):
     """A matplotlib figure of eight patches: normal dose | low dose | bicubic | output.
 
-    output: (n, crop, crop, 1) in the networks' range. Shown in the lung window.
+    At scale 1: normal dose | input | output. output: (n, crop, crop, 1) in the networks' range.
+    Shown in the lung window.
     """
     from matplotlib.figure import Figure
 
     low = network_to_hu(validation.low[:GRID, ..., 0])
     normal = network_to_hu(validation.normal[:GRID, ..., 0])
-    images = {
-        "normal dose": normal,
-        "low dose": low,
-        "bicubic": bicubic(low, normal.shape[1] // low.shape[1]),
-        "output": network_to_hu(output[:GRID, ..., 0]),
-    }
+    images = _named(normal, low, network_to_hu(output[:GRID, ..., 0]))
     window = WINDOWS["full"]
     figure = Figure((8.4, 2.08 * GRID + 0.8), dpi=72, layout="constrained")
     axes = figure.subplots(GRID, len(images), squeeze=False)
     for row, line in enumerate(axes):
         for axis, (name, patches) in zip(line, images.items(), strict=True):
             label = f"{name}, {patches.shape[1]}x{patches.shape[2]}" if row == 0 else ""
-            if name in ("bicubic", "output"):
+            if name in ("bicubic", INPUT, "output"):
                 below = _psnr_label(patches[row], normal[row], window)
                 axis.set_xlabel(below, fontsize=9, labelpad=1)
             _show(axis, patches[row], label)
@@ -47,18 +43,13 @@ def grid(validation: Validation, output: np.ndarray, title: str):
 def whole_slice(low_hu: np.ndarray, normal_hu: np.ndarray, output_hu: np.ndarray, title: str):
     """A matplotlib figure of one slice in two windows: normal dose | low dose | bicubic | output.
 
-    low_hu: (h/scale, w/scale); the others (h, w).
+    At scale 1: normal dose | input | output. low_hu: (h/scale, w/scale); the others (h, w).
     """
     from matplotlib.figure import Figure
 
     figure = Figure((16, 9.2), dpi=100, layout="constrained")
-    axes = figure.subplots(2, 4)
-    images = {
-        "normal dose": normal_hu,
-        "low dose": low_hu,
-        "bicubic": bicubic(low_hu, normal_hu.shape[0] // low_hu.shape[0]),
-        "output": output_hu,
-    }
+    images = _named(normal_hu, low_hu, output_hu)
+    axes = figure.subplots(2, len(images))
     for column, (name, image) in enumerate(images.items()):
         for row, window in enumerate(("lung", "mediastinum")):
             label = f"{name}, {image.shape[0]}x{image.shape[1]}"
@@ -71,6 +62,13 @@ def whole_slice(low_hu: np.ndarray, normal_hu: np.ndarray, output_hu: np.ndarray
         axes[row, 0].set_ylabel(f"{window} window, {low:g} to {high:g} HU")
     figure.suptitle(title, fontsize=11)
     return figure
+
+
+def _named(normal: np.ndarray, low: np.ndarray, output: np.ndarray) -> dict[str, np.ndarray]:
+    """The images of a row by name. At scale 1 low dose and bicubic are one, the input."""
+    scale = normal.shape[-1] // low.shape[-1]
+    between = {"low dose": low, "bicubic": bicubic(low, scale)} if scale > 1 else {INPUT: low}
+    return {"normal dose": normal, **between, "output": output}
 
 
 def _psnr_label(image: np.ndarray, normal: np.ndarray, window: Window) -> str:

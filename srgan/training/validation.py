@@ -9,7 +9,7 @@ from srgan import random_streams
 from srgan.hounsfield import WINDOWS, network_to_hu
 from srgan.lowdose.degradation import Degradation, degrade
 from srgan.metrics.similarity import psnr_db
-from srgan.resampling import bicubic
+from srgan.resampling import bicubic, enlarged_name
 from srgan.training import batches
 
 PATCHES = 128
@@ -28,6 +28,11 @@ class Validation:
     slice_low_hu: np.ndarray
     slice_normal_hu: np.ndarray
     bicubic_psnr_db: float  # of the patches
+
+    @property
+    def input_name(self) -> str:
+        """What `bicubic_psnr_db` is of: "bicubic", at scale 1 "input"."""
+        return enlarged_name(self.normal.shape[1] // self.low.shape[1])
 
     @classmethod
     def of(cls, slices: batches.SliceSet, crop: int, degradation: Degradation, seed: int):

@@ -1,10 +1,12 @@
 """--run test with a checkpoint that is made up; test_train.py trains a real one."""
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from matplotlib.text import Text
 
 from srgan import settings as all_settings
 from srgan.commands import evaluate as run
@@ -132,6 +134,41 @@ def test_run_test_writes_the_report_of_the_unseen_patients(tested, capsys):
     page = (tested.folder / "index.html").read_text()
     assert 'data-key="psnr_body_db.bone"' in page
     assert len(list(tested.folder.glob("example-*.png"))) == 8
+
+
+def test_at_scale_1_nearest_and_bicubic_are_one_row_input_everywhere(tested, capsys, monkeypatch):
+    """On the terminal, in the page, in the tables for programs, in both plots, in the verdict."""
+    drawn = []
+    monkeypatch.setattr(checkpoint_models, "load", lambda folder: trained_on(scale=1))
+    worse = {"srresnet": lambda low_dose: baselines.classical(1)["input"](low_dose) + 30}
+    monkeypatch.setattr(run, "networks", lambda *_: worse)
+    monkeypatch.setattr(held_out, "held_out", lambda *_: [0, 3])
+    draw = run.dose_plot.draw
+    monkeypatch.setattr(
+        run.dose_plot, "draw", lambda *given: drawn.append(draw(*given)) or drawn[0]
+    )
+    levels = Levels((500.0, 1000.0))
+    assert tested.run(noise_lambda=levels, details=True) == 0
+    shown = capsys.readouterr().out
+    assert "dB below the input in the lung window" in shown
+    assert "\ninput  " in shown
+    texts = [
+        shown,
+        *((tested.folder / name).read_text() for name in ("summary.json", "metrics.csv")),
+    ]
+    words = [text.get_text() for text in drawn[0].findobj(Text)]
+    assert {"input", "nlm", "PSNR gained on input, dB"} <= set(words)
+    page = re.sub(
+        r"<script.*?</script>", "", (tested.folder / "index.html").read_text(), flags=re.S
+    )
+    for text in (*texts, *words, page):
+        assert "bicubic" not in text
+        assert not re.search(r"\bnearest\b(?! the normal dose)", text)
+    summary = json.loads((tested.folder / "summary.json").read_text())
+    assert list(summary["methods"]) == ["input", "nlm", "srresnet"]
+    assert list(summary["conclusions"]["compared"]["srresnet"]) == ["input"]
+    verdicts = summary["conclusions"]["verdicts"]["srresnet"]
+    assert any(found["text"].endswith("of the input") for found in verdicts)
 
 
 def test_denoiser_without_validation_slices_follows_the_noise():

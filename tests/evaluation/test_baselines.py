@@ -23,6 +23,23 @@ def test_classical_methods_are_those_of_resampling():
         np.testing.assert_array_equal(method(image), expected)
 
 
+def test_at_scale_1_there_is_one_classical_method_the_input():
+    image = np.random.default_rng(0).normal(0, 100, (8, 12)).astype(np.float32)
+    ((name, method),) = baselines.classical(1).items()
+    assert name == "input"
+    np.testing.assert_array_equal(method(image), image)
+    np.testing.assert_array_equal(resampling.bicubic(image, 1), image)
+
+
+@pytest.mark.parametrize(
+    ("methods", "name"),
+    [(["nearest", "bicubic"], "bicubic"), (["input"], "input"), (["bicubic", "input"], "bicubic"),
+     (["mine"], "bicubic")],
+)  # fmt: skip
+def test_a_method_of_the_user_called_input_is_not_taken_for_bicubic(methods, name):
+    assert baselines.input_of(methods) == name
+
+
 def test_network_method_takes_and_gives_hu_of_any_size():
     method = baselines.network(enlarging())
     for shape in ((16, 16), (8, 20)):

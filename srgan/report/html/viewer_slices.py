@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from srgan.evaluation.baselines import CLASSICAL, Method
+from srgan.evaluation.baselines import CLASSICAL, INPUT, Method
 from srgan.evaluation.level import Level
 from srgan.evaluation.study import NORMAL_DOSE
 from srgan.evaluation.study_slice import StudySlice, reference_of
@@ -43,7 +43,8 @@ def _viewer(
     outputs = {name: method(reference.low_dose) for name, method in methods.items()}
     networks = [name for name in outputs if name not in CLASSICAL]
     pictures |= outputs
-    pictures.pop("nearest", None)  # the low dose itself is shown that way
+    for name in ("nearest", INPUT):  # the low dose itself is shown that way
+        pictures.pop(name, None)
     more_windows = {n: w for n, w in level.study.windows.items() if n not in WINDOWS}
     return Viewer(
         title=title,
