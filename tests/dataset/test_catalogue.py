@@ -138,6 +138,32 @@ def test_hidden_files_do_not_count_and_circular_links_end(tmp_path):
     assert reasons(result) == {"broken": "not a regular file", "pipe.dcm": "not a regular file"}
 
 
+def test_a_series_with_several_fields_of_view_is_used_in_parts_and_told_in_one_line(tmp_path):
+    def series(place: str, uid: str, *spacings_mm: float) -> None:
+        for i, mm in enumerate(spacings_mm):
+            write(tmp_path / place / f"{i}.dcm", z=i, PixelSpacing=[mm, mm], SeriesInstanceUID=uid)
+
+    series("a", "1.1", 0.7, 0.7000001, 0.7)  # rounding: one part
+    series("b", "1.3", 0.7, 0.7, 0.75)
+    result = find(tmp_path)
+    assert [(s.series_uid, s.spacing_mm[0], len(s.slices)) for s in result.scans] == [
+        ("1.1", 0.7, 3), ("1.3", 0.7, 2), ("1.3", 0.75, 1),
+    ]  # fmt: skip
+    sizes = "16 x 24 pixels of {0} x {0} mm"
+    assert result.remarks == (
+        "1 series with slices of several sizes, all used; the first has "
+        f"2 of {sizes.format(0.7)}, 1 of {sizes.format(0.75)}",
+    )
+    series("c", "1.2", 0.8, 0.9, 1, 1.1, 1.2)
+    (line,) = find(tmp_path).remarks
+    assert line.startswith("2 series with")
+    assert line.endswith(", ".join(f"1 of {sizes.format(mm)}" for mm in (0.8, 0.9, 1)))
+    (tmp_path / "b" / "2.dcm").unlink()
+    for i in range(1, 5):
+        (tmp_path / "c" / f"{i}.dcm").unlink()
+    assert find(tmp_path).remarks == ()
+
+
 def test_patients_of_dicom_without_patient_id(tmp_path):
     write(tmp_path / "1.dcm", PatientID="  ")
     result = find(tmp_path)
