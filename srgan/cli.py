@@ -13,7 +13,7 @@ from typing import Any
 
 from srgan.lowdose.levels import Levels
 from srgan.settings import GROUPS, IMAGE_NOISE, LOW_DOSE, PROJECTION_NOISE, SETTINGS, VERBS, Setting
-from srgan.system import errors
+from srgan.system import errors, signals, surroundings
 from srgan.system.errors import UserError
 from srgan.system.files import read_bounded
 
@@ -65,25 +65,23 @@ exit codes:
   3         the training diverged
   75        try again later: no space, or a folder in use
   130, 143  stopped by Ctrl-C or by SIGTERM, the state is saved
+  129       the terminal was closed (SIGHUP), the state is saved
 """
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code. arguments: those of this process by default."""
-    if hasattr(sys.stdout, "reconfigure"):  # not in a notebook
-        sys.stdout.reconfigure(errors="backslashreplace")  # a folder's name may not be text
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up lines help nobody
+    surroundings.open_streams()
     try:
-        code = _run(sys.argv[1:] if arguments is None else arguments)
-        sys.stdout.flush()
+        with signals.caught():
+            code = _run(sys.argv[1:] if arguments is None else arguments)
+            sys.stdout.flush()
         return code
-    except (errors.UserError, errors.Stopped) as error:
+    except errors.UserError as error:
         return _fail(error, error.exit_code)
     except OSError as error:  # stdout on a full disk, a closed pipe
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, what is left to flush would raise again
         return _fail(errors.one_line(error), errors.TRY_AGAIN)
-    except KeyboardInterrupt:
-        return _fail("stopped", errors.INTERRUPTED)
 
 
 def _fail(reason: object, exit_code: int) -> int:
@@ -97,7 +95,9 @@ def _run(arguments: list[str]) -> int:
         print(help_text(verb), end="")
         return errors.DONE
     given = _given(verb, rest)
+    surroundings.set_up()
     from srgan.system import log
+
 
     log.set_up()
     return _command(verb)(given)

@@ -1,14 +1,13 @@
 """Use a trained network from Python: `srgan.load`."""
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from srgan.evaluation import baselines
 from srgan.hounsfield import HU_MAX, HU_MIN
+from srgan.system import surroundings
 from srgan.system.errors import UserError
 from srgan.training import checkpoint_models
 
@@ -37,8 +36,7 @@ def load(
             f"no model {model!r} in {folder}, which holds {', '.join(trained.models)}: name one of "
             f"these, or train on"
         )
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _float32():
+    with surroundings.float32_keras():
         method = baselines.network(trained.network(model))
 
     def enhance(low_dose_hu: np.ndarray) -> np.ndarray:
@@ -51,16 +49,3 @@ def load(
         return method(np.clip(hu.astype(np.float32), HU_MIN, HU_MAX))
 
     return enhance
-
-
-@contextmanager
-def _float32() -> Iterator[None]:
-    """Networks that are built here compute in float32, whatever policy Keras has elsewhere."""
-    import keras
-
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)

@@ -22,14 +22,14 @@ def new_folder(folder: Path) -> Iterator[Path]:
         if place.exists() and not place.is_dir():
             raise UserError(f"--output {folder} is a file: name a new folder")
         new_parents = [p for p in place.parents if not p.exists()]
-    try:
+
+    def undo():
+        for parent in new_parents:
+            with contextlib.suppress(OSError):
+                parent.rmdir()
+
+    with signals.undone(undo):
         with writing(folder):
             place.parent.mkdir(parents=True, exist_ok=True)
         with folders.new(place) as part:
             yield part
-    except BaseException:
-        with signals.postponed():
-            for parent in new_parents:
-                with contextlib.suppress(OSError):
-                    parent.rmdir()
-        raise

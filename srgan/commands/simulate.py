@@ -39,7 +39,7 @@ SMALLEST_MM, LARGEST_MM = 0.05, 5.0  # pixels of a CT of a person
 
 
 def simulate(given: dict[str, Any]) -> int:
-    """Run the command; returns the exit code. Raises UserError, and Stopped by a signal."""
+    """Run the command; returns the exit code. Raises UserError."""
     settings = all_settings.make({**given, "noise": "projection"})
     noise = degradation_of(settings).noise
     if settings.input is None and settings.output is None:

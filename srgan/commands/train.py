@@ -28,7 +28,7 @@ OLD_RUN = {
 
 
 def train(given: dict[str, Any]) -> int:
-    """Run the command; returns the exit code. Raises UserError, and Stopped by a signal."""
+    """Run the command; returns the exit code. Raises UserError."""
     steps = given.get("pretrain_steps"), given.get("gan_steps")
     with signals.caught() as stop:
         if steps == (0, 0):

@@ -5,6 +5,8 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+from srgan.system import surroundings
+
 
 def start(precision: str, deterministic: bool = False) -> str:
     """Import TensorFlow and set the dtype policy of Keras; returns its name.
@@ -13,7 +15,7 @@ def start(precision: str, deterministic: bool = False) -> str:
     equal inputs give equal bits, with slower kernels on a GPU.
     """
     with _without_chatter():
-        import keras
+        keras = surroundings.import_keras()
         import tensorflow as tf
 
         tf.config.threading.set_inter_op_parallelism_threads(1)  # with two, sometimes half as fast

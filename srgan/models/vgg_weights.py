@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from srgan.system import surroundings
 from srgan.system.errors import UserError, reason
 from srgan.system.files import read_bounded
 
@@ -42,7 +43,9 @@ class VggWeights:
 
 
 def keras_folder() -> Path:
-    return Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
+    """Of Keras' downloads. For a user without a home: a folder that nobody can make."""
+    home = surroundings.home() or Path(surroundings.NOWHERE)
+    return Path(os.environ.get("KERAS_HOME") or home / ".keras") / "models"
 
 
 def find(wanted: str) -> VggWeights:
@@ -83,7 +86,7 @@ def find_trained(wanted: str, insist: bool) -> VggWeights:
         found = find(wanted)
         return found if found.path else VggWeights("none")
     try:
-        here = insist or (keras_folder() / NAME).exists()
+        here = insist or os.path.exists(keras_folder() / NAME)  # False where it cannot be read
         return find("imagenet") if here else VggWeights("none")
     except UserError as error:
         log.warning(str(error))

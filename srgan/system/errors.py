@@ -7,6 +7,7 @@ DONE = 0
 BAD_INPUT = 2  # the user's input, a read-only folder
 DIVERGED = 3  # the training stopped itself
 TRY_AGAIN = 75  # no space, a vanished folder, another writer: the input is fine
+HUNG_UP = 129  # SIGHUP (the terminal is gone), state saved
 INTERRUPTED = 130  # SIGINT, state saved
 TERMINATED = 143  # SIGTERM, state saved
 
@@ -22,14 +23,6 @@ class UserError(Exception):
 
     def __init__(self, message: str, exit_code: int = BAD_INPUT):
         super().__init__(one_line(message))
-        self.exit_code = exit_code
-
-
-class Stopped(KeyboardInterrupt):
-    """SIGINT or SIGTERM ended the program. `except Exception` does not catch it."""
-
-    def __init__(self, exit_code: int):
-        super().__init__("stopped; what was saved before is whole")
         self.exit_code = exit_code
 
 

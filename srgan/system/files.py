@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from srgan.system.errors import BAD_INPUT, TRY_AGAIN, UserError, reason
+from srgan.system.signals import undone
 
 _REMEDY = {
     errno.ENOSPC: "make room there and start again",
@@ -42,12 +43,10 @@ def writing(path: Path | str):
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     """`write` a temporary file beside `path`, flush it to the disk, and rename it. OSError."""
     part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
+    with undone(lambda: part.unlink(missing_ok=True)):
         write(part)
         sync(part)
         part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def clear_parts(folder: Path) -> None:

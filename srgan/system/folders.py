@@ -37,16 +37,12 @@ def new(folder: Path, ours: re.Pattern | None = None) -> Iterator[Path]:
     empty. Raises UserError (files.writing).
     """
     part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
-    try:
+    with signals.undone(lambda: shutil.rmtree(part, ignore_errors=True)):
         with writing(folder):
             part.mkdir()  # not its parents: a folder that vanished is reported, not made again
         yield part
         with writing(folder):
             _put_in_place(part, folder, ours)
-    except BaseException:
-        with signals.postponed():
-            shutil.rmtree(part, ignore_errors=True)
-        raise
 
 
 def _put_in_place(part: Path, folder: Path, ours: re.Pattern | None) -> None:

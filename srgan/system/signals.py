@@ -1,67 +1,106 @@
-"""SIGINT and SIGTERM. No other file changes the handlers of signals."""
+"""SIGINT, SIGTERM and SIGHUP. No other file changes the handlers of signals.
+
+A signal never raises an exception: libraries swallow it or make another one of it. It lets the
+program finish its step, or ends the process where it stands, after what is half written is removed.
+A signal that was ignored when the program began stays ignored: SIGINT in what a shell starts in the
+background, SIGHUP under nohup.
+"""
 
 import os
 import signal
+import stat
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from srgan.system.errors import INTERRUPTED, TERMINATED, Stopped, program
+from srgan.system.errors import HUNG_UP, INTERRUPTED, TERMINATED, program
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+EXIT_CODES = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
+if hasattr(signal, "SIGHUP"):  # not on Windows
+    EXIT_CODES[signal.SIGHUP] = HUNG_UP
+
+_undo: list[Callable[[], None]] = []  # what a process that ends now has to do, the last first
 
 
 class Stop:
     """What a signal does, while `caught` holds.
 
     number: the signal that came, or 0. finishes_step: the program finishes a step and saves its
-    state, and asks `number` then. exits_at_once: there is nothing to save, so the process exits
-    where it stands (TensorFlow may swallow an exception while it traces). With neither, a signal
-    raises Stopped, and so does a second one.
+    state, and asks `number` then. Otherwise, and at a second signal, the process ends at once.
     """
 
     def __init__(self):
-        self.number, self.finishes_step, self.exits_at_once = 0, False, False
+        self.number, self.finishes_step = 0, False
 
     @property
     def exit_code(self) -> int:
-        return INTERRUPTED if self.number == signal.SIGINT else TERMINATED
+        return EXIT_CODES[self.number]
 
     def handle(self, number: int, _frame) -> None:
         first, self.number = not self.number, number
-        if self.exits_at_once:
-            self.exit_now()
+        if self.exit_code == HUNG_UP:
+            _leave_terminal()
         if not first or not self.finishes_step:
-            raise Stopped(self.exit_code)
-        # Not by print, which a handler must not call while another print is at work.
-        os.write(2, b"\nstopping after this step; once more to stop at once\n")
+            self._exit_now()
+        _say("stopping after this step; once more to stop at once")
 
-    def exit_now(self) -> None:
-        os.write(2, f"\n{program()}: {Stopped(self.exit_code)}\n".encode())
-        os._exit(self.exit_code)
+    def _exit_now(self) -> None:
+        try:
+            _end_processes()
+            for undo in reversed(_undo):
+                with suppress(Exception):
+                    undo()
+            _say(f"{program()}: stopped; what was saved before is whole")
+        finally:
+            os._exit(self.exit_code)
+
+
+def _say(line: str) -> None:
+    """Not by print, which a handler must not call while another print is at work."""
+    with suppress(OSError):  # stderr on a full disk
+        os.write(2, f"\n{line}\n".encode())
+
+
+def _leave_terminal() -> None:
+    """What is written to a terminal that is gone goes nowhere from here on, without an error."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for number in (1, 2):
+        with suppress(OSError):
+            if stat.S_ISCHR(os.fstat(number).st_mode) and not os.isatty(number):
+                os.dup2(nowhere, number)
+
+
+def _end_processes() -> None:
+    """End those of the pool: they would write into folders that are removed."""
+    if "multiprocessing" in sys.modules:
+        children = sys.modules["multiprocessing"].active_children()
+        for child in children:
+            child.kill()
+        for child in children:
+            child.join(1)
+
+
+@contextmanager
+def undone(undo: Callable[[], None]) -> Iterator[None]:
+    """`undo` is called where an exception ends the block, or a signal the process."""
+    _undo.append(undo)
+    try:
+        yield
+    except BaseException:
+        with postponed():
+            undo()
+        raise
+    finally:
+        _undo.remove(undo)
 
 
 @contextmanager
 def caught() -> Iterator[Stop]:
-    """Signals go to the Stop that is yielded, also SIGINT where it was ignored before.
-
-    (Shells ignore it for what they start in the background.)
-    """
-    stop, usual = Stop(), sys.unraisablehook
-
-    def lost(unraisable) -> None:
-        """Stopped was raised where Python drops exceptions: the callback of a weak reference."""
-        if isinstance(unraisable.exc_value, Stopped):
-            stop.exit_now()
-        usual(unraisable)
-
-    sys.unraisablehook = lost
-    try:
-        with _handled_by(stop.handle):
-            yield stop
-    finally:
-        sys.unraisablehook = usual
+    """Signals go to the Stop that is yielded, but for those that were ignored before."""
+    stop = Stop()
+    with _handled_by(stop.handle):
+        yield stop
 
 
 @contextmanager
@@ -82,12 +121,15 @@ def leave_interrupts_to_parent() -> None:
 
 
 @contextmanager
-def _handled_by(handler: Callable | int) -> Iterator[None]:
+def _handled_by(handler: Callable) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # signals go to the main thread
         return
-    before = {number: signal.signal(number, handler) for number in SIGNALS}
+    before = {number: signal.getsignal(number) for number in EXIT_CODES}
+    before = {number: old for number, old in before.items() if old != signal.SIG_IGN}
     try:
+        for number in before:
+            signal.signal(number, handler)
         yield
     finally:
         for number, old in before.items():

@@ -41,13 +41,13 @@ def _advance(run: Run, bar: Progress) -> int | None:
     for low, normal in run.batches(run.step, plan.steps):
         step = run.step + 1
         stage = plan.stage(step)
-        run.stop.exits_at_once = stage not in traced  # it traces for long
+        run.stop.finishes_step = stage in traced  # the first one traces for long
         if stage == "gan" and step == plan.pretrain_steps + 1:
             _start_gan(run)
             began, first = time.monotonic(), run.step
         rate = _step(run, stage, low, normal)
         traced.add(stage)
-        run.stop.finishes_step, run.stop.exits_at_once = True, False
+        run.stop.finishes_step = True
         if run.health.in_row == health.IN_ROW:
             return None
         if plan.is_row(step):

@@ -41,7 +41,6 @@ def begin(
     it keeps its plan whenever it is killed. Until the first step a signal ends the process at once:
     what is half written then is removed at the next start.
     """
-    stop.exits_at_once = True
     keras.utils.set_random_seed(settings.seed % 2**32)
     degradation = degradation_of(settings)
     photons = None if training.noise is None else photon_cache.summary(training.noise)

@@ -1,6 +1,7 @@
 """The plan of a new run: minutes become steps after a few steps and an event are timed."""
 
 import logging
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import tensorflow as tf
 
 from srgan.settings import Settings
 from srgan.system.files import writing
+from srgan.system.signals import undone
 from srgan.training import checkpoint_states
 from srgan.training.plan import Plan, from_minutes
 from srgan.training.trainer import Trainer
@@ -80,6 +82,10 @@ def _time_event(folder: Path, trainer: Trainer, validate: Callable) -> float:
     """Seconds of a validation with its grid, and of a state that is saved and removed again."""
     began = time.monotonic()
     validate()
-    with writing(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".trial-") as trial:
+    with (
+        writing(folder),
+        tempfile.TemporaryDirectory(dir=folder, prefix=".trial-") as trial,
+        undone(lambda: shutil.rmtree(trial, ignore_errors=True)),
+    ):
         checkpoint_states.write(Path(trial) / "step-0000000", trainer.state(), {})
     return time.monotonic() - began

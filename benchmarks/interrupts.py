@@ -1,0 +1,207 @@
+"""Press Ctrl-C at random moments of a tiny training, many times.
+
+python benchmarks/interrupts.py [--runs 160] [--starts 40] [--jobs 3] [--seed 0]
+
+Goal: every run ends within five seconds of the end of its step, with code 130 and without a
+traceback, and leaves no `.part`. --runs are forks of a process that has imported TensorFlow, with
+small networks; their moments lie between the start and the usual end, and every third makes noise
+in the projections, in several processes. --starts are processes of their own, `python main.py`,
+stopped between their start and their plan, mostly while they import. SIGINT goes to all processes
+of a run, as from a terminal. --jobs of them go at a time, which keeps the machine busy. Prints each
+run that failed, and the seconds from the signal to the end by what a run was doing. Exits with 1 if
+one failed.
+"""
+
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from benchmarks import common
+from tests.conftest import ROOT, small_chest, write_scan
+from tests.helpers import forked_runs
+
+HANGS_S = 200  # a run that takes longer to end
+GOAL_S = 5.0
+ENDED = {0, 130, -signal.SIGINT}  # done just then, stopped, or before it could say so
+TINY = (
+    "--run train --batch-size 2 --crop 64 --content-loss pixel --precision float32 "
+    "--pretrain-steps 6 --gan-steps 6 --data {}"
+)
+PROJECTIONS = " --noise projection --dose 0.5"
+DOING = {  # the last of these texts in stderr says what a run was doing
+    "": "starts",
+    "store: ": "has its store",
+    "plan: ": "has its plan",
+    " pretrain: ": "pre-trains",
+    " gan: ": "trains the GAN",
+}
+
+
+@dataclass
+class Run:
+    """A run that is going: `pid` is also the group of its processes; its Ctrl-C comes at `at`."""
+
+    cwd: Path
+    pid: int
+    began: float
+    at: float
+    doing: str = ""
+    pressed: float = 0.0
+    seconds: float = 0.0  # from Ctrl-C to the end
+    fault: str = ""
+
+    def stderr(self) -> str:
+        path = self.cwd / "stderr.txt"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def goes_on(self) -> bool:
+        """Press Ctrl-C where it is time; False once the run has ended."""
+        now = time.monotonic()
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        if pid:
+            self._judge(os.waitstatus_to_exitcode(status), now)
+            return False
+        if not self.pressed and now >= self.began + self.at:
+            self.doing = [doing for text, doing in DOING.items() if text in self.stderr()][-1]
+            self.pressed = time.monotonic()
+            os.killpg(self.pid, signal.SIGINT)
+        if self.pressed and now - self.pressed > HANGS_S:
+            os.kill(self.pid, signal.SIGABRT)  # faulthandler shows where it hangs
+            os.waitpid(self.pid, 0)
+            self.fault = f"did not end within {HANGS_S} s"
+            return False
+        return True
+
+    def _judge(self, code: int, now: float) -> None:
+        self.doing = self.doing or "is done"
+        self.seconds = now - (self.pressed or now)
+        parts = [str(path.relative_to(self.cwd)) for path in self.cwd.rglob("*.part*")]
+        faults = {
+            f"left {', '.join(parts)}": parts,
+            f"exit code {code}": code not in (ENDED if self.pressed else {0}),
+            "a traceback": "Traceback" in self.stderr(),
+            f"took {self.seconds:.1f} s": self.seconds > GOAL_S,
+        }
+        self.fault = "; ".join(text for text, is_so in faults.items() if is_so)
+
+
+def start(cwd: Path, arguments: str, at: float, whole: bool) -> Run:
+    """Fork a run; whole: as a process of its own, which imports everything itself."""
+    cwd.mkdir()
+    pid = os.fork()
+    if pid == 0:
+        code = 99
+        try:
+            os.setsid()
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # also where it is ignored
+            if whole:
+                _execute(cwd, arguments)
+            code = forked_runs.run(str(cwd), arguments, None, None)
+        except BaseException:
+            import traceback
+
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    return Run(cwd, pid, time.monotonic(), at)
+
+
+def _execute(cwd: Path, arguments: str) -> None:
+    os.chdir(cwd)
+    os.dup2(os.open("stderr.txt", os.O_CREAT | os.O_WRONLY | os.O_APPEND), 2)
+    os.dup2(2, 1)
+    command = [sys.executable, "-X", "faulthandler", str(ROOT / "main.py"), *arguments.split()]
+    os.execv(sys.executable, command)
+
+
+def seconds_to(run: Run, text: str) -> float:
+    """How long a run that nobody stops takes until it says this."""
+    while text not in run.stderr():
+        time.sleep(0.02)
+        assert os.waitpid(run.pid, os.WNOHANG)[0] == 0, run.stderr()
+    seconds = time.monotonic() - run.began
+    os.kill(run.pid, signal.SIGKILL)
+    os.waitpid(run.pid, 0)
+    return seconds
+
+
+def planned(given, folder: Path, arguments: str) -> Iterator[Run]:
+    """The runs in random order, each started when the next is asked for."""
+    moments = random.Random(given.seed)
+    usual_s = {
+        False: seconds_to(start(folder / "whole", arguments, 0, False), "gan: validation") * 1.3,
+        True: seconds_to(start(folder / "to-plan", arguments, 0, True), "plan: "),
+    }
+    for key in usual_s:
+        usual_s[key] *= max(1, given.jobs / len(os.sched_getaffinity(0)))
+    print(f"moments: 0 to {usual_s[False]:.1f} s of runs, {usual_s[True]:.1f} s of starts")
+    kinds = [True] * given.starts + [False] * given.runs
+    moments.shuffle(kinds)
+    for i, whole in enumerate(kinds):
+        more = "" if whole or i % 3 else PROJECTIONS
+        at = moments.uniform(0, usual_s[whole])
+        yield start(folder / f"run{i}", arguments + more, at, whole)
+
+
+def main() -> int:
+    parser = common.parser(__doc__)
+    parser.add_argument("--runs", type=int, default=160)
+    parser.add_argument("--starts", type=int, default=40)
+    parser.add_argument("--jobs", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    import tensorflow  # noqa: F401, once for all forks
+
+    from srgan.training import setup  # noqa: F401
+
+    forked_runs.make_small()
+    ended = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for i in range(6):
+            write_scan(folder / "data", f"1.2.3.{i}", small_chest(i))
+        going, waiting = [], planned(given, folder, TINY.format(folder / "data"))
+        while True:
+            while len(going) < given.jobs and (run := next(waiting, None)):
+                going.append(run)
+            if not going:
+                break
+            time.sleep(0.01)
+            over = [run for run in going if not run.goes_on()]
+            for run in over:
+                going.remove(run)
+                if run.fault:
+                    print(f"{run.cwd.name}, Ctrl-C after {run.at:.2f} s, {run.doing}: {run.fault}")
+                    print(run.stderr(), flush=True)
+            ended += over
+    return report(ended)
+
+
+def report(ended: list[Run]) -> int:
+    seconds = defaultdict(list)
+    for run in ended:
+        seconds[run.doing].append(run.seconds)
+    for doing, found in seconds.items():
+        middle, most = np.median(found), max(found)
+        print(f"{doing:<16}{len(found):>5} runs, {middle:6.2f} s median, {most:6.2f} s at most")
+    failed = sum(bool(run.fault) for run in ended)
+    print(f"{failed} of {len(ended)} failed")
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    import faulthandler
+
+    faulthandler.enable()
+    sys.exit(main())
