@@ -6,7 +6,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -96,6 +96,21 @@ def read_bounded(path: Path, limit: int = MOST_OF_JSON) -> bytes:
     if len(data) > limit:
         raise OSError(errno.EINVAL, f"larger than {limit >> 20} MiB")
     return data
+
+
+@contextmanager
+def named_in_utf8(folder: Path) -> Iterator[Path]:
+    """A name of the folder for libraries that take UTF-8 alone: if need be that of its handle."""
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:  # on Linux, where any bytes are a name
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            yield Path(f"/proc/self/fd/{handle}")
+        finally:
+            os.close(handle)
+    else:
+        yield folder
 
 
 def sync(path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from srgan import __version__
 from srgan.system.errors import UserError
-from srgan.system.files import read_bounded, write_json, writing
+from srgan.system.files import named_in_utf8, read_bounded, write_json, writing
 from srgan.training import sealed
 from srgan.training.checkpoint_folder import Saved, newest_whole, saved_in, set_aside, step_of
 from srgan.training.manifest import MODELS, Manifest
@@ -50,7 +50,8 @@ def write(path: Path, variables: dict, manifest: dict) -> None:
 
     def fill(part: Path) -> None:
         try:
-            tf.train.Checkpoint(**variables).write(str(part / "state"))
+            with named_in_utf8(part) as named:
+                tf.train.Checkpoint(**variables).write(str(named / "state"))
         except tf.errors.OpError as error:
             number = _ERRNO.get(type(error).__name__, errno.EIO)
             raise OSError(number, error.message.rsplit("; ", 1)[-1]) from error
@@ -63,8 +64,9 @@ def restore(path: Path, variables: dict) -> None:
     import tensorflow as tf
 
     try:
-        status = tf.train.Checkpoint(**variables).read(str(path / "state"))
-        status.assert_consumed()
+        with named_in_utf8(path) as named:
+            status = tf.train.Checkpoint(**variables).read(str(named / "state"))
+            status.assert_consumed()
     except (AssertionError, tf.errors.OpError, ValueError) as error:
         raise UserError(f"{path} does not fit these networks: {error}") from error
 
