@@ -1,15 +1,14 @@
 """Press Ctrl-C at random moments of a tiny training, many times.
 
-python benchmarks/interrupts.py [--runs 160] [--starts 40] [--jobs 3] [--seed 0]
+python benchmarks/interrupts.py [--forks 150] [--whole 50] [--jobs 3] [--seed 0]
 
-Goal: every run ends within five seconds of the end of its step, with code 130 and without a
-traceback, and leaves no `.part`. --runs are forks of a process that has imported TensorFlow, with
-small networks; their moments lie between the start and the usual end, and every third makes noise
-in the projections, in several processes. --starts are processes of their own, `python main.py`,
-stopped between their start and their plan, mostly while they import. SIGINT goes to all processes
-of a run, as from a terminal. --jobs of them go at a time, which keeps the machine busy. Prints each
-run that failed, and the seconds from the signal to the end by what a run was doing. Exits with 1 if
-one failed.
+Goal: every run ends within five seconds of the signal, with code 130 and without a traceback, and
+leaves no `.part`. The networks are small. --forks are forks of a process that has imported
+TensorFlow; --whole are processes that start and import as `python main.py` does. The moments lie
+anywhere between the start and the usual end. Every third run makes noise in the projections, in
+several processes. SIGINT goes to all processes of a run, as from a terminal. --jobs of them go at a
+time, which keeps the machine busy. Prints each run that failed, and the seconds from the signal to
+the end by what a run was doing. Exits with 1 if one failed.
 """
 
 import os
@@ -96,7 +95,7 @@ class Run:
         self.fault = "; ".join(text for text, is_so in faults.items() if is_so)
 
 
-def start(cwd: Path, arguments: str, at: float, whole: bool) -> Run:
+def start(cwd: Path, arguments: str, at: float, whole: int) -> Run:
     """Fork a run; whole: as a process of its own, which imports everything itself."""
     cwd.mkdir()
     pid = os.fork()
@@ -121,43 +120,43 @@ def _execute(cwd: Path, arguments: str) -> None:
     os.chdir(cwd)
     os.dup2(os.open("stderr.txt", os.O_CREAT | os.O_WRONLY | os.O_APPEND), 2)
     os.dup2(2, 1)
-    command = [sys.executable, "-X", "faulthandler", str(ROOT / "main.py"), *arguments.split()]
+    command = [
+        sys.executable,
+        "-X",
+        "faulthandler",
+        str(ROOT / "tests/helpers/small_main.py"),
+        *arguments.split(),
+    ]
     os.execv(sys.executable, command)
 
 
-def seconds_to(run: Run, text: str) -> float:
-    """How long a run that nobody stops takes until it says this."""
-    while text not in run.stderr():
-        time.sleep(0.02)
-        assert os.waitpid(run.pid, os.WNOHANG)[0] == 0, run.stderr()
-    seconds = time.monotonic() - run.began
-    os.kill(run.pid, signal.SIGKILL)
-    os.waitpid(run.pid, 0)
-    return seconds
+def usual_s(run: Run) -> float:
+    """How long a run takes that nobody stops."""
+    _, status = os.waitpid(run.pid, 0)
+    assert status == 0, run.stderr()
+    return time.monotonic() - run.began
 
 
 def planned(given, folder: Path, arguments: str) -> Iterator[Run]:
     """The runs in random order, each started when the next is asked for."""
     moments = random.Random(given.seed)
-    usual_s = {
-        False: seconds_to(start(folder / "whole", arguments, 0, False), "gan: validation") * 1.3,
-        True: seconds_to(start(folder / "to-plan", arguments, 0, True), "plan: "),
-    }
-    for key in usual_s:
-        usual_s[key] *= max(1, given.jobs / len(os.sched_getaffinity(0)))
-    print(f"moments: 0 to {usual_s[False]:.1f} s of runs, {usual_s[True]:.1f} s of starts")
-    kinds = [True] * given.starts + [False] * given.runs
+    busy = max(1, given.jobs / len(os.sched_getaffinity(0)))
+    latest_s = [
+        busy * usual_s(start(folder / f"usual{whole}", arguments, 0, whole)) for whole in (0, 1)
+    ]
+    print(f"moments: 0 to {latest_s[0]:.1f} s of forks, {latest_s[1]:.1f} s of whole processes")
+    kinds = [0] * given.forks + [1] * given.whole
     moments.shuffle(kinds)
     for i, whole in enumerate(kinds):
-        more = "" if whole or i % 3 else PROJECTIONS
-        at = moments.uniform(0, usual_s[whole])
+        more = PROJECTIONS if i % 3 == 0 else ""
+        at = moments.uniform(0, latest_s[whole])
         yield start(folder / f"run{i}", arguments + more, at, whole)
 
 
 def main() -> int:
     parser = common.parser(__doc__)
-    parser.add_argument("--runs", type=int, default=160)
-    parser.add_argument("--starts", type=int, default=40)
+    parser.add_argument("--forks", type=int, default=150)
+    parser.add_argument("--whole", type=int, default=50)
     parser.add_argument("--jobs", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()

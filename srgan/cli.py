@@ -98,7 +98,6 @@ def _run(arguments: list[str]) -> int:
     surroundings.set_up()
     from srgan.system import log
 
-
     log.set_up()
     return _command(verb)(given)
 

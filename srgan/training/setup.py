@@ -38,8 +38,7 @@ def begin(
     """A new run, or the saved one at the step where it stopped. Raises UserError.
 
     started: time.monotonic() where the budget of minutes began. A new run is saved at once, so that
-    it keeps its plan whenever it is killed. Until the first step a signal ends the process at once:
-    what is half written then is removed at the next start.
+    it keeps its plan whenever it is killed. Until the first step a signal ends the process at once.
     """
     keras.utils.set_random_seed(settings.seed % 2**32)
     degradation = degradation_of(settings)
