@@ -2,7 +2,7 @@
 
 An update is applied as a whole or not at all. Where a loss or a gradient is NaN or infinite, no
 weight, optimizer moment, average or batch statistic changes. This counts as a fault, unless only
-float16 overflowed: then its loss scale is lowered, as happens now and then.
+the gradients overflowed in float16: then its loss scale is lowered, as happens now and then.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,8 @@ class Trainer:
     """Networks, optimizers, and the averaged generator that is validated and saved.
 
     pretrain_step and gan_step take (low, normal, step), a batch and the number of the update in its
-    stage. They return the losses by name, with `applied` and `fault`, 0 or 1.
+    stage. They return the losses by name, with `applied`, `fault` and in float16 `overflow`: one of
+    them is 1, the others are 0. The losses of a fault are 0.
     """
 
     form: str  # of models.generator.FORMS
@@ -130,8 +131,11 @@ class Trainer:
         scales = isinstance(self.generator_optimizer, keras.optimizers.LossScaleOptimizer)
         tf.cond(applied, apply, skip)
         fault = ~finite_losses if scales else ~applied
-        kept = {name: tf.where(applied, loss, 0.0) for name, loss in losses.items()}
-        return kept | {"applied": tf.cast(applied, tf.int32), "fault": tf.cast(fault, tf.int32)}
+        what = {"applied": applied, "fault": fault}
+        if scales:
+            what["overflow"] = finite_losses & ~applied
+        kept = {name: tf.where(fault, 0.0, loss) for name, loss in losses.items()}
+        return kept | {name: tf.cast(is_so, tf.int32) for name, is_so in what.items()}
 
     def _pretrain(self, low, normal, step):
         form = FORMS[self.form]

@@ -339,6 +339,9 @@ def test_every_network_loss_and_precision_trains(small_scans, run_main, tmp_path
     done = train(run_main, tmp_path, small_scans, f"{steps} {more}")
     assert done.returncode == 0, done.stderr
     assert list((tmp_path / "checkpoint").glob("srresnet-*"))
+    rows = rows_of(tmp_path)
+    assert all(float(row["l1" if row["l1"] else "mse"]) > 0 for row in rows)
+    assert ("overflow" in rows[0]) == more.endswith(" float16")
 
 
 @pytest.mark.slow

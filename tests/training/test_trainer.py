@@ -56,6 +56,7 @@ def test_step_with_a_loss_that_is_not_finite_changes_no_variable(small_discrimin
     for bad in (np.nan, np.inf):
         losses = update(*batch(bad), tf.constant(1))
         assert (int(losses["applied"]), int(losses["fault"])) == (0, 1)
+        assert "overflow" not in losses
         assert all(np.isfinite(float(v)) for v in losses.values())
         assert bits(made) == before
     losses = update(*batch(), tf.constant(1))
@@ -73,12 +74,14 @@ def test_step_with_a_float16_overflow_lowers_the_loss_scale_and_is_no_fault(smal
         other.assign(2.0)
         before = [v.numpy() for v in made.generator.variables]
         losses = made.gan_step(*batch(), tf.constant(1))
-        assert (int(losses["applied"]), int(losses["fault"])) == (0, 0)
+        assert [int(losses[name]) for name in ("applied", "fault", "overflow")] == [0, 0, 1]
+        assert float(losses["l1"]) > 0
         assert float(scale) == pytest.approx(5e29)
         assert float(other) == 2.0  # its gradients were well
         for was, now in zip(before, made.generator.variables, strict=True):
             assert np.array_equal(was, now.numpy())
         scale.assign(2.0)
-        assert int(made.gan_step(*batch(), tf.constant(2))["applied"]) == 1
+        losses = made.gan_step(*batch(), tf.constant(2))
+        assert [int(losses[name]) for name in ("applied", "fault", "overflow")] == [1, 0, 0]
     finally:
         keras.mixed_precision.set_global_policy("float32")
