@@ -211,6 +211,7 @@ class Settings:
 
 SETTINGS = {f.name: Setting(f.name, f.default, **f.metadata) for f in dataclasses.fields(Settings)}
 NOISE_GROUPS = {"image": IMAGE_NOISE, "projection": PROJECTION_NOISE}  # by --noise
+LEAST_CROP_VGG54 = 16  # pixels: four poolings lie before that layer
 VGG_RECORDED = ("auto", "imagenet", "random", "none", "file")  # "file" stands for any path
 
 
@@ -229,7 +230,17 @@ def make(given: dict[str, Any], recorded: dict[str, Any] | None = None) -> Setti
         raise UserError("--photons and --noise-hu exclude each other: one follows from the other")
     if settings.crop % settings.scale:
         raise UserError(f"--crop {settings.crop} is not a multiple of --scale {settings.scale}")
+    if settings.crop < LEAST_CROP_VGG54 and _needs_vgg54(settings):
+        raise UserError(
+            f"--crop {settings.crop} is too small for --content-loss vgg54: give --crop "
+            f"{LEAST_CROP_VGG54} or more, or --content-loss vgg22 or pixel"
+        )
     return settings
+
+
+def _needs_vgg54(settings: Settings) -> bool:
+    has_gan = settings.gan_steps != 0 and settings.gan_share > 0
+    return has_gan and settings.content_loss == "vgg54" and settings.vgg_weights != "none"
 
 
 def record(settings: Settings) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import pytest
 from srgan.hounsfield import hu_to_network
 from srgan.models import vgg, vgg_weights
 from srgan.models.vgg_weights import VggWeights
+from srgan.settings import LEAST_CROP_VGG54
 from srgan.system.errors import UserError
 
 
@@ -135,3 +136,9 @@ def test_find_neither_uses_nor_changes_a_damaged_file(tmp_path, monkeypatch):
     path.write_bytes(b"half")
     assert vgg_weights.find("auto").mode == "random"
     assert path.read_bytes() == b"half"
+
+
+@pytest.mark.parametrize(("layer", "least"), [("vgg54", LEAST_CROP_VGG54), ("vgg22", 8)])
+def test_features_of_the_smallest_crop_that_settings_allow(layer, least):
+    patch = np.zeros((2, least, least, 1), np.float32)
+    assert np.isfinite(np.asarray(vgg.build(layer, VggWeights("random"), patch, 0)(patch))).all()
