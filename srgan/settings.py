@@ -90,7 +90,8 @@ class Settings:
         "Only series with TEXT in their SeriesDescription or kernel, or with '!TEXT' only those "
         "without it. Of MetaImage and other volumes the file's name counts.", recorded=False)
     train_minutes: float = _setting(
-        20.0, values.minutes, TRAIN, BUDGET, "Training time of both stages together.", "minutes")
+        20.0, values.minutes, TRAIN, BUDGET,
+        "Training time of both stages together. More than before extends a run.", "minutes")
     pretrain_steps: int | None = _setting(
         None, values.steps, TRAIN, BUDGET,
         "Steps of SRResNet, instead of minutes. Needs --gan-steps. With 0 and 0 the scans are "
@@ -100,6 +101,12 @@ class Settings:
     gan_share: float = _setting(
         0.4, values.share, TRAIN, BUDGET,
         "Share of the minutes for SRGAN. With 0 only SRResNet is trained.")
+    rate: float = _setting(
+        1.0, values.rate, TRAIN, BUDGET, "Factor of all learning rates.")
+    init: Path | None = _setting(
+        None, values.folder, TRAIN, BUDGET,
+        "A model that a new run starts from: a checkpoint folder, or a folder srgan-N or "
+        "srresnet-N in one. What it was trained on is never tested on.", recorded=False)
     batch_size: int = _setting(
         16, values.batch, TRAIN, NETWORK, "Patches in one training step.", "patches")
     crop: int = _setting(
@@ -239,8 +246,13 @@ def make(given: dict[str, Any], recorded: dict[str, Any] | None = None) -> Setti
 
 
 def _needs_vgg54(settings: Settings) -> bool:
-    has_gan = settings.gan_steps != 0 and settings.gan_share > 0
-    return has_gan and settings.content_loss == "vgg54" and settings.vgg_weights != "none"
+    is_vgg54 = settings.content_loss == "vgg54" and settings.vgg_weights != "none"
+    return has_gan(settings) and is_vgg54
+
+
+def has_gan(settings: Settings) -> bool:
+    """Do these settings ask for a GAN stage?"""
+    return settings.gan_share > 0 if settings.gan_steps is None else settings.gan_steps > 0
 
 
 def record(settings: Settings) -> dict[str, Any]:

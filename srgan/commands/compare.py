@@ -72,6 +72,9 @@ def description(trained: Trained) -> dict:
         "degradation": trained.manifest.degradation,
         "synthetic": trained.manifest.data.synthetic,
         "warnings": list(trained.warnings),
+        "extended": list(trained.extended),
+        "origin": trained.manifest.origin.text() if trained.manifest.origin else None,
+        "unfinished": trained.is_unfinished,
     }
 
 

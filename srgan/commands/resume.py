@@ -10,43 +10,134 @@ from srgan.settings import Settings
 from srgan.system.errors import UserError
 from srgan.training.checkpoint_folder import Saved
 from srgan.training.checkpoint_models import hashed
-from srgan.training.manifest import Manifest, SeenData
+from srgan.training.manifest import Manifest, Seen, SeenData
+
+# What may change when a run goes on; its plan is then made anew from its state.
+PLANNED = ("train_minutes", "pretrain_steps", "gan_steps", "gan_share", "batch_size", "rate")
+BUDGET = ("train_minutes", "pretrain_steps", "gan_steps")
+WHY = {
+    "generator": "the weights have one form",
+    "scale": "the weights have one scale",
+    "crop": "the discriminator judges patches of one size",
+    "content_loss": "a GAN has one loss",
+    "vgg_weights": "a GAN has one loss",
+    "seed": "batches and validation follow from the seed",
+    "deterministic": "equal runs must stay equal",
+}  # may a setting not change; for all others:
+ONE_DOSE = "a run learns from one low dose and is validated at it"
+
+
+def recorded_settings(manifest: Manifest) -> Settings:
+    """The settings of a saved run. Raises UserError for what this version does not know."""
+    return Settings(**all_settings.from_record(manifest.settings))
 
 
 def resumed_settings(given: dict[str, Any], manifest: Manifest) -> Settings:
     """The recorded settings with what was given. Raises UserError for one that may not change."""
-    recorded = all_settings.from_record(manifest.settings)
+    recorded, before = all_settings.from_record(manifest.settings), recorded_settings(manifest)
+    planned = {name: getattr(manifest.plan, name) for name in ("pretrain_steps", "gan_steps")}
+    if before.pretrain_steps is None and planned.items() <= given.items():  # the steps it has
+        given = {name: value for name, value in given.items() if name not in planned}
     if recorded.get("vgg_weights") == "file":
         recorded["vgg_weights"] = given.get("vgg_weights", "file")
     may_change = {name for name, setting in all_settings.SETTINGS.items() if setting.may_change}
-    differ = [
-        f"{all_settings.flag(name)} {recorded[name]}, not {new}"
+    may_change |= set(PLANNED)
+    if not all_settings.has_gan(before):  # it has used neither yet
+        may_change |= {"content_loss", "vgg_weights"}
+    differ = {
+        name: new
         for name, new in given.items()
         if name in recorded and name not in may_change and new != recorded[name]
-    ]
+    }
     if differ:
-        raise UserError(
-            f"the run in the checkpoint has {'; '.join(differ)}: leave "
-            f"{'the flag' if len(differ) == 1 else 'these flags'} out to continue, or add --fresh "
-            f"to start anew"
+        why = WHY.get(next(iter(differ)), ONE_DOSE)
+        raise _refused(recorded, differ, f"{why}; --init starts a new run from its model")
+    _check_budget(given, before, manifest)
+    settings = all_settings.make(given, recorded)
+    _check_extension(settings, before, manifest)
+    return settings
+
+
+def _refused(recorded: dict[str, Any], differ: dict[str, Any], why: str) -> UserError:
+    flags = "; ".join(
+        f"{all_settings.flag(name)} {recorded[name]}, not {new}" for name, new in differ.items()
+    )
+    return UserError(
+        f"the run in the checkpoint has {flags}: leave "
+        f"{'the flag' if len(differ) == 1 else 'these flags'} out to continue, or add --fresh "
+        f"to start anew ({why})"
+    )
+
+
+def _check_budget(given: dict[str, Any], before: Settings, manifest: Manifest) -> None:
+    """Raises UserError where minutes or steps are fewer than those of the run."""
+    planned = {
+        "train_minutes": before.train_minutes,
+        "pretrain_steps": manifest.plan.pretrain_steps,
+        "gan_steps": manifest.plan.gan_steps,
+    }
+    in_steps = before.pretrain_steps is not None
+    if in_steps:
+        planned |= {name: getattr(before, name) for name in ("pretrain_steps", "gan_steps")}
+    fewer = {name: given[name] for name in BUDGET if name in given and given[name] < planned[name]}
+    if fewer:
+        why = "a plan grows: more minutes or steps extend it"
+        raise _refused(planned, fewer, why)
+    if in_steps and given.get("train_minutes", before.train_minutes) != before.train_minutes:
+        raise _refused(
+            planned,
+            {"train_minutes": given["train_minutes"]},
+            "it is planned in steps: more --pretrain-steps and --gan-steps extend it",
         )
-    return all_settings.make(given, recorded)
+
+
+def changes(settings: Settings, manifest: Manifest) -> dict[str, str]:
+    """What differs from the saved run in its plan: flag to "OLD to NEW"."""
+    before = recorded_settings(manifest)
+    return {
+        all_settings.flag(name): f"{_shown(getattr(before, name))} to {getattr(settings, name)}"
+        for name in PLANNED
+        if getattr(before, name) != getattr(settings, name)
+    }
+
+
+def _shown(value: object) -> str:
+    return "by minutes" if value is None else str(value)
+
+
+def _check_extension(settings: Settings, before: Settings, manifest: Manifest) -> None:
+    """Raises UserError where the run, or its pre-training, is over and would stay so."""
+    changed, plan = changes(settings, manifest), manifest.plan
+    more = [name for name in BUDGET if getattr(settings, name) != getattr(before, name)]
+    if changed and not more and manifest.step >= plan.steps:
+        raise UserError(
+            f"the run in the checkpoint is finished; {' and '.join(changed)} may change where it "
+            f"goes on: give more --train-minutes or steps too, or leave the flag out"
+        )
+    same_gan = settings.gan_steps in (before.gan_steps, plan.gan_steps)
+    if manifest.step > plan.pretrain_steps and "pretrain_steps" in more and same_gan:
+        raise UserError(
+            f"the run in the checkpoint has {plan.pretrain_steps} steps of pre-training, and its "
+            f"GAN has begun: more --gan-steps extend it; --init starts a new run from its model"
+        )
 
 
 def wanted_vgg_weights(settings: Settings, saved: Saved | None) -> str:
     """What --vgg-weights means for this run: a resumed one keeps the weights of its start.
 
-    A content loss without VGG19 needs none. Raises UserError.
+    A content loss without VGG19 needs none, nor does a run without a GAN. Raises UserError.
     """
-    if settings.content_loss == "pixel" or settings.gan_steps == 0 or settings.gan_share == 0:
+    manifest = saved and saved.manifest
+    has_begun = saved is not None and manifest.step > manifest.plan.pretrain_steps
+    if settings.content_loss == "pixel" or not (all_settings.has_gan(settings) or has_begun):
         return "none"
-    if saved is None:
+    if saved is None or not (has_begun or all_settings.has_gan(recorded_settings(manifest))):
         return settings.vgg_weights
-    mode = saved.manifest.vgg_weights
+    mode = manifest.vgg_weights
     if mode != "file":
         return mode
     if settings.vgg_weights in all_settings.VGG_RECORDED:
-        raise _other_vgg_file(saved.manifest, settings.vgg_weights)
+        raise _other_vgg_file(manifest, settings.vgg_weights)
     return settings.vgg_weights
 
 
@@ -84,8 +175,11 @@ def precision(settings: Settings, saved: Saved | None) -> str:
     return settings.precision
 
 
-def seen_data(store: Store, salt: str | None = None) -> SeenData:
-    """Every patient, series and slice that is trained or validated on, as salted hashes."""
+def seen_data(store: Store, salt: str | None = None, earlier: list[Seen] | None = None) -> SeenData:
+    """Every patient, series and slice that is trained or validated on, as salted hashes.
+
+    earlier: what the model had seen that the run began with.
+    """
     salt = salt or secrets.token_hex(16)
     patients, series, pixels = _hashes(store, salt)
     return SeenData(
@@ -94,6 +188,7 @@ def seen_data(store: Store, salt: str | None = None) -> SeenData:
         patients=len(patients),
         slices={role: len(store.with_role(role)) for role in ("train", "validation", "test")},
         synthetic=store.synthetic,
+        earlier=earlier or [],
     )
 
 
@@ -107,12 +202,13 @@ def _hashes(store: Store, salt: str) -> tuple[set[str], set[str], set[str]]:
 
 def check_same_scans(manifest: Manifest, store: Store, settings: Settings) -> None:
     """Raises UserError if the store holds other scans than the run began with."""
-    now = seen_data(store, manifest.data.salt)
+    now = seen_data(store, manifest.data.salt, manifest.data.earlier)
     if now != manifest.data:
         raise UserError(
             f"the run in {settings.checkpoint_dir} was trained on other scans than --data "
             f"{settings.data} holds now ({_difference(manifest.data, now, store)}): name its scans "
-            f"to continue, or add --fresh to start anew"
+            f"to continue, or start a new run from its model: --init {settings.checkpoint_dir} and "
+            f"another --checkpoint-dir; --fresh starts anew without it"
         )
 
 

@@ -6,7 +6,8 @@ from collections import Counter
 from typing import Any
 
 from srgan import settings as all_settings
-from srgan.commands import resume
+from srgan.commands import initial_model, resume
+from srgan.commands.initial_model import Initial
 from srgan.commands.open_store import is_usable, open_store
 from srgan.dataset.store import Store
 from srgan.lowdose import noise_cache
@@ -18,11 +19,18 @@ from srgan.system.files import clear_parts, writing
 from srgan.training import checkpoint_folder, checkpoint_states
 from srgan.training.batches import SliceSet
 from srgan.training.checkpoint_folder import Saved
+from srgan.training.start import Start
 
 log = logging.getLogger(__name__)
 
 OLD_RUN = {
-    "checkpoint_dir": (checkpoint_states.NEWEST, "step-*", "srresnet-*", "srgan-*"),
+    "checkpoint_dir": (
+        checkpoint_states.NEWEST,
+        checkpoint_states.EXTENDED,
+        "step-*",
+        "srresnet-*",
+        "srgan-*",
+    ),
     "train_dir": ("grid-*.png", "slice-*.png", "log.csv"),
 }
 
@@ -53,6 +61,7 @@ def _train(given: dict[str, Any], folders: Settings, stop: signals.Stop) -> int:
     clear_parts(folders.train_dir)
     saved = None if folders.fresh else checkpoint_states.newest(folders.checkpoint_dir)
     settings = _settings(given, saved)
+    initial = initial_model.load(settings) if saved is None and settings.init else None
     wanted = resume.wanted_vgg_weights(settings, saved)
     weights = None if wanted == "auto" else vgg_weights.find(wanted)  # fail before scans are read
     if saved is not None and weights is not None:
@@ -63,27 +72,40 @@ def _train(given: dict[str, Any], folders: Settings, stop: signals.Stop) -> int:
     training, validation = slice_sets(store, settings)
     if saved is None:
         _set_old_run_aside(settings)
-        data = resume.seen_data(store)
-    else:
-        resume.check_same_scans(saved.manifest, store, settings)
-        data = saved.manifest.data
-        if saved.manifest.step >= saved.manifest.plan.steps:
-            return _report_finished(settings, saved)
+    start = _start_of(settings, store, saved, initial)
+    if saved is not None and saved.manifest.step >= saved.manifest.plan.steps and not start.changed:
+        return _report_finished(settings, saved)
     weights = weights or vgg_weights.find(wanted)
     tensorflow_setup.start(resume.precision(settings, saved), settings.deterministic)
     from srgan.training import loop, setup  # these import TensorFlow
 
-    run = setup.begin(settings, weights, training, validation, data, saved, started, stop)
+    run = setup.begin(settings, weights, training, validation, start, started, stop)
     code = loop.train(run)
     if code == 0:
         print(f"trained {run.plan.steps} steps; models in {settings.checkpoint_dir}")
     return code
 
 
+def _start_of(
+    settings: Settings, store: Store, saved: Saved | None, initial: Initial | None
+) -> Start:
+    """Raises UserError if the store holds other scans than the saved run began with."""
+    if saved is not None:
+        resume.check_same_scans(saved.manifest, store, settings)
+        return Start(saved.manifest.data, saved, resume.changes(settings, saved.manifest))
+    if initial is None:
+        return Start(resume.seen_data(store))
+    initial_model.report(initial, store)
+    data = resume.seen_data(store, earlier=initial.trained.manifest.data.every())
+    return Start(data, origin=initial.origin, trained=initial.trained)
+
+
 def _settings(given: dict[str, Any], saved: Saved | None) -> Settings:
     if saved is None:
         return all_settings.make(given)
-    return resume.resumed_settings(given, saved.manifest)
+    settings = resume.resumed_settings(given, saved.manifest)
+    initial_model.check_same(settings, saved.manifest)
+    return settings
 
 
 def slice_sets(store: Store, settings: Settings) -> tuple[SliceSet, SliceSet]:
@@ -158,9 +180,16 @@ def _report_split(store: Store, settings: Settings) -> None:
 def _report_finished(settings: Settings, saved: Saved) -> int:
     print(
         f"the run in {settings.checkpoint_dir} is finished ({saved.manifest.step} steps): --run "
-        f"test evaluates it, --fresh sets it aside and starts anew"
+        f"test evaluates it, {_more(settings)} goes on with it, --fresh sets it aside and starts "
+        f"anew"
     )
     return 0
+
+
+def _more(settings: Settings) -> str:
+    if settings.pretrain_steps is not None:
+        return "a larger --gan-steps or --pretrain-steps"
+    return f"--train-minutes above {settings.train_minutes:g}"
 
 
 def _set_old_run_aside(settings: Settings) -> None:

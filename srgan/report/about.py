@@ -40,6 +40,15 @@ class About:
         remarks += [f"{n} trained on SYNTHETIC scans" for n in others if others[n]["synthetic"]]
         return remarks
 
+    def history(self) -> list[str]:
+        """Of each checkpoint: what its training began with, and how its plan was extended."""
+        lines = []
+        for letter, said in {"": self.checkpoint, **self.compared()}.items():
+            of = f"{letter} " if letter else ""
+            lines += [f"{of}{said['origin']}"] if said.get("origin") else []
+            lines += [f"{of}{text}" for text in said.get("extended", [])]
+        return lines
+
     def warnings(self) -> list[str]:
         """The warnings of each checkpoint's training."""
         every = {"": self.checkpoint} | {f" of {n}": of for n, of in self.compared().items()}
@@ -66,7 +75,8 @@ class About:
 def checkpoint_remark(said: dict) -> str:
     """How a checkpoint was made, in a line; said: of one, as in About.checkpoint."""
     return (
-        f"step {said['step']}, {said['generator']} generator, content {said['content_loss']}, "
+        f"step {said['step']}{' (unfinished)' if said.get('unfinished') else ''}, "
+        f"{said['generator']} generator, content {said['content_loss']}, "
         f"VGG19 weights {said['vgg_weights']}, trained in {said['degradation'].get('model')} noise "
         f"({levels_remark(said['degradation'])})"
     )

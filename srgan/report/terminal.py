@@ -185,6 +185,7 @@ def _conditions(level: Level, about: About) -> list[str]:
         "texture: SD of the slice less its Gaussian of 2 px",
         about.vgg_distance_remark(),
         *filter(None, [about.denoiser]),
+        *about.history(),
         *about.warnings(),
     ]
     return [*_wrapped(lines, WIDE), *_wrapped(letters, WIDE, "   "), *_wrapped(notes, WIDE)]

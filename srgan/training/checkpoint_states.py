@@ -2,8 +2,11 @@
 
 The last three states of events are kept, and one between events, which a signal left.
 `newest.json` names the state that was saved last, so that a state that is lost is noticed.
+`extended.json` holds the new manifest of the state from which a run was extended: that state itself
+is not written again, so it cannot be lost.
 """
 
+import dataclasses
 import errno
 import json
 import logging
@@ -11,6 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from srgan import __version__
+from srgan.system import folders
+from srgan.system.checksums import read_sealed_json, write_sealed_json
 from srgan.system.errors import UserError
 from srgan.system.files import named_in_utf8, read_bounded, write_json, writing
 from srgan.training import sealed
@@ -21,6 +26,7 @@ log = logging.getLogger(__name__)
 
 KEEP = 3  # states of events
 NEWEST = "newest.json"
+EXTENDED = "extended.json"
 _ERRNO = {
     "ResourceExhaustedError": errno.ENOSPC,
     "OutOfRangeError": errno.EFBIG,
@@ -57,6 +63,53 @@ def write(path: Path, variables: dict, manifest: dict) -> None:
             raise OSError(number, error.message.rsplit("; ", 1)[-1]) from error
 
     sealed.write(path, fill, manifest)
+
+
+def extend(folder: Path, manifest: Manifest) -> None:
+    """Give the state of the manifest's step this manifest. Raises UserError (no space)."""
+    with writing(folder / EXTENDED):
+        write_sealed_json(folder / EXTENDED, {"format": sealed.FORMAT, **manifest.as_dict()})
+
+
+def as_extended(saved: Saved) -> Saved:
+    """The state with the manifest that `extend` gave it, if it is the one that got one."""
+    path = saved.path.parent / EXTENDED
+    try:
+        content = read_sealed_json(path, sealed.MOST_OF_MANIFEST)
+        if content["format"] != sealed.FORMAT:
+            raise ValueError(f"its format is {content['format']}")
+        manifest = Manifest.from_dict(content)
+    except FileNotFoundError:
+        return saved
+    except folders.DAMAGES as error:
+        log.warning(f"{path} is damaged ({folders.fault(error)}): the plan of the state is used")
+        return saved
+    of = manifest.step, manifest.data
+    if of != (saved.manifest.step, saved.manifest.data):
+        return saved
+    return dataclasses.replace(saved, manifest=manifest)
+
+
+def holds_discriminator(path: Path) -> bool:
+    """Does a state hold one? That of a run without a GAN stage does not."""
+    import tensorflow as tf
+
+    try:
+        names = [name for name, _ in tf.train.list_variables(str(path / "state"))]
+    except (tf.errors.OpError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    return any(name.startswith("discriminator/") for name in names)
+
+
+def restore_average(path: Path, model) -> None:
+    """Read the averaged generator of a state. Raises UserError where it does not fit."""
+    import tensorflow as tf
+
+    try:
+        status = tf.train.Checkpoint(average=model).read(str(path / "state"))
+        status.assert_existing_objects_matched().expect_partial()
+    except (AssertionError, tf.errors.OpError, ValueError) as error:
+        raise UserError(f"{path} does not fit this network: {error}") from error
 
 
 def restore(path: Path, variables: dict) -> None:
@@ -101,7 +154,7 @@ def newest(folder: Path, serves: Callable[[int], bool] = lambda step: True) -> S
     if found and found.manifest.version != __version__:
         version = found.manifest.version
         log.info(f"{found.path} was written by version {version}; this is {__version__}")
-    return found
+    return found and as_extended(found)
 
 
 def set_later_aside(folder: Path, step: int) -> None:

@@ -77,7 +77,9 @@ def are_finite(metrics: dict[str, float]) -> bool:
     return all(map(math.isfinite, metrics.values()))
 
 
-def after_validation(stage: str, metrics: dict[str, float], bicubic_db: float) -> dict[str, str]:
+def after_validation(
+    stage: str, metrics: dict[str, float], bicubic_db: float, ends_pretraining: bool = False
+) -> dict[str, str]:
     """Warnings (kind to text) after a validation; bicubic_db: PSNR of the bicubic enlargement."""
     if not are_finite(metrics):
         return {"not-finite": "the generator's output on the validation patches is not finite"}
@@ -88,7 +90,13 @@ def after_validation(stage: str, metrics: dict[str, float], bicubic_db: float) -
             f"{metrics['validation_sd']:.3f} of the normal dose's"
         )
     psnr_db = metrics["validation_psnr_db"]
-    if stage == "gan" and not psnr_db >= bicubic_db - BELOW_DB:
+    is_below = not psnr_db >= bicubic_db - BELOW_DB
+    if ends_pretraining and is_below:
+        found["srresnet-below-input"] = (
+            f"the SRResNet is below its own input at the end of pre-training: {psnr_db:.2f} dB on "
+            f"the validation patches, bicubic {bicubic_db:.2f} dB; it needs more steps"
+        )
+    if stage == "gan" and is_below:
         found["below-input"] = (
             f"the GAN is below its own input on the validation patches: {psnr_db:.2f} dB, bicubic "
             f"{bicubic_db:.2f} dB"

@@ -66,7 +66,7 @@ def _advance(run: Run, bar: Progress) -> int | None:
 def _step(run: Run, stage: str, low, normal) -> float:
     """One update of the networks; returns the learning rate of the generator."""
     step = run.step + 1
-    rate = run.trainer.set_rates(run.plan, step, run.health.rate)
+    rate = run.trainer.set_rates(run.plan, step, run.settings.rate * run.health.rate)
     if stage == "pretrain":
         losses = run.trainer.pretrain_step(low, normal, tf.constant(step))
     else:
@@ -94,7 +94,8 @@ def _row(run: Run, stage: str, rate: float, metrics: dict) -> dict[str, float]:
     losses = run.log.add_row(run.step, stage, rate, metrics)
     found = run.health.after_row(losses)
     if metrics:
-        found |= health.after_validation(stage, metrics, run.validation.bicubic_psnr_db)
+        ends = run.step == run.plan.pretrain_steps
+        found |= health.after_validation(stage, metrics, run.validation.bicubic_psnr_db, ends)
     run.log.add_warnings(found)
     for kind, text in found.items():
         if line := run.health.warn(run.step, kind, text):
@@ -147,7 +148,10 @@ def _go_back(run: Run) -> None:
             f"best models stay; --fresh with another --seed or --precision float32 starts anew",
             DIVERGED,
         )
-    saved = checkpoint_states.newest(run.settings.checkpoint_dir, run.plan.is_event)
+    plan = run.plan
+    saved = checkpoint_states.newest(
+        run.settings.checkpoint_dir, lambda step: step >= plan.begins and plan.is_event(step)
+    )
     if saved is None:
         raise UserError(f"the training diverged: {what}; no state to go back to", DIVERGED)
     warnings = run.health.warnings

@@ -18,6 +18,14 @@ _MOST = 10**15  # no count in a manifest is larger
 
 
 @dataclass(frozen=True)
+class Seen:
+    """Patients, series and pixels as salted SHA-256: see checkpoint_models.hashed."""
+
+    salt: str
+    seen: frozenset[str]
+
+
+@dataclass(frozen=True)
 class SeenData:
     """The patients, series and slices that the networks were trained or validated on."""
 
@@ -26,6 +34,46 @@ class SeenData:
     patients: int
     slices: dict[str, int]  # by role: train, validation, test
     synthetic: bool
+    # What the models had seen that this training began with, each under its own salt:
+    earlier: list[Seen] = field(default_factory=list)
+
+    def every(self) -> list[Seen]:
+        """What this training has seen, and what was seen before it."""
+        return [Seen(self.salt, self.seen), *self.earlier]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The model of another training that this one began with (--init)."""
+
+    model: ModelName
+    step: int
+    sha256: str  # of its weights file
+    patients: int  # that its last training had seen
+
+    def text(self) -> str:
+        title = "SRResNet" if self.model == "srresnet" else "SRGAN"
+        return f"began with the {title} of step {self.step} of another run ({self.sha256[:12]}...)"
+
+
+@dataclass(frozen=True)
+class Extension:
+    """What changed when a run went on with another plan than it began with."""
+
+    when: str  # UTC
+    step: int  # of the state that it went on from
+    steps: int  # of the plan before, both stages together
+    pretrain_steps: int  # of the plan after
+    gan_steps: int
+    changed: dict[str, str]  # flag to "OLD to NEW"
+
+    def text(self) -> str:
+        changed = "".join(f"; {flag} {values}" for flag, values in self.changed.items())
+        return (
+            f"plan extended on {self.when} at step {self.step}: {self.steps} to "
+            f"{self.pretrain_steps + self.gan_steps} steps ({self.pretrain_steps} of SRResNet, "
+            f"{self.gan_steps} of SRGAN){changed}"
+        )
 
 
 @dataclass(frozen=True)
@@ -51,6 +99,9 @@ class Manifest:
     data: SeenData
     plan: Plan
     photons: dict[str, Any] | None = None  # projection noise: of the training slices
+    origin: Origin | None = None
+    extended: list[Extension] = field(default_factory=list)
+    sample_size: int | None = None  # patches that the scale of random VGG19 features is from
     step: int = 0
     best: dict[ModelName, BestModel] = field(default_factory=dict)
     health: Health = field(default_factory=Health)
@@ -71,12 +122,15 @@ class Manifest:
                 raise ValueError(f"settings.{name} is missing")
         if found.plan.steps == 0 or not 0 < found.plan.gan_cost < _MOST:
             raise ValueError("plan has no steps or an impossible gan_cost")
+        if found.plan.begins > found.plan.steps:
+            raise ValueError("plan begins after its end")
         return found
 
     def as_dict(self) -> dict[str, Any]:
         """JSON values, without `files`."""
         content = dataclasses.asdict(self)
-        content["data"]["seen"] = sorted(self.data.seen)
+        for data in (content["data"], *content["data"]["earlier"]):
+            data["seen"] = sorted(data["seen"])
         del content["files"]
         return content
 

@@ -81,7 +81,13 @@ def _data(manifest: Manifest) -> str:
         for role, use in (("train", "training"), ("validation", "validation"))
         if role in data.slices
     )
-    return f"{kind}; {data.patients} patients; {slices}"
+    text = f"{kind}; {data.patients} patients; {slices}"
+    if manifest.origin is not None:
+        text += (
+            f"\n- It {manifest.origin.text()}, whose last training had seen "
+            f"{manifest.origin.patients} patients"
+        )
+    return text
 
 
 def _dose(settings: Settings, manifest: Manifest) -> str:
@@ -100,6 +106,7 @@ def _steps(name: str, settings: Settings, manifest: Manifest) -> str:
     if name == "srgan":
         content = f"{settings.content_loss}, VGG19 weights: {manifest.vgg_weights}"
         lines += f"\n- SRGAN: {gan} more steps, content loss {content}"
+    lines += "".join(f"\n- {each.text()}" for each in manifest.extended)
     return lines
 
 

@@ -53,6 +53,11 @@ class Run:
         checkpoint_states.save(self.settings.checkpoint_dir, self.trainer.state(), manifest)
         self.saved_step = self.step
 
+    def extend(self) -> None:
+        """From here on the state that it goes on from has this run's plan. Raises UserError."""
+        manifest = dataclasses.replace(self.manifest(), log=self.log)
+        checkpoint_states.extend(self.settings.checkpoint_dir, manifest)
+
     def restore(self, saved: Saved) -> None:
         """Go on from a state; what was saved after it is set aside.
 
@@ -61,7 +66,10 @@ class Run:
         manifest = saved.manifest
         if manifest.log is None:
             raise UserError(f"{saved.path} holds no log: add --fresh to start anew")
-        checkpoint_states.restore(saved.path, self.trainer.state())
+        variables = self.trainer.state()
+        if "discriminator" in variables and not checkpoint_states.holds_discriminator(saved.path):
+            del variables["discriminator"], variables["discriminator_optimizer"]
+        checkpoint_states.restore(saved.path, variables)
         self.step = self.saved_step = manifest.step
         self.best, self.health, self.log = manifest.best, manifest.health, manifest.log
         checkpoint_states.set_later_aside(self.settings.checkpoint_dir, self.step)

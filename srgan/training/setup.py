@@ -1,8 +1,12 @@
 """From settings to a training that can start: networks, optimizers, validation and the plan."""
 
 import logging
+import tempfile
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 import keras
 
@@ -10,14 +14,14 @@ from srgan import settings as all_settings
 from srgan.lowdose import photon_cache
 from srgan.models import discriminator, generator, vgg
 from srgan.models.vgg_weights import VggWeights
-from srgan.settings import Settings, degradation_of
+from srgan.settings import Settings, degradation_of, has_gan
 from srgan.system.signals import Stop
-from srgan.training import batches, events, timing
+from srgan.training import batches, checkpoint_states, events, timing
 from srgan.training.batches import SliceSet
-from srgan.training.checkpoint_folder import Saved
-from srgan.training.manifest import Manifest, SeenData
+from srgan.training.manifest import Extension, Manifest
 from srgan.training.plan import Plan
 from srgan.training.run import Run
+from srgan.training.start import Start
 from srgan.training.train_folder import TrainFolder
 from srgan.training.trainer import Trainer
 from srgan.training.validation import Validation
@@ -30,8 +34,7 @@ def begin(
     weights: VggWeights,
     training: SliceSet,
     validation: SliceSet,
-    data: SeenData,
-    saved: Saved | None,
+    start: Start,
     started: float,
     stop: Stop,
 ) -> Run:
@@ -41,43 +44,90 @@ def begin(
     it keeps its plan whenever it is killed. Until the first step a signal ends the process at once.
     """
     keras.utils.set_random_seed(settings.seed % 2**32)
-    degradation = degradation_of(settings)
+    degradation, saved = degradation_of(settings), start.saved
     photons = None if training.noise is None else photon_cache.summary(training.noise)
     crop, seed = settings.crop, settings.seed
     make_batches = partial(batches.dataset, training, settings.batch_size, crop, degradation, seed)
-    trainer = trainer_of(settings, weights, make_batches)
+    manifest = _manifest(settings, weights, start, photons)
+    sample = partial(batches.batch, training, manifest.sample_size, crop, degradation, seed, 0)
+    has_state = saved is not None and checkpoint_states.holds_discriminator(saved.path)
+    trainer = trainer_of(settings, weights, sample, has_gan(settings) or has_state)
     patches = Validation.of(validation, crop, degradation, seed)
     noise = degradation.noise.describe()
     noise += f"\n{photon_cache.summary_text(photons)}" if photons else ""
-    folder = TrainFolder(settings.train_dir, label(settings, weights, noise, data.synthetic))
-    if saved is None:
-        validate = partial(events.validate, trainer, patches, folder, 0, "step 0 (start)")
-        steps = timing.new_plan(settings, trainer, make_batches, validate, started)
-    else:
-        steps = saved.manifest.plan
-    manifest = _manifest(settings, weights, data, steps, photons)
+    folder = TrainFolder(settings.train_dir, label(settings, weights, noise, start.data.synthetic))
     run = Run(settings, trainer, make_batches, patches, folder, manifest, stop)
     if saved is None:
-        run.save()
+        _begin_new(run, start, started)
     else:
-        run.restore(saved)
-        changed = _changed_precision(saved.manifest, manifest)
-        log.info(f"continuing at step {run.step} of {run.plan.steps}{changed}")
+        _go_on(run, start, started)
     return run
 
 
+def _begin_new(run: Run, start: Start, started: float) -> None:
+    trainer = run.trainer
+    if start.origin is not None:
+        for network in (trainer.generator, trainer.average):
+            start.trained.give(start.origin.model, network)
+    validate = partial(events.validate, trainer, run.validation, run.folder, 0, "step 0 (start)")
+    plan, warning = timing.new_plan(run.settings, trainer, run.batches, validate, started)
+    _take_over(run, plan, warning)
+    run.save()
+
+
+def _go_on(run: Run, start: Start, started: float) -> None:
+    saved = start.saved.manifest
+    run.restore(start.saved)
+    if start.changed:
+        trainer, settings = run.trainer, run.settings
+        with tempfile.TemporaryDirectory() as place:  # the grid of this step is there
+            scratch = TrainFolder(Path(place), run.folder.label)
+            validate = partial(events.validate, trainer, run.validation, scratch, run.step, "")
+            plan, warning = timing.extended_plan(
+                settings, saved, trainer, run.batches, validate, started
+            )
+        extension = Extension(
+            when=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+            step=run.step,
+            steps=saved.plan.steps,
+            pretrain_steps=plan.pretrain_steps,
+            gan_steps=plan.gan_steps,
+            changed=start.changed,
+        )
+        run.first_manifest = replace(run.first_manifest, extended=[*saved.extended, extension])
+        _take_over(run, plan, warning)
+        run.extend()
+        log.info(extension.text())
+    changed = _changed_precision(saved, run.first_manifest)
+    log.info(f"continuing at step {run.step} of {run.plan.steps}{changed}")
+
+
+def _take_over(run: Run, plan: Plan, warning: str) -> None:
+    run.first_manifest = replace(run.first_manifest, plan=plan)
+    if warning and (line := run.health.warn(run.step, "short-budget", warning)):
+        log.warning(line)
+
+
 def _manifest(
-    settings: Settings, weights: VggWeights, data: SeenData, plan: Plan, photons: dict | None
+    settings: Settings, weights: VggWeights, start: Start, photons: dict | None
 ) -> Manifest:
+    """What every checkpoint of this run says; a new run's plan is made later."""
+    saved = start.saved and start.saved.manifest
+    sample_size = settings.batch_size
+    if saved is not None:
+        sample_size = saved.sample_size or saved.settings.get("batch_size", sample_size)
     return Manifest(
         settings=all_settings.record(settings),
         degradation=degradation_of(settings).as_json(),
         vgg_weights=weights.mode,
         vgg_sha256=weights.sha256,
         precision=keras.mixed_precision.global_policy().name,
-        data=data,
-        plan=plan,
+        data=start.data,
+        plan=saved.plan if saved else Plan(0, 0),
         photons=photons,
+        origin=saved.origin if saved else start.origin,
+        extended=saved.extended if saved else [],
+        sample_size=sample_size,
     )
 
 
@@ -99,21 +149,23 @@ def label(settings: Settings, weights: VggWeights, noise: str, synthetic: bool) 
     )
 
 
-def trainer_of(settings: Settings, weights: VggWeights, make_batches: Callable) -> Trainer:
+def trainer_of(
+    settings: Settings, weights: VggWeights, sample: Callable, with_gan: bool
+) -> Trainer:
     """Networks and optimizers, all built: a state is restored into existing variables.
 
-    make_batches: gives batches of (low dose, normal dose), which scale random VGG19 features.
+    sample: gives a batch (low dose, normal dose), which scales random VGG19 features.
     """
     s = settings
     trained, average = (generator.build(s.generator, s.scale, s.seed) for _ in range(2))
     average.trainable = False
     critic = critic_optimizer = features = None
-    if timing.has_gan(s):
+    if with_gan:
         critic = discriminator.build(s.crop, s.seed)
         critic_optimizer = adam(critic.trainable_variables)
         if weights.mode != "none" and s.content_loss != "pixel":
-            (_, sample), *_ = make_batches(0, 1)
-            features = vgg.build(s.content_loss, weights, sample.numpy(), s.seed)
+            _, normal = sample()
+            features = vgg.build(s.content_loss, weights, normal, s.seed)
     return Trainer(
         form=s.generator,
         content_mode=weights.mode,

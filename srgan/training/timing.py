@@ -1,19 +1,23 @@
-"""The plan of a new run: minutes become steps after a few steps and an event are timed."""
+"""The plan of a run: minutes become steps after a few steps and an event are timed."""
 
 import logging
+import math
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import tensorflow as tf
 
-from srgan.settings import Settings
+from srgan import settings as all_settings
+from srgan.settings import Settings, has_gan
 from srgan.system.files import writing
 from srgan.system.signals import undone
 from srgan.training import checkpoint_states
-from srgan.training.plan import Plan, from_minutes
+from srgan.training.manifest import Manifest
+from srgan.training.plan import FEWEST, Costs, Plan, extended, from_minutes
 from srgan.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
@@ -21,44 +25,117 @@ log = logging.getLogger(__name__)
 WARM_UP, TIMED_STEPS = 4, 12
 
 
-def has_gan(settings: Settings) -> bool:
-    return settings.gan_steps != 0 and settings.gan_share > 0
-
-
 def new_plan(
     settings: Settings, trainer: Trainer, make_batches: Callable, validate: Callable, started: float
-) -> Plan:
-    """The plan of a new run. Minutes become steps: everything is timed first.
+) -> tuple[Plan, str]:
+    """The plan of a new run, and a warning or "". Minutes become steps: everything is timed first.
 
     validate: draws the grid of the start; it is called here in any case.
     """
     validate()
     if settings.pretrain_steps is not None:
         steps = Plan(settings.pretrain_steps, settings.gan_steps)
-        log.info(
-            f"plan: {steps.pretrain_steps} steps of pre-training, {steps.gan_steps} of the GAN"
+        log.info(f"plan: {_steps_text(steps)}")
+        return steps, ""
+    stages = ["pretrain"] + ["gan"] * has_gan(settings)
+    costs = _time(settings, trainer, make_batches, validate, stages, started)
+    steps = from_minutes(settings.train_minutes, settings.gan_share, costs)
+    _report(settings, steps, costs)
+    return steps, _short_of(settings, steps, costs)
+
+
+def extended_plan(
+    settings: Settings,
+    saved: Manifest,
+    trainer: Trainer,
+    make_batches: Callable,
+    validate: Callable,
+    started: float,
+) -> tuple[Plan, str]:
+    """The plan of a run that goes on with other settings from its saved state; as `new_plan`.
+
+    Where neither minutes nor steps nor the GAN's share changed, the steps stay.
+    """
+    plan, step = saved.plan, saved.step
+    before = Settings(**all_settings.from_record(saved.settings))
+    gan_began = step > plan.pretrain_steps
+    if settings.pretrain_steps is not None:
+        return _with_steps(plan, settings, step), ""
+    same_share = gan_began or settings.gan_share == before.gan_share
+    if settings.train_minutes == before.train_minutes and same_share:
+        return replace(plan, begins=step), ""
+    ahead = ["gan"] if gan_began else ["pretrain"] + ["gan"] * has_gan(settings)
+    costs = _time(settings, trainer, make_batches, validate, ahead, started)
+    minutes = before.train_minutes, settings.train_minutes
+    steps = extended(plan, step, minutes, settings.gan_share, costs)
+    if same_share and settings.batch_size == before.batch_size:  # it was timed slower today
+        steps = replace(
+            steps,
+            pretrain_steps=max(steps.pretrain_steps, plan.pretrain_steps),
+            gan_steps=max(steps.gan_steps, plan.gan_steps),
         )
-        return steps
-    log.info("timing a few steps of each stage")
-    pretrain_s = _time_steps(trainer, make_batches, trainer.pretrain_step)
-    gan_s = (
-        _time_steps(trainer, make_batches, trainer.gan_step) if has_gan(settings) else pretrain_s
-    )
-    event_s = _time_event(settings.checkpoint_dir, trainer, validate)
-    steps = from_minutes(
-        settings.train_minutes,
-        settings.gan_share if has_gan(settings) else 0.0,
-        pretrain_s,
-        gan_s,
-        event_s,
-        spent_s=time.monotonic() - started,
-    )
-    speed, gan_speed = settings.batch_size / pretrain_s, settings.batch_size / gan_s
-    text = f"{steps.pretrain_steps} steps of pre-training at {speed:.0f} images/s"
-    if steps.gan_steps:
-        text += f", {steps.gan_steps} of the GAN at {gan_speed:.0f}"
+    if gan_began:
+        log.info("pre-training is over: all the time that was added is for the GAN")
+    _report(settings, steps, costs)
+    return steps, _short_of(settings, steps, costs)
+
+
+def _with_steps(plan: Plan, settings: Settings, step: int) -> Plan:
+    """The plan of the steps that were given; once the GAN has begun, pre-training is over."""
+    pretrain_steps = settings.pretrain_steps
+    if step > plan.pretrain_steps and pretrain_steps > plan.pretrain_steps:
+        pretrain_steps = plan.pretrain_steps
+        log.warning(
+            f"pre-training is over and keeps its {pretrain_steps} steps; --init starts a new run "
+            f"with more from this model"
+        )
+    return replace(plan, pretrain_steps=pretrain_steps, gan_steps=settings.gan_steps, begins=step)
+
+
+def _steps_text(plan: Plan) -> str:
+    return f"{plan.pretrain_steps} steps of pre-training, {plan.gan_steps} of the GAN"
+
+
+def _report(settings: Settings, plan: Plan, costs: Costs) -> None:
+    speed, gan_speed = (settings.batch_size / s for s in (costs.pretrain_s, costs.gan_s))
+    text = f"{plan.pretrain_steps} steps of pre-training at {speed:.0f} images/s"
+    if plan.gan_steps:
+        text += f", {plan.gan_steps} of the GAN at {gan_speed:.0f}"
     log.info(f"plan for {settings.train_minutes:g} minutes: {text}")
-    return steps
+
+
+def _short_of(settings: Settings, plan: Plan, costs: Costs) -> str:
+    """A warning where a stage is left out or tiny, with the minutes that would be enough here."""
+    share = settings.gan_share
+    if share and not plan.gan_steps:
+        what = f"the GAN would get fewer than {FEWEST} steps: all of it is for pre-training"
+    elif plan.pretrain_steps < FEWEST:
+        what = "it is all that fits"
+    else:
+        return ""
+    needed = math.ceil(max(costs.minutes_needed(share), settings.train_minutes) + 0.5)
+    return (
+        f"{settings.train_minutes:g} minutes are short: pre-training has {plan.pretrain_steps} "
+        f"steps, {what}; about --train-minutes {needed} gives each stage {FEWEST} or more here"
+    )
+
+
+def _time(
+    settings: Settings,
+    trainer: Trainer,
+    make_batches: Callable,
+    validate: Callable,
+    stages: Sequence[str],
+    started: float,
+) -> Costs:
+    """Time a few steps of these stages, and an event."""
+    log.info("timing a few steps of each stage")
+    updates = {"pretrain": trainer.pretrain_step, "gan": trainer.gan_step}
+    took = {name: _time_steps(trainer, make_batches, updates[name]) for name in stages}
+    any_s = next(iter(took.values()))
+    event_s = _time_event(settings.checkpoint_dir, trainer, validate)
+    spent_s = time.monotonic() - started
+    return Costs(took.get("pretrain", any_s), took.get("gan", any_s), event_s, spent_s)
 
 
 def _time_steps(trainer: Trainer, make_batches: Callable, update: Callable) -> float:

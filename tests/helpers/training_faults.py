@@ -155,3 +155,10 @@ def slow_steps() -> None:
     from srgan.training.trainer import Trainer
 
     _slow(Trainer, "set_rates", lambda trainer, plan, step, factor: step == 13)
+
+
+def constant_rate() -> None:
+    """Learning rates without the cosine: those of any two plans agree."""
+    from srgan.training import trainer
+
+    trainer.cosine = lambda share: 1.0

@@ -61,7 +61,12 @@ def build_page(
     return Page(
         title=f"Results on {plural(len(study.patients()), 'held-out patient')}",
         headlines=tuple(verdict_sentences(levels)),
-        remarks=(*(level.noise_remark for level in levels), *about.remarks(), *about.warnings()),
+        remarks=(
+            *(level.noise_remark for level in levels),
+            *about.remarks(),
+            *about.history(),
+            *about.warnings(),
+        ),
         sections=tuple(sections),
         facts=_facts(study, about),
         settings=about.settings,
