@@ -128,7 +128,7 @@ def test_help_of_a_verb_shows_each_of_its_flags_with_unit_and_default_and_no_oth
 @pytest.mark.parametrize(
     ("verb", "text"),
     [
-        ("train", "Training time of both stages together. (minutes, default: 20)"),
+        ("train", "More than before extends a run. (minutes, default: 20)"),
         ("train", "Photons at full scale, for the Poisson noise. (photons, default: 500:5000)"),
         ("train", "Random seed for weights, patches and noise. (default: 0)"),
         ("train", "moved to a folder aside-NNN. --train-dir"),  # no default of a switch
