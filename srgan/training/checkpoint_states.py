@@ -95,7 +95,8 @@ def holds_discriminator(path: Path) -> bool:
     import tensorflow as tf
 
     try:
-        names = [name for name, _ in tf.train.list_variables(str(path / "state"))]
+        with named_in_utf8(path) as named:
+            names = [name for name, _ in tf.train.list_variables(str(named / "state"))]
     except (tf.errors.OpError, ValueError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
     return any(name.startswith("discriminator/") for name in names)
@@ -106,8 +107,9 @@ def restore_average(path: Path, model) -> None:
     import tensorflow as tf
 
     try:
-        status = tf.train.Checkpoint(average=model).read(str(path / "state"))
-        status.assert_existing_objects_matched().expect_partial()
+        with named_in_utf8(path) as named:
+            status = tf.train.Checkpoint(average=model).read(str(named / "state"))
+            status.assert_existing_objects_matched().expect_partial()
     except (AssertionError, tf.errors.OpError, ValueError) as error:
         raise UserError(f"{path} does not fit this network: {error}") from error
 

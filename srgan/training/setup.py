@@ -1,6 +1,7 @@
 """From settings to a training that can start: networks, optimizers, validation and the plan."""
 
 import logging
+import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +16,7 @@ from srgan.lowdose import photon_cache
 from srgan.models import discriminator, generator, vgg
 from srgan.models.vgg_weights import VggWeights
 from srgan.settings import Settings, degradation_of, has_gan
-from srgan.system.signals import Stop
+from srgan.system.signals import Stop, undone
 from srgan.training import batches, checkpoint_states, events, timing
 from srgan.training.batches import SliceSet
 from srgan.training.manifest import Extension, Manifest
@@ -80,7 +81,10 @@ def _go_on(run: Run, start: Start, started: float) -> None:
     run.restore(start.saved)
     if start.changed:
         trainer, settings = run.trainer, run.settings
-        with tempfile.TemporaryDirectory() as place:  # the grid of this step is there
+        with (
+            tempfile.TemporaryDirectory() as place,  # for a grid that is timed: this step has one
+            undone(lambda: shutil.rmtree(place, ignore_errors=True)),
+        ):
             scratch = TrainFolder(Path(place), run.folder.label)
             validate = partial(events.validate, trainer, run.validation, scratch, run.step, "")
             plan, warning = timing.extended_plan(
