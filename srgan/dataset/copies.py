@@ -4,21 +4,26 @@ LUNA16's lung masks have the names of its scans, and masked, interpolated and co
 mostly written under the name of their source.
 """
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from srgan.dataset import low_dose_series
 from srgan.dataset.hu_sample import Reader, checked
+from srgan.dataset.slice_quotas import evenly_spaced
 from srgan.formats import readers
 from srgan.formats.scan import Scan, Skipped, tidy_id
 from srgan.system.errors import Skip, one_line, plural
 from srgan.system.progress import Progress
 
 COMPARED = 5  # neighbouring slices in the middle of the shorter of two volumes
-FLAT = 0.05  # more pixels equal to their neighbours by this share: a masked copy
+SPREAD = 8  # slices of a volume, evenly spaced: a mask may leave the middle as it is
+FLAT = 0.05  # more pixels equal to their neighbours by this share: a masked or cut-off copy
 # Noise of a slice's difference from its neighbours, as a share of its own: 0.43 to 1.4 in scans
 # with slices of 0.8 mm and more, 0 to 0.35 between slices that were interpolated.
 INTERPOLATED = 0.4
@@ -33,11 +38,14 @@ def choose(scans: Sequence[Scan], folder: Path) -> tuple[list[Scan], list[Skippe
     folder: that of the data. Pixels are read only where a UID is there more than once and a volume
     is among its files: what is not HU is skipped as that. A DICOM series, all its parts, wins over
     volumes. Of volumes the one wins that was masked or interpolated least. Volumes of one name with
-    different pixels are all kept, and get their places as series UIDs (see `_by_place`).
+    different pixels are all kept, and get their places as series UIDs (see `_by_place`). A volume
+    whose name adds words to a series UID (`SERIESUID_resampled`) has that UID.
     """
+    uids = {scan.series_uid for scan in scans}
     by_uid: dict[str, list[Scan]] = {}
     for scan in scans:
-        by_uid.setdefault(scan.series_uid, []).append(scan)
+        uid = _without_words(scan.series_uid, uids) if scan.is_volume else scan.series_uid
+        by_uid.setdefault(uid, []).append(replace(scan, series_uid=uid))
     kept, skipped, doubtful = [], [], []
     for same in by_uid.values():
         if len(same) > 1 and any(scan.is_volume for scan in same):
@@ -48,13 +56,26 @@ def choose(scans: Sequence[Scan], folder: Path) -> tuple[list[Scan], list[Skippe
     several = []
     with Progress(n_files, "files of one name") as bar:
         for same in doubtful:
-            originals, others = _one_scan(same, bar)
+            originals, others = _one_scan(same, folder, bar)
             skipped += others
             (several if sum(scan.is_volume for scan in originals) > 1 else kept).extend(originals)
     return kept + _by_place(several, kept, folder), skipped
 
 
-def _one_scan(same: Sequence[Scan], bar: Progress) -> tuple[list[Scan], list[Skipped]]:
+def _without_words(name: str, uids: Collection[str]) -> str:
+    """The UID among `uids` that `name` begins with, where words follow it; else `name`.
+
+    `chest_2` is no copy of `chest`: only words are added to a copy's name.
+    """
+    for match in re.finditer(r"(?<=\d)[ _-](?=.*[^\W\d_])", name):
+        if name[: match.start()] in uids:
+            return name[: match.start()]
+    return name
+
+
+def _one_scan(
+    same: Sequence[Scan], folder: Path, bar: Progress
+) -> tuple[list[Scan], list[Skipped]]:
     """The originals of a UID, several where their pixels differ, and the files of the others."""
     series, originals, skipped = [], [], []
     for scan in bar.over(sorted(same, key=lambda s: (s.is_volume, str(s.files[0])))):
@@ -66,7 +87,7 @@ def _one_scan(same: Sequence[Scan], bar: Progress) -> tuple[list[Scan], list[Ski
             elif series:
                 skipped += _copies(scan, series[0])
             else:
-                skipped += _compared(_Volume.of(scan, read), originals)
+                skipped += _compared(_Volume.of(scan, read, folder), originals)
         except Skip as skip:
             skipped += [Skipped(path, skip.reason, skip.detail) for path in scan.files]
     return series or [each.scan for each in originals], skipped
@@ -85,16 +106,24 @@ def _by_place(several: Sequence[Scan], others: Sequence[Scan], folder: Path) -> 
     the patient. Else the name is one patient's: nobody must be in two parts of the split.
     """
     in_folder = Counter(scan.files[0].parent for scan in (*several, *others) if scan.is_volume)
+    folders: dict[str, set[Path]] = {}
+    for scan in several:
+        folders.setdefault(scan.series_uid, set()).add(scan.files[0].parent)
     placed = []
     for scan in several:
-        here, name = scan.files[0].parent, scan.series_uid
-        place = here.relative_to(folder).as_posix() if here.is_relative_to(folder) else str(here)
-        alone = all(in_folder[s.files[0].parent] == 1 for s in several if s.series_uid == name)
-        owner = place if alone else name
-        placed.append(
-            replace(scan, series_uid=tidy_id(f"{place}/{name}"), patient_ids=(tidy_id(owner),))
-        )
+        here, of_name = scan.files[0].parent, folders[scan.series_uid]
+        uid = tidy_id(f"{_place(here, folder)}/{scan.files[0].name}")
+        # What lies below another's folder is the same patient's.
+        outermost = next(p for p in (*reversed(here.parents), here) if p in of_name)
+        alone = all(in_folder[each] == 1 for each in of_name)
+        owner = _place(outermost, folder) if alone else scan.series_uid
+        ids = scan.patient_ids or (tidy_id(owner),)
+        placed.append(replace(scan, series_uid=uid, patient_ids=ids))
     return placed
+
+
+def _place(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
 
 
 # ---- two volumes ----
@@ -102,30 +131,42 @@ def _by_place(several: Sequence[Scan], others: Sequence[Scan], folder: Path) -> 
 
 @dataclass(frozen=True, eq=False)
 class _Volume:
-    """A volume and what is kept of its middle slice: a volume itself may take 640 MiB."""
+    """A volume and what is kept of its middle, two slices and their mean: it may take 640 MiB."""
 
     scan: Scan
+    dose: str | None  # "low" or "normal", where names say so
     shape: tuple[int, int]
     thinned: np.ndarray  # every fourth pixel both ways
-    blocks: np.ndarray  # (BLOCKS * BLOCKS,) means of blocks, less their mean, of length 1
+    blocks: np.ndarray  # (3, BLOCKS * BLOCKS) means of blocks, less their mean, of length 1
 
     @classmethod
-    def of(cls, scan: Scan, read: Reader) -> "_Volume":
+    def of(cls, scan: Scan, read: Reader, folder: Path) -> "_Volume":
         """Raises Skip where the middle slice cannot be read."""
-        hu = read(len(scan.slices) // 2)
-        blocks = _block_means(hu).ravel()
-        blocks -= blocks.mean()
-        return cls(scan, hu.shape, hu[::4, ::4].copy(), blocks / max(np.linalg.norm(blocks), 1e-6))
+        n = len(scan.slices)
+        hu = read(n // 2)
+        # Of an even number the middle lies between two slices, in copies with an odd one on one.
+        two = np.stack([_block_means(each).ravel() for each in (read((n - 1) // 2), hu)])
+        blocks = np.stack([*two, two.mean(0)])
+        blocks -= blocks.mean(1, keepdims=True)
+        blocks /= np.maximum(np.linalg.norm(blocks, axis=1, keepdims=True), 1e-6)
+        dose = low_dose_series.dose_in_names(scan, folder)
+        return cls(scan, dose, hu.shape, hu[::4, ::4].copy(), blocks)
 
 
 def _compared(volume: _Volume, originals: list[_Volume]) -> list[Skipped]:
     """Put a volume into its place among the originals; returns the files of the copy, if any."""
     for i, original in enumerate(originals):
-        if _are_copies(volume, original):
-            if _is_more_raw(volume.scan, original.scan):
-                originals[i] = volume
-                return _copies(original.scan, volume.scan)
-            return _copies(volume.scan, original.scan)
+        if not _are_copies(volume, original):
+            continue
+        if "low" in (doses := (volume.dose, original.dose)) and doses[0] != doses[1]:
+            is_original = doses[1] == "low"
+        else:
+            is_original = _is_more_raw(volume.scan, original.scan)
+        if is_original:
+            originals[i], volume = volume, original
+        if volume.dose == "low" and originals[i].dose != "low":
+            return low_dose_series.left_out(volume.scan, originals[i].scan)
+        return _copies(volume.scan, originals[i].scan)
     originals.append(volume)
     return []
 
@@ -136,32 +177,38 @@ def _are_copies(a: _Volume, b: _Volume) -> bool:
         body = (a.thinned > -900) | (b.thinned > -900)
         if body.any() and (a.thinned == b.thinned)[body].mean() >= SAME_PIXELS:
             return True
-    return float(a.blocks @ b.blocks) >= SAME_BLOCKS
+    return float((a.blocks @ b.blocks.T).max()) >= SAME_BLOCKS
 
 
 def _block_means(hu: np.ndarray) -> np.ndarray:
-    """(BLOCKS, BLOCKS) means over equal parts of a slice; of a smaller slice pixels, repeated."""
-    rows, columns = (np.linspace(0, n, BLOCKS, endpoint=False).astype(int) for n in hu.shape)
-    sums = np.add.reduceat(np.add.reduceat(hu.astype(np.float64), rows, 0), columns, 1)
-    heights, widths = np.diff([*rows, hu.shape[0]]), np.diff([*columns, hu.shape[1]])
-    return sums / np.outer(np.maximum(heights, 1), np.maximum(widths, 1))
+    """(BLOCKS, BLOCKS) means over equal parts of a slice, which may cut through pixels."""
+    rows, columns = map(_parts_of, hu.shape)
+    return rows @ hu.astype(np.float64) @ columns.T
+
+
+@lru_cache(8)
+def _parts_of(n: int) -> np.ndarray:
+    """(BLOCKS, n): the share that each of `n` pixels has in each of BLOCKS equal parts."""
+    edges, pixels = np.linspace(0, n, BLOCKS + 1), np.arange(n)
+    ends, starts = np.minimum(edges[1:, None], pixels + 1), np.maximum(edges[:-1, None], pixels)
+    return np.maximum(ends - starts, 0) * BLOCKS / n
 
 
 def _is_more_raw(a: Scan, b: Scan) -> bool:
     """Whether `b` is the copy of `a`: masked, resampled to cubes, or interpolated between slices.
 
-    A masked copy has more equal neighbours, a smoothed one less noise; interpolated slices share
-    their noise with their neighbours.
+    A masked or cut-off copy has more equal neighbours where it differs, a smoothed one less noise;
+    interpolated slices share their noise with their neighbours.
     """
     if _is_cubic(a) != _is_cubic(b):
         return _is_cubic(b)
     if (n_a := a.rows * a.columns) != (n_b := b.rows * b.columns):
         return n_a > n_b
     try:
-        of_a, of_b = _sample(a, b), _sample(b, a)
+        (of_a, spread_a), (of_b, spread_b) = _samples(a, b), _samples(b, a)
     except Skip:
         return False
-    flat = [np.mean([_flat_share(hu) for hu in sample]) for sample in (of_a, of_b)]
+    flat = _flat_shares(spread_a, spread_b)
     if abs(flat[0] - flat[1]) > FLAT:
         return flat[0] < flat[1]
     new = [_least_news(sample) for sample in (of_a, of_b)]
@@ -183,16 +230,22 @@ def _is_cubic(scan: Scan) -> bool:
     return bool(np.allclose([*scan.spacing_mm, abs(z[1] - z[0])], scan.spacing_mm[0], rtol=1e-3))
 
 
-def _sample(scan: Scan, other: Scan) -> list[np.ndarray]:
-    """The slices in the middle of `scan`, where the one with fewer slices has COMPARED."""
+def _samples(scan: Scan, other: Scan) -> tuple[list[np.ndarray], np.ndarray]:
+    """The slices in the middle, where the scan with fewer slices has COMPARED; some of all."""
     n, fewer = len(scan.slices), min(len(scan.slices), len(other.slices))
     half = min(COMPARED, fewer) / fewer / 2
     read = readers.reader(scan)
-    return [read(i) for i in range(int((0.5 - half) * n), int(np.ceil((0.5 + half) * n)))]
+    middle = [read(i) for i in range(int((0.5 - half) * n), int(np.ceil((0.5 + half) * n)))]
+    return middle, np.stack([read(i) for i in evenly_spaced(n, SPREAD)])
 
 
-def _flat_share(hu: np.ndarray) -> float:
-    return float((hu[:, 1:] == hu[:, :-1]).mean())
+def _flat_shares(a: np.ndarray, b: np.ndarray) -> list[float]:
+    """How many pixels have the value of the one before, in either; of those alone that differ."""
+    shares = [hu[..., 1:] == hu[..., :-1] for hu in (a, b)]
+    if a.shape == b.shape:
+        differ = (a != b)[..., 1:]
+        shares = [equal[differ] for equal in shares] if differ.any() else [differ, differ]
+    return [float(equal.mean()) for equal in shares]
 
 
 def _least_news(slices: Sequence[np.ndarray]) -> float:

@@ -36,7 +36,7 @@ def leave_out(scans: Sequence[Scan], folder: Path) -> tuple[list[Scan], list[Ski
         by_patient.setdefault(scan.patient_id, []).append(scan)
     kept, skipped = [], []
     for own in by_patient.values():
-        labels = [_label(scan, folder) for scan in own] if len(own) > 1 else [None]
+        labels = [dose_in_names(scan, folder) for scan in own] if len(own) > 1 else [None]
         for scan, label in zip(own, labels, strict=True):
             normal = next(
                 (o for o, other in zip(own, labels, strict=True) if _is_low(scan, label, o, other)),
@@ -45,12 +45,12 @@ def leave_out(scans: Sequence[Scan], folder: Path) -> tuple[list[Scan], list[Ski
             if normal is None:
                 kept.append(scan)
             else:
-                skipped += [Skipped(path, REASON, _detail(scan, normal)) for path in scan.files]
+                skipped += left_out(scan, normal)
     return kept, skipped
 
 
-def _label(scan: Scan, folder: Path) -> str | None:
-    """Whether names say "low" or "normal" dose."""
+def dose_in_names(scan: Scan, folder: Path) -> str | None:
+    """Whether the description or names below `folder` say "low" or "normal" dose."""
     file = scan.files[0]
     below = file.relative_to(folder) if file.is_relative_to(folder) else Path(file.name)
     for text in (scan.description, *reversed(below.parts)):  # Mayo's files are L067_QD_1_1....IMA
@@ -103,10 +103,12 @@ def _is_beside(scan: Scan, other: Scan) -> bool:
     return shared >= min(max(each) - min(each) for each in places) / 2
 
 
-def _detail(scan: Scan, normal: Scan) -> str:
+def left_out(scan: Scan, normal: Scan) -> list[Skipped]:
+    """The files of a low-dose scan, with the folder of the normal dose."""
     shown = scan.description or scan.files[0].parent.name
-    return one_line(
+    detail = one_line(
         f"{shown}; the normal dose lies in {normal.files[0].parent}; training on measured pairs is "
         "planned as --pairs",
         380,
     )
+    return [Skipped(path, REASON, detail) for path in scan.files]

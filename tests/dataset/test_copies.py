@@ -4,9 +4,10 @@ import weakref
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from scipy import ndimage
 
-from srgan.dataset import catalogue
+from srgan.dataset import catalogue, copies
 from srgan.formats import readers
 from srgan.formats.scan import Catalogue
 from tests.helpers import made_dicom
@@ -44,6 +45,11 @@ INTERPOLATED = {
     f"{n} slices for one by order {order}": zoomed(order, n, 1, 1)
     for n in (1.5, 2, 2.5)
     for order in (0, 1, 3)
+}
+CUT_OFF = {
+    "HU from -1000 to 400": np.clip(CT, -1000, 400),
+    "HU up to 450": np.clip(CT, None, 450),
+    "the outer slices in -1000": np.concatenate([np.full_like(CT[:2], -1000), CT[2:]]),
 }
 FILTERED = {
     "smoothed a little": to_hu(ndimage.gaussian_filter(CT.astype(float), (0, 0.4, 0.4))),
@@ -93,7 +99,7 @@ def test_lungs_alone_do_not_displace_the_ct_of_their_name(tmp_path, air):
     assert outcome(tmp_path, np.where(LUNGS, CT, air).astype(np.int16))[0] in ("not HU", SAME)
 
 
-@cases(MASKED | INTERPOLATED | FILTERED)
+@cases(MASKED | CUT_OFF | INTERPOLATED | FILTERED)
 def test_the_original_is_used_and_its_copy_skipped_with_the_originals_path(tmp_path, copy):
     reason, detail = outcome(tmp_path, copy, (SPACING_MM[0] * len(CT) / len(copy), 0.8, 0.8))
     assert reason == SAME
@@ -111,6 +117,24 @@ def test_a_copy_in_cubes_is_skipped_also_with_more_pixels_or_as_many_slices(
 @pytest.mark.parametrize("order", [0, 1, 3])
 def test_a_copy_with_fewer_pixels_is_skipped(tmp_path, order):
     assert outcome(tmp_path, zoomed(order, 1, 0.5, 0.5), (2.5, 1.6, 1.6))[0] == SAME
+
+
+@pytest.mark.parametrize("order", [0, 1, 3])
+@pytest.mark.parametrize("slices", [3, 4, 5])
+def test_slices_between_few_that_lie_far_apart_are_never_used(tmp_path, slices, order):
+    ct = CT[:: len(CT) // slices][:slices]
+    copy = to_hu(ndimage.zoom(ct.astype(float), ((2 * slices - 1) / slices, 1, 1), order=order))
+    save(tmp_path / "a" / "1.2.3.mha", copy)
+    kept = save(tmp_path / "b" / "1.2.3.mha", ct)
+    assert [scan.files for scan in find(tmp_path).scans] == [(kept,)]
+
+
+@pytest.mark.parametrize("size", [53, 96, 112])
+def test_the_means_of_blocks_do_not_depend_on_the_grid(size):
+    ramp = np.add.outer(np.linspace(-1, 1, size) ** 2, np.linspace(-1, 1, size))
+    finer = np.repeat(np.repeat(ramp, 3, 0), 3, 1)
+    assert copies._block_means(finer) == pytest.approx(copies._block_means(ramp))
+    assert copies._block_means(ramp).mean() == pytest.approx(ramp.mean())
 
 
 @pytest.mark.parametrize("ending", [".mha", ".nii.gz", ".nrrd"])
@@ -141,6 +165,52 @@ def test_of_a_mask_a_copy_and_a_cropped_copy_only_the_ct_is_left(tmp_path):
     assert [scan.files for scan in result.scans] == [(ct,)]
     reasons = {item.path.parent.name: item.reason for item in result.skipped}
     assert reasons == {"a": "not HU", "b": SAME, "d": SAME}
+
+
+@pytest.mark.parametrize("words", ["_resampled", "-lung", " 1mm cubes", "_iso_1"])
+def test_a_copy_whose_name_adds_words_is_skipped(tmp_path, words):
+    ct = save(tmp_path / "b" / "1.2.3.mha", CT)
+    save(tmp_path / "a" / f"1.2.3{words}.nii.gz", zoomed(1, 2, 1, 1), (1.25, 0.8, 0.8))
+    result = find(tmp_path)
+    assert [scan.files for scan in result.scans] == [(ct,)]
+    assert {item.reason for item in result.skipped} == {SAME}
+
+
+def test_numbered_names_are_scans_of_their_own(tmp_path):
+    for i, name in enumerate(("p1", "p1_2", "p1.b", "p11_b", "p2_follow up")):
+        save(tmp_path / f"{name}.mha", chest(i))
+    assert len({scan.patient_id for scan in find(tmp_path).scans}) == 5
+
+
+def test_another_scan_whose_name_adds_words_is_the_same_patients(tmp_path):
+    save(tmp_path / "p1.mha", CT)
+    save(tmp_path / "p1_followup.mha", chest(2))
+    result = find(tmp_path)
+    assert [scan.patient_id for scan in result.scans] == ["p1", "p1"]
+    assert len({scan.series_uid for scan in result.scans}) == 2
+
+
+def test_a_copy_whose_tags_name_the_series_is_skipped(tmp_path):
+    for z in range(3):
+        made_dicom.write(tmp_path / "z" / f"{z}.dcm", z=2.5 * z, values=CT[z], InstanceNumber=z)
+    image = sitk.GetImageFromArray(zoomed(1, 2, 1, 1))
+    image.SetMetaData("0020|000e", made_dicom.SERIES)
+    sitk.WriteImage(image, str(tmp_path / "cubes.mha"))
+    result = find(tmp_path)
+    assert [scan.kind for scan in result.scans] == ["dicom"]
+    assert {item.reason for item in result.skipped} == {"same scan as a DICOM series"}
+
+
+@pytest.mark.parametrize(("low", "normal"), [("a-quarter", "full"), ("a_lowdose", "ct")])
+def test_of_two_doses_under_one_name_the_normal_one_is_used(tmp_path, low, normal):
+    noise = np.random.default_rng(0).normal(0, 60, CT.shape)
+    save(tmp_path / low / "1.2.3.mha", to_hu(CT + noise))
+    kept = save(tmp_path / normal / "1.2.3.mha", CT)
+    result = find(tmp_path)
+    assert [scan.files for scan in result.scans] == [(kept,)]
+    ((reason, detail),) = {(item.reason, item.detail) for item in result.skipped}
+    assert reason == "low dose beside normal dose"
+    assert str(kept.parent) in detail
 
 
 @pytest.mark.parametrize("ending", [".mhd", ".nii.gz", ".nrrd"])
@@ -178,6 +248,14 @@ def test_volumes_that_lie_alone_in_their_folders_are_the_folders_patients(tmp_pa
     ]
     assert len({scan.series_uid for scan in result.scans}) == 4
     assert {(s.path.name, s.reason) for s in result.skipped} == {("mask.nii.gz", "not HU")}
+
+
+def test_what_lies_below_the_folder_of_a_patient_is_the_same_patients(tmp_path):
+    for i in (1, 2):
+        save(tmp_path / f"case_{i}" / "ct.nii.gz", chest(i))
+        save(tmp_path / f"case_{i}" / "later" / "ct.nii.gz", chest(i + 10))
+    patients = [scan.patient_id for scan in find(tmp_path).scans]
+    assert sorted(patients) == ["case_1", "case_1", "case_2", "case_2"]
 
 
 def test_volumes_of_one_name_among_others_are_one_patient(tmp_path):

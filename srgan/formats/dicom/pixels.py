@@ -31,6 +31,9 @@ FRAME_SHARE, FRAME_SPARE = 2, 64 << 10
 # Bytes after the picture: padding, a sector; less than a second picture, but of a small one.
 MAX_EXCESS = 4096
 MAX_ROW_EXCESS = 1 / 8  # of a row: padding after each
+# With a sign, stored values must reach bone. Those that do not were made without one: what lies
+# above wraps around, and bone becomes air.
+MIN_REACH_HU = 1200
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,9 @@ def find_pixel_data(parsed: Parsed, rows: int, columns: int) -> PixelData:
         detail = f"BitsStored {bits}, HighBit {high}, PixelRepresentation {sign}, 16 allocated"
         raise Skip("damaged header", detail)
     slope, intercept = _rescale(parsed)
+    if sign and 0 < (2 ** (bits - 1) - 1) * slope + intercept < MIN_REACH_HU:
+        detail = f"{bits} bits with a sign, intercept {intercept:g}: bone does not fit"
+        raise Skip("not HU", f"{detail}, so they are most likely unsigned")
     syntax = intern(text(parsed.meta, "TransferSyntaxUID"))
     parts = _parts(parsed, syntax, rows, columns)
     if syntax in compressed_frames.COMPRESSED and high != bits - 1:

@@ -34,6 +34,7 @@ TAGS = {  # of DICOM, as SimpleITK writes them into headers
     "ImageType": "0008|0008", "Modality": "0008|0060", "SeriesDescription": "0008|103e",
     "PatientID": "0010|0020", "KVP": "0018|0060", "XRayTubeCurrent": "0018|1151",
     "Exposure": "0018|1152", "ConvolutionKernel": "0018|1210", "StudyInstanceUID": "0020|000d",
+    "SeriesInstanceUID": "0020|000e",
 }  # fmt: skip
 KNOWN = NUMBERS | TEXTS | set(TAGS.values())
 OTHER_CASE = {n.lower(): n for n in KNOWN - {*MATRIX[1:], "Origin", "Position"}}

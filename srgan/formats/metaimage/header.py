@@ -230,12 +230,15 @@ def _file_size(path: Path) -> int:
 
 
 def scan_of(header: Header, series_uid: str, patient_id: str) -> Scan:
-    """The scan of a header: its slices in the order of the file."""
+    """The scan of a header: its slices in the order of the file.
+
+    series_uid: used where no tag of DICOM names the series that the volume was made from.
+    """
     columns, rows, n = header.size
     z_mm, step_mm = header.z_mm, header.spacing_mm[2]
     return Scan(
         kind="metaimage",
-        series_uid=series_uid,
+        series_uid=next(iter(_ids(header.tags, "SeriesInstanceUID")), series_uid),
         patient_id=patient_id,
         slices=tuple(Slice(header.path, i, z_mm + i * step_mm) for i in range(n)),
         rows=rows,

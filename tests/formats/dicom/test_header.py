@@ -42,6 +42,7 @@ REFUSED = [
     ({"RescaleIntercept": None}, "not HU"),
     ({"RescaleSlope": "0"}, "not HU"),
     ({"RescaleType": "US"}, "not HU"),
+    ({"BitsStored": 12, "HighBit": 11, "RescaleIntercept": "-1024"}, "not HU"),  # to 1023 HU
     ({"SeriesInstanceUID": None}, "no series"),
     ({"PixelData": b""}, "damaged pixel data"),
 ]
@@ -75,6 +76,7 @@ TAKEN = [
     {"ImageOrientationPatient": [1, 0, 0, 0, 0.965926, -0.258819]},  # 15 degrees
     {"ImageOrientationPatient": [1, 0, 0, 0, 0.9272, -0.3746], "GantryDetectorTilt": "-22"},
     {"NumberOfFrames": 1},
+    {"BitsStored": 12, "HighBit": 11},
 ]
 
 
