@@ -1,11 +1,19 @@
-"""Layers that Keras lacks: sub-pixel and aligned bicubic enlargement, fused batch normalisation."""
+"""Layers that Keras lacks: sub-pixel and aligned bicubic enlargement, fused batch normalisation.
+
+They are registered with Keras: `keras.saving.load_model` reads a .keras file with them once this
+module is imported.
+"""
 
 import numpy as np
 from keras import layers, ops
+from keras.saving import register_keras_serializable
 
 from srgan.resampling import bicubic
 
+registered = register_keras_serializable(package="srgan")
 
+
+@registered
 class SubPixel(layers.Layer):
     """Channels to space: (b, h, w, f*f*c) to (b, f*h, f*w, c). Shi et al. 2016, equation 4.
 
@@ -16,39 +24,52 @@ class SubPixel(layers.Layer):
         super().__init__(**kwargs)
         self.factor = factor
 
+    def get_config(self):
+        return super().get_config() | {"factor": self.factor}
+
     def call(self, x):
-        f = self.factor
-        _, rows, columns, channels = ops.shape(x)
-        maps = channels // f**2
-        x = ops.reshape(x, (-1, rows, columns, f, f, maps))
-        x = ops.transpose(x, (0, 1, 3, 2, 4, 5))
-        return ops.reshape(x, (-1, f * rows, f * columns, maps))
+        return _to_space(x, self.factor)
 
     def compute_output_shape(self, shape):
-        b, rows, columns, channels = shape
-        f = self.factor
-        return b, rows and f * rows, columns and f * columns, channels // f**2
+        return _shape_in_space(shape, self.factor)
 
 
+def _to_space(x, f: int):
+    _, rows, columns, channels = ops.shape(x)
+    maps = channels // f**2
+    x = ops.reshape(x, (-1, rows, columns, f, f, maps))
+    x = ops.transpose(x, (0, 1, 3, 2, 4, 5))
+    return ops.reshape(x, (-1, f * rows, f * columns, maps))
+
+
+def _shape_in_space(shape: tuple, f: int) -> tuple:
+    b, rows, columns, channels = shape
+    return b, rows and f * rows, columns and f * columns, channels // f**2
+
+
+@registered
 class AlignedBicubic(layers.Layer):
     """`resampling.bicubic` for one channel: a 5x5 convolution to scale**2 maps, then sub-pixel."""
 
     def __init__(self, scale: int, **kwargs):
         super().__init__(**kwargs)
+        self.scale = scale
         taps = bicubic_phases(scale)
         kernel = np.einsum("ip,jq->ijpq", taps, taps).reshape(5, 5, 1, scale**2)
         self.kernel = kernel.astype(np.float32)
-        self.to_space = SubPixel(scale, dtype="float32")
+
+    def get_config(self):
+        return super().get_config() | {"scale": self.scale}
 
     def call(self, x):
         first, last = x[:, :1], x[:, -1:]
         x = ops.concatenate([first, first, x, last, last], axis=1)
         first, last = x[:, :, :1], x[:, :, -1:]
         x = ops.concatenate([first, first, x, last, last], axis=2)
-        return self.to_space(ops.conv(x, self.kernel))
+        return _to_space(ops.conv(x, self.kernel), self.scale)
 
     def compute_output_shape(self, shape):
-        return self.to_space.compute_output_shape((*shape[:3], self.kernel.shape[-1]))
+        return _shape_in_space((*shape[:3], self.scale**2), self.scale)
 
 
 def bicubic_phases(scale: int) -> np.ndarray:
@@ -59,6 +80,7 @@ def bicubic_phases(scale: int) -> np.ndarray:
     return rows[:, scale * middle : scale * (middle + 1)]
 
 
+@registered
 class FusedBatchNorm(layers.Layer):
     """Batch normalisation over (b, h, w); statistics in float32, images in any precision.
 
@@ -69,6 +91,9 @@ class FusedBatchNorm(layers.Layer):
     def __init__(self, momentum: float = 0.9, epsilon: float = 1e-3, **kwargs):
         super().__init__(**kwargs)
         self.momentum, self.epsilon = momentum, epsilon
+
+    def get_config(self):
+        return super().get_config() | {"momentum": self.momentum, "epsilon": self.epsilon}
 
     def build(self, shape):
         def weight(name, start, trainable):

@@ -13,6 +13,7 @@ from keras import layers, ops
 
 from srgan.hounsfield import HU_MAX, HU_MIN, hu_to_network
 from srgan.models import check_hdf5
+from srgan.models.layers import registered
 from srgan.models.vgg_weights import MOST_BYTES, VggWeights
 from srgan.system.errors import UserError
 
@@ -21,6 +22,7 @@ LAYERS = {"vgg54": "block5_conv4", "vgg22": "block2_conv2"}  # after their ReLU
 IMAGENET_SCALE = 1 / 12.75  # Ledig et al. 2017, section 3.2
 
 
+@registered
 class ToVgg(layers.Layer):
     """One channel in [-1, 1] to what the VGG19 of Keras expects: BGR minus the ImageNet means."""
 

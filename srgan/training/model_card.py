@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from srgan import settings as all_settings
-from srgan.hounsfield import WINDOWS
+from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS
 from srgan.lowdose import photon_cache
 from srgan.settings import Settings, degradation_of
 from srgan.system.errors import UserError
@@ -52,6 +52,26 @@ hu = enhance(low_dose_hu)
 ```
 
 `python main.py --run test --checkpoint-dir checkpoint` evaluates it on patients it has not seen.
+
+## Export
+
+```python
+from pathlib import Path
+from srgan.training import checkpoint_models
+model = checkpoint_models.load(Path("checkpoint")).network("{name}")
+model.save("{name}.keras")
+model.export("{name}_saved_model")
+```
+
+The TensorFlow SavedModel needs no code of this program. The .keras file needs our layers:
+
+```python
+import keras
+import srgan.models.layers
+model = keras.saving.load_model("{name}.keras")
+```
+
+Both take and give (n, h, w, 1) float32 in -1 to 1, for {HU_MIN:g} to {HU_MAX:g} HU.
 
 ## Training
 
