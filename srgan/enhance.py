@@ -46,6 +46,7 @@ def load(
             raise ValueError(
                 f"a slice is a 2-D array of finite HU, not {hu.dtype} of shape {hu.shape}"
             )
-        return method(np.clip(hu.astype(np.float32), HU_MIN, HU_MAX))
+        with surroundings.float32_keras():  # the first call traces the network
+            return method(np.clip(hu.astype(np.float32), HU_MIN, HU_MAX))
 
     return enhance

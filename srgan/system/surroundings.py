@@ -132,7 +132,7 @@ def _variables(**values: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def float32_keras() -> Iterator[None]:
-    """Networks that are built here have Keras' defaults, whatever was set elsewhere."""
+    """Networks that are built or traced here have Keras' defaults, whatever was set elsewhere."""
     config = import_keras().config
     before = config.dtype_policy(), config.floatx(), config.epsilon(), config.image_data_format()
     _configure(config, "float32", "float32", 1e-7, "channels_last")

@@ -5,15 +5,16 @@ With UNKNOWN_USER in the environment the user has no passwd entry.
 
 import os
 import pwd
+import runpy
+import signal
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent.parent))
+ROOT = Path(__file__).parent.parent.parent
 
-from srgan import cli
-from srgan.models import tensorflow_setup
 
-usual = tensorflow_setup.start
+def unknown(number: int):
+    raise KeyError(f"getpwuid(): uid not found: {number}")
 
 
 def start(*arguments) -> str:
@@ -24,12 +25,13 @@ def start(*arguments) -> str:
     return policy
 
 
-def unknown(number: int):
-    raise KeyError(f"getpwuid(): uid not found: {number}")
-
-
 if __name__ == "__main__":
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # as main.py does, at its start
     if "UNKNOWN_USER" in os.environ:
         pwd.getpwuid = unknown
-    tensorflow_setup.start = start
-    sys.exit(cli.main())
+    sys.path.insert(0, str(ROOT))
+    from srgan.models import tensorflow_setup
+
+    usual, tensorflow_setup.start = tensorflow_setup.start, start
+    runpy.run_path(str(ROOT / "main.py"), run_name="__main__")
