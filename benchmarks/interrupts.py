@@ -2,17 +2,19 @@
 
 python benchmarks/interrupts.py [--forks 150] [--whole 50] [--jobs 3] [--seed 0]
 
-Goal: every run ends within five seconds of the signal, with code 130 and without a traceback, and
-leaves no `.part`. The networks are small. --forks are forks of a process that has imported
-TensorFlow; --whole are processes that start and import as `python main.py` does. The moments lie
-anywhere between the start and the usual end. Every third run makes noise in the projections, in
-several processes. SIGINT goes to all processes of a run, as from a terminal. --jobs of them go at a
-time, which keeps the machine busy. Prints each run that failed, and the seconds from the signal to
-the end by what a run was doing. Exits with 1 if one failed.
+Goal: every run ends within five seconds, with code 130 and without a traceback, and leaves no
+`.part`. The seconds count from the signal, or from the end of the step where one is finished: from
+the first line that says so. The networks are small. --forks are forks of a process that has
+imported TensorFlow; --whole are processes that start and import as `python main.py` does. The
+moments lie anywhere between the start and the usual end. Every third run makes noise in the
+projections, in several processes. SIGINT goes to all processes of a run, as from a terminal. --jobs
+of them go at a time, which keeps the machine busy. Prints each run that failed, and the seconds by
+what a run was doing. Exits with 1 if one failed.
 """
 
 import os
 import random
+import re
 import signal
 import sys
 import tempfile
@@ -38,6 +40,7 @@ TINY = (
     "--pretrain-steps 6 --gan-steps 6 --data {}"
 )
 PROJECTIONS = " --noise projection --dose 0.5"
+STEP_ENDED = re.compile("step \\d+/\\d+ |stopped at step")
 DOING = {  # the last of these texts in stderr says what a run was doing
     "": "starts",
     "store: ": "has its store",
@@ -57,12 +60,17 @@ class Run:
     at: float
     doing: str = ""
     pressed: float = 0.0
-    seconds: float = 0.0  # from Ctrl-C to the end
+    said_before: int = 0  # characters on stderr
+    step_ended: float = 0.0
+    seconds: float = 0.0  # from Ctrl-C or the end of the step to the end
     fault: str = ""
 
     def stderr(self) -> str:
         path = self.cwd / "stderr.txt"
         return path.read_text(errors="replace") if path.exists() else ""
+
+    def _said_since(self) -> str:
+        return self.stderr()[self.said_before :]
 
     def goes_on(self) -> bool:
         """Press Ctrl-C where it is time; False once the run has ended."""
@@ -72,9 +80,13 @@ class Run:
             self._judge(os.waitstatus_to_exitcode(status), now)
             return False
         if not self.pressed and now >= self.began + self.at:
-            self.doing = [doing for text, doing in DOING.items() if text in self.stderr()][-1]
+            said = self.stderr()
+            self.doing = [doing for text, doing in DOING.items() if text in said][-1]
+            self.said_before = len(said)
             self.pressed = time.monotonic()
             os.killpg(self.pid, signal.SIGINT)
+        if self.pressed and not self.step_ended and STEP_ENDED.search(self._said_since()):
+            self.step_ended = now
         if self.pressed and now - self.pressed > HANGS_S:
             os.kill(self.pid, signal.SIGABRT)  # faulthandler shows where it hangs
             os.waitpid(self.pid, 0)
@@ -84,7 +96,7 @@ class Run:
 
     def _judge(self, code: int, now: float) -> None:
         self.doing = self.doing or "is done"
-        self.seconds = now - (self.pressed or now)
+        self.seconds = now - (self.step_ended or self.pressed or now)
         parts = [str(path.relative_to(self.cwd)) for path in self.cwd.rglob("*.part*")]
         faults = {
             f"left {', '.join(parts)}": parts,
@@ -184,6 +196,8 @@ def main() -> int:
                     print(f"{run.cwd.name}, Ctrl-C after {run.at:.2f} s, {run.doing}: {run.fault}")
                     print(run.stderr(), flush=True)
             ended += over
+            if over and len(ended) % 20 == 0:
+                print(f"{len(ended)} ended", flush=True)
     return report(ended)
 
 

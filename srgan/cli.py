@@ -64,8 +64,8 @@ exit codes:
   2         something in the input must change: an option, a file, a folder
   3         the training diverged
   75        try again later: no space, or a folder in use
-  130, 143  stopped by Ctrl-C or by SIGTERM, the state is saved
   129       the terminal was closed (SIGHUP), the state is saved
+  130, 143  stopped by Ctrl-C or by SIGTERM, the state is saved
 """
 
 
@@ -79,6 +79,10 @@ def main(arguments: list[str] | None = None) -> int:
         return code
     except errors.UserError as error:
         return _fail(error, error.exit_code)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] == "srgan":
+            raise
+        return _fail(f"{error.name} {surroundings.INSTALL}", errors.BAD_INPUT)
     except OSError as error:  # stdout on a full disk, a closed pipe
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, what is left to flush would raise again
         return _fail(errors.one_line(error), errors.TRY_AGAIN)

@@ -156,7 +156,7 @@ def test_overview_lists_the_verbs_three_commands_and_the_exit_codes(monkeypatch)
     for verb in VERBS:
         assert f"  {verb} " in text
         assert f"  python main.py --run {verb}" in text
-    for code in ("0", "2", "3", "75", "130, 143"):
+    for code in ("0", "2", "3", "75", "129", "130, 143"):
         assert f"\n  {code} " in text
     monkeypatch.setattr(sys, "argv", ["/somewhere/bin/srgan"])
     assert "\n  srgan test\n" in cli.help_text(None)

@@ -28,6 +28,7 @@ VERSIONS = {  # first and first too new, as in requirements.txt
     "tensorflow": ("2.19", "2.22"),
     "keras": ("3.11.3", "4"),
 }
+INSTALL = "is not installed here: pip install -r requirements.txt"
 NOWHERE = os.path.join(os.devnull, "none")  # a folder that nobody can make
 
 
@@ -81,9 +82,7 @@ def check_versions() -> None:
             found = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             if importlib.util.find_spec(name) is None:
-                raise UserError(
-                    f"{name} is not installed here: pip install -r requirements.txt"
-                ) from None
+                raise UserError(f"{name} {INSTALL}") from None
             continue  # a build under another name
         if not _numbers(first) <= _numbers(found) < _numbers(too_new):
             raise UserError(

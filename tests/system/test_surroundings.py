@@ -165,6 +165,18 @@ def test_tensorflow_that_is_missing_is_one_line(monkeypatch):
         surroundings.check_versions()
 
 
+def test_another_package_that_is_missing_is_one_line(monkeypatch, capsys):
+    from srgan import cli
+
+    monkeypatch.setitem(sys.modules, "srgan.commands.train", None)
+    with pytest.raises(ModuleNotFoundError, match="srgan"):
+        cli.main(["train"])
+    monkeypatch.delitem(sys.modules, "srgan.commands.train")
+    monkeypatch.setattr(cli, "_command", lambda verb: __import__("no_such_package"))
+    assert cli.main(["train"]) == 2
+    assert capsys.readouterr().err.startswith("main.py: no_such_package is not installed here: ")
+
+
 def test_python_that_is_too_old_is_one_line_before_any_import(monkeypatch, capsys):
     source = (ROOT / "main.py").read_text(encoding="utf-8")
     first = ast.parse(source, feature_version=(3, 7)).body[1:3]
