@@ -30,7 +30,7 @@ MAX_DENSE_SERIES, MAX_DENSE_SLICE, MAX_DENSE_WITHOUT_AIR = 0.3, 0.8, 0.1
 MAX_METAL = 0.05
 FAT_HU = -50  # without air, the least value must reach fat
 MAX_AT_END = 0.01  # without air, of the pixels that have the least value, or the greatest
-GREY_LEVELS = 256  # of a picture; without air 228 slices cropped to 160 pixels span 266 HU or more
+SIGNED_BYTE = (-128, 127)
 COUNTED = 128  # rows and columns: of larger slices every second, third, ... one is counted
 
 
@@ -106,8 +106,8 @@ def _fault_without_air(counts: _Counts, dense: float) -> str | None:
     least = int(AIR_HU) + 1 + int(present[0])
     if least > FAT_HU:
         return f"nothing below {least} but padding" if counts.at[0] else f"nothing below {least}"
-    if (span := int(present[-1] - present[0])) < GREY_LEVELS:
-        return f"no air, and only {span} from the least to the greatest"
+    if least == SIGNED_BYTE[0] and least + present[-1] - present[0] <= SIGNED_BYTE[1]:
+        return "no air, and all values are those of 8 bits with a sign"
     at_ends = inside[present[[0, -1]]].max() / inside.sum()
     if at_ends > MAX_AT_END:
         return f"no air, and {at_ends:.0%} of the pixels have the least or the greatest value"

@@ -60,6 +60,7 @@ SLICES = {
     "the top of a skull": noisy(discs((0.25, 0, 10), (0.22, 0, 900), (0.08, 0, 60))),
 }
 SIGNED = circle_of(chest(), -1024)
+INSIDE = chest()[80:176, 40:136]
 NOT_HU = {
     "a lost offset of 1024": chest() + 1024,
     "a lost offset of 1000": chest() + 1000,
@@ -76,7 +77,7 @@ NOT_HU = {
     "grey values of a soft-tissue window less 1024": grey(chest(), -160, 240, 4095) - 1024,
     "a signed picture of 8 bits": grey(chest()) - 128,
     "an inverted picture": 255 - grey(chest()),
-    "a cropped picture of 8 bits": grey(HU["a chest"][80:176, 40:136], -1024, 1500) - 128,
+    "a cropped picture of 8 bits": grey(INSIDE, INSIDE.min(), 1500) - 128,
     "HU clipped to soft tissue": np.clip(chest(), -160, 240),
     "air that lost its sign at 12 bits": np.where(chest() < 0, chest() + 4096, chest()) - 1,
     "air that lost its sign at 16 bits": np.where(chest() < 0, 32767, chest()),

@@ -205,9 +205,13 @@ def _is_more_raw(a: Scan, b: Scan) -> bool:
     if (n_a := a.rows * a.columns) != (n_b := b.rows * b.columns):
         return n_a > n_b
     try:
-        (of_a, spread_a), (of_b, spread_b) = _samples(a, b), _samples(b, a)
-    except Skip:
+        of_a, spread_a = _samples(a, b)
+    except Skip:  # a slice of it is not HU
         return False
+    try:
+        of_b, spread_b = _samples(b, a)
+    except Skip:
+        return True
     flat = _flat_shares(spread_a, spread_b)
     if abs(flat[0] - flat[1]) > FLAT:
         return flat[0] < flat[1]

@@ -119,6 +119,11 @@ def test_a_copy_with_fewer_pixels_is_skipped(tmp_path, order):
     assert outcome(tmp_path, zoomed(order, 1, 0.5, 0.5), (2.5, 1.6, 1.6))[0] == SAME
 
 
+def test_a_copy_with_slices_that_are_not_hu_is_skipped(tmp_path):
+    copy = np.where(np.arange(len(CT))[:, None, None] < 5, np.where(LUNGS, CT, 170), CT)
+    assert outcome(tmp_path, copy.astype(np.int16))[0] == SAME
+
+
 @pytest.mark.parametrize("order", [0, 1, 3])
 @pytest.mark.parametrize("slices", [3, 4, 5])
 def test_slices_between_few_that_lie_far_apart_are_never_used(tmp_path, slices, order):
