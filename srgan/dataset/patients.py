@@ -65,7 +65,12 @@ def _names(scans: Sequence[Scan], table: dict[str, str]) -> list[str | None]:
     named: dict[str, list[str]] = {}
     for key in groups.keys_so_far():
         named.setdefault(groups.root(key), []).append(key)
-    return [_name(scan, named[groups.root("series " + scan.series_uid)]) for scan in scans]
+    names = {root: _name(keys) for root, keys in named.items()}
+    return [
+        names[groups.root("series " + scan.series_uid)]
+        or (scan.series_uid if scan.is_volume else None)
+        for scan in scans
+    ]
 
 
 def _ids(scan: Scan) -> list[str]:
@@ -76,12 +81,12 @@ def _studies(scan: Scan) -> list[str]:
     return ["study " + each for each in scan.study_uids]
 
 
-def _name(scan: Scan, keys: Iterable[str]) -> str | None:
-    """A name of the table, else an id of the files, else the UID of a volume."""
+def _name(keys: Iterable[str]) -> str | None:
+    """A name of the table, else an id of the files, among keys that are joined."""
     for kind in (TABLE, "id "):
-        if found := sorted(key.removeprefix(kind) for key in keys if key.startswith(kind)):
-            return found[0]
-    return scan.series_uid if scan.is_volume else None
+        if found := [key.removeprefix(kind) for key in keys if key.startswith(kind)]:
+            return min(found)
+    return None
 
 
 class _Groups:
