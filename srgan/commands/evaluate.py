@@ -1,5 +1,6 @@
 """--run test: measure a checkpoint on patients that it has never seen, and write the report."""
 
+import logging
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -33,11 +34,18 @@ from srgan.report import (
 from srgan.report.about import About
 from srgan.report.html import build_page, render
 from srgan.settings import Settings, degradation_of
+from srgan.system import locks
 from srgan.system.errors import UserError
 from srgan.system.files import clear_parts, writing
 from srgan.system.progress import Progress
-from srgan.training import checkpoint_models
+from srgan.training import checkpoint_folder, checkpoint_models
 
+log = logging.getLogger(__name__)
+
+REPORT = (
+    "index.html", "metrics.csv", "summary.json", nodules_csv.FILE, *dose_plot.PICTURES.values(),
+    "example-P*.png",
+)  # fmt: skip
 Checkpoints = dict[str, checkpoint_models.Trained]  # by letter, as compare.load makes them
 
 
@@ -50,28 +58,30 @@ def test(given: dict[str, Any]) -> int:
     checkpoints = compare.load(trained, settings)
     vgg_distance_weights, metrics = metrics_of(given, trained)
     prepare(settings.report_dir)
+    with locks.sole(settings.report_dir / ".lock-test", "--report-dir"):
+        store = open_store(settings)
+        chosen = held_out.held_out(checkpoints, store, settings)
+        matched = photons_of(store, chosen, degradation)
+        slices = study_slices(store, chosen, matched)
+        denoiser, how_tuned = tuned_denoiser(trained, store, settings, degradation, disc_of(slices))
+        methods = (
+            baselines.classical(degradation.scale) | denoiser | networks(checkpoints, settings)
+        )
+        with_nodules = evaluate_nodules.slices_of(checkpoints, store, chosen, settings, degradation)
 
-    store = open_store(settings)
-    chosen = held_out.held_out(checkpoints, store, settings)
-    matched = photons_of(store, chosen, degradation)
-    slices = study_slices(store, chosen, matched)
-    denoiser, how_tuned = tuned_denoiser(trained, store, settings, degradation, disc_of(slices))
-    methods = baselines.classical(degradation.scale) | denoiser | networks(checkpoints, settings)
-    with_nodules = evaluate_nodules.slices_of(checkpoints, store, chosen, settings, degradation)
-
-    levels = measure(methods, slices, degradation, settings.seed, windows, metrics)
-    levels = evaluate_nodules.measure(levels, methods, with_nodules, settings.seed)
-    about = replace(
-        about_test(checkpoints, store, settings, degradation, matched),
-        vgg_distance_weights=vgg_distance_weights,
-        denoiser=how_tuned,
-    )
-    files = write_report(settings.report_dir, levels, about, methods, slices, settings.seed)
-    if settings.details:
-        print(terminal.details(levels, about))
-        print(f"\n{', '.join(files)} and example-*.png are in {settings.report_dir}")
-    else:
-        print(terminal.screen(levels, about, settings.report_dir))
+        levels = measure(methods, slices, degradation, settings.seed, windows, metrics)
+        levels = evaluate_nodules.measure(levels, methods, with_nodules, settings.seed)
+        about = replace(
+            about_test(checkpoints, store, settings, degradation, matched),
+            vgg_distance_weights=vgg_distance_weights,
+            denoiser=how_tuned,
+        )
+        files = write_report(settings.report_dir, levels, about, methods, slices, settings.seed)
+        if settings.details:
+            print(terminal.details(levels, about))
+            print(f"\n{', '.join(files)} and example-*.png are in {settings.report_dir}")
+        else:
+            print(terminal.screen(levels, about, settings.report_dir))
     return 0
 
 
@@ -84,6 +94,7 @@ def write_report(
     seed: int,
 ) -> list[str]:
     """Write the report; returns the names of its files without the example pictures, of many."""
+    _set_another_report_aside(folder, levels, about)
     metrics_csv.write(folder, levels)
     summary_json.write(folder, levels, about)
     nodules = nodules_csv.write(folder, [level.nodules for level in levels if level.nodules])
@@ -92,6 +103,15 @@ def write_report(
     page = build_page.build_page(levels, about, methods, slices, seed)
     render.write(folder / "index.html", page)
     return list(filter(None, ["index.html", "metrics.csv", "summary.json", nodules, plot]))
+
+
+def _set_another_report_aside(folder: Path, levels: list[Level], about: About) -> None:
+    """Keep the report of another test: of another checkpoint, other data or settings."""
+    if summary_json.is_in(folder, levels, about):
+        return  # the same test again writes the same files
+    aside = checkpoint_folder.set_aside(folder, REPORT)
+    if aside is not None:
+        log.info(f"{folder} held the report of another test, which now lies in {aside}")
 
 
 def prepare(folder: Path) -> None:

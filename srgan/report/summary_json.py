@@ -9,8 +9,9 @@ from srgan.evaluation.study import NORMAL_DOSE
 from srgan.metrics.registry import NPS
 from srgan.report.about import About
 from srgan.report.verdict_sentence import verdict_sentences
-from srgan.system.files import write_json, writing
+from srgan.system.files import json_text, read_bounded, write_json, writing
 
+NAME = "summary.json"
 FORMAT = 1
 NORMAL = NORMAL_DOSE.replace(" ", "_")
 OF_EACH_LEVEL = ("noise", "methods", NORMAL, "nodules", "conclusions", "sharpness")
@@ -21,12 +22,25 @@ def write(folder: Path, levels: Sequence[Level], about: About) -> None:
 
     The file is complete or absent. Raises UserError.
     """
+    with writing(folder):
+        write_json(folder / NAME, _content(levels, about))
+
+
+def is_in(folder: Path, levels: Sequence[Level], about: About) -> bool:
+    """Does the folder hold what `write` would write?"""
+    try:
+        there = read_bounded(folder / NAME)
+    except OSError:
+        return False
+    return there == json_text(_content(levels, about)).encode()
+
+
+def _content(levels: Sequence[Level], about: About) -> dict:
     parts = [summary(level, about) for level in levels]
     content = dict(parts[0])
     if len(parts) > 1:
         content["levels"] = [{n: part[n] for n in OF_EACH_LEVEL if n in part} for part in parts]
-    with writing(folder):
-        write_json(folder / "summary.json", content)
+    return content
 
 
 def summary(level: Level, about: About) -> dict:

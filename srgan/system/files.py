@@ -80,8 +80,13 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence]) -> N
 
 def write_json(path: Path, value: dict) -> None:
     """Strict JSON. Raises OSError, and ValueError for NaN and infinity."""
-    text = json.dumps(value, indent=1, allow_nan=False) + "\n"
+    text = json_text(value)
     write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def json_text(value: dict) -> str:
+    """What `write_json` writes. Raises ValueError for NaN and infinity."""
+    return json.dumps(value, indent=1, allow_nan=False) + "\n"
 
 
 def read_bounded(path: Path, limit: int = MOST_OF_JSON) -> bytes:

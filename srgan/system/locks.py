@@ -43,7 +43,7 @@ def sole(path: Path, flag: str) -> Iterator[bool]:
     Yields whether the file system has locks. flag: the setting that names the folder. Raises
     UserError (exit code 75) that says who holds it, since when.
     """
-    handle = _open(path)
+    handle, is_locked = _open(path), False
     try:
         is_locked = _try_to_lock(handle)
         if is_locked is False:
@@ -59,6 +59,9 @@ def sole(path: Path, flag: str) -> Iterator[bool]:
             os.write(handle, text.encode())
         yield is_locked is True
     finally:
+        if is_locked is not False:  # it names this machine, and a report may be given away
+            with suppress(OSError):
+                os.ftruncate(handle, 0)
         os.close(handle)
 
 

@@ -19,8 +19,8 @@ from srgan.lowdose.photon_cache import SlicePhotons
 from srgan.models import tensorflow_setup, vgg
 from srgan.report import example_pictures
 from srgan.settings import Settings, dataset_paths, degradation_of
-from srgan.system import progress
-from srgan.system.errors import UserError
+from srgan.system import locks, progress
+from srgan.system.errors import TRY_AGAIN, UserError
 from srgan.training import checkpoint_models
 from tests.helpers.made_manifest import trained
 from tests.helpers.made_structure import IMAGE_NOISE
@@ -227,6 +227,12 @@ def test_several_levels_are_one_job_and_give_a_table_and_a_picture(
     assert (tested.folder / "noise.png").exists()
     tested.run(details=True)
     assert not (tested.folder / "noise.png").exists()
+    aside = tested.folder / "aside-001"
+    assert f"{tested.folder} held the report of another test, which now lies in {aside}" in said
+    assert (aside / "noise.png").exists()
+    assert json.loads((aside / "summary.json").read_text()) == summary
+    for name in ("index.html", "metrics.csv", "summary.json"):
+        assert (aside / name).read_bytes() != (tested.folder / name).read_bytes()
     assert "quality against" not in capsys.readouterr().out
 
 
@@ -250,6 +256,20 @@ def test_report_holds_no_patient_and_no_path_and_repeats(tested, small_scans, mo
     tested.run()
     assert len(list(tested.folder.glob("example-*.png"))) == 2
     assert texts == [(tested.folder / n).read_text() for n in ("summary.json", "metrics.csv")]
+    assert not list(tested.folder.glob("aside-*"))
+
+
+def test_a_second_test_at_the_same_time_is_refused_and_says_who_writes_there(tested):
+    with (
+        locks.sole(tested.folder / ".lock-test", "--report-dir"),
+        pytest.raises(
+            UserError, match=r"held by another run .*name another --report-dir"
+        ) as refused,
+    ):
+        tested.run()
+    assert refused.value.exit_code == TRY_AGAIN
+    assert [path.name for path in tested.folder.iterdir()] == [".lock-test"]
+    assert (tested.folder / ".lock-test").read_bytes() == b""
 
 
 def test_report_folder_that_cannot_be_made_is_refused_before_the_work(tmp_path, monkeypatch):
