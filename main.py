@@ -5,7 +5,7 @@ import sys
 
 if __name__ == "__main__" and sys.version_info < (3, 11):  # which could not read the rest
     found = ".".join(map(str, sys.version_info[:2]))
-    print("main.py: Python 3.11 or newer is needed, this is " + found, file=sys.stderr)
+    sys.stderr.write("main.py: Python 3.11 or newer is needed, this is " + found + "\n")
     sys.exit(2)
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback of an import that Ctrl-C ends

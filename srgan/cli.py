@@ -85,7 +85,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(f"{error.name} {surroundings.INSTALL}", errors.BAD_INPUT)
     except OSError as error:  # stdout on a full disk, a closed pipe
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, what is left to flush would raise again
-        return _fail(errors.one_line(error), errors.TRY_AGAIN)
+        gone = "" if surroundings.current_folder() else "the current folder is gone: "
+        return _fail(gone + errors.one_line(error), errors.TRY_AGAIN)
 
 
 def _fail(reason: object, exit_code: int) -> int:

@@ -64,6 +64,24 @@ def test_load_clips_and_ignores_the_policy_that_keras_has(checkpoint):
     assert enhance(low - 3000).min() == -1024
 
 
+def test_load_ignores_what_else_was_set_in_keras_and_leaves_it_set(checkpoint):
+    low = np.random.default_rng(0).integers(0, 200, (12, 20))
+    wanted = srgan.load(checkpoint)(low)
+    config = keras.config
+    before = config.floatx(), config.epsilon(), config.image_data_format()
+    try:
+        for k, number in enumerate((0.1, 1e-7)):
+            config.set_floatx(("float64", "float16")[k])
+            config.set_epsilon(number)
+            config.set_image_data_format("channels_first")
+            assert np.array_equal(srgan.load(checkpoint)(low), wanted)
+            assert (config.epsilon(), config.image_data_format()) == (number, "channels_first")
+    finally:
+        config.set_floatx(before[0])
+        config.set_epsilon(before[1])
+        config.set_image_data_format(before[2])
+
+
 @pytest.mark.parametrize(
     "wrong", [np.zeros((1, 8, 8)), np.zeros((8, 8), complex), np.full((8, 8), np.nan), "hu", None]
 )

@@ -75,6 +75,14 @@ def home() -> Path | None:
         return None
 
 
+def current_folder() -> Path | None:
+    """None where it was deleted; then only absolute paths lead anywhere."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return None
+
+
 def check_versions() -> None:
     """Raises UserError where TensorFlow or Keras is missing or outside the supported versions."""
     for name, (first, too_new) in VERSIONS.items():

@@ -80,6 +80,22 @@ def test_a_user_without_a_home_gets_one_that_is_nowhere(environment, monkeypatch
         surroundings.home().mkdir(parents=True)
 
 
+def test_a_current_folder_that_is_gone_is_named_where_paths_are_relative(small_scans, tmp_path):
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    command = f"{ROOT / 'main.py'} train --data {small_scans} --pretrain-steps 0 --gan-steps 0"
+    done = subprocess.run(
+        [sys.executable, *command.split()],
+        cwd=folder,
+        preexec_fn=folder.rmdir,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 75
+    assert done.stderr.startswith("main.py: the current folder is gone: ")
+    assert done.stderr.count("\n") == 1
+
+
 # ---- Keras ----
 
 FAKE_KERAS = """
