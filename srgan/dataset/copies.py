@@ -59,7 +59,7 @@ def choose(scans: Sequence[Scan], folder: Path) -> tuple[list[Scan], list[Skippe
             originals, others = _one_scan(same, folder, bar)
             skipped += others
             (several if sum(scan.is_volume for scan in originals) > 1 else kept).extend(originals)
-    return kept + _by_place(several, kept, folder), skipped
+    return _by_place(several, kept, folder), skipped
 
 
 def _without_words(name: str, uids: Collection[str]) -> str:
@@ -100,26 +100,37 @@ def _copies(scan: Scan, original: Scan) -> list[Skipped]:
 
 
 def _by_place(several: Sequence[Scan], others: Sequence[Scan], folder: Path) -> list[Scan]:
-    """Volumes of one name with different pixels, each with its place below `folder` as series UID.
+    """All scans; volumes of one name with different pixels have their places as series UIDs.
 
-    Where every one lies alone in its folder (`s0001/ct.nii.gz`, `s0002/ct.nii.gz`), the folder is
-    the patient. Else the name is one patient's: nobody must be in two parts of the split.
+    several: those volumes. Where they lie in many folders of few volumes (`s0001/ct.nii.gz`,
+    `s0002/ct.nii.gz`), each folder is a patient; in few folders of many, each name is one. Where
+    neither is plain, whatever shares a folder or a name is one patient's: nobody must be in two
+    parts of the split.
     """
     in_folder = Counter(scan.files[0].parent for scan in (*several, *others) if scan.is_volume)
     folders: dict[str, set[Path]] = {}
     for scan in several:
         folders.setdefault(scan.series_uid, set()).add(scan.files[0].parent)
-    placed = []
+    placed, owners = [], {}
     for scan in several:
         here, of_name = scan.files[0].parent, folders[scan.series_uid]
+        most = max(in_folder[each] for each in of_name)
+        ids = []
+        if 2 * most > len(of_name):
+            ids.append(scan.series_uid)
+        if 2 * len(of_name) > most:
+            # What lies below another's folder is the same patient's.
+            outermost = next(p for p in (*reversed(here.parents), here) if p in of_name)
+            owners[here] = tidy_id(_place(outermost, folder))
+            ids.append(owners[here])
         uid = tidy_id(f"{_place(here, folder)}/{scan.files[0].name}")
-        # What lies below another's folder is the same patient's.
-        outermost = next(p for p in (*reversed(here.parents), here) if p in of_name)
-        alone = all(in_folder[each] == 1 for each in of_name)
-        owner = _place(outermost, folder) if alone else scan.series_uid
-        ids = scan.patient_ids or (tidy_id(owner),)
-        placed.append(replace(scan, series_uid=uid, patient_ids=ids))
-    return placed
+        placed.append(replace(scan, series_uid=uid, patient_ids=scan.patient_ids or tuple(ids)))
+    return placed + [
+        replace(scan, patient_ids=(owners[scan.files[0].parent],))
+        if scan.is_volume and not scan.patient_ids and scan.files[0].parent in owners
+        else scan
+        for scan in others
+    ]
 
 
 def _place(path: Path, folder: Path) -> str:

@@ -107,7 +107,7 @@ def test_the_original_is_used_and_its_copy_skipped_with_the_originals_path(tmp_p
 
 
 @pytest.mark.parametrize("order", [0, 1, 3])
-@pytest.mark.parametrize("side_mm", [0.5, 1, 1.2])
+@pytest.mark.parametrize("side_mm", [0.5, 1, 2.5])
 def test_a_copy_in_cubes_is_skipped_also_with_more_pixels_or_as_many_slices(
     tmp_path, order, side_mm
 ):
@@ -263,16 +263,31 @@ def test_what_lies_below_the_folder_of_a_patient_is_the_same_patients(tmp_path):
     assert sorted(patients) == ["case_1", "case_1", "case_2", "case_2"]
 
 
-def test_volumes_of_one_name_among_others_are_one_patient(tmp_path):
-    for i in (1, 2):
-        save(tmp_path / f"phase{i}" / "anna.nii.gz", chest(i))
-        save(tmp_path / f"phase{i}" / "berta.nii.gz", chest(i + 10))
+@pytest.mark.parametrize(
+    ("folders", "names", "patients"),
+    [
+        (6, 2, {f"f{i}" for i in range(6)}),  # before and after contrast
+        (2, 4, {"v0", "v1", "v2", "v3"}),  # a folder for each phase
+        (2, 2, {"f0"}),  # either: nobody may be on both sides of the split
+        (3, 2, {"f0"}),
+    ],
+)
+def test_many_folders_are_patients_and_so_are_many_names(tmp_path, folders, names, patients):
+    for i in range(folders):
+        for k in range(names):
+            save(tmp_path / f"f{i}" / f"v{k}.mha", chest(10 * i + k, slices=3, size=64))
+    save(tmp_path / "f0" / "localiser.mha", chest(99, slices=3, size=64))
     result = find(tmp_path)
-    assert sorted((scan.files[0].name, scan.patient_id) for scan in result.scans) == [
-        ("anna.nii.gz", "anna"), ("anna.nii.gz", "anna"),
-        ("berta.nii.gz", "berta"), ("berta.nii.gz", "berta"),
-    ]  # fmt: skip
     assert not result.skipped
+    by_folder = folders > names
+    found = {
+        (scan.files[0].parent if by_folder else scan.files[0]).name[:2]: scan.patient_id
+        for scan in result.scans
+        if by_folder or scan.files[0].stem != "localiser"
+    }
+    assert set(found.values()) == patients
+    if len(patients) > 1:
+        assert all(patient == key for key, patient in found.items())
 
 
 @pytest.mark.parametrize("size", [4, 31, 33])
