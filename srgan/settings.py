@@ -117,7 +117,7 @@ class Settings:
     noise: str = _setting(
         "image", values.choice("image", "projection"), TRAIN_AND_TEST, LOW_DOSE,
         "Dose model: 'image' adds Poisson and Gaussian noise to the slice, 'projection' adds "
-        "noise to its projections (docs/dose.md).")
+        "noise to its projections.")
     noise_lambda: Levels = _setting(
         Levels((500.0, 5000.0), True), values.lambda_levels, TRAIN_AND_TEST, IMAGE_NOISE,
         "Photons at full scale, for the Poisson noise.", "photons")

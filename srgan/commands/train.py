@@ -54,7 +54,17 @@ def _build_store_only(settings: Settings) -> int:
     _report_split(store, settings)
     if degradation_of(settings).noise.in_projections:
         slice_sets(store, settings)
+    _report_untrained(store)
     return 0
+
+
+def _report_untrained(store: Store) -> None:
+    """What to do next, then where the reasons are."""
+    skipped = f"{plural(store.skipped, 'skipped file')} and why: {store.folder / 'skipped.csv'}"
+    log.info(
+        "the scans are ready, nothing was trained: leave out --pretrain-steps 0 --gan-steps 0 to "
+        "train" + (f"; {skipped}" if store.skipped else "")
+    )
 
 
 def _train(given: dict[str, Any], folders: Settings, stop: signals.Stop) -> int:

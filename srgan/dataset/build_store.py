@@ -81,7 +81,8 @@ def _build(
         log.info(remark)
     if report.skipped:
         reasons = counted_reasons(report.skipped.values())
-        log.info(f"skipped: {reasons}; each file and its reason: skipped.csv in the store's folder")
+        path = paths.store_dir / identity["fingerprint"] / "skipped.csv"
+        log.info(f"skipped: {reasons}; each file and its reason: {path}")
     if remark := gaps.remark(_used(written).values()):
         log.info(remark)
 
@@ -157,13 +158,13 @@ def _records(written: list[Written], roles: dict[str, str]) -> list[Record]:
 
 def _nothing_usable(store_dir: Path, found: Catalogue, report: SelectionReport) -> str:
     skipped = tuple(sorted(report.skipped.values(), key=lambda item: str(item.path)))
-    message = catalogue.nothing_usable_message(Catalogue(found.folder, (), skipped, found.found))
+    nothing = Catalogue(found.folder, (), skipped, found.found)
     path = store_dir / "skipped.csv"
     try:
         catalogue.write_skipped_csv(path, skipped)
     except OSError:  # the message stands without it
-        return message
-    return f"reasons by file in {path}; {message}"
+        return catalogue.nothing_usable_message(nothing)
+    return catalogue.nothing_usable_message(nothing, str(path))
 
 
 def _pseudonyms(patients) -> dict[str, str]:

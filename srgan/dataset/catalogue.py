@@ -35,8 +35,8 @@ ARCHIVES = (
 PAIRS = (".hdr", ".img", ".img.gz")  # of Analyze and of NIfTI in two files
 NOT_AN_IMAGE = "not DICOM, MetaImage, NIfTI or NRRD"
 EXPECTED = (
-    "expected: axial CT as DICOM in any tree of folders, as MetaImage (SERIESUID.mhd with its "
-    ".raw or .zraw, as LUNA16 has it), as NIfTI (.nii, .nii.gz) or as NRRD (.nrrd)"
+    "expected: axial CT as DICOM in any tree of folders, MetaImage (.mhd with its .raw or .zraw), "
+    "NIfTI (.nii, .nii.gz) or NRRD (.nrrd)"
 )
 
 
@@ -199,15 +199,21 @@ def _scan_of_volume(header: VolumeHeader) -> Scan:
 # ---- messages ----
 
 
-def nothing_usable_message(catalogue: Catalogue) -> str:
-    """One line for a folder without a usable scan: where, what was found, what is expected."""
+def nothing_usable_message(catalogue: Catalogue, where: str = "") -> str:
+    """One line for a folder without a usable scan: what to do, then the reasons.
+
+    where: the reasons by file are.
+    """
     if not catalogue.found:
         return one_line(f"{catalogue.folder} holds no files; {EXPECTED}", 2000)
     reasons = counted_reasons(catalogue.skipped)
     has_archive = any(item.reason == "archive" for item in catalogue.skipped)
-    hint = "; unpack archives first" if has_archive else ""
+    hint = "unpack archives first; " if has_archive else ""
+    where = f"reasons by file: {where}; " if where else ""
     files = "1 file" if catalogue.found == 1 else f"{catalogue.found} files"
-    text = f"no usable CT scan among {files} in {catalogue.folder}: {reasons}{hint}; {EXPECTED}"
+    text = (
+        f"no usable CT scan among {files} in {catalogue.folder}: {hint}{EXPECTED}; {where}{reasons}"
+    )
     return one_line(text, 2000)
 
 

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -77,6 +78,21 @@ def test_the_look_without_training_says_who_trains_validates_and_tests(small_sca
         ).format(*numbers)
         assert sum(numbers[::2]) == 6
         assert numbers[1::2] == [3 * n for n in numbers[::2]]
+
+
+def test_the_look_without_training_says_what_to_do_and_then_where_the_reasons_are(
+    small_scans, look, tmp_path, said
+):
+    look(small_scans)
+    assert said[-1].startswith("the scans are ready, nothing was trained: leave out --pretrain-ste")
+    assert "skipped" not in said[-1]
+    data = shutil.copytree(small_scans, tmp_path / "more")
+    (data / "notes.txt").write_text("no scan")
+    for _ in range(2):  # built, reused
+        look(data)
+        what, path = said[-1].split("; 1 skipped file and why: ")
+        assert what.endswith("--gan-steps 0 to train")
+        assert "notes.txt" in Path(path).read_text()
 
 
 def test_the_look_without_training_says_that_nobody_is_held_out_and_why(tmp_path, look):
@@ -161,7 +177,6 @@ def test_second_training_is_refused_and_says_who_holds_the_folder(tmp_path, smal
 
 def test_resume_with_other_scans_is_refused_and_says_what_differs(trained, small_scans, tmp_path):
     """Six patients of three slices, of whom four train and one is validated on."""
-    import shutil
 
     def refused(**given):
         folders = {"checkpoint_dir": trained[0] / "checkpoint", "train_dir": tmp_path / "train"}
@@ -196,8 +211,6 @@ def test_resume_with_other_scans_is_refused_and_says_what_differs(trained, small
 
 @pytest.mark.slow
 def test_resume_in_another_precision_says_so(trained, small_scans, run_main, tmp_path):
-    import shutil
-
     cwd = tmp_path / "run"
     shutil.copytree(trained[0], cwd)
     shutil.rmtree(cwd / "checkpoint" / "step-0000012")
@@ -275,8 +288,6 @@ def test_run_that_lost_its_newest_states_ends_with_the_same_log(
     trained, small_scans, run_main, tmp_path, monkeypatch
 ):
     """And it says which states are missing."""
-    import shutil
-
     cwd = tmp_path / "run"
     shutil.copytree(trained[0], cwd)
     for path in sorted((cwd / "checkpoint").glob("step-*"))[1:]:
@@ -289,8 +300,6 @@ def test_run_that_lost_its_newest_states_ends_with_the_same_log(
 
 
 def test_fresh_sets_the_old_run_aside(trained, small_scans, run_main, tmp_path):
-    import shutil
-
     cwd = tmp_path / "run"
     shutil.copytree(trained[0], cwd)
     done = train(run_main, cwd, small_scans, "--fresh --pretrain-steps 1 --gan-steps 0")

@@ -585,7 +585,12 @@ def test_without_usable_slices_the_message_names_skipped_csv(scans, build, tmp_p
     with pytest.raises(UserError, match=r"skipped\.csv") as caught:
         build()
     assert caught.value.exit_code == BAD_INPUT
-    assert "truncated" in (tmp_path / "store" / "skipped.csv").read_text()
+    what_to_do, reasons = str(caught.value).split("reasons by file: ")
+    assert what_to_do.startswith("no usable CT scan among")
+    assert "expected: axial CT" in what_to_do
+    path = tmp_path / "store" / "skipped.csv"
+    assert reasons.startswith(f"{path}; ")
+    assert "truncated" in path.read_text()
     assert not leftovers(tmp_path / "store")
 
 
