@@ -4,9 +4,8 @@ LUNA16's lung masks have the names of its scans, and masked, interpolated and co
 mostly written under the name of their source.
 """
 
-import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 
 from srgan.dataset import low_dose_series
 from srgan.dataset.hu_sample import Reader, checked
+from srgan.dataset.patients import without_words
 from srgan.dataset.slice_quotas import evenly_spaced
 from srgan.formats import readers
 from srgan.formats.scan import Scan, Skipped, tidy_id
@@ -44,7 +44,7 @@ def choose(scans: Sequence[Scan], folder: Path) -> tuple[list[Scan], list[Skippe
     uids = {scan.series_uid for scan in scans}
     by_uid: dict[str, list[Scan]] = {}
     for scan in scans:
-        uid = _without_words(scan.series_uid, uids) if scan.is_volume else scan.series_uid
+        uid = without_words(scan.series_uid, uids) if scan.is_volume else scan.series_uid
         by_uid.setdefault(uid, []).append(replace(scan, series_uid=uid))
     kept, skipped, doubtful = [], [], []
     for same in by_uid.values():
@@ -60,17 +60,6 @@ def choose(scans: Sequence[Scan], folder: Path) -> tuple[list[Scan], list[Skippe
             skipped += others
             (several if sum(scan.is_volume for scan in originals) > 1 else kept).extend(originals)
     return _by_place(several, kept, folder), skipped
-
-
-def _without_words(name: str, uids: Collection[str]) -> str:
-    """The UID among `uids` that `name` begins with, where words follow it; else `name`.
-
-    `chest_2` is no copy of `chest`: only words are added to a copy's name.
-    """
-    for match in re.finditer(r"(?<=\d)[ _-](?=.*[^\W\d_])", name):
-        if name[: match.start()] in uids:
-            return name[: match.start()]
-    return name
 
 
 def _one_scan(

@@ -4,7 +4,8 @@ Scans of one series or of one study are one patient's, whatever ids their files 
 of --patients says of a series comes before its files.
 """
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from srgan.formats.scan import Scan, Skipped
@@ -21,10 +22,12 @@ def name_patients(
     """The scans with their patient_id, the files of scans without one, and lines for the user.
 
     table: series UID to patient. A volume that no table names belongs to the patient of the DICOM
-    series with its UID, else to a patient of its own, named as its UID. required: skip DICOM scans
-    without a patient, which otherwise get UNKNOWN.
+    series with its UID, else to the one whose id its name is or begins with, else to a patient of
+    its own, named as its UID. required: skip DICOM scans without a patient, which otherwise get
+    UNKNOWN.
     """
-    names = _names(scans, table)
+    ids = {each for scan in scans for each in scan.patient_ids}
+    names = _names([_with_id(scan, ids) for scan in scans], table)
     named, skipped = [], []
     for scan, patient in zip(scans, names, strict=True):
         if patient or not required:
@@ -33,6 +36,25 @@ def name_patients(
             detail = one_line(f"name the patient of series {scan.series_uid} with --patients", 1000)
             skipped += [Skipped(path, "no PatientID", detail) for path in scan.files]
     return named, skipped, _lines([scan for scan in named if scan.series_uid not in table])
+
+
+def without_words(name: str, ids: Collection[str]) -> str:
+    """The id among `ids` that `name` begins with, where words follow it; else `name`.
+
+    `chest_2` is no copy of `chest`: only words are added to a copy's name.
+    """
+    for match in re.finditer(r"(?<=\d)[ _-](?=.*[^\W\d_])", name):
+        if name[: match.start()] in ids:
+            return name[: match.start()]
+    return name
+
+
+def _with_id(scan: Scan, ids: Collection[str]) -> Scan:
+    """A volume named as a patient among `ids`, perhaps with words after it, has that id."""
+    if scan.patient_ids or not scan.is_volume:
+        return scan
+    name = without_words(scan.series_uid, ids)
+    return replace(scan, patient_ids=(name,)) if name in ids else scan
 
 
 def _names(scans: Sequence[Scan], table: dict[str, str]) -> list[str | None]:

@@ -29,6 +29,15 @@ def named(scans, table=None) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
+    ("ids", "volume", "patient"),
+    [("A1", "A1", "A1"), ("A1", "A1_CT_5", "A1"), ("A1", "A1_2", "A1_2"), ("A", "A_CT", "A_CT")],
+)
+def test_a_volume_that_is_named_as_a_patient_is_that_patients(ids, volume, patient):
+    scans = [one("1", ids), one(volume, kind="nifti")]
+    assert named(scans) == {"1": ids, volume: patient}
+
+
+@pytest.mark.parametrize(
     ("scans", "patients"),
     [
         ([one("1", "A"), one("2", "B")], {"1": "A", "2": "B"}),
