@@ -106,16 +106,14 @@ def read_bounded(path: Path, limit: int = MOST_OF_JSON) -> bytes:
 @contextmanager
 def named_in_utf8(folder: Path) -> Iterator[Path]:
     """A name of the folder for libraries that take UTF-8 alone: if need be that of its handle."""
-    try:
-        str(folder).encode()
-    except UnicodeEncodeError:  # on Linux, where any bytes are a name
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            yield Path(f"/proc/self/fd/{handle}")
-        finally:
-            os.close(handle)
-    else:
+    if str(folder).encode(errors="replace") == os.fsencode(folder):
         yield folder
+        return
+    handle = os.open(folder, os.O_RDONLY)  # on Linux, where any bytes are a name
+    try:
+        yield Path(f"/proc/self/fd/{handle}")
+    finally:
+        os.close(handle)
 
 
 def sync(path: Path) -> None:

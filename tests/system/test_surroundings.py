@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 
 from srgan.system import surroundings
 from srgan.system.errors import UserError
+from srgan.system.files import named_in_utf8
 from tests.conftest import ROOT
 
 MUST_NOT_ACT = (
@@ -94,6 +95,23 @@ def test_a_current_folder_that_is_gone_is_named_where_paths_are_relative(small_s
     assert done.returncode == 75
     assert done.stderr.startswith("main.py: the current folder is gone: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_folder_that_is_not_utf8_has_a_name_that_is(tmp_path, monkeypatch):
+    def written(folder):
+        with named_in_utf8(folder) as named:
+            (named / "file").write_text("x")
+            assert str(named).isascii()
+        return named, (folder / "file").read_text()
+
+    odd, plain = tmp_path / os.fsdecode(b"\xff"), tmp_path / "plain"
+    for folder in (odd, plain):
+        folder.mkdir()
+    assert written(plain) == (plain, "x")
+    assert written(odd)[1] == "x"
+    # In a Latin-1 locale the name of b"\xc3\xa4" is two letters, and TensorFlow takes UTF-8.
+    monkeypatch.setattr(os, "fsencode", lambda path: b"other bytes")
+    assert written(plain) != (plain, "x")
 
 
 # ---- Keras ----
