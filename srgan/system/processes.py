@@ -12,9 +12,10 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import resource_tracker
 from typing import TypeVar
 
-from srgan.system import signals
+from srgan.system import signals, surroundings
 from srgan.system.errors import TRY_AGAIN, UserError
 
 Task = TypeVar("Task")
@@ -51,6 +52,7 @@ def _can_spawn() -> bool:
 
 
 def _spawned(processes: int, function, tasks) -> Iterator:
+    _start_tracker()
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _begin)
     waiting = deque()
@@ -75,6 +77,13 @@ def _spawned(processes: int, function, tasks) -> Iterator:
             for process in set(multiprocessing.active_children()) - others:
                 process.kill()
         pool.shutdown(cancel_futures=True)
+
+
+def _start_tracker() -> None:
+    """It removes the semaphores of a process that a signal ended: without a word about it."""
+    if os.name != "nt":
+        with surroundings.variables(PYTHONWARNINGS="ignore:resource_tracker"):
+            resource_tracker.ensure_running()
 
 
 def _begin() -> None:

@@ -110,7 +110,7 @@ def import_keras():
     Raises UserError where Keras was imported before with another backend.
     """
     if "keras" not in sys.modules:
-        with _variables(KERAS_BACKEND="tensorflow", KERAS_HOME=NOWHERE):
+        with variables(KERAS_BACKEND="tensorflow", KERAS_HOME=NOWHERE):
             import keras
     import keras
 
@@ -123,8 +123,8 @@ def import_keras():
 
 
 @contextlib.contextmanager
-def _variables(**values: str) -> Iterator[None]:
-    """The environment has these values, and its old ones afterwards."""
+def variables(**values: str) -> Iterator[None]:
+    """The environment, also of what is started, has these values, and its old ones afterwards."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

@@ -120,3 +120,30 @@ def test_a_program_from_stdin_works_in_one_process():
         [sys.executable, "-"], input=script, cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (done.stdout, done.stderr) == ("[0, 1, 2]\n", "")
+
+
+POOL = """
+import os, sys, time
+from srgan.system import processes, signals
+
+def end_parent(task):
+    if task == 0:
+        os.kill(os.getppid(), 2)
+    time.sleep(60)
+
+if __name__ == "__main__":
+    processes.cpus = lambda: 2
+    with signals.caught():
+        list(processes.in_order(end_parent, range(4)))
+"""
+
+
+def test_a_signal_ends_the_processes_and_only_one_line_says_so(tmp_path):
+    (tmp_path / "pool.py").write_text(POOL)
+    command = [sys.executable, str(tmp_path / "pool.py")]
+    variables = {**os.environ, "PYTHONPATH": str(ROOT)}
+    began = time.monotonic()
+    done = subprocess.run(command, env=variables, capture_output=True, text=True)
+    assert done.returncode == 130
+    assert done.stderr.strip() == "main.py: stopped; what was saved before is whole"
+    assert time.monotonic() - began < 50
