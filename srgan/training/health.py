@@ -94,11 +94,11 @@ def after_validation(
     if ends_pretraining and is_below:
         found["srresnet-below-input"] = (
             f"the SRResNet is below its own input at the end of pre-training: {psnr_db:.2f} dB on "
-            f"the validation patches, bicubic {bicubic_db:.2f} dB; it needs more steps"
+            f"the validation patches, the input has {bicubic_db:.2f} dB; it needs more steps"
         )
     if stage == "gan" and is_below:
         found["below-input"] = (
-            f"the GAN is below its own input on the validation patches: {psnr_db:.2f} dB, bicubic "
-            f"{bicubic_db:.2f} dB"
+            f"the GAN is below its own input on the validation patches: {psnr_db:.2f} dB, the "
+            f"input has {bicubic_db:.2f} dB"
         )
     return found

@@ -174,6 +174,23 @@ def test_the_program_draws_one_row_on_a_terminal(columns, small_scans, tmp_path)
     terminal.close()
 
 
+@pytest.mark.slow
+def test_a_training_draws_one_row_in_a_narrow_window_and_at_scale_1_names_the_input(
+    small_scans, tmp_path
+):
+    terminal = Terminal(40, rows=60)
+    tiny = "--scale 1 --crop 16 --batch-size 2 --content-loss pixel --precision float32"
+    command = f"{ROOT}/main.py train --data {small_scans} {tiny} --pretrain-steps 3 --gan-steps 0"
+    shown = terminal.run([sys.executable, *command.split()], cwd=tmp_path)
+    drawn = [sum(" left" in row for row in rows) for rows in shown]
+    assert 1 in drawn
+    assert set(drawn) <= {0, 1}
+    text = "".join(row.ljust(40) for row in shown[-1])
+    assert "(input " in text
+    assert "bicubic" not in text
+    terminal.close()
+
+
 def test_the_program_writes_plain_lines_where_there_is_no_terminal(small_scans, run_main, tmp_path):
     steps = "--pretrain-steps 0 --gan-steps 0"
     done = run_main(tmp_path, f"--run train --data {small_scans} {steps}")
