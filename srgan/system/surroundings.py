@@ -104,13 +104,15 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(n) for n in re.match(r"[\d.]*\d", version)[0].split("."))
 
 
-def import_keras():
-    """Keras on TensorFlow with its own defaults, whatever the environment and keras.json say.
+def import_keras(with_keras_json: bool = False):
+    """Keras on TensorFlow, whatever the environment says; with its own defaults.
 
+    with_keras_json: with those of the user's keras.json, and its folder for what Keras downloads.
     Raises UserError where Keras was imported before with another backend.
     """
     if "keras" not in sys.modules:
-        with variables(KERAS_BACKEND="tensorflow", KERAS_HOME=NOWHERE):
+        home = {} if with_keras_json else {"KERAS_HOME": NOWHERE}
+        with variables(KERAS_BACKEND="tensorflow", **home):
             import keras
     import keras
 
@@ -140,7 +142,7 @@ def variables(**values: str) -> Iterator[None]:
 @contextlib.contextmanager
 def float32_keras() -> Iterator[None]:
     """Networks that are built or traced here have Keras' defaults, whatever was set elsewhere."""
-    config = import_keras().config
+    config = import_keras(with_keras_json=True).config
     before = config.dtype_policy(), config.floatx(), config.epsilon(), config.image_data_format()
     _configure(config, "float32", "float32", 1e-7, "channels_last")
     try:

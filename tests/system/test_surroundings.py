@@ -134,16 +134,19 @@ def run_python(code: str, tmp_path, **environment) -> subprocess.CompletedProces
     )
 
 
-def test_keras_is_imported_with_tensorflow_and_without_keras_json(tmp_path):
+@pytest.mark.parametrize("with_keras_json", [False, True])
+def test_keras_is_imported_with_tensorflow_and_keras_json_where_it_is_wanted(
+    tmp_path, with_keras_json
+):
     code = (
         "import os\n"
         "from srgan.system import surroundings\n"
-        "print(surroundings.import_keras().found)\n"
+        f"print(surroundings.import_keras({with_keras_json}).found)\n"
         "print([os.environ.get(n) for n in ('KERAS_BACKEND', 'KERAS_HOME')])"
     )
     done = run_python(code, tmp_path, KERAS_BACKEND="jax", KERAS_HOME="mine")
     imported, after = done.stdout.splitlines()
-    assert imported == str(["tensorflow", surroundings.NOWHERE])
+    assert imported == str(["tensorflow", "mine" if with_keras_json else surroundings.NOWHERE])
     assert after == str(["jax", "mine"])
     assert not os.path.exists(surroundings.NOWHERE)
 
