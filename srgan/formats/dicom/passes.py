@@ -6,12 +6,16 @@ from dataclasses import replace
 from hashlib import sha256
 from itertools import groupby
 
+import numpy as np
+
 from srgan.formats.dicom.header import PASS_TAGS, Header, read_slice, stored_bytes
 from srgan.formats.dicom.parse import DEFLATED
 from srgan.formats.scan import Skipped
+from srgan.hu_check import check_series
 from srgan.system.errors import Skip, one_line, reason
 
 SAME_POSITION_MM = 0.01
+MASKED = 0.2  # more pixels have the value of the one before, by this share, where slices differ
 # What may tell passes: each tag alone, or all but the times together (two phases, two kernels).
 TELLING = [(i,) for i in range(len(PASS_TAGS))]
 TELLING += [tuple(i for i, tag in enumerate(PASS_TAGS) if not tag.endswith("Time"))]
@@ -32,7 +36,11 @@ def places(headers: list[Header]) -> list[list[Header]]:
 
 
 def take_out_copies(place: list[Header]) -> list[Skipped]:
-    """Take slices with the pixels of an earlier one, and unreadable ones, out of their place."""
+    """Take slices with the pixels of an earlier one, and unreadable ones, out of their place.
+
+    What is not HU goes too, where something else is; of masked copies and their source, the source
+    comes first.
+    """
     skipped, first, kept, known = [], {}, [], {}
     # How the pixels are stored, but for where: bytes can be compared if that is equal.
     stored = {replace(header.pixel_data, parts=()) for header in place}
@@ -52,7 +60,36 @@ def take_out_copies(place: list[Header]) -> list[Skipped]:
         else:
             skipped.append(_skipped(header, "duplicate", f"same pixels as {same.path}"))
     place[:] = kept
-    return skipped
+    return skipped + (_put_scan_first(place) if len(place) > 1 else [])
+
+
+def _put_scan_first(place: list[Header]) -> list[Skipped]:
+    """Take what is not HU out of a place where something is, and put masked copies behind.
+
+    A mask, a picture or a masked copy is often written with all the UIDs of its source.
+    """
+    not_hu, first, first_hu = {}, None, None
+    for header in place:
+        try:
+            hu = read_slice(header.path)[1]
+            check_series([hu])
+        except Skip as skip:
+            not_hu[header.path] = Skipped(header.path, skip.reason, skip.detail)
+            continue
+        if first is None or _is_masked(first_hu, hu):
+            first, first_hu = header, hu
+    if first is None:  # all may be of air: whether the series is HU is judged later
+        return []
+    others = [h for h in place if h is not first and h.path not in not_hu]
+    place[:] = [first, *others]
+    return list(not_hu.values())
+
+
+def _is_masked(hu: np.ndarray, source: np.ndarray) -> bool:
+    """Whether `hu` has one value where it differs from `source`, which has noise there."""
+    differ = (hu != source)[:, 1:]
+    equal = [float((each[:, 1:] == each[:, :-1])[differ].mean()) for each in (hu, source)]
+    return equal[0] > equal[1] + MASKED
 
 
 def _file(header: Header) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, 
 
 from srgan.formats.dicom import passes, series
 from srgan.formats.dicom.header import PASS_TAGS, Header, read_header
+from tests.helpers.made_chest import body, chest, lungs
 from tests.helpers.made_dicom import ct_slice, stored_values, write, write_compressed
 
 
@@ -222,3 +224,37 @@ def test_values_are_compared_as_numbers_and_words_come_last(tmp_path):
     assert keys == sorted(keys)
     assert passes._as_number("01") == passes._as_number(" 1.0")
     assert math.isinf(passes._as_number("nan")[0])
+
+
+# ---- masks and masked copies with the UIDs of their source ----
+
+CT = chest(1)[:1]
+INSIDE = body(CT)
+WRITTEN_OVER = {
+    "a mask of 0 and 1": (INSIDE.astype("int16"), "not HU"),
+    "a mask less 1024": (INSIDE - np.int16(1024), "not HU"),
+    "a lost offset": (CT + 1024, "not HU"),
+    "the lungs in 170": (np.where(lungs(CT), CT, 170).astype("int16"), "not HU"),
+    "the body in -1024": (np.where(INSIDE, CT, -1024).astype("int16"), "duplicate position"),
+}
+
+
+@pytest.mark.parametrize("order", ["ab", "ba"])
+@pytest.mark.parametrize(("copy", "why"), WRITTEN_OVER.values(), ids=WRITTEN_OVER)
+def test_what_was_written_over_the_pixels_of_a_slice_is_left_out(tmp_path, copy, why, order):
+    kept, other = order
+    headers = [
+        read_header(write(tmp_path / f"{name}.dcm", values=values))
+        for name, values in ((kept, CT[0]), (other, copy[0]))
+    ]
+    assert used(headers) == {kept}
+    assert reasons(headers)[other][0] == why
+
+
+def test_two_slices_of_air_are_told_apart_as_passes_are(tmp_path):
+    air = (CT[0] - CT[0].max() - 500).clip(-1024)
+    headers = [
+        read_header(write(tmp_path / f"{n}.dcm", values=air + n, AcquisitionNumber=n))
+        for n in (2, 1)
+    ]
+    assert used(headers) == {"1"}
