@@ -21,23 +21,37 @@ class _Lines(logging.Handler):
 
     That row is drawn over itself. It is padded up to the last column but one: so it hides what was
     there, and never goes on in the next row. The rest of the row is erased: a window that was made
-    narrower may have left a character in it.
+    narrower may have left a character in it. The newest warning is written again where other
+    messages have moved it off the screen.
     """
 
     def __init__(self):
         super().__init__()
         self.progress = ""
+        self.warning, self.rows_since = "", 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        prefix = "warning: " if record.levelno >= logging.WARNING else ""
-        message = f"{prefix}{visible(record.getMessage())}\n"
+        is_warning = record.levelno >= logging.WARNING
+        message = ("warning: " if is_warning else "") + visible(record.getMessage())
         below, self.progress = self.progress, ""
         if below:
             self._draw()  # hides it
-        self._write(message)
+        self._write(f"{message}\n")
+        if is_warning:
+            self.warning, self.rows_since = message, 0
+        elif below and self.warning:
+            self._keep_warning(message)
         self.progress = below
         if below:
             self._draw()
+
+    def _keep_warning(self, message: str) -> None:
+        width, height = size()
+        needed, written = (-(-len(text) // width) for text in (self.warning, message))
+        self.rows_since += written
+        if needed + self.rows_since >= height > needed + 1:  # the last row is for progress
+            self._write(f"{self.warning}\n")
+            self.rows_since = 0
 
     def show(self, progress: str) -> None:
         """Draw the row of progress; an empty one is hidden."""
@@ -46,7 +60,7 @@ class _Lines(logging.Handler):
             self._draw()
 
     def _draw(self) -> None:
-        room = columns() - 1
+        room = size().columns - 1
         plain = os.name == "nt" or os.environ.get("TERM") == "dumb"  # would show the sequence
         row = f"\r{self.progress[:room]:{room}}" + ("" if plain else ERASE)
         self._write(row if self.progress else f"{row}\r")
@@ -77,13 +91,14 @@ def on_terminal() -> bool:
         return False
 
 
-def columns() -> int:
-    """How many columns the terminal has now: its window may be resized at any time."""
+def size() -> os.terminal_size:
+    """Columns and rows that the terminal has now: its window may be resized at any time."""
     try:
-        found = os.get_terminal_size(sys.stderr.fileno()).columns
+        found = os.get_terminal_size(sys.stderr.fileno())
     except (AttributeError, OSError, ValueError):  # not a file of the system
-        found = 0
-    return max(found or shutil.get_terminal_size().columns, NARROWEST)
+        found = (0, 0)
+    assumed = shutil.get_terminal_size()
+    return os.terminal_size((max(found[0] or assumed[0], NARROWEST), found[1] or assumed[1]))
 
 
 def show_progress(row: str) -> None:

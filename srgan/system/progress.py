@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from srgan.system.log import columns, on_terminal, show_progress
+from srgan.system.log import on_terminal, show_progress, size
 
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
@@ -56,7 +56,7 @@ class Progress:
         if on_terminal():
             if self._drawn is None or now - self._drawn >= DRAW_EVERY_S:
                 self._drawn = now
-                show_progress(_row(self.text, counts, work, columns() - 1))
+                show_progress(_row(self.text, counts, work, size().columns - 1))
         elif now - self._last_line >= LINE_EVERY_S:
             self._last_line = now
             log.info(f"{self.text} {counts}")

@@ -126,6 +126,22 @@ def test_a_redraw_is_one_row_with_the_counts_and_the_newest_warning_stays(termin
     assert terminal.rows() == [*warned, "a message"]
 
 
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_the_newest_warning_stays_on_the_screen_while_other_messages_go(terminal_of, columns):
+    terminal = terminal_of(columns)
+    event = "step {}/1000 gan: validation 36.08 dB (bicubic 39.76), texture 1.02 of normal dose"
+    with progress.Progress(1000, f"gan {LOSSES}") as bar:
+        bar.update(1)
+        logging.getLogger("srgan").warning("an older one")
+        logging.getLogger("srgan").warning(WARNING.removeprefix("warning: "))
+        for step in range(2, 100):
+            logging.getLogger("srgan").info(event.format(step))
+            bar.update(step)
+            assert len(progress_rows(terminal)) == 1
+            assert WARNING in "".join(row.ljust(columns) for row in terminal.rows())
+    assert "an older one" not in "".join(terminal.rows())
+
+
 def test_a_redraw_is_one_row_while_the_window_is_resized(terminal_of):
     terminal = terminal_of(80)
     with progress.Progress(1000, f"gan {LOSSES}") as bar:
@@ -141,10 +157,11 @@ def test_a_redraw_is_one_row_while_the_window_is_resized(terminal_of):
 
 
 def test_a_terminal_that_does_not_say_its_size_is_taken_to_have_80_columns(monkeypatch):
-    monkeypatch.delenv("COLUMNS", raising=False)
+    for name in ("COLUMNS", "LINES"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     monkeypatch.setattr(sys, "__stdout__", None)
-    assert log.columns() == 80
+    assert log.size() == (80, 24)
 
 
 def test_the_row_is_not_drawn_more_often_than_can_be_seen(terminal_of, monkeypatch):
