@@ -4,6 +4,7 @@ The runs are those of main.py with small networks (tests/helpers/forked_runs.py)
 plans agree at their first step, and everywhere under the fault `constant_rate`.
 """
 
+import json
 import shutil
 
 import numpy as np
@@ -114,3 +115,103 @@ def test_a_killed_extension_resumes_exactly_without_its_flags(train, copy, tmp_p
     assert extension["changed"]["--rate"] == "1.0 to 0.5"
     assert steps_of(copy) == sorted(set(steps_of(copy)))
     assert steps_of(copy)[-1] == 72
+
+
+def test_fewer_steps_and_what_may_not_change_are_refused_and_say_why(train, copy):
+    for more, said in (
+        ("--pretrain-steps 59 --gan-steps 0", "--pretrain-steps 60, not 59: leave the flag out"),
+        ("--pretrain-steps 59 --gan-steps 9", "a plan grows: more minutes or steps extend it"),
+        ("--train-minutes 60", "planned in steps: more --pretrain-steps and --gan-steps"),
+        ("--batch-size 4", "is finished; --batch-size may change where it goes on"),
+        ("--scale 2", "the weights have one scale; --init starts a new run from its model"),
+        ("--crop 64", "the discriminator judges patches of one size; --init"),
+        ("--noise-sigma 0.1", "a run learns from one low dose and is validated at it; --init"),
+        ("--seed 3", "batches and validation follow from the seed; --init"),
+    ):
+        assert train(copy, more) == 2, more
+        (line,) = stderr_of(copy).splitlines()
+        assert said in line
+        assert "--fresh" in line or "is finished" in line
+    assert train(copy, f"{PLAN} 60 --gan-steps 0") == 0
+    assert "a larger --gan-steps or --pretrain-steps goes on with it" in stderr_of(copy)
+
+
+@pytest.mark.slow
+def test_a_gan_is_added_to_a_run_without_one_and_then_extended(train, copy):
+    """Its VGG19 weights are those that the extension names: the run had none before."""
+    loss = "--content-loss vgg22 --vgg-weights random"
+    assert train(copy, f"{PLAN} 60 --gan-steps 2 {loss}") == 0, stderr_of(copy)
+    assert manifest_of(copy)["vgg_weights"] == "random"
+    assert train(copy, f"{PLAN} 70 --gan-steps 2") == 2
+    assert "has 60 steps of pre-training, and its GAN has begun" in stderr_of(copy)
+    assert train(copy, f"{PLAN} 70 --gan-steps 4 --gan-share 0.5") == 0, stderr_of(copy)
+    assert "pre-training is over and keeps its 60 steps" in stderr_of(copy)
+    assert manifest_of(copy)["step"] == 64
+    assert train(copy, f"{PLAN} 70 --gan-steps 4") == 0
+    assert "is finished (64 steps)" in stderr_of(copy)
+    assert len(manifest_of(copy)["extended"]) == 2
+    cards = [p.read_text() for p in copy.glob("checkpoint/srgan-*/README.md")]
+    assert any("at step 62: 62 to 64 steps" in card for card in cards)
+
+
+@pytest.mark.slow
+def test_more_minutes_extend_a_run_and_an_equal_or_no_number_does_not(train, tmp_path):
+    first = "--gan-share 0 --train-minutes 0.1 --batch-size 2"
+    assert train(tmp_path, first) == 0, stderr_of(tmp_path)
+    steps = manifest_of(tmp_path)["step"]
+    for more in ("", first, "--train-minutes 0.1"):
+        assert train(tmp_path, more) == 0
+        assert f"is finished ({steps} steps)" in stderr_of(tmp_path)
+        assert "--train-minutes above 0.1 goes on with it" in stderr_of(tmp_path)
+    assert train(tmp_path, "--train-minutes 0.2") == 0, stderr_of(tmp_path)
+    found = manifest_of(tmp_path)
+    assert found["step"] > steps
+    (extension,) = found["extended"]
+    assert extension["changed"] == {"--train-minutes": "0.1 to 0.2"}
+    assert steps_of(tmp_path) == sorted(set(steps_of(tmp_path)))
+    assert train(tmp_path, first) == 2
+    assert "--train-minutes 0.2, not 0.1: leave the flag out" in stderr_of(tmp_path)
+
+
+@pytest.mark.slow
+def test_too_few_minutes_say_what_is_needed_before_the_training_and_leave_the_gan_out(
+    train, tmp_path
+):
+    assert train(tmp_path, "--train-minutes 0.02 --batch-size 2") == 0, stderr_of(tmp_path)
+    said = stderr_of(tmp_path)
+    assert "0.02 minutes are short: pre-training has" in said
+    assert "the GAN would get fewer than 50 steps: all of it is for pre-training" in said
+    assert "gives each stage 50 or more here" in said
+    assert said.index("are short") < said.index("validation")
+    found = manifest_of(tmp_path)
+    assert found["plan"]["gan_steps"] == 0
+    assert next(w["kind"] for w in found["health"]["warnings"]) == "short-budget"
+
+
+@pytest.mark.slow
+def test_a_smaller_batch_goes_on_with_an_unfinished_run(train, tmp_path):
+    """As out of memory asks for."""
+    more = "--pretrain-steps 6 --gan-steps 4"
+    assert train(tmp_path, f"--batch-size 4 {more}", faults="sigterm_at:8") == 143
+    assert train(tmp_path, f"--batch-size 2 {more}", last=["step", 2]) == -9
+    assert train(tmp_path, f"--batch-size 2 {more}") == 0, stderr_of(tmp_path)
+    found = manifest_of(tmp_path)
+    assert (found["step"], found["settings"]["batch_size"]) == (10, 2)
+    (extension,) = found["extended"]
+    assert (extension["step"], extension["changed"]) == (8, {"--batch-size": "4 to 2"})
+
+
+@pytest.mark.slow
+def test_a_run_stopped_before_it_kept_a_model_is_tested_as_unfinished(
+    train, forks, small_scans, tmp_path
+):
+    more = "--batch-size 2 --pretrain-steps 30 --gan-steps 10"
+    assert train(tmp_path, more, faults="sigterm_at:2") == 143
+    assert not list(tmp_path.glob("checkpoint/sr*"))
+    assert forks.run(tmp_path, f"--run test --data {small_scans} --details") == 0
+    text = "the training is unfinished, 2 of 40 steps, and kept no model yet"
+    assert text in stderr_of(tmp_path)
+    assert text in (tmp_path / "report" / "index.html").read_text()
+    summary = json.loads((tmp_path / "report" / "summary.json").read_text())
+    assert summary["checkpoint"]["unfinished"] is True
+    assert "srresnet" in summary["methods"]

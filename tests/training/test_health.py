@@ -67,6 +67,13 @@ def test_after_validation_warns_by_the_metrics(stage, change, kinds):
     assert list(health.after_validation(stage, {**FINE, **change}, bicubic_db=28.0)) == kinds
 
 
+def test_a_srresnet_below_bicubic_is_warned_of_at_the_end_of_pre_training():
+    for psnr_db, kinds in ((27.9, ["srresnet-below-input"]), (27.96, []), (29.0, [])):
+        metrics = {**FINE, "validation_psnr_db": psnr_db}
+        found = health.after_validation("pretrain", metrics, 28.0, ends_pretraining=True)
+        assert list(found) == kinds
+
+
 def test_is_good_needs_finite_metrics_and_a_last_step_that_was_applied():
     assert Health().is_good(FINE)
     assert not Health(in_row=1).is_good(FINE)
