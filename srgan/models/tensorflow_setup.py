@@ -2,7 +2,7 @@
 
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from srgan.system import surroundings
@@ -18,7 +18,8 @@ def start(precision: str, deterministic: bool = False) -> str:
         keras = surroundings.import_keras()
         import tensorflow as tf
 
-        tf.config.threading.set_inter_op_parallelism_threads(1)  # with two, sometimes half as fast
+        with suppress(RuntimeError):  # it runs already, in a program that uses this one
+            tf.config.threading.set_inter_op_parallelism_threads(1)  # two are at times half as fast
         if deterministic:
             tf.config.experimental.enable_op_determinism()
         tf.constant(0)  # finds the devices, and prints much about it

@@ -99,7 +99,7 @@ def holds_discriminator(path: Path) -> bool:
             names = [name for name, _ in tf.train.list_variables(str(named / "state"))]
     except (tf.errors.OpError, ValueError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
-    return any(name.startswith("discriminator/") for name in names)
+    return any(name.startswith("discriminator") for name in names)
 
 
 def restore_average(path: Path, model) -> None:

@@ -142,16 +142,16 @@ def test_a_gan_is_added_to_a_run_without_one_and_then_extended(train, copy):
     loss = "--content-loss vgg22 --vgg-weights random"
     assert train(copy, f"{PLAN} 60 --gan-steps 2 {loss}") == 0, stderr_of(copy)
     assert manifest_of(copy)["vgg_weights"] == "random"
-    assert train(copy, f"{PLAN} 70 --gan-steps 2") == 2
+    assert train(copy, f"{PLAN} 70 --gan-steps 2 {loss}") == 2
     assert "has 60 steps of pre-training, and its GAN has begun" in stderr_of(copy)
-    assert train(copy, f"{PLAN} 70 --gan-steps 4 --gan-share 0.5") == 0, stderr_of(copy)
+    assert train(copy, f"{PLAN} 70 --gan-steps 4 --gan-share 0.5 {loss}") == 0, stderr_of(copy)
     assert "pre-training is over and keeps its 60 steps" in stderr_of(copy)
     assert manifest_of(copy)["step"] == 64
-    assert train(copy, f"{PLAN} 70 --gan-steps 4") == 0
+    assert train(copy, f"{PLAN} 70 --gan-steps 4 {loss}") == 0
     assert "is finished (64 steps)" in stderr_of(copy)
     assert len(manifest_of(copy)["extended"]) == 2
     cards = [p.read_text() for p in copy.glob("checkpoint/srgan-*/README.md")]
-    assert any("at step 62: 62 to 64 steps" in card for card in cards)
+    assert any("at step 60: 60 to 62 steps" in card for card in cards)
 
 
 @pytest.mark.slow
