@@ -31,6 +31,7 @@ MUST_NOT_ACT = (
     "NVIDIA_TF32_OVERRIDE",
     "NPY_DISABLE_CPU_FEATURES",
 )
+SYSTEM = ("os", "signal", "sys")  # what main.py imports before it checks Python's version
 MAY_ACT = (
     "KERAS_HOME",
     "TF_CPP_MIN_LOG_LEVEL",
@@ -216,8 +217,9 @@ def test_another_package_that_is_missing_is_one_line(monkeypatch, capsys):
 
 def test_python_that_is_too_old_is_one_line_before_any_import(monkeypatch, capsys):
     source = (ROOT / "main.py").read_text(encoding="utf-8")
-    first = ast.parse(source, feature_version=(3, 7)).body[1:3]
-    assert [ast.unparse(node) for node in first] == ["import signal", "import sys"]
+    first = ast.parse(source, feature_version=(3, 7)).body[1:5]
+    assert [ast.unparse(node) for node in first[:3]] == [f"import {m}" for m in SYSTEM]
+    assert isinstance(first[3], ast.If)
     monkeypatch.setattr(sys, "version_info", (3, 10, 4))
     monkeypatch.setitem(sys.modules, "srgan.cli", None)  # its import would raise
     with pytest.raises(SystemExit) as ended:
@@ -236,6 +238,11 @@ def run_closed(arguments: list[str], *closed: int) -> subprocess.CompletedProces
 
     command = [sys.executable, *arguments]
     return subprocess.run(command, cwd=ROOT, preexec_fn=close, capture_output=True, text=True)
+
+
+def test_main_finds_the_program_where_python_does_not_look_beside_it(tmp_path):
+    command = [sys.executable, "-P", str(ROOT / "main.py"), "--help"]
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 0
 
 
 def test_closed_streams_are_no_error(tmp_path):
