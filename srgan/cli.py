@@ -13,7 +13,7 @@ from typing import Any
 
 from srgan.lowdose.levels import Levels
 from srgan.settings import GROUPS, IMAGE_NOISE, LOW_DOSE, PROJECTION_NOISE, SETTINGS, VERBS, Setting
-from srgan.system import errors, signals, surroundings
+from srgan.system import errors, memory, signals, surroundings
 from srgan.system.errors import UserError
 from srgan.system.files import read_bounded
 
@@ -104,7 +104,8 @@ def _run(arguments: list[str]) -> int:
     from srgan.system import log
 
     log.set_up()
-    return _command(verb)(given)
+    with memory.told(f"--run {verb}", lambda: memory.FREE_SOME):
+        return _command(verb)(given)
 
 
 def _command(verb: str) -> Callable[[dict[str, Any]], int]:

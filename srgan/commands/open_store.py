@@ -4,11 +4,13 @@ from srgan.dataset import build_store
 from srgan.dataset.store import Record, Store
 from srgan.lowdose import photon_cache
 from srgan.settings import Settings, dataset_paths, degradation_of
+from srgan.system import memory
 
 
 def open_store(settings: Settings) -> Store:
     """The store of --data, built where it is missing; prints how many slices were used."""
-    store = build_store.open_or_build(dataset_paths(settings))
+    with memory.told("the store", lambda: memory.FREE_SOME):
+        store = build_store.open_or_build(dataset_paths(settings))
     print(f"found {store.found}, used {store.used}, skipped {store.skipped}", flush=True)
     return store
 

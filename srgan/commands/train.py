@@ -16,7 +16,7 @@ from srgan.settings import Settings, degradation_of
 from srgan.system import locks, signals
 from srgan.system.errors import UserError, plural
 from srgan.system.files import clear_parts, writing
-from srgan.training import checkpoint_folder, checkpoint_states
+from srgan.training import checkpoint_folder, checkpoint_states, memory_need
 from srgan.training.batches import SliceSet
 from srgan.training.checkpoint_folder import Saved
 from srgan.training.start import Start
@@ -86,10 +86,12 @@ def _train(given: dict[str, Any], folders: Settings, stop: signals.Stop) -> int:
     if saved is not None and saved.manifest.step >= saved.manifest.plan.steps and not start.changed:
         return _report_finished(settings, saved)
     weights = weights or vgg_weights.find(wanted)
-    tensorflow_setup.start(resume.precision(settings, saved), settings.deterministic)
-    from srgan.training import loop, setup  # these import TensorFlow
+    memory_need.check_start(settings)
+    with memory_need.told(settings, memory_need.heaviest(settings), "the start of the training"):
+        tensorflow_setup.start(resume.precision(settings, saved), settings.deterministic)
+        from srgan.training import loop, setup  # these import TensorFlow
 
-    run = setup.begin(settings, weights, training, validation, start, started, stop)
+        run = setup.begin(settings, weights, training, validation, start, started, stop)
     code = loop.train(run)
     if code == 0:
         print(f"trained {run.plan.steps} steps; models in {settings.checkpoint_dir}")

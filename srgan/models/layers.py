@@ -72,6 +72,26 @@ class AlignedBicubic(layers.Layer):
         return _shape_in_space((*shape[:3], self.scale**2), self.scale)
 
 
+class MeanPoolTo(layers.Layer):
+    """Means over a grid of size x size areas: (b, n, n, c) to (b, size, size, c), n >= size.
+
+    Where size does not divide n, neighbouring areas overlap by a row, as in adaptive pooling.
+    """
+
+    def __init__(self, size: int, **kwargs):
+        super().__init__(**kwargs)
+        self.size = size
+
+    def call(self, x):
+        size, n = self.size, x.shape[1]
+        edges = [(i * n // size, -(-(i + 1) * n // size)) for i in range(size)]
+        x = ops.stack([ops.mean(x[:, a:b], axis=1) for a, b in edges], axis=1)
+        return ops.stack([ops.mean(x[:, :, a:b], axis=2) for a, b in edges], axis=2)
+
+    def compute_output_shape(self, shape):
+        return shape[0], self.size, self.size, shape[3]
+
+
 def bicubic_phases(scale: int) -> np.ndarray:
     """(5, scale): weights of the pixels i-2 to i+2 for the output pixels scale*i + 0 to scale-1."""
     middle = 2  # of five pixels, away from the edges

@@ -17,6 +17,7 @@ from srgan.models.layers import registered
 from srgan.models.vgg_weights import MOST_BYTES, VggWeights
 from srgan.system.errors import UserError
 
+MOST_PIXELS = 64 * 64**2  # of a sample at once, which may be larger than a training step
 SIZE_PX = 224  # of the images that VGG19 was trained on
 LAYERS = {"vgg54": "block5_conv4", "vgg22": "block2_conv2"}  # after their ReLU
 IMAGENET_SCALE = 1 / 12.75  # Ledig et al. 2017, section 3.2
@@ -96,6 +97,8 @@ def _sample_weights(vgg: keras.Model, seed: int) -> None:
 
 
 def _unit_variance(vgg: keras.Model, sample) -> float:
-    features = ops.convert_to_numpy(ops.cast(vgg(sample), "float32"))
+    n = max(1, MOST_PIXELS // (sample.shape[1] * sample.shape[2]))
+    parts = [vgg(sample[i : i + n]) for i in range(0, len(sample), n)]
+    features = np.concatenate([ops.convert_to_numpy(ops.cast(p, "float32")) for p in parts])
     spread = features.std(axis=(0, 1, 2)).mean()  # over patches and pixels, not over channels
     return float(1.0 / max(spread, 1e-6))

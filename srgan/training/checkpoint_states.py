@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from srgan import __version__
-from srgan.system import folders
+from srgan.system import folders, memory
 from srgan.system.checksums import read_sealed_json, write_sealed_json
 from srgan.system.errors import UserError
 from srgan.system.files import named_in_utf8, read_bounded, write_json, writing
@@ -59,6 +59,8 @@ def write(path: Path, variables: dict, manifest: dict) -> None:
             with named_in_utf8(part) as named:
                 tf.train.Checkpoint(**variables).write(str(named / "state"))
         except tf.errors.OpError as error:
+            if memory.is_shortage(error):
+                raise
             number = _ERRNO.get(type(error).__name__, errno.EIO)
             raise OSError(number, error.message.rsplit("; ", 1)[-1]) from error
 

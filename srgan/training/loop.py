@@ -10,9 +10,17 @@ import time
 import tensorflow as tf
 
 from srgan.hounsfield import hu_to_network, network_to_hu
+from srgan.system import memory
 from srgan.system.errors import DIVERGED, UserError
 from srgan.system.progress import Progress
-from srgan.training import checkpoint_models, checkpoint_states, events, health, pictures
+from srgan.training import (
+    checkpoint_models,
+    checkpoint_states,
+    events,
+    health,
+    memory_need,
+    pictures,
+)
 from srgan.training.run import Run
 from srgan.training.sealed import Corrupt
 
@@ -42,6 +50,8 @@ def _advance(run: Run, bar: Progress) -> int | None:
         step = run.step + 1
         stage = plan.stage(step)
         run.stop.finishes_step = stage in traced  # the first one traces for long
+        if stage not in traced:
+            memory_need.check(run.settings, stage)
         if stage == "gan" and step == plan.pretrain_steps + 1:
             _start_gan(run)
             began, first = time.monotonic(), run.step
@@ -51,7 +61,7 @@ def _advance(run: Run, bar: Progress) -> int | None:
         if run.health.in_row == health.IN_ROW:
             return None
         if plan.is_row(step):
-            metrics = events.event(run) if plan.is_event(step) else {}
+            metrics = _event(run, stage) if plan.is_event(step) else {}
             losses = _row(run, stage, rate, metrics)
             speed = _images_a_second(run, began, first)
             bar.text = f"{_loss_text(stage, losses)}, {speed:.0f} images/s"
@@ -67,14 +77,20 @@ def _step(run: Run, stage: str, low, normal) -> float:
     """One update of the networks; returns the learning rate of the generator."""
     step = run.step + 1
     rate = run.trainer.set_rates(run.plan, step, run.settings.rate * run.health.rate)
-    if stage == "pretrain":
-        losses = run.trainer.pretrain_step(low, normal, tf.constant(step))
-    else:
-        losses = run.trainer.gan_step(low, normal, tf.constant(step - run.plan.pretrain_steps))
-    run.log.add(losses)
+    with memory_need.told(run.settings, stage):
+        if stage == "pretrain":
+            losses = run.trainer.pretrain_step(low, normal, tf.constant(step))
+        else:
+            losses = run.trainer.gan_step(low, normal, tf.constant(step - run.plan.pretrain_steps))
+        run.log.add(losses)
     run.health.count_step(int(losses["applied"]))
     run.step = step
     return rate
+
+
+def _event(run: Run, stage: str) -> dict[str, float]:
+    with memory_need.told(run.settings, stage, "validation"):
+        return events.event(run)
 
 
 def _start_gan(run: Run) -> None:
@@ -118,7 +134,12 @@ def _save(run: Run, metrics: dict[str, float]) -> None:
     """The state of an event, unless it is one that the run should not go back to."""
     is_last = run.step == run.plan.steps
     if is_last and health.are_finite(metrics):
-        _picture_of_slice(run)
+        try:
+            _picture_of_slice(run)
+        except Exception as error:  # a whole slice takes more memory than patches
+            if not memory.is_shortage(error):
+                raise
+            log.warning("out of memory for the picture of a whole slice: it is left out")
     if is_last or run.health.is_good(metrics):
         run.save()
 

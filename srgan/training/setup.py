@@ -1,6 +1,7 @@
 """From settings to a training that can start: networks, optimizers, validation and the plan."""
 
 import logging
+import math
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from srgan.models import discriminator, generator, vgg
 from srgan.models.vgg_weights import VggWeights
 from srgan.settings import Settings, degradation_of, has_gan
 from srgan.system.signals import Stop, undone
-from srgan.training import batches, checkpoint_states, events, timing
+from srgan.training import batches, checkpoint_states, events, memory_need, timing
 from srgan.training.batches import SliceSet
 from srgan.training.manifest import Extension, Manifest
 from srgan.training.plan import Plan
@@ -52,6 +53,7 @@ def begin(
     manifest = _manifest(settings, weights, start, photons)
     sample = partial(batches.batch, training, manifest.sample_size, crop, degradation, seed, 0)
     has_state = saved is not None and checkpoint_states.holds_discriminator(saved.path)
+    memory_need.check(settings, memory_need.heaviest(settings), built=False)
     trainer = trainer_of(settings, weights, sample, has_gan(settings) or has_state)
     patches = Validation.of(validation, crop, degradation, seed)
     noise = degradation.noise.describe()
@@ -73,6 +75,7 @@ def _begin_new(run: Run, start: Start, started: float) -> None:
     validate = partial(events.validate, trainer, run.validation, run.folder, 0, "step 0 (start)")
     plan, warning = timing.new_plan(run.settings, trainer, run.batches, validate, started)
     _take_over(run, plan, warning)
+    _tell_of_large_states(trainer)
     run.save()
 
 
@@ -110,6 +113,12 @@ def _take_over(run: Run, plan: Plan, warning: str) -> None:
     run.first_manifest = replace(run.first_manifest, plan=plan)
     if warning and (line := run.health.warn(run.step, "short-budget", warning)):
         log.warning(line)
+
+
+def _tell_of_large_states(trainer: Trainer) -> None:
+    n_bytes = 4 * sum(math.prod(v.shape) for v in trainer.variables())  # float32
+    if text := memory_need.state_text(n_bytes, checkpoint_states.KEEP + 1):
+        log.warning(text)
 
 
 def _manifest(

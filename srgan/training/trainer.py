@@ -18,6 +18,7 @@ ADVERSARIAL = 1e-3  # Ledig et al. 2017, equation 3
 CONTENT = {"imagenet": 1.0, "file": 1.0, "random": 0.015}  # by VGG19 weights
 PIXEL = 0.05  # L1 in the GAN stage; keeps HU right where VGG19 features say little
 AVERAGE = 0.998  # decay of the averaged weights: over a few hundred steps
+MOST_PIXELS = 16 * 64**2  # of low dose that are enhanced at once, or one image
 DISCRIMINATOR_RATE = 2e-4  # learning rate at the start of the GAN stage
 
 
@@ -49,9 +50,10 @@ class Trainer:
     def enhance(self, low: np.ndarray) -> np.ndarray:
         """Output of the averaged generator: (n, h, w, 1) to (n, scale*h, scale*w, 1), in [-1, 1].
 
-        In batches of 16.
+        In batches of 16, of large images in smaller ones.
         """
-        parts = [self._enhance(low[i : i + 16]).numpy() for i in range(0, len(low), 16)]
+        n = max(1, min(16, MOST_PIXELS // (low.shape[1] * low.shape[2])))
+        parts = [self._enhance(low[i : i + n]).numpy() for i in range(0, len(low), n)]
         return np.concatenate(parts)
 
     def state(self) -> dict:
