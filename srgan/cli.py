@@ -104,6 +104,7 @@ def _run(arguments: list[str]) -> int:
     from srgan.system import log
 
     log.set_up()
+    memory.check_start(f"--run {verb}")
     with memory.told(f"--run {verb}", lambda: memory.FREE_SOME):
         return _command(verb)(given)
 

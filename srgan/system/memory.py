@@ -107,6 +107,20 @@ def is_shortage(error: BaseException) -> bool:
     return not isinstance(error, UserError) and bool(PHRASES.search(str(error)))
 
 
+def check_start(where: str) -> None:
+    """Before NumPy and SciPy are loaded: OpenBLAS waits for ever where it gets no address space.
+
+    Raises UserError. It takes some for each CPU.
+    """
+    wanted = int(0.3 * GB + 0.04 * GB * (os.cpu_count() or 1))
+    for room in rooms():
+        if room.of == ULIMIT and room.free < wanted:
+            raise UserError(
+                f"out of memory in {where}: its start takes {wanted / GB:.1f} GB, {room.text()}: "
+                f"{FREE_SOME}"
+            )
+
+
 @contextmanager
 def told(where: str, remedy: Callable[[], str]) -> Iterator[None]:
     """Where memory is short, UserError with one line; a crash of C++ code prints that and exits.

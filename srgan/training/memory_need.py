@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from srgan.settings import Settings
 from srgan.system import memory
-from srgan.system.errors import UserError, one_line
+from srgan.system.errors import UserError
 from srgan.system.memory import GB
 
 STAGES = {"pretrain": "pre-training", "gan": "the GAN"}
@@ -107,6 +107,6 @@ def state_text(n_bytes: int, kept: int) -> str:
     if n_bytes < GB:
         return ""
     total = n_bytes * kept / GB
-    return one_line(
-        f"each state takes {n_bytes / GB:.1f} GB on the disk; {total:.0f} GB for {kept}"
+    return (
+        f"each state takes {n_bytes / GB:.1f} GB on the disk, and {kept} are kept: {total:.0f} GB"
     )
