@@ -92,7 +92,8 @@ def _train(given: dict[str, Any], folders: Settings, stop: signals.Stop) -> int:
         from srgan.training import loop, setup  # these import TensorFlow
 
         run = setup.begin(settings, weights, training, validation, start, started, stop)
-    code = loop.train(run)
+    with memory_need.told(settings, memory_need.heaviest(settings), "the training"):
+        code = loop.train(run)
     if code == 0:
         print(f"trained {run.plan.steps} steps; models in {settings.checkpoint_dir}")
     return code
