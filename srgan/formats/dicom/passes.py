@@ -88,6 +88,8 @@ def _put_scan_first(place: list[Header]) -> list[Skipped]:
 def _is_masked(hu: np.ndarray, source: np.ndarray) -> bool:
     """Whether `hu` has one value where it differs from `source`, which has noise there."""
     differ = (hu != source)[:, 1:]
+    if not differ.any():
+        return False
     equal = [float((each[:, 1:] == each[:, :-1])[differ].mean()) for each in (hu, source)]
     return equal[0] > equal[1] + MASKED
 

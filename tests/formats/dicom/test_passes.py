@@ -258,3 +258,14 @@ def test_two_slices_of_air_are_told_apart_as_passes_are(tmp_path):
         for n in (2, 1)
     ]
     assert used(headers) == {"1"}
+
+
+@pytest.mark.filterwarnings("error")
+def test_stored_values_that_differ_below_air_alone_are_no_masked_copy(tmp_path):
+    headers = []
+    for name, below in (("a", -1500), ("b", -2000)):
+        values = CT[0].copy()
+        values[0] = below  # both are -1024 HU
+        headers.append(read_header(write(tmp_path / f"{name}.dcm", values=values)))
+    assert used(headers) == {"a"}
+    assert reasons(headers)["b"][0] == "duplicate position"
