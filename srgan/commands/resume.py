@@ -38,6 +38,9 @@ def resumed_settings(given: dict[str, Any], manifest: Manifest) -> Settings:
     planned = {name: getattr(manifest.plan, name) for name in ("pretrain_steps", "gan_steps")}
     if before.pretrain_steps is None and planned.items() <= given.items():  # the steps it has
         given = {name: value for name, value in given.items() if name not in planned}
+    in_minutes = given.get("train_minutes", 0) > before.train_minutes
+    if before.pretrain_steps is not None and in_minutes and not planned.keys() & given.keys():
+        recorded |= dict.fromkeys(planned)  # from steps to minutes
     if recorded.get("vgg_weights") == "file":
         recorded["vgg_weights"] = given.get("vgg_weights", "file")
     may_change = {name for name, setting in all_settings.SETTINGS.items() if setting.may_change}
@@ -82,27 +85,20 @@ def _check_budget(given: dict[str, Any], before: Settings, manifest: Manifest) -
     fewer = {name: given[name] for name in BUDGET if name in given and given[name] < planned[name]}
     if fewer:
         why = "a plan grows: more minutes or steps extend it"
+        if in_steps and list(fewer) == ["train_minutes"]:
+            why = "it is planned in steps: more --pretrain-steps and --gan-steps extend it"
         raise _refused(planned, fewer, why)
-    if in_steps and given.get("train_minutes", before.train_minutes) != before.train_minutes:
-        raise _refused(
-            planned,
-            {"train_minutes": given["train_minutes"]},
-            "it is planned in steps: more --pretrain-steps and --gan-steps extend it",
-        )
 
 
 def changes(settings: Settings, manifest: Manifest) -> dict[str, str]:
     """What differs from the saved run in its plan: flag to "OLD to NEW"."""
     before = recorded_settings(manifest)
+    values = {name: (getattr(before, name), getattr(settings, name)) for name in PLANNED}
     return {
-        all_settings.flag(name): f"{_shown(getattr(before, name))} to {getattr(settings, name)}"
-        for name in PLANNED
-        if getattr(before, name) != getattr(settings, name)
+        all_settings.flag(name): " to ".join("minutes" if v is None else f"{v:g}" for v in pair)
+        for name, pair in values.items()
+        if pair[0] != pair[1]
     }
-
-
-def _shown(value: object) -> str:
-    return "by minutes" if value is None else str(value)
 
 
 def _check_extension(settings: Settings, before: Settings, manifest: Manifest) -> None:

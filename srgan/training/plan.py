@@ -98,18 +98,15 @@ def from_minutes(minutes: float, gan_share: float, costs: Costs) -> Plan:
 
 
 def extended(
-    plan: Plan, step: int, minutes: tuple[float, float], gan_share: float, costs: Costs
+    plan: Plan, step: int, minutes: float, done_s: float, gan_share: float, costs: Costs
 ) -> Plan:
     """The plan that goes on from `step` of an earlier one with more minutes.
 
-    minutes: of the earlier plan and of the new one. The share of its work that is done tells how
-    many of them are left. Once the GAN has begun, all of these are for the GAN. Each stage that
-    lies ahead keeps at least one step.
+    minutes: of the whole run, of which `done_s` seconds are done. Once the GAN has begun, what is
+    left is for the GAN. At least one step is added.
     """
-    before, now = minutes
-    done_s = 60 * before * plan.work(step)
-    left_s = max(60 * now - done_s, 0.0)
-    events_s = (2 if gan_share else 1) * EVENTS * costs.event_s * left_s / (60 * now)
+    left_s = max(60 * minutes - done_s, 0.0)
+    events_s = (2 if gan_share else 1) * EVENTS * costs.event_s * left_s / (60 * minutes)
     left_s = max(left_s - costs.spent_s - events_s, 0.0)
     if step > plan.pretrain_steps:
         gan_steps = step - plan.pretrain_steps + max(1, math.floor(left_s / costs.gan_s))
@@ -117,7 +114,7 @@ def extended(
     gan_s = min(gan_share * (left_s + done_s), left_s)
     gan_steps = math.floor(gan_s / costs.gan_s)
     if gan_steps < FEWEST and gan_share:
-        return extended(plan, step, minutes, 0.0, costs)
+        return extended(plan, step, minutes, done_s, 0.0, costs)
     more = math.floor((left_s - gan_s) / costs.pretrain_s)
     pretrain_steps = max(step + more, 1 if gan_steps else step + 1)
     return Plan(pretrain_steps, gan_steps, costs.gan_s / costs.pretrain_s, step)

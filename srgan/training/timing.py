@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from srgan import settings as all_settings
 from srgan.settings import Settings, has_gan
+from srgan.system.errors import UserError
 from srgan.system.files import writing
 from srgan.system.signals import undone
 from srgan.training import checkpoint_states
@@ -64,10 +65,15 @@ def extended_plan(
     same_share = gan_began or settings.gan_share == before.gan_share
     if settings.train_minutes == before.train_minutes and same_share:
         return replace(plan, begins=step), ""
-    ahead = ["gan"] if gan_began else ["pretrain"] + ["gan"] * has_gan(settings)
-    costs = _time(settings, trainer, make_batches, validate, ahead, started)
-    minutes = before.train_minutes, settings.train_minutes
-    steps = extended(plan, step, minutes, settings.gan_share, costs)
+    both = ["pretrain"] + ["gan"] * (gan_began or has_gan(settings))
+    costs = _time(settings, trainer, make_batches, validate, both, started)
+    minutes, done_s = settings.train_minutes, _done_s(before, plan, step, costs)
+    if done_s >= 60 * minutes:
+        raise UserError(
+            f"the {step} steps that are done take {done_s / 60:.1f} minutes on this machine: give "
+            f"a larger --train-minutes, or --pretrain-steps and --gan-steps"
+        )
+    steps = extended(plan, step, minutes, done_s, settings.gan_share, costs)
     if same_share and settings.batch_size == before.batch_size:  # it was timed slower today
         steps = replace(
             steps,
@@ -78,6 +84,17 @@ def extended_plan(
         log.info("pre-training is over: all the time that was added is for the GAN")
     _report(settings, steps, costs)
     return steps, _short_of(settings, steps, costs)
+
+
+def _done_s(before: Settings, plan: Plan, step: int, costs: Costs) -> float:
+    """Seconds that the steps up to this one took of the budget.
+
+    For a plan in minutes the share of them, whatever machine that was; else as they take here.
+    """
+    if before.pretrain_steps is None:
+        return 60 * before.train_minutes * plan.work(step)
+    gan_steps = max(step - plan.pretrain_steps, 0)
+    return (step - gan_steps) * costs.pretrain_s + gan_steps * costs.gan_s
 
 
 def _with_steps(plan: Plan, settings: Settings, step: int) -> Plan:
@@ -109,7 +126,7 @@ def _short_of(settings: Settings, plan: Plan, costs: Costs) -> str:
     share = settings.gan_share
     if share and not plan.gan_steps:
         what = f"the GAN would get fewer than {FEWEST} steps: all of it is for pre-training"
-    elif plan.pretrain_steps < FEWEST:
+    elif plan.pretrain_steps < FEWEST and plan.begins <= plan.pretrain_steps:
         what = "it is all that fits"
     else:
         return ""

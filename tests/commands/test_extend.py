@@ -112,7 +112,7 @@ def test_a_killed_extension_resumes_exactly_without_its_flags(train, copy, tmp_p
     assert result_of(copy) == result_of(whole)
     (extension,) = manifest_of(copy)["extended"]
     assert extension["changed"]["--batch-size"] == "2 to 3"
-    assert extension["changed"]["--rate"] == "1.0 to 0.5"
+    assert extension["changed"]["--rate"] == "1 to 0.5"
     assert steps_of(copy) == sorted(set(steps_of(copy)))
     assert steps_of(copy)[-1] == 72
 
@@ -121,7 +121,7 @@ def test_fewer_steps_and_what_may_not_change_are_refused_and_say_why(train, copy
     for more, said in (
         ("--pretrain-steps 59 --gan-steps 0", "--pretrain-steps 60, not 59: leave the flag out"),
         ("--pretrain-steps 59 --gan-steps 9", "a plan grows: more minutes or steps extend it"),
-        ("--train-minutes 60", "planned in steps: more --pretrain-steps and --gan-steps"),
+        ("--train-minutes 6", "planned in steps: more --pretrain-steps and --gan-steps"),
         ("--batch-size 4", "is finished; --batch-size may change where it goes on"),
         ("--scale 2", "the weights have one scale; --init starts a new run from its model"),
         ("--crop 64", "the discriminator judges patches of one size; --init"),
@@ -171,6 +171,20 @@ def test_more_minutes_extend_a_run_and_an_equal_or_no_number_does_not(train, tmp
     assert steps_of(tmp_path) == sorted(set(steps_of(tmp_path)))
     assert train(tmp_path, first) == 2
     assert "--train-minutes 0.2, not 0.1: leave the flag out" in stderr_of(tmp_path)
+
+
+@pytest.mark.slow
+def test_minutes_extend_a_run_that_was_planned_in_steps(train, copy):
+    """They are those of the whole run on this machine; 60 tiny steps take a few seconds of it."""
+    stopped = "sigterm_at:63"
+    assert train(copy, "--train-minutes 21 --gan-share 0", faults=stopped) == 143, stderr_of(copy)
+    found = manifest_of(copy)
+    assert found["plan"]["pretrain_steps"] > 1000
+    (extension,) = found["extended"]
+    assert extension["changed"]["--pretrain-steps"] == "60 to minutes"
+    assert extension["changed"]["--train-minutes"] == "20 to 21"
+    assert train(copy, "--train-minutes 21", last=["step", 2]) == -9
+    assert f"continuing at step 63 of {found['plan']['pretrain_steps']}" in stderr_of(copy)
 
 
 @pytest.mark.slow

@@ -247,10 +247,11 @@ def test_constant_generator_is_warned_of_with_its_metrics(forks, alone, tmp_path
     warned = lines_of(tmp_path, "warning")
     assert "step 10: the generator's output is almost constant" in warned[0]
     assert "0.000 of the normal dose's" in warned[0]
-    assert "below its own input" in warned[1]
-    assert "dB, bicubic 2" in warned[1]
+    assert "below its own input at the end of pre-training" in warned[1]
+    assert "the input has 2" in warned[1]
+    assert "the GAN is below its own input" in warned[2]
     kinds = [w["kind"] for w in manifest_of(tmp_path)["health"]["warnings"]]
-    assert kinds == ["constant-output", "below-input"]
+    assert kinds == ["constant-output", "srresnet-below-input", "below-input"]
 
 
 @pytest.mark.slow

@@ -68,7 +68,7 @@ TEN = from_minutes(10, 0.4, COSTS)  # 3600 and 480 steps
 
 def test_an_extended_plan_is_that_of_the_larger_budget_while_pre_training_lasts():
     for step in (0, 1, 2000, 3600):
-        plan = extended(TEN, step, (10, 20), 0.4, COSTS)
+        plan = extended(TEN, step, 20, 600 * TEN.work(step), 0.4, COSTS)
         assert abs(plan.pretrain_steps - 7200) <= 2, step
         assert abs(plan.gan_steps - 960) <= 2
         assert plan.begins == step
@@ -77,15 +77,15 @@ def test_an_extended_plan_is_that_of_the_larger_budget_while_pre_training_lasts(
 
 def test_minutes_that_come_after_pre_training_are_for_the_gan():
     for step in (3601, 3700, 4080):
-        plan = extended(TEN, step, (10, 20), 0.9, COSTS)
+        plan = extended(TEN, step, 20, 600 * TEN.work(step), 0.9, COSTS)
         assert plan.pretrain_steps == 3600
         assert abs(plan.gan_steps - (480 + 1200)) <= 2
-    assert extended(TEN, 4080, (10, 10.001), 0.4, COSTS).gan_steps == 481  # at least one
+    assert extended(TEN, 4080, 10.001, 600, 0.4, COSTS).gan_steps == 481  # at least one
 
 
 def test_a_larger_share_ends_pre_training_and_a_small_budget_leaves_the_gan_out():
-    assert extended(TEN, 3000, (10, 10), 0.9, COSTS) == Plan(3000, 600, 5.0, 3000)
-    alone = extended(Plan(100, 0), 100, (10, 10.1), 0.01, COSTS)
+    assert extended(TEN, 3000, 10, 300, 0.9, COSTS) == Plan(3000, 600, 5.0, 3000)
+    alone = extended(Plan(100, 0), 100, 10.1, 600, 0.01, COSTS)
     assert (alone.pretrain_steps, alone.gan_steps) == (160, 0)
 
 
