@@ -59,6 +59,7 @@ WRONG = [
         MANIFEST,
         manifest(vgg_weights="file", vgg_sha256="00ff", precision="mixed_float16"),
         manifest(log=Log(sums={"l1": 1e30})),  # of a run that diverges
+        manifest(log=Log(overflow=2)),  # of float16
         manifest(photons={"median": 1e5}),
     ],
 )
