@@ -28,7 +28,7 @@ PHRASES = re.compile(
     r"|std::length_error|RESOURCE_EXHAUSTED|OUT_OF_MEMORY|ALLOC_FAILED",
     re.IGNORECASE,
 )
-ASKED = re.compile(r"Unable to allocate [\d.]+ \w+|(?:tensor with )?shape ?\[[\d,]+\]")
+ASKED = re.compile(r"(?<=allocate )[\d.]+ \w+|(?:a )?(?:tensor with )?shape ?\[[\d,]+\]")
 FREE_SOME = (
     "close other programs or raise the limit; some stages have a process for each CPU, and take "
     "less with one (taskset -c 0 ...)"

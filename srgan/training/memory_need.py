@@ -80,10 +80,14 @@ def remedy(settings: Settings, free: float) -> str:
     smaller = (crop - 1) // SMALLEST_CROP * SMALLEST_CROP
     while smaller and need(settings, stage, settings.batch_size, smaller) > free:
         smaller -= SMALLEST_CROP
+    return _values(batch, smaller, need(settings, stage, 1, SMALLEST_CROP))
+
+
+def _values(batch: int, crop: int, least: float) -> str:
+    """What to take; 0 where none fits. least: bytes that the smallest of both take."""
     fits = [f"--batch-size {batch}"] * bool(batch)
-    fits += [f"--crop {smaller} (in a new run: --fresh)"] * bool(smaller)
+    fits += [f"--crop {crop} (in a new run: --fresh)"] * bool(crop)
     if not fits:
-        least = need(settings, stage, 1, SMALLEST_CROP)
         return (
             f"no --batch-size or --crop fits (--batch-size 1 --crop {SMALLEST_CROP} takes "
             f"{least / GB:.1f} GB beside TensorFlow): close other programs, or raise the limit"
@@ -93,12 +97,14 @@ def remedy(settings: Settings, free: float) -> str:
 
 @contextmanager
 def told(settings: Settings, stage: str, where: str = "") -> Iterator[None]:
-    """`memory.told` in the words of a training; values that fit are then half of what was tried."""
+    """`memory.told` in the words of a training; what is named is half of what was tried."""
 
-    def halved() -> str:
-        return remedy(settings, need(settings, stage, settings.batch_size, settings.crop) / 2)
+    def half() -> str:
+        crop = int(settings.crop / 2**0.5) // SMALLEST_CROP * SMALLEST_CROP
+        least = need(settings, stage, 1, SMALLEST_CROP)
+        return _values(settings.batch_size // 2, crop, least)
 
-    with memory.told(where or STAGES[stage], halved):
+    with memory.told(where or STAGES[stage], half):
         yield
 
 

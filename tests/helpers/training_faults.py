@@ -162,3 +162,88 @@ def constant_rate() -> None:
     from srgan.training import trainer
 
     trainer.cosine = lambda share: 1.0
+
+
+def _limit_address_space(room_mb: int) -> None:
+    """From here on this process may take so much more."""
+    import resource
+    from pathlib import Path
+
+    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (size + (room_mb << 20), resource.RLIM_INFINITY))
+
+
+def address_space(room_mb: int) -> None:
+    _limit_address_space(room_mb)
+
+
+def _in_trainer(names: tuple[str, ...], step: int, fault) -> None:
+    """`fault` comes before what these attributes of the trainer do, in this step of the run."""
+    from srgan.training.trainer import Trainer
+
+    made, usual = Trainer.__post_init__, Trainer.set_rates
+
+    def set_rates(self, plan, now, factor=1.0):
+        self.now = now
+        return usual(self, plan, now, factor)
+
+    def post_init(self):
+        made(self)
+        for name in names:
+            setattr(self, name, faulty(self, getattr(self, name)))
+
+    def faulty(trainer, do):
+        def before(*arguments):
+            if getattr(trainer, "now", 0) == step:
+                fault()
+            return do(*arguments)
+
+        return before
+
+    Trainer.__post_init__, Trainer.set_rates = post_init, set_rates
+
+
+def _ask_tensorflow_for_much() -> None:
+    import tensorflow as tf
+
+    _limit_address_space(100)
+    tf.zeros((10**5, 10**5))
+
+
+def _abort() -> None:
+    import os
+
+    _limit_address_space(100)
+    os.abort()
+
+
+def short_step(step: int) -> None:
+    _in_trainer(("pretrain_step", "gan_step"), step, _ask_tensorflow_for_much)
+
+
+def short_validation(step: int) -> None:
+    _in_trainer(("enhance",), step, _ask_tensorflow_for_much)
+
+
+def aborted_step(step: int) -> None:
+    _in_trainer(("pretrain_step", "gan_step"), step, _abort)
+
+
+def short_store() -> None:
+    from srgan.dataset import build_store
+
+    def open_or_build(paths):
+        _limit_address_space(100)
+        np.ones(10**9)
+
+    build_store.open_or_build = open_or_build
+
+
+def short_test() -> None:
+    from srgan.evaluation import study
+
+    def run(*arguments):
+        _limit_address_space(100)
+        np.ones(10**9)
+
+    study.run = run
