@@ -1,6 +1,6 @@
 """Press Ctrl-C at random moments of a tiny training, many times.
 
-python benchmarks/interrupts.py [--runs 200] [--jobs 3] [--seed 0]
+python benchmarks/interrupts.py [--runs 200] [--jobs 3] [--seconds 5] [--seed 0]
 
 Goal: every run ends within five seconds, with code 130 and without a traceback, and leaves no
 `.part`. The seconds count from the signal, or from the end of the step where one is finished: from
@@ -9,7 +9,7 @@ has imported TensorFlow; the others start and import as `python main.py` does. T
 anywhere between the start and the usual end. Every third run makes noise in the projections, in
 several processes. SIGINT goes to all processes of a run, as from a terminal. --jobs of them go at a
 time, which keeps the machine busy. Prints each run that failed, and the seconds by what a run was
-doing. Exits with 1 if one failed. Measured on two busy cores: 0 of 217 failed, MOST s at most.
+doing. Exits with 1 if one failed. Measured on two busy cores: 0 of 217 failed, 4.5 s at most.
 """
 
 import itertools
@@ -24,6 +24,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -34,7 +35,6 @@ from tests.conftest import ROOT, small_chest, write_scan
 from tests.helpers import forked_runs
 
 HANGS_S = 200  # a run that takes longer to end
-GOAL_S = 5.0
 ENDED = {0, 130, -signal.SIGINT}  # done just then, stopped, or before it could say so
 TINY = (
     "--run train --batch-size 2 --crop 64 --content-loss pixel --precision float32 "
@@ -55,6 +55,7 @@ DOING = {  # the last of these texts in stderr says what a run was doing
 class Run:
     """A run that is going: `pid` is also the group of its processes; its Ctrl-C comes at `at`."""
 
+    most_s: ClassVar[float] = 5.0
     cwd: Path
     pid: int
     began: float
@@ -103,7 +104,7 @@ class Run:
             f"left {', '.join(parts)}": parts,
             f"exit code {code}": code not in (ENDED if self.pressed else {0}),
             "a traceback": "Traceback" in self.stderr(),
-            f"took {self.seconds:.1f} s": self.seconds > GOAL_S,
+            f"took {self.seconds:.1f} s": self.seconds > self.most_s,
         }
         self.fault = "; ".join(text for text, is_so in faults.items() if is_so)
 
@@ -164,8 +165,10 @@ def main() -> int:
     parser = common.parser(__doc__)
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--jobs", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=Run.most_s)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
+    Run.most_s = given.seconds
     import tensorflow  # noqa: F401, once for all forks
 
     from srgan.training import setup  # noqa: F401
