@@ -38,7 +38,16 @@ class About:
         if self.checkpoint.get("synthetic"):
             remarks.append("trained on SYNTHETIC scans")
         remarks += [f"{n} trained on SYNTHETIC scans" for n in others if others[n]["synthetic"]]
-        return remarks
+        return remarks + self.unfinished()
+
+    def unfinished(self) -> list[str]:
+        """The checkpoints whose training was stopped before it kept a model."""
+        every = {"": self.checkpoint} | {f" of {n}": of for n, of in self.compared().items()}
+        return [
+            f"UNFINISHED training{letter}: the state of step {said['step']}"
+            for letter, said in every.items()
+            if said.get("unfinished")
+        ]
 
     def history(self) -> list[str]:
         """Of each checkpoint: what its training began with, and how its plan was extended."""

@@ -106,7 +106,8 @@ def _wrapped(texts: Sequence[str], width: int, indent: str = "") -> list[str]:
 def screen(levels: Sequence[Level], about: About, folder: Path) -> str:
     """The verdict, one table for each noise level, and where the rest is."""
     tested = f"{counted(levels[0].study)}; {about.degradation.noise.describe()}"
-    lines = _wrapped([*verdict_sentences(levels), "", tested], SCREEN, "  ")
+    head = [*verdict_sentences(levels), "", *about.unfinished(), tested]
+    lines = _wrapped(head, SCREEN, "  ")
     for level in levels:
         lines += ["", *filter(None, [level.name]), *_main_table(level)]
     lines += ["", *_wrapped([_how_to_read(levels)], SCREEN)]

@@ -111,8 +111,13 @@ def _go_on(run: Run, start: Start, started: float) -> None:
 
 def _take_over(run: Run, plan: Plan, warning: str) -> None:
     run.first_manifest = replace(run.first_manifest, plan=plan)
-    if warning and (line := run.health.warn(run.step, "short-budget", warning)):
-        log.warning(line)
+    outdated = ["short-budget"]
+    if run.step <= plan.pretrain_steps:
+        outdated.append("srresnet-below-input")  # pre-training goes on
+    kept = [each for each in run.health.warnings if each.kind not in outdated]
+    run.health.warnings = kept
+    if warning:
+        log.warning(run.health.warn(run.step, "short-budget", warning))
 
 
 def _tell_of_large_states(trainer: Trainer) -> None:

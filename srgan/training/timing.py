@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from srgan import settings as all_settings
 from srgan.settings import Settings, has_gan
-from srgan.system.errors import UserError
+from srgan.system.errors import UserError, plural
 from srgan.system.files import writing
 from srgan.system.signals import undone
 from srgan.training import checkpoint_states
@@ -110,12 +110,12 @@ def _with_steps(plan: Plan, settings: Settings, step: int) -> Plan:
 
 
 def _steps_text(plan: Plan) -> str:
-    return f"{plan.pretrain_steps} steps of pre-training, {plan.gan_steps} of the GAN"
+    return f"{plural(plan.pretrain_steps, 'step')} of pre-training, {plan.gan_steps} of the GAN"
 
 
 def _report(settings: Settings, plan: Plan, costs: Costs) -> None:
     speed, gan_speed = (settings.batch_size / s for s in (costs.pretrain_s, costs.gan_s))
-    text = f"{plan.pretrain_steps} steps of pre-training at {speed:.0f} images/s"
+    text = f"{plural(plan.pretrain_steps, 'step')} of pre-training at {speed:.0f} images/s"
     if plan.gan_steps:
         text += f", {plan.gan_steps} of the GAN at {gan_speed:.0f}"
     log.info(f"plan for {settings.train_minutes:g} minutes: {text}")
@@ -132,8 +132,9 @@ def _short_of(settings: Settings, plan: Plan, costs: Costs) -> str:
         return ""
     needed = math.ceil(max(costs.minutes_needed(share), settings.train_minutes) + 0.5)
     return (
-        f"{settings.train_minutes:g} minutes are short: pre-training has {plan.pretrain_steps} "
-        f"steps, {what}; about --train-minutes {needed} gives each stage {FEWEST} or more here"
+        f"{settings.train_minutes:g} minutes are short: pre-training has "
+        f"{plural(plan.pretrain_steps, 'step')}, {what}; "
+        f"about --train-minutes {needed} gives each stage {FEWEST} or more here"
     )
 
 

@@ -225,7 +225,9 @@ def test_a_run_stopped_before_it_kept_a_model_is_tested_as_unfinished(
     assert forks.run(tmp_path, f"--run test --data {small_scans} --details") == 0
     text = "the training is unfinished, 2 of 40 steps, and kept no model yet"
     assert text in stderr_of(tmp_path)
-    assert text in (tmp_path / "report" / "index.html").read_text()
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert text in page
+    assert "UNFINISHED training: the state of step 2" in page
     summary = json.loads((tmp_path / "report" / "summary.json").read_text())
     assert summary["checkpoint"]["unfinished"] is True
     assert "srresnet" in summary["methods"]
