@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from srgan.system.errors import BAD_INPUT, TRY_AGAIN, UserError, one_line, program
@@ -33,6 +34,7 @@ FREE_SOME = (
     "close other programs or raise the limit; some stages have a process for each CPU, and take "
     "less with one (taskset -c 0 ...)"
 )
+ON_GPU = re.compile(r"device:GPU|GPU_\d|CUDA|CUDNN|CUBLAS")
 CRASHES = (signal.SIGABRT, signal.SIGSEGV)
 
 
@@ -63,7 +65,9 @@ def rooms() -> list[Room]:
         status = _table(Path("/proc/self/status"))
         machine = _table(Path("/proc/meminfo"))
         own = status["VmRSS"]
-        found = [Room(machine["MemAvailable"], machine["MemTotal"], "this machine", own)]
+        swap = machine.get("SwapFree", 0)
+        free, total = machine["MemAvailable"] + swap, machine["MemTotal"] + swap
+        found = [Room(free, total, "this machine", own)]
     except (OSError, KeyError, ValueError):  # not Linux
         return []
     import resource
@@ -82,6 +86,11 @@ def rooms() -> list[Room]:
 
 GROUP = Path("/sys/fs/cgroup")  # as a container sees its own
 GROUP_1 = ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")
+
+
+def is_limited() -> bool:
+    """Has this process a limit of address space (ulimit -v)?"""
+    return any(room.of == ULIMIT for room in rooms())
 
 
 def _cached() -> int:
@@ -128,22 +137,26 @@ def told(where: str, remedy: Callable[[], str]) -> Iterator[None]:
     where: "the GAN". remedy: what to do, asked for only then. A crash counts as a shortage where
     the address space has a limit, or hardly any memory is free: any other ends as it would have.
     """
-    with _crashes_told(lambda: _line(where, "the process was about to crash", remedy)):
+    with _crashes_told(lambda found: _line(where, "a library crashed", found, remedy)):
         try:
             yield
         except Exception as error:
             if not is_shortage(error):
                 raise
-            asked = ASKED.search(str(error))
-            what = f"it asked for {asked[0]}" if asked else ""
+            found = [] if ON_GPU.search(str(error)) else rooms()
             code = BAD_INPUT
-            if found := rooms():
-                code = found[0].exit_code(0) if _is_tight(found[0]) else BAD_INPUT
-            raise UserError(_line(where, what, remedy), code) from None
+            if found and _is_tight(found[0]):
+                code = found[0].exit_code(0)
+            raise UserError(_line(where, _asked(error), found, remedy), code) from None
 
 
-def _line(where: str, what: str, remedy: Callable[[], str]) -> str:
-    found = rooms()
+def _asked(error: Exception) -> str:
+    asked, on_gpu = ASKED.search(str(error)), ON_GPU.search(str(error))
+    place = " on the GPU" if on_gpu else ""
+    return f"it asked for {asked[0]}{place}" if asked else place.strip()
+
+
+def _line(where: str, what: str, found: list[Room], remedy: Callable[[], str]) -> str:
     facts = ", ".join(filter(None, [what, found[0].text() if found else ""]))
     return one_line(f"out of memory in {where}: {facts or 'no more is known'}: {remedy()}")
 
@@ -152,21 +165,26 @@ def _is_tight(room: Room) -> bool:
     return room.free < 0.1 * room.limit
 
 
+@cache
+def _libc() -> ctypes.CDLL:
+    libc = ctypes.CDLL(None)
+    libc.signal.restype, libc.signal.argtypes = ctypes.c_void_p, [ctypes.c_int, ctypes.c_void_p]
+    return libc
+
+
 @contextmanager
-def _crashes_told(line: Callable[[], str]) -> Iterator[None]:
+def _crashes_told(line: Callable[[list[Room]], str]) -> Iterator[None]:
     if sys.platform != "linux":
         yield
         return
-    libc = ctypes.CDLL(None)
-    libc.signal.restype, libc.signal.argtypes = ctypes.c_void_p, [ctypes.c_int, ctypes.c_void_p]
-    before = {}
+    libc, before = _libc(), {}
 
     def crashed(number: int) -> None:
         for each in CRASHES:  # a crash in here ends the process
             libc.signal(each, None)
         found = rooms()
         if found and (found[0].of == ULIMIT or _is_tight(found[0])):
-            os.write(2, f"{program()}: {line()}\n".encode(errors="backslashreplace"))
+            os.write(2, f"{program()}: {line(found)}\n".encode(errors="backslashreplace"))
             os._exit(BAD_INPUT)
 
     handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(crashed)

@@ -15,8 +15,8 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import resource_tracker
 from typing import TypeVar
 
-from srgan.system import signals, surroundings
-from srgan.system.errors import TRY_AGAIN, UserError
+from srgan.system import memory, signals, surroundings
+from srgan.system.errors import BAD_INPUT, TRY_AGAIN, UserError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -70,7 +70,7 @@ def _spawned(processes: int, function, tasks) -> Iterator:
     except BrokenProcessPool:
         raise UserError(
             "a worker process was lost (out of memory?): free some memory and start again",
-            TRY_AGAIN,
+            BAD_INPUT if memory.is_limited() else TRY_AGAIN,
         ) from None
     finally:
         if not done:

@@ -46,6 +46,14 @@ def test_line_says_what_was_asked_for():
         raise RuntimeError("OOM when allocating tensor with shape[3,3] and type float")
 
 
+def test_shortage_on_the_gpu_says_so_and_not_what_the_machine_has_left():
+    text = "OOM when allocating tensor with shape[64,8] on /device:GPU:0 by allocator GPU_0_bfc"
+    with pytest.raises(UserError) as raised, memory.told("the GAN", say):
+        raise RuntimeError(text)
+    what = "it asked for tensor with shape[64,8] on the GPU"
+    assert str(raised.value) == f"out of memory in the GAN: {what}: take --batch-size 4"
+
+
 @pytest.mark.parametrize("error", [ValueError("shape"), UserError("out of memory: told before")])
 def test_other_errors_stay_what_they_are(error):
     with pytest.raises(type(error)) as raised, memory.told("the GAN", say):
