@@ -1,5 +1,6 @@
 """What a training that resumes may change, and what must be as it was at its start."""
 
+import dataclasses
 import secrets
 from typing import Any
 
@@ -43,10 +44,7 @@ def resumed_settings(given: dict[str, Any], manifest: Manifest) -> Settings:
         recorded |= dict.fromkeys(planned)  # from steps to minutes
     if recorded.get("vgg_weights") == "file":
         recorded["vgg_weights"] = given.get("vgg_weights", "file")
-    may_change = {name for name, setting in all_settings.SETTINGS.items() if setting.may_change}
-    may_change |= set(PLANNED)
-    if not all_settings.has_gan(before):  # it has used neither yet
-        may_change |= {"content_loss", "vgg_weights"}
+    may_change = _may_change(before, Settings(**{**recorded, **given}))
     differ = {
         name: new
         for name, new in given.items()
@@ -59,6 +57,13 @@ def resumed_settings(given: dict[str, Any], manifest: Manifest) -> Settings:
     settings = all_settings.make(given, recorded)
     _check_extension(settings, before, manifest)
     return settings
+
+
+def _may_change(before: Settings, now: Settings) -> set[str]:
+    names = {name for name, setting in all_settings.SETTINGS.items() if setting.may_change}
+    if all_settings.has_gan(now) and not all_settings.has_gan(before):
+        names |= {"content_loss", "vgg_weights"}  # a GAN is added: neither was used yet
+    return names | set(PLANNED)
 
 
 def _refused(recorded: dict[str, Any], differ: dict[str, Any], why: str) -> UserError:
@@ -106,10 +111,9 @@ def _check_extension(settings: Settings, before: Settings, manifest: Manifest) -
     changed, plan = changes(settings, manifest), manifest.plan
     more = [name for name in BUDGET if getattr(settings, name) != getattr(before, name)]
     if changed and not more and manifest.step >= plan.steps:
-        raise UserError(
-            f"the run in the checkpoint is finished; {' and '.join(changed)} may change where it "
-            f"goes on: give more --train-minutes or steps too, or leave the flag out"
-        )
+        differ = {n: getattr(settings, n) for n in PLANNED if all_settings.flag(n) in changed}
+        why = "it is finished: with more --train-minutes or steps this may change"
+        raise _refused(dataclasses.asdict(before), differ, why)
     same_gan = settings.gan_steps in (before.gan_steps, plan.gan_steps)
     if manifest.step > plan.pretrain_steps and "pretrain_steps" in more and same_gan:
         raise UserError(
