@@ -15,6 +15,7 @@ from srgan.hounsfield import HU_MAX, HU_MIN, hu_to_network
 from srgan.models import check_hdf5
 from srgan.models.layers import registered
 from srgan.models.vgg_weights import MOST_BYTES, VggWeights
+from srgan.system import memory
 from srgan.system.errors import UserError
 
 MOST_PIXELS = 64 * 64**2  # of a sample at once, which may be larger than a training step
@@ -44,6 +45,8 @@ def build(content_loss: str, weights: VggWeights, sample: np.ndarray, seed: int)
             check_hdf5.check(weights.path, MOST_BYTES)
             vgg.load_weights(weights.path)
         except Exception as error:  # h5py and Keras raise many kinds for a wrong file
+            if memory.is_shortage(error):
+                raise
             raise UserError(
                 f"--vgg-weights {weights.path} holds no VGG19 without top: {error}"
             ) from error

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from srgan import settings
+from srgan.system import memory
 from srgan.system.errors import UserError
 from srgan.training import checkpoint_states, model_card, sealed
 from srgan.training.checkpoint_folder import Saved, newest_whole, read, saved_in
@@ -129,6 +130,8 @@ def _set_weights(model, folder: Path, content: bytes) -> None:
             weights = [arrays[str(i)] for i in range(len(arrays.files))]
         model.set_weights(weights)
     except Exception as error:  # zipfile, NumPy and Keras raise many kinds
+        if memory.is_shortage(error):
+            raise
         raise UserError(f"{folder} does not hold weights of this network: {error}") from error
 
 

@@ -100,6 +100,8 @@ def holds_discriminator(path: Path) -> bool:
         with named_in_utf8(path) as named:
             names = [name for name, _ in tf.train.list_variables(str(named / "state"))]
     except (tf.errors.OpError, ValueError) as error:
+        if memory.is_shortage(error):
+            raise
         raise UserError(f"{path} cannot be read: {error}") from error
     return any(name.startswith("discriminator") for name in names)
 
@@ -113,6 +115,8 @@ def restore_average(path: Path, model) -> None:
             status = tf.train.Checkpoint(average=model).read(str(named / "state"))
             status.assert_existing_objects_matched().expect_partial()
     except (AssertionError, tf.errors.OpError, ValueError) as error:
+        if memory.is_shortage(error):
+            raise
         raise UserError(f"{path} does not fit this network: {error}") from error
 
 
@@ -125,6 +129,8 @@ def restore(path: Path, variables: dict) -> None:
             status = tf.train.Checkpoint(**variables).read(str(named / "state"))
             status.assert_consumed()
     except (AssertionError, tf.errors.OpError, ValueError) as error:
+        if memory.is_shortage(error):
+            raise
         raise UserError(f"{path} does not fit these networks: {error}") from error
 
 

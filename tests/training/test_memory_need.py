@@ -10,7 +10,7 @@ from srgan.settings import make
 from srgan.system import memory
 from srgan.system.errors import BAD_INPUT, TRY_AGAIN, UserError
 from srgan.system.memory import GB, Room
-from srgan.training import memory_need
+from srgan.training import checkpoint_models, memory_need
 
 LARGE = make({"batch_size": 64, "crop": 128})
 
@@ -87,3 +87,12 @@ def test_pooling_gives_the_means_of_areas():
     assert pooled[1, 0, 2, 0] == x[1, :3, 4:, 0].mean()
     assert pooled[0, 1, 1, 0] == x[0, 2:5, 2:5, 0].mean()
     assert np.array_equal(np.asarray(MeanPoolTo(7)(x)), x)
+
+
+def test_shortage_while_weights_are_read_is_not_a_file_that_does_not_fit(monkeypatch):
+    def load(*_arguments, **_more):
+        raise MemoryError
+
+    monkeypatch.setattr(np, "load", load)
+    with pytest.raises(MemoryError):
+        checkpoint_models._set_weights(None, "srgan-0000001", b"")
