@@ -28,10 +28,15 @@ _PART = re.compile(r"\..+\.(\d{1,9})\.part(\.\w+)?")
 
 @contextmanager
 def writing(path: Path | str):
-    """Turn an OSError of writing to `path` into a UserError with the promised exit code."""
+    """Turn an OSError of writing to `path` into a UserError with the promised exit code.
+
+    A shortage of memory is not the folder's fault: it stays what it is.
+    """
     try:
         yield
     except OSError as error:
+        if error.errno == errno.ENOMEM:
+            raise
         later = error.errno in _REMEDY
         remedy = _REMEDY[error.errno] if later else "name a folder that can be written"
         raise UserError(

@@ -9,6 +9,7 @@ import pytest
 
 from srgan.system import memory
 from srgan.system.errors import BAD_INPUT, TRY_AGAIN, UserError
+from srgan.system.files import writing
 from srgan.system.memory import GB, Room
 from tests.conftest import ROOT
 
@@ -38,6 +39,12 @@ def test_shortage_in_any_words_is_one_line_with_the_stage_and_the_remedy(error, 
     assert str(raised.value).startswith("out of memory in the GAN: ")
     assert str(raised.value).endswith(": take --batch-size 4")
     assert raised.value.exit_code == BAD_INPUT
+
+
+def test_shortage_while_a_file_is_written_is_not_told_of_the_folder():
+    with pytest.raises(UserError) as raised, memory.told("the store", say), writing("a"):
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+    assert str(raised.value).startswith("out of memory in the store: ")
 
 
 def test_line_says_what_was_asked_for():
