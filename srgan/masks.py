@@ -1,4 +1,4 @@
-"""Masks of the body and the lungs of a slice."""
+"""Masks of the body and the lungs of a slice, and whether a slice was masked by others."""
 
 import numpy as np
 from scipy import ndimage
@@ -44,3 +44,16 @@ def lung_mask(hu: np.ndarray) -> np.ndarray:
     inside = ndimage.binary_erosion(body_mask(hu), iterations=4)
     dark = ndimage.gaussian_filter(hu.astype(np.float32), 1.5) < -600
     return ndimage.binary_opening(dark & inside, iterations=6)
+
+
+def flat_shares(a: np.ndarray, b: np.ndarray) -> list[float]:
+    """How many pixels have the value of the one before, in either; of those alone that differ.
+
+    a, b: slices, (..., rows, columns). Of two shapes all pixels count. A copy that was masked or
+    cut off to one value has a larger share than its source, which has noise there.
+    """
+    shares = [hu[..., 1:] == hu[..., :-1] for hu in (a, b)]
+    if a.shape == b.shape:
+        differ = (a != b)[..., 1:]
+        shares = [equal[differ] for equal in shares] if differ.any() else [differ, differ]
+    return [float(equal.mean()) if equal.size else 0.0 for equal in shares]

@@ -18,6 +18,7 @@ from srgan.dataset.patients import without_words
 from srgan.dataset.slice_quotas import evenly_spaced
 from srgan.formats import readers
 from srgan.formats.scan import Scan, Skipped, tidy_id
+from srgan.masks import flat_shares
 from srgan.system.errors import Skip, one_line, plural
 from srgan.system.progress import Progress
 
@@ -212,7 +213,7 @@ def _is_more_raw(a: Scan, b: Scan) -> bool:
         of_b, spread_b = _samples(b, a)
     except Skip:
         return True
-    flat = _flat_shares(spread_a, spread_b)
+    flat = flat_shares(spread_a, spread_b)
     if abs(flat[0] - flat[1]) > FLAT:
         return flat[0] < flat[1]
     new = [_least_news(sample) for sample in (of_a, of_b)]
@@ -241,15 +242,6 @@ def _samples(scan: Scan, other: Scan) -> tuple[list[np.ndarray], np.ndarray]:
     read = readers.reader(scan)
     middle = [read(i) for i in range(int((0.5 - half) * n), int(np.ceil((0.5 + half) * n)))]
     return middle, np.stack([read(i) for i in evenly_spaced(n, SPREAD)])
-
-
-def _flat_shares(a: np.ndarray, b: np.ndarray) -> list[float]:
-    """How many pixels have the value of the one before, in either; of those alone that differ."""
-    shares = [hu[..., 1:] == hu[..., :-1] for hu in (a, b)]
-    if a.shape == b.shape:
-        differ = (a != b)[..., 1:]
-        shares = [equal[differ] for equal in shares] if differ.any() else [differ, differ]
-    return [float(equal.mean()) for equal in shares]
 
 
 def _least_news(slices: Sequence[np.ndarray]) -> float:

@@ -12,6 +12,7 @@ from srgan.formats.dicom.header import PASS_TAGS, Header, read_slice, stored_byt
 from srgan.formats.dicom.parse import DEFLATED
 from srgan.formats.scan import Skipped
 from srgan.hu_check import check_series
+from srgan.masks import flat_shares
 from srgan.system.errors import Skip, one_line, reason
 
 SAME_POSITION_MM = 0.01
@@ -87,11 +88,8 @@ def _put_scan_first(place: list[Header]) -> list[Skipped]:
 
 def _is_masked(hu: np.ndarray, source: np.ndarray) -> bool:
     """Whether `hu` has one value where it differs from `source`, which has noise there."""
-    differ = (hu != source)[:, 1:]
-    if not differ.any():
-        return False
-    equal = [float((each[:, 1:] == each[:, :-1])[differ].mean()) for each in (hu, source)]
-    return equal[0] > equal[1] + MASKED
+    flat = flat_shares(hu, source)
+    return flat[0] > flat[1] + MASKED
 
 
 def _file(header: Header) -> tuple[int, int]:
