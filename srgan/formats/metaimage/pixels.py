@@ -7,11 +7,12 @@ for, without a memory map: a file that shrinks meanwhile must not end the proces
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from srgan.formats import opened_once
 from srgan.formats.metaimage.header import Header, read_header
 from srgan.formats.scan import Scan
 from srgan.hounsfield import AIR_HU
@@ -58,26 +59,8 @@ class Voxels:
 
 
 def reader(scan: Scan) -> Callable[[int], np.ndarray]:
-    """A function from an index into scan.slices to (rows, columns) int16 HU; it raises Skip.
-
-    The volume is opened at the first slice; a fault of the whole volume is found once.
-    """
-
-    @cache
-    def volume() -> Callable[[int], np.ndarray] | Skip:
-        try:
-            return _open(scan)
-        except Skip as skip:
-            return skip
-        except MemoryError:
-            return Skip("too large", "the compressed volume does not fit into memory")
-
-    def read(index: int) -> np.ndarray:
-        if isinstance(opened := volume(), Skip):
-            raise opened.with_traceback(None)
-        return opened(scan.slices[index].index)
-
-    return read
+    """A function from an index into scan.slices to (rows, columns) int16 HU; it raises Skip."""
+    return opened_once.reader(scan, partial(_open, scan))
 
 
 def _open(scan: Scan) -> Callable[[int], np.ndarray]:

@@ -5,11 +5,11 @@ without a memory map: a file that shrinks meanwhile must not end the process.
 """
 
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 
+from srgan.formats import opened_once
 from srgan.formats.nifti_nrrd import gzip_data
 from srgan.formats.nifti_nrrd.volume import Volume
 from srgan.formats.scan import Scan
@@ -20,26 +20,8 @@ HU_RANGE = (int(AIR_HU), np.iinfo(np.int16).max)
 
 
 def reader(read_header: Callable[[Path], Volume], scan: Scan) -> Callable[[int], np.ndarray]:
-    """A function from an index into scan.slices to (rows, columns) int16 HU; it raises Skip.
-
-    The volume is opened at the first slice; a fault of the whole volume is found once.
-    """
-
-    @cache
-    def opened() -> Callable[[int], np.ndarray] | Skip:
-        try:
-            return _open(read_header(scan.slices[0].path), scan)
-        except Skip as skip:
-            return skip
-        except MemoryError:
-            return Skip("too large", "the compressed volume does not fit into memory")
-
-    def read(index: int) -> np.ndarray:
-        if isinstance(read_slice := opened(), Skip):
-            raise read_slice.with_traceback(None)
-        return read_slice(scan.slices[index].index)
-
-    return read
+    """A function from an index into scan.slices to (rows, columns) int16 HU; it raises Skip."""
+    return opened_once.reader(scan, lambda: _open(read_header(scan.slices[0].path), scan))
 
 
 def _open(volume: Volume, scan: Scan) -> Callable[[int], np.ndarray]:
