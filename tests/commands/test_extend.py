@@ -10,18 +10,10 @@ import shutil
 import numpy as np
 import pytest
 
-from tests.commands.test_survival import Forks, manifest_of, result_of, rows_of, stderr_of
+from tests.helpers.forks import manifest_of, result_of, rows_of, stderr_of
 
 COMMAND = "--run train --deterministic --crop 32 --content-loss pixel --precision float32"
 PLAN = "--batch-size 2 --pretrain-steps"
-
-
-@pytest.fixture(scope="module")
-def forks():
-    made = Forks()
-    yield made
-    made.server.stdin.close()
-    made.server.wait(60)
 
 
 @pytest.fixture(scope="module")

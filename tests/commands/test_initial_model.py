@@ -13,17 +13,17 @@ from srgan.commands.open_store import open_store
 from srgan.dataset.store import known_by
 from srgan.settings import make
 from srgan.training import checkpoint_models
-from tests.commands.test_survival import Forks, manifest_of, stderr_of
 from tests.conftest import small_chest, write_scan
+from tests.helpers.forks import manifest_of, stderr_of
 
 COMMAND = "--crop 32 --content-loss pixel --precision float32 --batch-size 2"
 STEPS = "--pretrain-steps 1 --gan-steps 1"  # of which every state is left
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(forks, tmp_path_factory):
     """run(name, arguments) runs main.py in a folder of this name; returns (folder, exit code)."""
-    forks, place = Forks(), tmp_path_factory.mktemp("init")
+    place = tmp_path_factory.mktemp("init")
 
     def run(name, arguments, **faults):
         cwd = place / name
@@ -31,9 +31,7 @@ def run(tmp_path_factory):
         (cwd / "stderr.txt").unlink(missing_ok=True)
         return cwd, forks.run(cwd, arguments, **faults)
 
-    yield run
-    forks.server.stdin.close()
-    forks.server.wait(60)
+    return run
 
 
 @pytest.fixture(scope="module")

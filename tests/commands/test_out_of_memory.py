@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.commands.test_survival import Forks, lines_of
+from tests.helpers.forks import lines_of
 
 pytestmark = [
     pytest.mark.slow,
@@ -13,14 +13,6 @@ pytestmark = [
 ]
 RUN = "--content-loss pixel --precision float32 --batch-size 4 --crop 32"
 TRAIN = f"--run train --data {{}} {RUN} --pretrain-steps 6 --gan-steps 3"
-
-
-@pytest.fixture(scope="module")
-def forks():
-    made = Forks()
-    yield made
-    made.server.stdin.close()
-    made.server.wait(60)
 
 
 def only_line(cwd) -> str:
