@@ -17,7 +17,7 @@ __all__ = ["Scanner", "load", "low_dose"]
 
 _MODULES = {
     "Scanner": "srgan.lowdose.scanner",
-    "load": "srgan.enhance",
+    "load": "srgan.enhancement.library",
     "low_dose": "srgan.lowdose.projection_noise",
 }
 

@@ -16,14 +16,14 @@ ROOT = Path(__file__).parent.parent
 ORDER = [
     "system", "random_streams", "hounsfield", "hu_check", "masks", "resampling", "formats",
     "phantom", "dataset", "lowdose", "flag_values", "settings", "metrics", "models", "training",
-    "evaluation", "enhance", "report", "commands", "cli",
+    "evaluation", "enhancement", "report", "commands", "cli",
 ]  # fmt: skip
 COMMAND_LINE = {"flag_values", "settings", "commands", "cli"}
 PHYSICS_AND_DATA = {"formats", "dataset", "phantom", "lowdose", "metrics", "system"}
 MEASURING = {"metrics", "evaluation"}
 SAME_NAMES = {"header.py", "pixels.py", "write.py"}  # of formats/dicom and formats/metaimage
 TENSORFLOW = {"models", "training"}  # may import it at the top
-STARTED_FIRST = {"cli", "commands", "enhance"}  # whose errors must not wait for TensorFlow
+STARTED_FIRST = {"cli", "commands", "enhancement"}  # whose errors must not wait for TensorFlow
 
 
 def modules() -> list[Path]:
