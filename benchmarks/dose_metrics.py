@@ -26,7 +26,6 @@ import numpy as np
 from scipy import ndimage
 
 from benchmarks import common
-from srgan.dataset import single_scan
 from srgan.formats import readers
 from srgan.hounsfield import HU_MAX, HU_MIN, HU_SPAN, WINDOWS, hu_to_fraction
 from srgan.lowdose import estimate_photons, image_noise
@@ -37,6 +36,7 @@ from srgan.metrics import noise_power, similarity
 from srgan.random_streams import FIELDS, generator_of
 from srgan.resampling import area_mean
 from srgan.system.errors import UserError
+from srgan.whole_scans import single_scan
 
 REALISATIONS = 4
 CORE_MM, RIM_MM = 80, 40  # from the skin

@@ -35,13 +35,14 @@ from benchmarks import common
 from benchmarks.fuzzing import mutations, seeds
 from benchmarks.fuzzing.watch import Watch
 from srgan.commands import resume
-from srgan.dataset import catalogue, single_scan
+from srgan.dataset import catalogue
 from srgan.formats import readers
 from srgan.formats.dicom import decoder_process
 from srgan.settings import make
 from srgan.system import checksums
 from srgan.system.errors import Skip, UserError
 from srgan.training import checkpoint_models, checkpoint_states
+from srgan.whole_scans import single_scan
 
 COUNTS = {"metaimage": 5000, "dicom": 5000, "nifti_nrrd": 2000, "manifest": 1000}
 MOST_S, MOST_BYTES, HANG_S = 2.0, 10**9, 120

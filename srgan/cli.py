@@ -7,7 +7,7 @@ import argparse
 import os
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ SUMMARIES = {
     "train": "Train SRResNet, then SRGAN, on normal-dose scans.",
     "test": "Test the trained networks on patients they have never seen, and write a report.",
     "simulate": "Write a copy of one scan as if it had been made at a lower dose.",
+    "enhance": "Put one low-dose scan through a trained network and write the result.",
 }
 DESCRIPTIONS = {
     "train": "The same command resumes a run that was stopped.",
@@ -30,6 +31,8 @@ DESCRIPTIONS = {
     "simulate": "It needs --input, --output and --dose, one value such as 0.25. With "
     "--noise-hu alone it prints how many photons give this noise in the centre of a 30 cm water "
     "cylinder.",
+    "enhance": "It needs --input and --output. A network of scale 1 denoises the scan at its own "
+    "size; one of scale 2 or 4 needs --input-kind.",
 }
 LEVELS = {
     "train": "A noise level or dose is one value, or a range LOW:HIGH from which every patch gets "
@@ -48,10 +51,11 @@ commands:
 
 `{call} train --help` lists the options of train, with units and defaults.
 
-The three that most people need:
+The four that most people need:
   {call} train --train-minutes 20
   {call} test
   {call} simulate --input SCAN --dose 0.25 --output NEW_FOLDER
+  {call} enhance --input SCAN --output NEW_FOLDER
 
 Scans are read from the folder data/ (or --data DIR). While it is empty, training makes
 synthetic chests. The test writes report/index.html.
@@ -115,8 +119,10 @@ def _command(verb: str) -> Callable[[dict[str, Any]], int]:
         from srgan.commands.train import train as command
     elif verb == "test":
         from srgan.commands.evaluate import test as command
-    else:
+    elif verb == "simulate":
         from srgan.commands.simulate import simulate as command
+    else:
+        from srgan.commands.enhance import enhance as command
     return command
 
 
@@ -180,10 +186,15 @@ def _verb_of(arguments: list[str]) -> tuple[str | None, list[str]]:
         verb, *rest = rest
         shown = verb
     elif not HELP_FLAGS & set(rest):
-        raise UserError("no command: give --run train, --run test or --run simulate. See --help.")
+        raise UserError(f"no command: give --run {_either(VERBS)}. See --help.")
     if verb not in (None, *VERBS):
-        raise UserError(f"{shown}: unknown command; choose train, test or simulate")
+        raise UserError(f"{shown}: unknown command; choose {_either(VERBS)}")
     return verb, rest
+
+
+def _either(words: Sequence[str]) -> str:
+    """ "a, b or c"."""
+    return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
 def _given(verb: str, arguments: list[str]) -> dict[str, Any]:
@@ -198,7 +209,7 @@ def _given(verb: str, arguments: list[str]) -> dict[str, Any]:
             owners = " and ".join(setting.verbs)
             raise UserError(f"{setting.flag} belongs to {owners}, not to {verb}")
         try:
-            given[name] = setting.kind.parse(text)
+            given[name] = setting.kind_for(verb).parse(text)
         except ValueError as error:
             raise UserError(f"{setting.flag}: {error}") from error
     dose = given.get("dose")
@@ -234,8 +245,10 @@ def _parser(verb: str) -> argparse.ArgumentParser:
         section = parser.add_argument_group(group, None if verb == "simulate" else note)
         for setting in SETTINGS.values():
             if setting.group == group:
+                owner = verb if verb in setting.verbs else setting.verbs[0]
+                metavar = setting.kind_for(owner).metavar
                 switch = {"action": "store_const", "const": True}
-                value = {"metavar": setting.kind.metavar} if setting.kind.metavar else switch
+                value = {"metavar": metavar} if metavar else switch
                 section.add_argument(setting.flag, help=_help(setting, verb), **value)
     return parser
 

@@ -115,6 +115,7 @@ folders = Kind("DIR,DIR", _folders)
 csv_file = Kind("CSV", Path)
 series_filter = Kind("TEXT", _series_filter)
 scan = Kind("SCAN", Path)
+series = Kind("UID", str.strip)
 vgg_weights = Kind("{auto,imagenet,random,none,FILE}", str)
 windows = Kind("NAME:LOW:HIGH,...", _windows)
 

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from srgan.dataset.scan_source import DatasetPaths
     from srgan.lowdose.degradation import Degradation
 
-VERBS = ("train", "test", "simulate")
-TRAIN, TEST, SIMULATE = (("train",), ("test",), ("simulate",))
+VERBS = ("train", "test", "simulate", "enhance")
+TRAIN, TEST, SIMULATE, ENHANCE = (("train",), ("test",), ("simulate",), ("enhance",))
+NOISE_VERBS = (*TRAIN, *TEST, *SIMULATE)
+SCAN_VERBS = (*SIMULATE, *ENHANCE)
+MODEL_VERBS = (*TRAIN, *TEST, *ENHANCE)
 TRAIN_AND_TEST = ("train", "test")
 
 DATA, LOW_DOSE, NETWORK, BUDGET = "data", "low dose", "network", "budget"
@@ -35,13 +38,13 @@ GROUPS = (
 class Setting:
     """What the program knows of one setting.
 
-    help: one text, or one for each verb where it means different things. recorded: a checkpoint
+    kind, help: one, or one for each verb where it means different things. recorded: a checkpoint
     keeps it; a resumed run then has the same value, unless `may_change`.
     """
 
     name: str
     default: Any
-    kind: Kind
+    kind: Kind | dict[str, Kind]
     verbs: tuple[str, ...]
     group: str
     help: str | dict[str, str]
@@ -52,6 +55,9 @@ class Setting:
     @property
     def flag(self) -> str:
         return flag(self.name)
+
+    def kind_for(self, verb: str) -> Kind:
+        return self.kind if isinstance(self.kind, Kind) else self.kind[verb]
 
     def help_for(self, verb: str) -> str:
         return self.help if isinstance(self.help, str) else self.help[verb]
@@ -125,31 +131,31 @@ class Settings:
         Levels((0.002, 0.01), True), values.sigma_levels, TRAIN_AND_TEST, IMAGE_NOISE,
         "Standard deviation of the Gaussian noise.", "of 4095 HU")
     dose: Levels = _setting(
-        Levels((0.1, 0.5), True), values.dose_levels, VERBS, PROJECTION_NOISE,
+        Levels((0.1, 0.5), True), values.dose_levels, NOISE_VERBS, PROJECTION_NOISE,
         "Fraction of the dose that the scan was made with.")
     photons: float | str = _setting(
-        "auto", values.photons, VERBS, PROJECTION_NOISE,
+        "auto", values.photons, NOISE_VERBS, PROJECTION_NOISE,
         "Photons per detector reading at full dose (for 360 views and 0.70 mm pixels), or 'auto' "
         "to estimate them from the noise in each slice.")
     noise_hu: float | None = _setting(
-        None, values.noise_hu, VERBS, PROJECTION_NOISE,
+        None, values.noise_hu, NOISE_VERBS, PROJECTION_NOISE,
         "Noise at full dose, instead of photons: standard deviation in soft tissue.", "HU")
     electronic_noise: float = _setting(
-        Scanner.electronic_noise, values.counts, VERBS, PROJECTION_NOISE,
+        Scanner.electronic_noise, values.counts, NOISE_VERBS, PROJECTION_NOISE,
         "Electronic noise: standard deviation of a detector reading (for 360 views and 0.70 mm "
         "pixels).", "counts")
     mu_water: float = _setting(
-        Scanner.mu_water, values.per_mm, VERBS, PROJECTION_NOISE,
+        Scanner.mu_water, values.per_mm, NOISE_VERBS, PROJECTION_NOISE,
         "Linear attenuation of water.", "1/mm")
     views: int = _setting(
-        Scanner.views, values.views, VERBS, PROJECTION_NOISE,
+        Scanner.views, values.views, NOISE_VERBS, PROJECTION_NOISE,
         "Views of the modelled scanner over 180 degrees.")
     bowtie: float = _setting(
-        Scanner.bowtie, values.bowtie, VERBS, PROJECTION_NOISE,
+        Scanner.bowtie, values.bowtie, NOISE_VERBS, PROJECTION_NOISE,
         "Strength of the bowtie filter: 0 is no filter, 1 makes the signal behind a water "
         "cylinder flat.")
     filter_cutoff: float = _setting(
-        Scanner.filter_cutoff, values.cutoff, VERBS, PROJECTION_NOISE,
+        Scanner.filter_cutoff, values.cutoff, NOISE_VERBS, PROJECTION_NOISE,
         "Frequency at which the Hann window of the reconstruction reaches zero.", "1/mm")
     realisations: int = _setting(
         1, values.realisations, TRAIN, PROJECTION_NOISE,
@@ -171,10 +177,10 @@ class Settings:
         Path("store"), values.folder, TRAIN_AND_TEST, OUTPUT,
         "Folder for the selected slices, in HU.", recorded=False)
     precision: str = _setting(
-        "auto", values.choice("auto", "float32", "bfloat16", "float16"), TRAIN_AND_TEST, NETWORK,
+        "auto", values.choice("auto", "float32", "bfloat16", "float16"), MODEL_VERBS, NETWORK,
         "Floating-point precision of the networks.", may_change=True)
     seed: int = _setting(
-        0, values.seed, VERBS, REPEATABILITY,
+        0, values.seed, NOISE_VERBS, REPEATABILITY,
         {"train": "Random seed for weights, patches and noise.",
          "test": "Random seed for the noise.",
          "simulate": "Random seed for the noise."})
@@ -190,8 +196,9 @@ class Settings:
         Path("train"), values.folder, TRAIN, OUTPUT,
         "Folder for pictures and log.csv.", recorded=False)
     checkpoint_dir: Path = _setting(
-        Path("checkpoint"), values.folder, TRAIN_AND_TEST, OUTPUT,
-        {"train": "Folder for checkpoints.", "test": "Folder with the checkpoint to test."},
+        Path("checkpoint"), values.folder, MODEL_VERBS, OUTPUT,
+        {"train": "Folder for checkpoints.", "test": "Folder with the checkpoint to test.",
+         "enhance": "Folder with the checkpoint to use."},
         recorded=False)
     compare: tuple[Path, ...] | None = _setting(
         None, values.folders, TEST, NETWORK,
@@ -207,12 +214,24 @@ class Settings:
         False, values.switch, TEST, OUTPUT,
         "Print every table instead of one screen.", recorded=False)
     input: Path | None = _setting(
-        None, values.scan, SIMULATE, DATA,
-        "The scan to copy: a folder with one DICOM series, or a MetaImage header (.mhd).",
+        None, values.scan, SCAN_VERBS, DATA,
+        "The scan: a folder with a DICOM series, one DICOM file, or a volume (.mhd, .mha, .nii, "
+        ".nii.gz, .nrrd).", recorded=False)
+    series: str | None = _setting(
+        None, values.series, SCAN_VERBS, DATA,
+        "SeriesInstanceUID of the series to take from --input, where that holds several.",
         recorded=False)
+    input_kind: str | None = _setting(
+        None, values.choice("low-resolution", "native"), ENHANCE, DATA,
+        "What a network of scale 2 or 4 is given: 'low-resolution' slices, which it enlarges, or "
+        "'native' ones, whose area mean it enlarges to their own size.", recorded=False)
     output: Path | None = _setting(
-        None, values.folder, SIMULATE, OUTPUT,
-        "New folder for the copy at low dose.", recorded=False)
+        None, values.folder, SCAN_VERBS, OUTPUT,
+        {"simulate": "New folder for the copy at low dose.",
+         "enhance": "New folder for the enhanced scan."}, recorded=False)
+    format: str | None = _setting(
+        None, values.choice("dicom", "mhd", "nifti", "nrrd"), SCAN_VERBS, OUTPUT,
+        "Format of the new scan, instead of that of the input.", recorded=False)
     # fmt: on
 
 

@@ -1,10 +1,11 @@
+import re
 import subprocess
 import sys
 
 import pytest
 
 from srgan import cli
-from srgan.settings import SETTINGS, VERBS
+from srgan.settings import NOISE_VERBS, SETTINGS, VERBS
 from srgan.system.errors import UserError
 from tests.conftest import ROOT
 
@@ -51,7 +52,7 @@ def parse(text):
         "--run test --compare a,b,c,d,e,f",
         "--run train --compare a",
         "--run train --dose 0.5,0.25",
-        *(f"--run {verb} --dose {dose}" for verb in VERBS for dose in NOT_DOSES),
+        *(f"--run {verb} --dose {dose}" for verb in NOISE_VERBS for dose in NOT_DOSES),
         "--run train @no-such-file",
         "--run simulate --data a",
         "",
@@ -67,9 +68,9 @@ def test_parse_names_the_flag_that_is_wrong(arguments):
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ("--run fly", "--run fly: unknown command; choose train, test or simulate"),
-        ("fly --seed 1", "fly: unknown command; choose train, test or simulate"),
-        ("--seed 1", "no command: give --run train, --run test or --run simulate"),
+        ("--run fly", "--run fly: unknown command; choose train, test, simulate or enhance"),
+        ("fly --seed 1", "fly: unknown command; choose train, test, simulate or enhance"),
+        ("--seed 1", "no command: give --run train, test, simulate or enhance"),
         ("--seed 1 train", "no command"),
         ("train test", "unrecognized arguments: test"),
         ("test --run train", "unrecognized arguments: test"),
@@ -85,8 +86,9 @@ def test_parse_says_what_is_wrong_with_the_command(arguments, reason):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_run_verb_and_verb_mean_the_same(verb):
-    for arguments in (f"--run {verb} --seed 7", f"{verb} --seed 7", f"--seed 7 --run={verb}"):
-        assert parse(arguments) == (verb, {"seed": 7})
+    flag, name = ("--series", "series") if verb == "enhance" else ("--seed", "seed")
+    for arguments in (f"--run {verb} {flag} 7", f"{verb} {flag} 7", f"{flag} 7 --run={verb}"):
+        assert str(parse(arguments)) == str((verb, {name: "7" if verb == "enhance" else 7}))
 
 
 def test_a_flag_of_no_value_is_on():
@@ -117,8 +119,8 @@ def test_help_of_a_verb_shows_each_of_its_flags_with_unit_and_default_and_no_oth
     text = cli.help_text(verb)
     shown = " ".join(text.split())
     for setting in SETTINGS.values():
-        line = f"\n  {setting.flag} " if setting.kind.metavar else f"\n  {setting.flag}"
-        assert (line in text) == (verb in setting.verbs), setting.flag
+        is_shown = re.search(rf"^  {setting.flag}( |$)", text, re.MULTILINE) is not None
+        assert is_shown == (verb in setting.verbs), setting.flag
         if verb in setting.verbs:
             assert " ".join(setting.help_for(verb).split()) in shown
             assert setting.unit in shown

@@ -15,8 +15,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ORDER = [
     "system", "random_streams", "hounsfield", "hu_check", "masks", "resampling", "formats",
-    "phantom", "dataset", "lowdose", "flag_values", "settings", "metrics", "models", "training",
-    "evaluation", "enhancement", "report", "commands", "cli",
+    "phantom", "dataset", "whole_scans", "lowdose", "flag_values", "settings", "metrics", "models",
+    "training", "evaluation", "enhancement", "report", "commands", "cli",
 ]  # fmt: skip
 COMMAND_LINE = {"flag_values", "settings", "commands", "cli"}
 PHYSICS_AND_DATA = {"formats", "dataset", "phantom", "lowdose", "metrics", "system"}

@@ -12,9 +12,9 @@ from srgan.system.errors import UserError
 def test_every_setting_has_a_group_a_kind_and_a_help_for_each_of_its_verbs():
     for setting in SETTINGS.values():
         assert setting.group in GROUPS
-        assert isinstance(setting.kind, Kind)
         assert set(setting.verbs) <= set(VERBS)
         for verb in setting.verbs:
+            assert isinstance(setting.kind_for(verb), Kind)
             assert setting.help_for(verb).endswith(".")
         if isinstance(setting.help, dict):
             assert set(setting.help) == set(setting.verbs)

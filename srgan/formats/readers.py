@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from srgan import hu_check
+from srgan.formats.derived import SourceSlice
 from srgan.formats.dicom import series
 from srgan.formats.metaimage import header as metaimage_header
 from srgan.formats.metaimage import pixels as metaimage_pixels
@@ -39,10 +40,14 @@ class Format:
     scan_of: Callable[[VolumeHeader, str, str], Scan] | None = None  # header, series UID, patient
     header_endings: tuple[str, ...] = ()  # in lower case
     data_endings: tuple[str, ...] = ()  # of the files that such headers name
+    # For copies: (scan, empty folder for what must be inflated) to a function that can be pickled.
+    source_reader: Callable[[Scan, Path], Callable[[int], SourceSlice]] | None = None
 
 
 FORMATS = {  # by Scan.kind
-    "dicom": Format("a DICOM series", series.reader, series.place_of),
+    "dicom": Format(
+        "a DICOM series", series.reader, series.place_of, source_reader=series.source_reader
+    ),
     "metaimage": Format(
         "a MetaImage volume",
         metaimage_pixels.reader,
@@ -51,6 +56,7 @@ FORMATS = {  # by Scan.kind
         metaimage_header.scan_of,
         header_endings=(".mhd", ".mha"),
         data_endings=(".raw", ".zraw"),
+        source_reader=metaimage_pixels.source_reader,
     ),
     "nifti": Format(
         "a NIfTI volume",

@@ -16,11 +16,11 @@ import SimpleITK as sitk
 from pydicom.uid import generate_uid
 
 from srgan import cli
-from srgan.commands import output_folder
 from srgan.commands.simulate import simulate
 from srgan.dataset import catalogue
 from srgan.system import processes
 from srgan.system.errors import TRY_AGAIN, UserError
+from srgan.whole_scans import output_folder
 from tests.conftest import ROOT, small_chest, write_scan
 from tests.helpers.made_dicom import ct_slice, write
 

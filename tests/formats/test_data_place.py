@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from srgan.dataset import catalogue, single_scan
+from srgan.dataset import catalogue
 from srgan.formats import readers
 from srgan.formats.data_place import check_place
 from srgan.system.errors import UserError
+from srgan.whole_scans import single_scan
 from tests.conftest import small_chest
 from tests.helpers.refused import refused
 

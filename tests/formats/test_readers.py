@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from srgan.dataset import catalogue, single_scan
+from srgan.dataset import catalogue
 from srgan.dataset.coordinates import locate
 from srgan.formats import readers
 from srgan.formats.scan import Place, Scan, Slice
 from srgan.system.errors import Skip
+from srgan.whole_scans import single_scan
 from tests.helpers.made_dicom import stored_values
 
 

@@ -2,11 +2,15 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 
+from srgan.formats.derived import SourceSlice
 from srgan.formats.dicom import passes
-from srgan.formats.dicom.header import Header, read_plane, read_slice
+from srgan.formats.dicom.header import Header, read_plane, read_slice, read_whole
+from srgan.formats.dicom.pixels import is_padding, values_to_hu
 from srgan.formats.scan import Place, Scan, Skipped, Slice
 from srgan.system.errors import Skip
 from srgan.system.progress import progress
@@ -98,6 +102,23 @@ def reader(scan: Scan) -> Callable[[int], np.ndarray]:
         return hu
 
     return read
+
+
+def source_reader(scan: Scan, _: Path) -> Callable[[int], SourceSlice]:
+    """A function from an index into scan.slices to all that a copy needs; it raises Skip."""
+    return partial(_source_slice, scan)
+
+
+def _source_slice(scan: Scan, index: int) -> SourceSlice:
+    item = scan.slices[index]
+    whole = header, _, values = read_whole(item.path)
+    if values.shape != (scan.rows, scan.columns) or header.uid != item.uid:
+        raise Skip("changed", "the file is not the one that was catalogued")
+    pixel_data = header.pixel_data
+    exact_hu = values * pixel_data.slope + pixel_data.intercept
+    return SourceSlice(
+        values_to_hu(values, pixel_data), exact_hu, is_padding(values, pixel_data), whole
+    )
 
 
 def place_of(scan: Scan, point_mm: np.ndarray) -> Place:

@@ -20,16 +20,15 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from pydicom.valuerep import VR
 
 import srgan
+from srgan.formats.derived import changed_hu
 from srgan.formats.dicom.header import CT_IMAGE_STORAGE, Header
 from srgan.formats.dicom.parse import text
 from srgan.formats.dicom.pixels import PixelData, is_padding, values_to_words
 from srgan.formats.scan import OWN_MODEL
-from srgan.hounsfield import HU_MAX, HU_MIN
 from srgan.system.errors import Skip
 
 SOURCE_IMAGE = ("121322", "Source image for image processing operation")
 MODIFYING_EQUIPMENT = ("109103", "Modifying Equipment")
-OUTSIDE_HU = -1400.0  # below the noise of air: what scanners fill the corners with, from -1500 down
 MAX_DESCRIPTION = 1024  # characters of ST
 NEW_SERIES = 1000  # is added to the source's SeriesNumber
 KNOWN_VR = {vr.value for vr in VR if len(vr.value) == 2}
@@ -61,19 +60,6 @@ class Series:
     @classmethod
     def new(cls, description: str) -> "Series":
         return cls(str(generate_uid(prefix=None)), datetime.now(), description)
-
-
-def changed_hu(hu: np.ndarray, change: np.ndarray, kept: np.ndarray | None = None) -> np.ndarray:
-    """HU with a change added: float64, clipped to [-1024, 3071], or as far as the source goes.
-
-    hu, change: (rows, columns). A pixel may stay as far below -1024 as it was, and each may become
-    as high as the highest of the slice (metal). Pixels in the mask `kept` and outside the field of
-    view do not change.
-    """
-    hu = hu.astype(np.float64)
-    changed = np.clip(hu + change, np.minimum(HU_MIN, hu), max(HU_MAX, hu.max()))
-    outside = hu < OUTSIDE_HU
-    return np.where(outside if kept is None else outside | kept, hu, changed)
 
 
 def changed_values(values: np.ndarray, pixel_data: PixelData, change_hu: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from srgan.formats import opened_once
+from srgan.formats.derived import SourceSlice
 from srgan.formats.metaimage.header import Header, read_header
 from srgan.formats.scan import Scan
 from srgan.hounsfield import AIR_HU
@@ -61,6 +62,28 @@ class Voxels:
 def reader(scan: Scan) -> Callable[[int], np.ndarray]:
     """A function from an index into scan.slices to (rows, columns) int16 HU; it raises Skip."""
     return opened_once.reader(scan, partial(_open, scan))
+
+
+def source_reader(scan: Scan, folder: Path) -> Callable[[int], SourceSlice]:
+    """A function from an index into scan.slices to all that a copy needs; it raises Skip.
+
+    Compressed voxels are inflated into a file in `folder`.
+    """
+    header = read_header(scan.files[0])
+    voxels = Voxels.of(header)
+    if header.compressed:
+        voxels = Voxels(folder / "source.raw", header.dtype, scan.rows, scan.columns)
+        with open(voxels.path, "wb") as file:
+            file.writelines(plane.tobytes() for plane in inflate(header))
+    return partial(_source_slice, voxels, scan)
+
+
+def _source_slice(voxels: Voxels, scan: Scan, index: int) -> SourceSlice:
+    try:
+        values = voxels.read(scan.slices[index].index)
+    except (OSError, EOFError):
+        raise Skip("changed", "the data file became shorter, or cannot be read") from None
+    return SourceSlice(values_to_hu(values), values)
 
 
 def _open(scan: Scan) -> Callable[[int], np.ndarray]:

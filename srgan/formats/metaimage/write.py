@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from srgan.formats.dicom.write import changed_hu
+from srgan.formats.derived import changed_hu
 from srgan.formats.metaimage.fields import header_text, read_fields
 from srgan.formats.metaimage.header import Header
 from srgan.formats.metaimage.pixels import Voxels, inflate

@@ -1,5 +1,6 @@
 """Find the one scan at a path: a folder, the header of a volume, or a single DICOM file."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,29 +11,33 @@ from srgan.formats import readers
 from srgan.formats.data_place import check_place
 from srgan.formats.dicom import header as dicom_header
 from srgan.formats.dicom import series
-from srgan.formats.scan import Scan, Skipped, counted_reasons, pixels_text
-from srgan.system.errors import Skip, UserError
+from srgan.formats.scan import Catalogue, Scan, Skipped, counted_reasons, pixels_text
+from srgan.system.errors import Skip, UserError, plural, visible
+
+log = logging.getLogger(__name__)
 
 OWN_OUTPUT = "output of this program"
 OTHER_PART = "another field of view in its series"
+MOST_LISTED = 40  # series in a message
 
 
-def find(path: Path) -> tuple[Scan, tuple[Skipped, ...]]:
+def find(path: Path, series_uid: str | None = None) -> tuple[Scan, tuple[Skipped, ...]]:
     """The one scan at `path`, and the files below it that are left out.
 
     A single DICOM file is a scan of one slice. Of a series in parts (of several sizes or pixel
-    spacings) the largest is the scan. Raises UserError where there is none, or more, and where the
-    pixels cannot be HU.
+    spacings) the largest is the scan. series_uid: which series of a folder with several; of a
+    volume the name of its file. Raises UserError where there is none, or more, and where the pixels
+    cannot be HU.
     """
-    scan, skipped = _find(Path(path))
+    scan, skipped = _find(Path(path), series_uid)
     _check_hu(scan)
     return scan, skipped
 
 
-def _find(path: Path) -> tuple[Scan, tuple[Skipped, ...]]:
+def _find(path: Path, series_uid: str | None) -> tuple[Scan, tuple[Skipped, ...]]:
     try:
         if path.is_dir():
-            return _in_folder(path)
+            return _in_folder(path, series_uid)
         if not path.is_file():
             fault = "is neither a file nor a folder" if path.exists() else "does not exist"
             raise UserError(f"--input {path} {fault}")
@@ -43,9 +48,9 @@ def _find(path: Path) -> tuple[Scan, tuple[Skipped, ...]]:
         if volume := readers.volume_format(path):
             header, name = volume.read_header(path), readers.volume_name(path)
             check_place(header.path, header.data_path, path.parent)
-            return volume.scan_of(header, name, "unknown"), ()
+            return _wanted(path, volume.scan_of(header, name, "unknown"), series_uid), ()
         scans, _ = series.group([dicom_header.read_header(path)])
-        return scans[0], ()
+        return _wanted(path, scans[0], series_uid), ()
     except Skip as skip:
         hint = ": give the scan it was made from" if skip.reason == OWN_OUTPUT else ""
         if readers.is_volume_data(path):
@@ -53,22 +58,43 @@ def _find(path: Path) -> tuple[Scan, tuple[Skipped, ...]]:
         raise UserError(f"--input {path}: {reason(skip)}{hint}") from None
 
 
-def _in_folder(folder: Path) -> tuple[Scan, tuple[Skipped, ...]]:
+def _wanted(path: Path, scan: Scan, series_uid: str | None) -> Scan:
+    if series_uid not in (None, scan.series_uid):
+        raise UserError(f"--series {series_uid}: {path} is of the series {scan.series_uid}")
+    return scan
+
+
+def _in_folder(folder: Path, series_uid: str | None) -> tuple[Scan, tuple[Skipped, ...]]:
     found = catalogue.find(folder, for_training=False)
     if not found.scans:
         if any(item.reason == OWN_OUTPUT for item in found.skipped):
             raise UserError(f"--input {folder} is {OWN_OUTPUT}: give the scan it was made from")
         raise UserError(f"--input: {nothing_usable_message(found)}")
-    if len({scan.series_uid for scan in found.scans}) > 1:
-        first = found.scans[0]
-        place = first.files[0] if first.is_volume else first.files[0].parent
+    uids = list(dict.fromkeys(scan.series_uid for scan in found.scans))
+    if series_uid not in (None, *uids):
+        _list(found)
+        raise UserError(f"--series {series_uid} is not in {folder}: its series are listed above")
+    if series_uid is None and len(uids) > 1:
+        _list(found)
         raise UserError(
-            f"--input {folder} holds {len(found.scans)} series: give one of them, in a folder of "
-            f"its own or by its header; the first lies in {place}"
+            f"--input {folder} holds {len(uids)} series, listed above: take one by --series UID"
         )
-    scan, *parts = sorted(found.scans, key=lambda s: -len(s.slices))
-    others = [Skipped(path, OTHER_PART, pixels_text(part)) for part in parts for path in part.files]
-    return scan, (*found.skipped, *others)
+    wanted = series_uid or uids[0]
+    parts = [scan for scan in found.scans if scan.series_uid == wanted]
+    scan, *others = sorted(parts, key=lambda s: -len(s.slices))
+    left_out = [Skipped(p, OTHER_PART, pixels_text(part)) for part in others for p in part.files]
+    return scan, (*found.skipped, *left_out)
+
+
+def _list(found: Catalogue) -> None:
+    """Log the series of a folder, a line each: UID, description, slices, size, kernel."""
+    for scan in found.scans[:MOST_LISTED]:
+        slices = f"{plural(len(scan.slices), 'slice')} of {pixels_text(scan)}"
+        known = [scan.description or "no description", slices]
+        known += [f"kernel {scan.kernel}"] if scan.kernel else []
+        log.info(visible(f"  {scan.series_uid}  {', '.join(known)}"))
+    if (rest := len(found.scans) - MOST_LISTED) > 0:
+        log.info(f"  and {rest} more")
 
 
 def _check_hu(scan: Scan) -> None:

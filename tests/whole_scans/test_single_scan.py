@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from srgan.dataset import single_scan
 from srgan.formats.scan import Skipped
+from srgan.system import log
 from srgan.system.errors import UserError
+from srgan.whole_scans import single_scan
 from tests.conftest import small_chest, write_scan
 from tests.helpers.made_chest import save
 from tests.helpers.made_dicom import stored_values, write
@@ -40,7 +41,7 @@ def test_a_path_without_a_scan_is_a_one_line_error(tmp_path):
     (tmp_path / "empty").mkdir()
     os.mkfifo(tmp_path / "pipe")
     for name, reason in (
-        ("two", "holds 2 series: give one of them"),
+        ("two", "holds 2 series, listed above: take one by --series UID"),
         ("two/c.dcm", "localizer"),
         ("volume/1.2.raw", "give its header"),
         ("empty", "holds no files"),
@@ -115,3 +116,24 @@ def test_pixels_that_are_not_hu_are_refused_in_every_format(tmp_path, ending, pi
             single_scan.find(path)
         assert str(caught.value).startswith("--input: the pixels are not HU (least ")
         assert caught.value.exit_code == 2
+
+
+def test_one_of_several_series_is_taken_by_its_uid_and_without_it_they_are_listed(tmp_path, capsys):
+    log.set_up()
+    soft = {"SeriesDescription": "soft\x1b[1m", "ConvolutionKernel": "B30f"}
+    for z in range(3):
+        write(tmp_path / f"a{z}.dcm", z=z, SeriesInstanceUID="1.2.3", InstanceNumber=z, **soft)
+    write(tmp_path / "b.dcm", SeriesInstanceUID="1.2.4")
+    scan, _ = single_scan.find(tmp_path, "1.2.3")
+    assert (scan.series_uid, len(scan.slices)) == ("1.2.3", 3)
+    for uid, reason in ((None, "take one by --series UID"), ("9", "--series 9 is not in")):
+        with pytest.raises(UserError, match=reason):
+            single_scan.find(tmp_path, uid)
+        listed = capsys.readouterr().err
+        assert (
+            "  1.2.3  soft\\x1b[1m, 3 slices of 16 x 24 pixels of 0.7 x 0.8 mm, kernel B30f"
+            in listed
+        )
+        assert "  1.2.4  no description, 1 slice" in listed
+    with pytest.raises(UserError, match="is of the series"):
+        single_scan.find(tmp_path / "b.dcm", "1.2.3")

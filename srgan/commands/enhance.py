@@ -1,0 +1,103 @@
+"""--run enhance: one low-dose scan through a trained network, and the result as a new scan."""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+import srgan
+from srgan import settings as all_settings
+from srgan.enhancement import slice_function
+from srgan.enhancement.slice_function import Use
+from srgan.formats.derived import Derived
+from srgan.formats.scan import OWN_MODEL, Scan, Skipped
+from srgan.models import tensorflow_setup
+from srgan.system import signals
+from srgan.system.errors import plural
+from srgan.system.files import write_json, writing
+from srgan.system.progress import progress
+from srgan.training import checkpoint_models, model_card
+from srgan.training.checkpoint_models import Trained
+from srgan.whole_scans import copy_scan, single_scan
+from srgan.whole_scans.copy_scan import Copy
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+
+
+def enhance(given: dict[str, Any]) -> int:
+    """Run the command; returns the exit code. Raises UserError."""
+    settings = all_settings.make(given)
+    copy_scan.check_paths(settings.input, settings.output, "enhance")
+    trained = checkpoint_models.load(settings.checkpoint_dir)
+    with signals.caught():
+        scan, skipped = single_scan.find(settings.input, settings.series)
+        if skipped:
+            log.info(single_scan.counted(skipped))
+        use = slice_function.use_of(trained, scan, settings.input_kind)
+        print(use.sentence(scan), flush=True)
+        name = "srgan" if "srgan" in trained.models else "srresnet"
+        how = how_made(trained, name, use)
+        derived = Derived(_description(scan, name, use), use.enlargement)
+        with copy_scan.begun(scan, derived, settings.output, settings.format) as copy:
+            tensorflow_setup.start(settings.precision)
+            function = slice_function.of_network(trained.network(name), use)
+            left = _copy(copy, function, how)
+            with writing(settings.output):
+                copy.target.finish(how)
+                write_json(copy.part / "enhanced.json", _about(trained, name, use, scan, left))
+    if left:
+        log.info(copy_scan.skipped_line(copy, left))
+    n = len(scan.slices) - (0 if scan.is_volume else len(left))
+    print(f"{plural(n, 'slice')} of {use.size_text(scan)} are in {settings.output}")
+    return 0
+
+
+def _copy(copy: Copy, function: Callable[[np.ndarray], np.ndarray], how: str) -> list[Skipped]:
+    """Write every slice; returns those that could not be used. Raises UserError if most cannot."""
+    n = len(copy.scan.slices)
+    made = copy_scan.streamed(copy, lambda _, hu: function(hu), how)
+    left = [skip for skip in progress(made, n, "slices") if skip]
+    copy_scan.check_usable(left, n)
+    return left
+
+
+# ---- records ----
+
+
+def _description(scan: Scan, name: str, use: Use) -> str:
+    """SeriesDescription: that of the source, cut, and that a network made it."""
+    made = f"{model_card.TITLES[name]} x{use.scale}, made by a network"
+    before = scan.description.encode("ascii", "ignore").decode().strip()
+    room = 64 - len(made) - 2
+    return f"{before[:room]}: {made}" if before else made
+
+
+def how_made(trained: Trained, name: str, use: Use) -> str:
+    """What was done, with the model and how it was trained."""
+    noise = all_settings.degradation_of(all_settings.make({}, trained.settings)).noise
+    return (
+        f"{OWN_MODEL} {srgan.__version__}: DERIVED by a network; model "
+        f"{trained.models[name].name}, weights SHA-256 {trained.sha256[name]}; scale {use.scale}, "
+        f"input {use.kind}; trained for: {noise.describe()}"
+    )
+
+
+def _about(
+    trained: Trained, name: str, use: Use, scan: Scan, left: Sequence[Skipped]
+) -> dict[str, Any]:
+    """The content of enhanced.json; it names no patient and no path."""
+    return {
+        "format": FORMAT,
+        "program": OWN_MODEL,
+        "version": srgan.__version__,
+        "model": trained.models[name].name,
+        "weights_sha256": trained.sha256[name],
+        "scale": use.scale,
+        "input_kind": use.kind,
+        "enlargement": use.enlargement,
+        "slices": len(scan.slices),
+        "skipped": [{"reason": skip.reason, "detail": skip.detail} for skip in left],
+    }
