@@ -2,23 +2,28 @@
 
     import srgan
 
-    enhance = srgan.load("checkpoint")  # what --run train wrote
-    hu = enhance(low_dose_hu)  # (h, w) to (scale*h, scale*w), in HU
+    network = srgan.load("checkpoint")  # what --run train wrote
+    scan = srgan.read_scan("patient7")  # a folder with a DICOM series, or a volume
+    hu = srgan.enhance(network, scan.hu)  # (slices, rows, columns), in HU
+    srgan.write_scan("enhanced", hu, scan, "SRGAN, denoised by a network")
 
-`load` is explained by help(srgan.load). `Scanner` and `low_dose` insert the noise of a lower dose
-into a slice. All three are imported when they are first used: `import srgan` is quick.
+help(srgan.load) and so on explain them. `Scanner` and `low_dose` insert the noise of a lower dose
+into a slice. All are imported when they are first used: `import srgan` is quick.
 """
 
 import logging
 from importlib import import_module
 
 __version__ = "0.1.0"
-__all__ = ["Scanner", "load", "low_dose"]
+__all__ = ["Scanner", "enhance", "load", "low_dose", "read_scan", "write_scan"]
 
 _MODULES = {
     "Scanner": "srgan.lowdose.scanner",
+    "enhance": "srgan.enhancement.library",
     "load": "srgan.enhancement.library",
     "low_dose": "srgan.lowdose.projection_noise",
+    "read_scan": "srgan.enhancement.library",
+    "write_scan": "srgan.enhancement.library",
 }
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent, unless logging is set up

@@ -36,7 +36,8 @@ def enhance(given: dict[str, Any]) -> int:
         scan, skipped = single_scan.find(settings.input, settings.series)
         if skipped:
             log.info(single_scan.counted(skipped))
-        use = slice_function.use_of(trained, scan, settings.input_kind)
+        shape = scan.rows, scan.columns
+        use = slice_function.use_of(trained.settings["scale"], shape, settings.input_kind)
         print(use.sentence(scan), flush=True)
         name = "srgan" if "srgan" in trained.models else "srresnet"
         how = how_made(trained, name, use)

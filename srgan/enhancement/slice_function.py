@@ -8,11 +8,10 @@ import numpy as np
 
 from srgan.evaluation import baselines
 from srgan.evaluation.baselines import Method
-from srgan.formats.scan import Scan, pixels_text
+from srgan.formats.scan import Scan
 from srgan.hounsfield import HU_MAX, HU_MIN
 from srgan.resampling import area_mean
 from srgan.system.errors import UserError
-from srgan.training.checkpoint_models import Trained
 
 FULL, LOW_RESOLUTION, NATIVE = "full-resolution", "low-resolution", "native"
 
@@ -46,9 +45,11 @@ class Use:
         )
 
 
-def use_of(trained: Trained, scan: Scan, input_kind: str | None) -> Use:
-    """How the network is used on this scan. Raises UserError where that must be said."""
-    scale = trained.settings["scale"]
+def use_of(scale: int, shape: tuple[int, int], input_kind: str | None) -> Use:
+    """How a network of this scale is used on slices of this shape.
+
+    Raises UserError where input_kind must be given, or must not.
+    """
     if scale == 1:
         if input_kind is not None:
             raise UserError(
@@ -57,26 +58,27 @@ def use_of(trained: Trained, scan: Scan, input_kind: str | None) -> Use:
             )
         return Use(1, FULL)
     if input_kind is None:
+        rows, columns = shape
         raise UserError(
-            f"this network enlarges {scale} times, and the slices have {pixels_text(scan)}: give "
-            f"--input-kind low-resolution to enlarge them to {scan.rows * scale} x "
-            f"{scan.columns * scale}, or --input-kind native to reduce them {scale} times by their "
-            f"area mean and enlarge that to {scan.rows} x {scan.columns}, as in training; a "
-            "network of scale 1 (--run train --scale 1) denoises a scan at its own resolution"
+            f"this network enlarges {scale} times: give --input-kind low-resolution to enlarge "
+            f"{rows} x {columns} pixels to {rows * scale} x {columns * scale}, or --input-kind "
+            f"native to reduce them {scale} times by their area mean and enlarge that to {rows} x "
+            f"{columns}, as in training; a network of scale 1 denoises slices at their own size"
         )
     return Use(scale, input_kind)
 
 
 def of_network(model, use: Use) -> Callable[[np.ndarray], np.ndarray]:
-    """A Keras generator as a function of (rows, columns) int16 HU; it returns float HU.
+    """A Keras generator as a function of (rows, columns) HU: see `enhanced`."""
+    return partial(enhanced, baselines.network(model), use)
 
-    The result has enlargement times as many rows and columns. What lies outside [-1024, 3071], the
-    range of the network, is added again where the grid stays: metal keeps its HU.
+
+def enhanced(method: Method, use: Use, hu: np.ndarray) -> np.ndarray:
+    """(rows, columns) HU to float HU of enlargement times as many rows and columns.
+
+    What lies outside [-1024, 3071], the range of the network, is added again where the grid stays:
+    metal keeps its HU.
     """
-    return partial(_enhanced, baselines.network(model), use)
-
-
-def _enhanced(method: Method, use: Use, hu: np.ndarray) -> np.ndarray:
     clipped = np.clip(hu, HU_MIN, HU_MAX).astype(np.float32)
     if use.kind == NATIVE:
         rows, columns = hu.shape

@@ -1,12 +1,16 @@
 """The folder that --output names: complete or absent, whatever ends the run."""
 
 import contextlib
+import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from srgan.system import folders, signals
+from srgan.system import folders, locks, signals
 from srgan.system.errors import UserError
 from srgan.system.files import writing
+
+LOCK = ".lock"  # in the hidden folder, as long as it is filled
 
 
 @contextlib.contextmanager
@@ -31,5 +35,17 @@ def new_folder(folder: Path) -> Iterator[Path]:
     with signals.undone(undo):
         with writing(folder):
             place.parent.mkdir(parents=True, exist_ok=True)
+            _clear_stale(place)
         with folders.new(place) as part:
-            yield part
+            with locks.held(part / LOCK):
+                yield part
+            with writing(folder):
+                (part / LOCK).unlink()
+
+
+def _clear_stale(place: Path) -> None:
+    """Remove what killed runs left of a folder of this name."""
+    name = re.compile(rf"\.{re.escape(place.name)}\.[0-9a-f]{{8}}\.part")
+    for path in place.parent.iterdir():
+        if name.fullmatch(path.name) and locks.is_free(path / LOCK):
+            shutil.rmtree(path, ignore_errors=True)
