@@ -1,0 +1,121 @@
+"""A scan through a network: its slices in order, complete or absent; one line for each fault."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+from pydicom.uid import generate_uid
+
+from srgan import cli
+from srgan.commands.enhance import enhance
+from srgan.models import generator
+from srgan.resampling import area_mean, bicubic
+from srgan.system.errors import UserError
+from srgan.training import checkpoint_models
+from tests.conftest import small_chest, write_scan
+from tests.helpers.made_dicom import ct_slice, write
+from tests.helpers.made_manifest import manifest
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory) -> dict[int, Path]:
+    """By scale, an untrained fast generator as SRGAN: it enlarges as bicubic does."""
+    folders = {}
+    for scale in (1, 2):
+        folders[scale] = tmp_path_factory.mktemp(f"scale{scale}") / "checkpoint"
+        folders[scale].mkdir()
+        model = generator.build("fast", scale, seed=5)
+        made = manifest(best={}, settings={"generator": "fast", "scale": scale})
+        checkpoint_models.save_model(folders[scale], "srgan", model, made)
+    return folders
+
+
+def write_series(folder: Path, volume: np.ndarray, **changes) -> Path:
+    for z, hu in enumerate(volume):
+        made = ct_slice(2.5 * z, hu, SOPInstanceUID=generate_uid(), InstanceNumber=z + 1, **changes)
+        write(folder / f"{9 - z}.dcm", made)
+    return folder
+
+
+def run(arguments: str) -> int:
+    return enhance(cli.parse(["--run", "enhance", *arguments.split()])[1])
+
+
+def hu_of(folder: Path) -> np.ndarray:
+    made = [pydicom.dcmread(p) for p in sorted(folder.glob("*.dcm"))]
+    return np.stack([d.pixel_array + int(d.RescaleIntercept) for d in made])
+
+
+def test_a_series_keeps_its_order_and_each_slice_is_what_the_network_gives(
+    checkpoints, tmp_path, capsys
+):
+    volume = small_chest(0).clip(-1000)
+    series = write_series(tmp_path / "series", volume)
+    given = f"--checkpoint-dir {checkpoints[2]} --input {series} --output {tmp_path}/out"
+    assert run(f"{given} --input-kind native --precision float32") == 0
+    said = capsys.readouterr()
+    assert "slices of 96 x 96 pixels are reduced to 48 x 48 by their area mean" in said.out
+    assert f"3 slices of 96 x 96 pixels are in {tmp_path}/out" in said.out
+    expected = [bicubic(area_mean(hu.astype(np.float32), 2), 2).clip(-1024) for hu in volume]
+    np.testing.assert_allclose(hu_of(tmp_path / "out"), expected, atol=1.5)
+    about = json.loads((tmp_path / "out" / "enhanced.json").read_text())
+    assert (about["scale"], about["input_kind"], about["slices"]) == (2, "native", 3)
+    assert str(tmp_path) not in json.dumps(about)
+
+
+def test_scale_1_keeps_metal_and_padding(checkpoints, tmp_path):
+    volume = small_chest(1)
+    volume[:, 40:44, 40:44] = 9000
+    volume[:, 0, 0] = -2000
+    series = write_series(tmp_path / "series", volume, PixelPaddingValue=-2000)
+    run(f"--checkpoint-dir {checkpoints[1]} --input {series} --output {tmp_path}/out")
+    made = hu_of(tmp_path / "out")
+    assert (made[:, 0, 0] == -2000).all()
+    np.testing.assert_allclose(made[:, 40:44, 40:44], 9000, atol=1)
+
+
+def test_a_volume_gives_a_volume_in_its_place(checkpoints, tmp_path):
+    write_scan(tmp_path / "scan", "1.2.3", small_chest(0))
+    run(
+        f"--checkpoint-dir {checkpoints[1]} --input {tmp_path}/scan/1.2.3.mhd "
+        f"--output {tmp_path}/out"
+    )
+    before = sitk.ReadImage(str(tmp_path / "scan" / "1.2.3.mhd"))
+    after = sitk.ReadImage(str(tmp_path / "out" / "1.2.3.mhd"))
+    assert before.GetSpacing() == after.GetSpacing()
+    assert before.GetOrigin() == after.GetOrigin()
+    np.testing.assert_allclose(*map(sitk.GetArrayFromImage, (before, after)), atol=1)
+    assert sorted(os.listdir(tmp_path / "out"))[-1] == "enhanced.json"
+
+
+def test_what_the_slices_are_must_be_said_for_a_network_that_enlarges(checkpoints, tmp_path):
+    series = write_series(tmp_path / "series", small_chest(0))
+    for scale, more, reason in (
+        (2, "", "low-resolution to enlarge 96 x 96 pixels to 192 x 192, or --input-kind native"),
+        (1, "--input-kind native", "is for networks of scale 2 and 4"),
+    ):
+        with pytest.raises(UserError, match=reason) as error:
+            run(
+                f"--checkpoint-dir {checkpoints[scale]} --input {series} {more} "
+                f"--output {tmp_path}/out"
+            )
+        assert "..." not in str(error.value)
+    assert os.listdir(tmp_path) == ["series"]
+
+
+def test_a_damaged_file_is_left_out_and_said(checkpoints, tmp_path, capsys):
+    series = write_series(tmp_path / "series", small_chest(0, slices=4))
+    dataset = pydicom.dcmread(series / "8.dcm")
+    dataset.compress(pydicom.uid.RLELossless)
+    whole = pydicom.encaps.get_frame(dataset.PixelData, 0, number_of_frames=1)
+    dataset.PixelData = pydicom.encaps.encapsulate([whole[:100]])
+    dataset.save_as(series / "8.dcm")
+    run(f"--checkpoint-dir {checkpoints[1]} --input {series} --output {tmp_path}/out")
+    assert len(list((tmp_path / "out").glob("*.dcm"))) == 3
+    said = capsys.readouterr()
+    assert "1 file is left out: 1 " in said.err
+    assert "3 slices of 96 x 96" in said.out
