@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from srgan.models import generator
 from srgan.resampling import area_mean, bicubic
 from srgan.system.errors import UserError
 from srgan.training import checkpoint_models
-from tests.conftest import small_chest, write_scan
+from tests.conftest import ROOT, small_chest, write_scan
 from tests.helpers.made_dicom import ct_slice, write
 from tests.helpers.made_manifest import manifest
 
@@ -119,3 +121,21 @@ def test_a_damaged_file_is_left_out_and_said(checkpoints, tmp_path, capsys):
     said = capsys.readouterr()
     assert "1 file is left out: 1 " in said.err
     assert "3 slices of 96 x 96" in said.out
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/enhance.md"])
+def test_the_commands_of_the_pages_run(checkpoints, tmp_path, page, monkeypatch):
+    write_series(tmp_path / "patient7", small_chest(0), PixelSpacing=[0.7, 0.7])
+    monkeypatch.chdir(tmp_path)
+    found = re.findall(
+        r"^(?:\.venv/bin/)?python main.py (--run (?:enhance|simulate) [^#\n]*)",
+        (ROOT / page).read_text("utf-8"),
+        re.MULTILINE,
+    )
+    assert found
+    for command in found:
+        scale = 2 if "--input-kind" in command else 1
+        shutil.copytree(checkpoints[scale], "checkpoint")
+        assert cli.main(command.split()) == 0
+        shutil.rmtree("checkpoint")
+        shutil.rmtree(command.split("--output ")[1].split()[0])

@@ -1,11 +1,15 @@
 """srgan.load, as a user calls it."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
+import pydicom
 import pytest
 
 import srgan
@@ -14,6 +18,7 @@ from srgan.resampling import bicubic
 from srgan.system.errors import UserError
 from srgan.training import checkpoint_models
 from tests.conftest import ROOT
+from tests.helpers import made_dicom
 from tests.helpers.made_manifest import manifest
 
 HEAVY = ("keras", "matplotlib", "numpy", "pydicom", "scipy", "SimpleITK", "tensorflow")
@@ -97,11 +102,57 @@ def test_load_without_such_a_network_is_one_clear_line(checkpoint, tmp_path):
         srgan.load(tmp_path / "none")
 
 
-def test_readme_example_runs(checkpoint, monkeypatch):
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S)
+@pytest.fixture
+def series(tmp_path) -> Path:
+    """A DICOM series of four slices of 24 x 32 pixels, the last one damaged."""
+    for z in range(4):
+        values = np.random.default_rng(z).integers(-950, 100, (24, 32), np.int16)
+        made_dicom.write(
+            tmp_path / "patient7" / f"{z}.dcm", z=2.5 * z, values=values, InstanceNumber=z,
+            SOPInstanceUID=f"1.2.{z}",
+        )  # fmt: skip
+    path = tmp_path / "patient7" / "3.dcm"
+    path.write_bytes(path.read_bytes()[:-100])
+    return tmp_path / "patient7"
+
+
+def test_a_scan_is_read_enhanced_and_written_in_its_place(checkpoint, series, tmp_path):
+    network, scan = srgan.load(checkpoint), srgan.read_scan(series)
+    assert (scan.hu.shape, scan.hu.dtype) == ((3, 24, 32), np.int16)
+    assert (scan.spacing_mm, scan.z_mm) == ((0.7, 0.8), (0, 2.5, 5))
+    hu = srgan.enhance(network, scan.hu, "low-resolution")
+    assert (hu.shape, hu.dtype) == ((3, 48, 64), np.float32)
+    np.testing.assert_array_equal(hu[1], network(scan.hu[1]))
+    native = srgan.enhance(network, scan.hu[0], "native")
+    assert native.shape == (24, 32)
+    srgan.write_scan(tmp_path / "out", native[None].repeat(3, 0), scan, "a test")
+    made = [pydicom.dcmread(path) for path in sorted((tmp_path / "out").iterdir())]
+    assert [d.ImagePositionPatient[2] for d in made] == [0, 2.5, 5]
+    assert {d.SeriesDescription for d in made} == {"a test"}
+    np.testing.assert_array_equal(made[2].pixel_array, np.rint(native).clip(-1024))
+
+
+def test_what_cannot_be_enhanced_or_written_is_refused(checkpoint, series, tmp_path):
+    network, scan = srgan.load(checkpoint), srgan.read_scan(series)
+    with pytest.raises(UserError, match="low-resolution to enlarge 24 x 32 pixels to 48 x 64"):
+        srgan.enhance(network, scan.hu)
+    with pytest.raises(ValueError, match="a scan is"):
+        srgan.enhance(network, np.zeros(3))
+    for hu in (scan.hu[:2], scan.hu[:, :, :31], scan.hu * np.nan):
+        with pytest.raises(ValueError, match="HU"):
+            srgan.write_scan(tmp_path / "out", hu, scan, "a test")
+    with pytest.raises(UserError, match="does not exist"):
+        srgan.read_scan(tmp_path / "none")
+    assert os.listdir(tmp_path) == ["patient7"]
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/enhance.md"])
+def test_examples_of_the_pages_run(checkpoint, series, page, monkeypatch):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text("utf-8"), re.S)
     example = next(block for block in blocks if "srgan.load" in block)
-    monkeypatch.chdir(checkpoint.parent)
+    monkeypatch.chdir(series.parent)
+    shutil.copytree(checkpoint, series.parent / "checkpoint")
     names = {}
     exec(example, names)
-    rows, columns = names["low_dose_hu"].shape
-    assert names["hu"].shape == (2 * rows, 2 * columns)
+    assert names["hu"].shape == names["scan"].hu.shape == (3, 24, 32)
+    assert len(os.listdir("written")) == 3
