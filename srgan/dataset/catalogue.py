@@ -7,7 +7,7 @@ import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from srgan.dataset import copies, low_dose_series
+from srgan.dataset import copies, low_dose_pairs, low_dose_series
 from srgan.dataset.list_files import files_below
 from srgan.dataset.patients import name_patients
 from srgan.dataset.patients_table import check_names_some
@@ -46,14 +46,16 @@ def find(
     left_out: Collection[Path] = (),
     for_training: bool = True,
     series_filter: str | None = None,
+    pairs: bool = False,
 ) -> Catalogue:
     """Catalogue a folder and everything below it.
 
     patients_csv: series_uid to patient_id (see patients_table.py). left_out: folders that do not
     count, like hidden files. for_training: skip DICOM files that name no patient, and low-dose
-    series beside normal-dose ones. series_filter: see series_filter.py. Every file is in a scan or
-    skipped: together they are `found`. Raises UserError if `folder` cannot be read, if the table
-    names no series in it, or if the filter leaves none.
+    series beside normal-dose ones. series_filter: see series_filter.py. pairs: only normal-dose
+    scans with their measured low dose (see low_dose_pairs.py). Every file is in a scan or skipped:
+    together they are `found`. Raises UserError if `folder` cannot be read, if the table names no
+    series in it, or if the filter leaves none.
     """
     folder, table = Path(folder), patients_csv or {}
     _check_folder(folder)
@@ -61,8 +63,11 @@ def find(
     found = len(files) + len(skipped)
     slices, volumes, unusable = _headers(files, folder)
     skipped += unusable
-    scans, unusable = series.group(slices)
-    skipped += unusable
+    scans = []
+    for part in low_dose_pairs.by_dose(slices, folder) if pairs else [slices]:
+        grouped, unusable = series.group(part)
+        scans += grouped
+        skipped += unusable
     scans += map(_scan_of_volume, volumes)
     uids = {scan.series_uid for scan in scans}
     scans, unusable = copies.choose(scans, folder)
@@ -73,7 +78,11 @@ def find(
     # Before doses are compared: a series that is not wanted displaces none.
     scans, unusable = parted(scans, series_filter)
     skipped += unusable
-    if for_training:
+    if pairs:
+        scans, unusable, lines = low_dose_pairs.match(scans, folder)
+        skipped += unusable
+        remarks += lines
+    elif for_training:
         scans, unusable = low_dose_series.leave_out(scans, folder)
         skipped += unusable
     scans.sort(key=lambda scan: (scan.series_uid, str(scan.files[0])))

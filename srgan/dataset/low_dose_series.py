@@ -51,14 +51,21 @@ def leave_out(scans: Sequence[Scan], folder: Path) -> tuple[list[Scan], list[Ski
 
 def dose_in_names(scan: Scan, folder: Path) -> str | None:
     """Whether the description or names below `folder` say "low" or "normal" dose."""
-    file = scan.files[0]
+    return dose_in_text(scan.description) or dose_in_path(scan.files[0], folder)
+
+
+def dose_in_path(file: Path, folder: Path) -> str | None:
+    """What the file's name says, else the nearest folder below `folder` that says something."""
     below = file.relative_to(folder) if file.is_relative_to(folder) else Path(file.name)
-    for text in (scan.description, *reversed(below.parts)):  # Mayo's files are L067_QD_1_1....IMA
-        text = re.sub(r"[_\s]+", " ", re.sub(r"(?<=\d)(?=mm)", " ", text.casefold()))
-        low, normal = LOW.search(text), NORMAL.search(text)
-        if bool(low) != bool(normal):
-            return "low" if low else "normal"
-    return None
+    return next(filter(None, map(dose_in_text, reversed(below.parts))), None)
+
+
+def dose_in_text(text: str) -> str | None:
+    text = re.sub(r"[_\s]+", " ", re.sub(r"(?<=\d)(?=mm)", " ", text.casefold()))
+    low, normal = LOW.search(text), NORMAL.search(text)  # Mayo's files are L067_QD_1_1....IMA
+    if bool(low) == bool(normal):
+        return None
+    return "low" if low else "normal"
 
 
 def _is_low(scan: Scan, label: str | None, other: Scan, other_label: str | None) -> bool:
@@ -72,11 +79,11 @@ def _is_low(scan: Scan, label: str | None, other: Scan, other_label: str | None)
 
 def _has_less(scan: Scan, other: Scan, unknown: bool = False) -> bool:
     """Whether `scan` had less exposure; `unknown` where a header does not tell it."""
-    doses = [_exposure(each) for each in (scan, other)]
+    doses = [exposure(each) for each in (scan, other)]
     return unknown if None in doses else doses[0] < LESS * doses[1]
 
 
-def _exposure(scan: Scan) -> float | None:
+def exposure(scan: Scan) -> float | None:
     """What grows with the dose: mAs, or mA where that is all there is, at the scan's voltage."""
     exposure = scan.exposure_mas or scan.tube_current_ma
     return exposure * scan.kvp**KVP_POWER if exposure and scan.kvp else None

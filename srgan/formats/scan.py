@@ -40,11 +40,22 @@ class Scan:
     description: str = ""  # SeriesDescription
     study_uids: tuple[str, ...] = ()
     patient_ids: tuple[str, ...] = ()  # as the files have them, before patients are joined
+    low_dose: "LowDose | None" = None  # with --pairs
 
     @property
     def is_volume(self) -> bool:
         """One file holds all slices; else each slice is a file of its own."""
         return self.kind != "dicom"
+
+
+@dataclass(frozen=True)
+class LowDose:
+    """The measured low dose of a scan: a slice for each slice of it, in the same order."""
+
+    scan: Scan
+    dose: float | None  # share of the normal dose by exposure and voltage; None where not told
+    noise_hu: float  # SD of low dose - normal dose in flat parts of the body
+    told_by: str  # what said which of the two is the low dose
 
 
 def pixels_text(scan: Scan) -> str:

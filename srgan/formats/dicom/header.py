@@ -83,6 +83,15 @@ class Header:
     pixel_data: PixelData
 
 
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where a slice lies, for a comparison with a slice of another series."""
+
+    uid: str  # FrameOfReferenceUID; may be empty
+    thickness_mm: float | None
+    plane: tuple[float, ...]  # the first pixel in mm, the directions of rows and of columns
+
+
 def read_header(path: Path) -> Header:
     """Read and check the header of one DICOM file; the pixel data are found, not read.
 
@@ -130,6 +139,18 @@ def read_plane(path: Path) -> np.ndarray:
     with _opened(path) as (_, parsed):
         names = ("ImagePositionPatient", "ImageOrientationPatient")
         return np.concatenate([numbers(parsed.dataset, name) for name in names]).reshape(3, 3)
+
+
+def read_frame(path: Path) -> Frame:
+    """Read where a slice lies, with its frame of reference. Raises Skip as `read_header`."""
+    with _opened(path) as (_, parsed):
+        dataset = parsed.dataset
+        names = ("ImagePositionPatient", "ImageOrientationPatient")
+        return Frame(
+            uid=intern(text(dataset, "FrameOfReferenceUID")),
+            thickness_mm=number(dataset, "SliceThickness"),
+            plane=tuple(value for name in names for value in numbers(dataset, name)),
+        )
 
 
 @contextmanager

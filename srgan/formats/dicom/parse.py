@@ -52,6 +52,7 @@ TAGS = {
     "Modality": 0x00080060,
     "SeriesDescription": 0x0008103E,
     "PatientID": 0x00100020,
+    "SliceThickness": 0x00180050,
     "KVP": 0x00180060,
     "EchoNumbers": 0x00180086,
     "TriggerTime": 0x00181060,
@@ -69,6 +70,7 @@ TAGS = {
     "InstanceNumber": 0x00200013,
     "ImagePositionPatient": 0x00200032,
     "ImageOrientationPatient": 0x00200037,
+    "FrameOfReferenceUID": 0x00200052,
     "TemporalPositionIdentifier": 0x00200100,
     "SamplesPerPixel": 0x00280002,
     "NumberOfFrames": 0x00280008,
@@ -87,6 +89,7 @@ TAGS = {
 }
 KNOWN = frozenset(TAGS.values())
 DECIMALS = (  # texts of decimal numbers, DS
+    "SliceThickness",
     "KVP",
     "TriggerTime",
     "GantryDetectorTilt",

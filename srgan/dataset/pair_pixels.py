@@ -1,0 +1,89 @@
+"""Do two slices show the same anatomy at the same place, and which of them has more noise?
+
+Their difference tells: between a normal and a low dose of one scan it is noise alone. Anatomy
+cancels in it, and in the difference of the two noise variances as well.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from srgan.masks import body_mask
+
+CLIP_HU = (-1024.0, 400.0)  # metal and bone would decide alone
+COARSE_PX, FINE_PX, GRADIENT_PX = 4.0, 2.0, 1.5  # Gaussian SDs: anatomy; noise; edges
+ONE_SIDE = 0.1  # of the noise balance: less means that neither slice is clearly the noisier
+# Bounds for the same anatomy. See `docs/data.md` for what was measured.
+LEAST_CORRELATION = 0.98
+MOST_SHIFT_PX = 0.2
+MOST_BIAS_HU = 20.0
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What two slices a and b of one size differ by."""
+
+    correlation: float  # of both, smoothed: 1 for the same anatomy
+    shift_px: float  # of b against a, by the edges; right for less than about two pixels
+    bias_hu: float  # median of b - a in the body
+    sd_hu: float  # SD of b - a in flat parts of the body
+    balance: float  # (variance of b's noise - of a's) / variance of the difference, -1 to 1
+
+    @property
+    def fault(self) -> str:
+        """Why the difference is more than noise; empty where it is noise."""
+        if self.sd_hu == 0:
+            return "the pixels are identical"
+        if not self.correlation >= LEAST_CORRELATION:
+            return f"the anatomy is another one (correlation {self.correlation:.3f})"
+        if not self.shift_px <= MOST_SHIFT_PX:
+            return f"the anatomy is shifted by {self.shift_px:.1f} pixels"
+        if not abs(self.bias_hu) <= MOST_BIAS_HU:
+            return f"the HU differ by {self.bias_hu:+.0f} in the body"
+        return ""
+
+
+def difference(a: np.ndarray, b: np.ndarray) -> Difference:
+    """a, b: (rows, columns) HU of one size."""
+    a, b = (np.clip(hu, *CLIP_HU).astype(np.float32) for hu in (a, b))
+    d, mean = b - a, (a + b) / 2
+    body = body_mask(mean)
+    body = body if body.any() else np.ones_like(body)
+    fine_d, fine_sum = (x - ndimage.gaussian_filter(x, FINE_PX) for x in (d, a + b))
+    slope = ndimage.gaussian_gradient_magnitude(mean, GRADIENT_PX)
+    flat = body & (slope <= np.median(slope[body]))
+    variance = float(np.mean(fine_d[flat] ** 2, dtype=np.float64))
+    balance = float(np.mean(fine_d[flat] * fine_sum[flat], dtype=np.float64))
+    return Difference(
+        correlation=_correlation(*(ndimage.gaussian_filter(x, COARSE_PX) for x in (a, b))),
+        shift_px=_shift_px(d[body], [_slope(mean, axis)[body] for axis in (0, 1)]),
+        bias_hu=float(np.median(d[body])),
+        sd_hu=float(np.std(d[flat], dtype=np.float64)),
+        balance=balance / variance if variance > 0 else 0.0,
+    )
+
+
+def median(found: Sequence[Difference]) -> Difference:
+    """The median of each value over several slices of two series."""
+    names = Difference.__dataclass_fields__
+    return Difference(**{n: float(np.median([getattr(d, n) for d in found])) for n in names})
+
+
+def _slope(hu: np.ndarray, axis: int) -> np.ndarray:
+    order = [0, 0]
+    order[axis] = 1
+    return ndimage.gaussian_filter(hu, GRADIENT_PX, order)
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> float:
+    a, b = ((x - x.mean(dtype=np.float64)).ravel() for x in (a, b))
+    size = np.linalg.norm(a) * np.linalg.norm(b)
+    return float(a @ b / size) if size > 0 else float(np.array_equal(a, b))
+
+
+def _shift_px(d: np.ndarray, slopes: Sequence[np.ndarray]) -> float:
+    """How far an image moved that changed by d where it has these slopes (least squares)."""
+    shift, *_ = np.linalg.lstsq(np.stack(slopes, 1).astype(np.float64), d, rcond=None)
+    return float(np.hypot(*shift))
