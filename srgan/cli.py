@@ -24,6 +24,7 @@ SUMMARIES = {
     "test": "Test the trained networks on patients they have never seen, and write a report.",
     "simulate": "Write a copy of one scan as if it had been made at a lower dose.",
     "enhance": "Put one low-dose scan through a trained network and write the result.",
+    "export": "Write a trained network for other programs, with a model card.",
 }
 DESCRIPTIONS = {
     "train": "The same command resumes a run that was stopped.",
@@ -33,6 +34,8 @@ DESCRIPTIONS = {
     "cylinder.",
     "enhance": "It needs --input and --output. A network of scale 1 denoises the scan at its own "
     "size; one of scale 2 or 4 needs --input-kind.",
+    "export": "It needs --format and --output. It loads what it has written and compares it "
+    "with the network.",
 }
 LEVELS = {
     "train": "A noise level or dose is one value, or a range LOW:HIGH from which every patch gets "
@@ -51,11 +54,12 @@ commands:
 
 `{call} train --help` lists the options of train, with units and defaults.
 
-The four that most people need:
+The five that most people need:
   {call} train --train-minutes 20
   {call} test
   {call} simulate --input SCAN --dose 0.25 --output NEW_FOLDER
   {call} enhance --input SCAN --output NEW_FOLDER
+  {call} export --format onnx --output NEW_FOLDER
 
 Scans are read from the folder data/ (or --data DIR). While it is empty, training makes
 synthetic chests. The test writes report/index.html.
@@ -121,8 +125,10 @@ def _command(verb: str) -> Callable[[dict[str, Any]], int]:
         from srgan.commands.evaluate import test as command
     elif verb == "simulate":
         from srgan.commands.simulate import simulate as command
-    else:
+    elif verb == "enhance":
         from srgan.commands.enhance import enhance as command
+    else:
+        from srgan.commands.export import export as command
     return command
 
 

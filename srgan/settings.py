@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from srgan.dataset.scan_source import DatasetPaths
     from srgan.lowdose.degradation import Degradation
 
-VERBS = ("train", "test", "simulate", "enhance")
-TRAIN, TEST, SIMULATE, ENHANCE = (("train",), ("test",), ("simulate",), ("enhance",))
+VERBS = ("train", "test", "simulate", "enhance", "export")
+TRAIN, TEST, SIMULATE, ENHANCE, EXPORT = ((verb,) for verb in VERBS)
 NOISE_VERBS = (*TRAIN, *TEST, *SIMULATE)
 SCAN_VERBS = (*SIMULATE, *ENHANCE)
 MODEL_VERBS = (*TRAIN, *TEST, *ENHANCE)
@@ -196,17 +196,20 @@ class Settings:
         Path("train"), values.folder, TRAIN, OUTPUT,
         "Folder for pictures and log.csv.", recorded=False)
     checkpoint_dir: Path = _setting(
-        Path("checkpoint"), values.folder, MODEL_VERBS, OUTPUT,
+        Path("checkpoint"), values.folder, (*MODEL_VERBS, *EXPORT), OUTPUT,
         {"train": "Folder for checkpoints.", "test": "Folder with the checkpoint to test.",
-         "enhance": "Folder with the checkpoint to use."},
+         "enhance": "Folder with the checkpoint to use.",
+         "export": "Folder with the checkpoint to export."},
         recorded=False)
     compare: tuple[Path, ...] | None = _setting(
         None, values.folders, TEST, NETWORK,
         "More checkpoint folders to test beside the main one, at most "
         f"{values.MOST_FOLDERS}.", recorded=False)
     report_dir: Path = _setting(
-        Path("report"), values.folder, TEST, OUTPUT,
-        "Folder for the report: page, tables, pictures.", recorded=False)
+        Path("report"), values.folder, (*TEST, *EXPORT), OUTPUT,
+        {"test": "Folder for the report: page, tables, pictures.",
+         "export": "Folder with the report of a test. Where this network was tested there, its "
+         "metrics go into the model card."}, recorded=False)
     window: dict | None = _setting(
         None, values.windows, TEST, OUTPUT,
         "More windows for PSNR and SSIM, such as bone:-450:1050.", "HU", recorded=False)
@@ -226,12 +229,17 @@ class Settings:
         "What a network of scale 2 or 4 is given: 'low-resolution' slices, which it enlarges, or "
         "'native' ones, whose area mean it enlarges to their own size.", recorded=False)
     output: Path | None = _setting(
-        None, values.folder, SCAN_VERBS, OUTPUT,
+        None, values.folder, (*SCAN_VERBS, *EXPORT), OUTPUT,
         {"simulate": "New folder for the copy at low dose.",
-         "enhance": "New folder for the enhanced scan."}, recorded=False)
+         "enhance": "New folder for the enhanced scan.",
+         "export": "New folder for the network and its model card."}, recorded=False)
     format: str | None = _setting(
-        None, values.choice("dicom", "mhd", "nifti", "nrrd"), SCAN_VERBS, OUTPUT,
-        "Format of the new scan, instead of that of the input.", recorded=False)
+        None, dict.fromkeys(SCAN_VERBS, values.choice("dicom", "mhd", "nifti", "nrrd"))
+        | {"export": values.choice("savedmodel", "onnx", "weights")},
+        (*SCAN_VERBS, *EXPORT), OUTPUT,
+        dict.fromkeys(SCAN_VERBS, "Format of the new scan, instead of that of the input.")
+        | {"export": "A TensorFlow SavedModel, an ONNX file (needs pip install .[onnx]), or the "
+           "weights as a NumPy file."}, recorded=False)
     # fmt: on
 
 

@@ -1,6 +1,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -68,9 +69,12 @@ def test_parse_names_the_flag_that_is_wrong(arguments):
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ("--run fly", "--run fly: unknown command; choose train, test, simulate or enhance"),
-        ("fly --seed 1", "fly: unknown command; choose train, test, simulate or enhance"),
-        ("--seed 1", "no command: give --run train, test, simulate or enhance"),
+        (
+            "--run fly",
+            "--run fly: unknown command; choose train, test, simulate, enhance or export",
+        ),
+        ("fly --seed 1", "fly: unknown command; choose train, test, simulate, enhance or export"),
+        ("--seed 1", "no command: give --run train, test, simulate, enhance or export"),
         ("--seed 1 train", "no command"),
         ("train test", "unrecognized arguments: test"),
         ("test --run train", "unrecognized arguments: test"),
@@ -86,9 +90,10 @@ def test_parse_says_what_is_wrong_with_the_command(arguments, reason):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_run_verb_and_verb_mean_the_same(verb):
-    flag, name = ("--series", "series") if verb == "enhance" else ("--seed", "seed")
+    has_seed = verb in SETTINGS["seed"].verbs
+    flag, given = ("--seed", {"seed": 7}) if has_seed else ("--output", {"output": Path("7")})
     for arguments in (f"--run {verb} {flag} 7", f"{verb} {flag} 7", f"{flag} 7 --run={verb}"):
-        assert str(parse(arguments)) == str((verb, {name: "7" if verb == "enhance" else 7}))
+        assert parse(arguments) == (verb, given)
 
 
 def test_a_flag_of_no_value_is_on():

@@ -13,7 +13,8 @@ from packaging.requirements import Requirement
 import srgan
 from tests.conftest import ROOT, small_chest, write_scan
 
-PACKAGED = ("srgan", "pyproject.toml", "requirements.txt", "README.md", "LICENSE")
+REQUIREMENTS = ("requirements.txt", "requirements-onnx.txt", "requirements-dev.txt")
+PACKAGED = ("srgan", "pyproject.toml", *REQUIREMENTS[:2], "README.md", "LICENSE")
 IMPORTED_AS = {"python-gdcm": "gdcm", "scikit-image": "skimage"}
 NOT_IMPORTED = {"python-gdcm", "simpleitk"}  # pydicom loads gdcm; the tests use SimpleITK
 
@@ -42,7 +43,7 @@ def third_party_imports() -> set[str]:
     return found - known
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize("name", REQUIREMENTS)
 def test_every_requirement_has_bounds_and_a_reason(name):
     for line in lines_of(name):
         if not line.startswith("-r"):
@@ -53,17 +54,19 @@ def test_every_requirement_has_bounds_and_a_reason(name):
 
 def test_pyproject_takes_dependencies_and_version_from_their_one_place():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    assert set(project["project"]["dynamic"]) == {"version", "dependencies"}
-    assert not {"version", "dependencies"} & set(project["project"])
+    dynamic = {"version", "dependencies", "optional-dependencies"}
+    assert set(project["project"]["dynamic"]) == dynamic
+    assert not dynamic & set(project["project"])
     assert project["tool"]["setuptools"]["dynamic"] == {
         "version": {"attr": "srgan.__version__"},
         "dependencies": {"file": "requirements.txt"},
+        "optional-dependencies": {"onnx": {"file": "requirements-onnx.txt"}},
     }
-    assert lines_of("requirements-dev.txt")[0] == "-r requirements.txt"
+    assert lines_of("requirements-dev.txt")[:2] == [f"-r {name}" for name in REQUIREMENTS[:2]]
 
 
 def test_requirements_are_what_the_package_imports():
-    needed = requirements("requirements.txt")
+    needed = requirements("requirements.txt") | requirements("requirements-onnx.txt")
     names = {IMPORTED_AS.get(name, name): name for name in needed}
     modules = {name.lower() for name in third_party_imports()}
     assert modules <= set(names)
@@ -110,7 +113,11 @@ def test_pip_install_gives_the_command_and_every_file_of_the_package(tmp_path):
     (metadata,) = target.glob("srgan_ct-*.dist-info/METADATA")
     fields = [line.split(": ", 1) for line in metadata.read_text("utf-8").splitlines() if line]
     declared = {Requirement(f[1]) for f in fields if f[0] == "Requires-Dist"}
-    assert declared == set(requirements("requirements.txt").values())
+    extra = {
+        Requirement(f'{each}; extra == "onnx"')
+        for each in requirements("requirements-onnx.txt").values()
+    }
+    assert declared == set(requirements("requirements.txt").values()) | extra
     assert ["Version", srgan.__version__] in fields
 
     scan, copy = tmp_path / "scan", tmp_path / "copy"  # by spawned processes, given two CPUs

@@ -16,13 +16,14 @@ ROOT = Path(__file__).parent.parent
 ORDER = [
     "system", "random_streams", "hounsfield", "hu_check", "masks", "resampling", "formats",
     "phantom", "dataset", "whole_scans", "lowdose", "flag_values", "settings", "metrics", "models",
-    "training", "evaluation", "enhancement", "report", "commands", "cli",
+    "training", "evaluation", "enhancement", "report", "export",
+    "commands", "cli",
 ]  # fmt: skip
 COMMAND_LINE = {"flag_values", "settings", "commands", "cli"}
 PHYSICS_AND_DATA = {"formats", "dataset", "phantom", "lowdose", "metrics", "system"}
 MEASURING = {"metrics", "evaluation"}
 SAME_NAMES = {"header.py", "pixels.py", "write.py"}  # of formats/dicom and formats/metaimage
-TENSORFLOW = {"models", "training"}  # may import it at the top
+TENSORFLOW = {"models", "training", "export"}  # may import it at the top
 STARTED_FIRST = {"cli", "commands", "enhancement"}  # whose errors must not wait for TensorFlow
 
 

@@ -7,7 +7,6 @@ is not written again, so it cannot be lost.
 """
 
 import dataclasses
-import errno
 import json
 import logging
 from collections.abc import Callable, Sequence
@@ -27,12 +26,6 @@ log = logging.getLogger(__name__)
 KEEP = 3  # states of events
 NEWEST = "newest.json"
 EXTENDED = "extended.json"
-_ERRNO = {
-    "ResourceExhaustedError": errno.ENOSPC,
-    "OutOfRangeError": errno.EFBIG,
-    "PermissionDeniedError": errno.EACCES,
-    "NotFoundError": errno.ENOENT,
-}  # by TensorFlow's error
 
 
 def save(folder: Path, variables: dict, manifest: Manifest) -> None:
@@ -54,15 +47,11 @@ def write(path: Path, variables: dict, manifest: dict) -> None:
     """Write one state. Raises UserError (no space, read-only)."""
     import tensorflow as tf
 
+    from srgan.models.file_errors import as_os_errors
+
     def fill(part: Path) -> None:
-        try:
-            with named_in_utf8(part) as named:
-                tf.train.Checkpoint(**variables).write(str(named / "state"))
-        except tf.errors.OpError as error:
-            if memory.is_shortage(error):
-                raise
-            number = _ERRNO.get(type(error).__name__, errno.EIO)
-            raise OSError(number, error.message.rsplit("; ", 1)[-1]) from error
+        with as_os_errors(), named_in_utf8(part) as named:
+            tf.train.Checkpoint(**variables).write(str(named / "state"))
 
     sealed.write(path, fill, manifest)
 

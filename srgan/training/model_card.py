@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from srgan import settings as all_settings
-from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS
+from srgan.hounsfield import WINDOWS
 from srgan.lowdose import photon_cache
 from srgan.settings import Settings, degradation_of
 from srgan.system.errors import UserError
@@ -41,7 +41,7 @@ def text(name: str, manifest: Manifest) -> str:
 A generator ({settings.generator} form) that turns a low-dose axial chest CT slice into a
 normal-dose slice: (h, w) HU in, ({scale}h, {scale}w) HU out.
 
-**Not a medical device.** For research and teaching only. {_caution(name)}
+{warning(name)}
 
 ## Use it
 
@@ -52,41 +52,36 @@ hu = enhance(low_dose_hu)
 ```
 
 `python main.py --run test --checkpoint-dir checkpoint` evaluates it on patients it has not seen.
+`python main.py --run export --checkpoint-dir checkpoint --format savedmodel --output exported`
+writes the SRGAN, or where there is none the SRResNet, for other programs: also as `onnx` or
+`weights`.
 
-## Export
+{about(name, manifest)}
+`manifest.json` holds all settings and the SHA-256 of `generator.npz` (arrays `0`, `1`, ... in the
+order of Keras' `get_weights`). This file may be edited or deleted.
+"""
 
-```python
-from pathlib import Path
-from srgan.training import checkpoint_models
-model = checkpoint_models.load(Path("checkpoint")).network("{name}")
-model.save("{name}.keras")
-model.export("{name}_saved_model")
-```
 
-The TensorFlow SavedModel needs no code of this program. The .keras file needs our layers:
+def warning(name: str) -> str:
+    """What the model must not be used for, in Markdown."""
+    return f"**Not a medical device.** For research and teaching only. {_caution(name)}"
 
-```python
-import keras
-import srgan.models.layers
-model = keras.saving.load_model("{name}.keras")
-```
 
-Both take and give (n, h, w, 1) float32 in -1 to 1, for {HU_MIN:g} to {HU_MAX:g} HU.
-
+def about(name: str, manifest: Manifest) -> str:
+    """The sections on training and validation, in Markdown."""
+    settings = Settings(**all_settings.from_record(manifest.settings))
+    return f"""\
 ## Training
 
 - Data: {_data(manifest)}
-- Low dose: {_dose(settings, manifest)}; then the mean of {scale} x {scale} pixels
+- Low dose: {_dose(settings, manifest)}; then the mean of {settings.scale} x {settings.scale} pixels
 - Patches: {settings.batch_size} a step, {settings.crop} x {settings.crop} pixels
 {_steps(name, settings, manifest)}
 
 ## Validation
 
 {_validation(name, manifest.best.get(name))}
-{_warnings(manifest)}
-`manifest.json` holds all settings and the SHA-256 of `generator.npz` (arrays `0`, `1`, ... in the
-order of Keras' `get_weights`). This file may be edited or deleted.
-"""
+{_warnings(manifest)}"""
 
 
 def _caution(name: str) -> str:
