@@ -33,7 +33,7 @@ def enhance(given: dict[str, Any]) -> int:
     copy_scan.check_paths(settings.input, settings.output, "enhance")
     trained = checkpoint_models.load(settings.checkpoint_dir)
     with signals.caught():
-        scan, skipped = single_scan.find(settings.input, settings.series)
+        scan, skipped = single_scan.find(settings.input, settings.series, simulated_too=True)
         if skipped:
             log.info(single_scan.counted(skipped))
         shape = scan.rows, scan.columns

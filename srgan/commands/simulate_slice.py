@@ -7,7 +7,7 @@ import numpy as np
 import srgan
 from srgan import hu_check, random_streams
 from srgan.dataset.select_slices import pixels_sha256
-from srgan.formats.scan import OWN_MODEL, Skipped
+from srgan.formats.scan import OWN_MODEL, SIMULATED, Skipped
 from srgan.lowdose import estimate_photons, projection_noise
 from srgan.lowdose.estimate_photons import Estimate
 from srgan.lowdose.photon_cache import SlicePhotons
@@ -78,7 +78,7 @@ def how(job: Job, photons: str) -> str:
     """What was done, with every parameter. photons: as text."""
     scanner = job.noise.scanner
     return (
-        f"{OWN_MODEL} {srgan.__version__}: DERIVED, low dose simulated by noise in projections; "
+        f"{OWN_MODEL} {srgan.__version__}: DERIVED, {SIMULATED} by noise in projections; "
         f"dose {job.dose:g} of the source's; photons {photons}; electronic noise "
         f"{scanner.electronic_noise:g}; cutoff {scanner.filter_cutoff:g}/mm; seed {job.seed}"
     )

@@ -21,6 +21,7 @@ from srgan.formats.scan import (
     Catalogue,
     Scan,
     Skipped,
+    check_maker,
     counted_reasons,
     pixels_text,
     tidy_id,
@@ -47,13 +48,15 @@ def find(
     for_training: bool = True,
     series_filter: str | None = None,
     pairs: bool = False,
+    simulated_too: bool = False,
 ) -> Catalogue:
     """Catalogue a folder and everything below it.
 
     patients_csv: series_uid to patient_id (see patients_table.py). left_out: folders that do not
     count, like hidden files. for_training: skip DICOM files that name no patient, and low-dose
     series beside normal-dose ones. series_filter: see series_filter.py. pairs: only normal-dose
-    scans with their measured low dose (see low_dose_pairs.py). Every file is in a scan or skipped:
+    scans with their measured low dose (see low_dose_pairs.py). simulated_too: use low doses that
+    this program made; other scans that it made are skipped. Every file is in a scan or skipped:
     together they are `found`. Raises UserError if `folder` cannot be read, if the table names no
     series in it, or if the filter leaves none.
     """
@@ -61,7 +64,7 @@ def find(
     _check_folder(folder)
     files, skipped = files_below(folder, left_out)
     found = len(files) + len(skipped)
-    slices, volumes, unusable = _headers(files, folder)
+    slices, volumes, unusable = _headers(files, folder, simulated_too)
     skipped += unusable
     scans = []
     for part in low_dose_pairs.by_dose(slices, folder) if pairs else [slices]:
@@ -133,7 +136,7 @@ def _read_dicom(path: Path) -> dicom_header.Header:
 
 
 def _headers(
-    files: list[Path], folder: Path
+    files: list[Path], folder: Path, simulated_too: bool
 ) -> tuple[list[dicom_header.Header], list[VolumeHeader], list[Skipped]]:
     """Headers of DICOM slices and of volumes, and the files that are neither, nor their data."""
     slices: list[dicom_header.Header] = []
@@ -152,9 +155,12 @@ def _headers(
                 if volume := readers.volume_format(path):
                     header = volume.read_header(path)
                     check_place(header.path, header.data_path, folder)
+                    check_maker(header.made_by, simulated_too)
                     volumes.append(_claim(header, claimed, could_be_data))
                 else:
-                    slices.append(_read_dicom(path))
+                    header = _read_dicom(path)
+                    check_maker(header.made_by, simulated_too)
+                    slices.append(header)
             except Skip as skip:
                 skipped.append(Skipped(path, skip.reason, skip.detail))
     return slices, volumes, skipped + _without_header(data_files, skipped)

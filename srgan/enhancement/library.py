@@ -96,7 +96,7 @@ def read_scan(path: str | Path, series: str | None = None) -> ScanPixels:
     series: SeriesInstanceUID, where a folder holds several. Slices that are damaged are left out.
     Raises srgan.system.errors.UserError where there is no scan, or none of its slices can be read.
     """
-    scan, _ = single_scan.find(Path(path), series)
+    scan, _ = single_scan.find(Path(path), series, simulated_too=True)
     read, hu, kept = readers.reader(scan), [], []
     for index, item in enumerate(scan.slices):
         try:

@@ -23,6 +23,7 @@ class VolumeHeader(Protocol):
 
     path: Path
     data_path: Path  # equal to path where the data follow the header
+    made_by: str  # see scan.check_maker
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from srgan.system.errors import visible
+from srgan.system.errors import Skip, visible
 
 MAX_ID = 1024  # characters of a patient's id or a series UID; DICOM allows 64
 OWN_MODEL = "srgan-ct"  # names this program in the files that it writes
+OWN_OUTPUT = "output of this program"  # why such a file is not used
+SIMULATED = "low dose simulated"  # what such a file says after --run simulate
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,15 @@ class Catalogue:
     skipped: tuple[Skipped, ...]
     found: int
     remarks: tuple[str, ...] = ()  # lines for the user
+
+
+def check_maker(made_by: str, simulated_too: bool) -> None:
+    """Raises Skip for a scan that this program made; simulated_too: of those, allow low doses.
+
+    made_by: what the file says about it, "" where this program did not make it.
+    """
+    if made_by and not (simulated_too and SIMULATED in made_by):
+        raise Skip(OWN_OUTPUT)
 
 
 def tidy_id(text: str) -> str:

@@ -11,33 +11,44 @@ from srgan.formats import readers
 from srgan.formats.data_place import check_place
 from srgan.formats.dicom import header as dicom_header
 from srgan.formats.dicom import series
-from srgan.formats.scan import Catalogue, Scan, Skipped, counted_reasons, pixels_text
+from srgan.formats.scan import (
+    OWN_OUTPUT,
+    Catalogue,
+    Scan,
+    Skipped,
+    check_maker,
+    counted_reasons,
+    pixels_text,
+)
 from srgan.system.errors import Skip, UserError, plural, visible
 
 log = logging.getLogger(__name__)
 
-OWN_OUTPUT = "output of this program"
 OTHER_PART = "another field of view in its series"
 MOST_LISTED = 40  # series in a message
 
 
-def find(path: Path, series_uid: str | None = None) -> tuple[Scan, tuple[Skipped, ...]]:
+def find(
+    path: Path, series_uid: str | None = None, simulated_too: bool = False
+) -> tuple[Scan, tuple[Skipped, ...]]:
     """The one scan at `path`, and the files below it that are left out.
 
     A single DICOM file is a scan of one slice. Of a series in parts (of several sizes or pixel
     spacings) the largest is the scan. series_uid: which series of a folder with several; of a
-    volume the name of its file. Raises UserError where there is none, or more, and where the pixels
-    cannot be HU.
+    volume the name of its file. simulated_too: may it be a low dose that this program made?
+    Raises UserError where there is none, or more, and where the pixels cannot be HU.
     """
-    scan, skipped = _find(Path(path), series_uid)
+    scan, skipped = _find(Path(path), series_uid, simulated_too)
     _check_hu(scan)
     return scan, skipped
 
 
-def _find(path: Path, series_uid: str | None) -> tuple[Scan, tuple[Skipped, ...]]:
+def _find(
+    path: Path, series_uid: str | None, simulated_too: bool
+) -> tuple[Scan, tuple[Skipped, ...]]:
     try:
         if path.is_dir():
-            return _in_folder(path, series_uid)
+            return _in_folder(path, series_uid, simulated_too)
         if not path.is_file():
             fault = "is neither a file nor a folder" if path.exists() else "does not exist"
             raise UserError(f"--input {path} {fault}")
@@ -48,8 +59,11 @@ def _find(path: Path, series_uid: str | None) -> tuple[Scan, tuple[Skipped, ...]
         if volume := readers.volume_format(path):
             header, name = volume.read_header(path), readers.volume_name(path)
             check_place(header.path, header.data_path, path.parent)
+            check_maker(header.made_by, simulated_too)
             return _wanted(path, volume.scan_of(header, name, "unknown"), series_uid), ()
-        scans, _ = series.group([dicom_header.read_header(path)])
+        header = dicom_header.read_header(path)
+        check_maker(header.made_by, simulated_too)
+        scans, _ = series.group([header])
         return _wanted(path, scans[0], series_uid), ()
     except Skip as skip:
         hint = ": give the scan it was made from" if skip.reason == OWN_OUTPUT else ""
@@ -64,8 +78,10 @@ def _wanted(path: Path, scan: Scan, series_uid: str | None) -> Scan:
     return scan
 
 
-def _in_folder(folder: Path, series_uid: str | None) -> tuple[Scan, tuple[Skipped, ...]]:
-    found = catalogue.find(folder, for_training=False)
+def _in_folder(
+    folder: Path, series_uid: str | None, simulated_too: bool
+) -> tuple[Scan, tuple[Skipped, ...]]:
+    found = catalogue.find(folder, for_training=False, simulated_too=simulated_too)
     if not found.scans:
         if any(item.reason == OWN_OUTPUT for item in found.skipped):
             raise UserError(f"--input {folder} is {OWN_OUTPUT}: give the scan it was made from")

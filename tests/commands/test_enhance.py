@@ -139,3 +139,18 @@ def test_the_commands_of_the_pages_run(checkpoints, tmp_path, page, monkeypatch)
         assert cli.main(command.split()) == 0
         shutil.rmtree("checkpoint")
         shutil.rmtree(command.split("--output ")[1].split()[0])
+
+
+def test_a_simulated_low_dose_is_enhanced_and_an_enhanced_scan_is_refused(checkpoints, tmp_path):
+    write_scan(tmp_path / "volume", "1.2.3", small_chest(0))
+    write_series(tmp_path / "series", small_chest(0), PixelSpacing=[0.7, 0.7])
+    given = f"--checkpoint-dir {checkpoints[1]}"
+    for kind in ("volume", "series"):
+        low, out = tmp_path / f"low-{kind}", tmp_path / f"out-{kind}"
+        text = f"--run simulate --input {tmp_path / kind} --dose 0.5 --photons 1e5 --output {low}"
+        assert cli.main(text.split()) == 0
+        (first, *_) = sorted(p for p in low.iterdir() if p.suffix in (".mhd", ".dcm"))
+        run(f"{given} --input {low} --output {out}")
+        run(f"{given} --input {first} --output {out}-first")
+        with pytest.raises(UserError, match="output of this program"):
+            run(f"{given} --input {out} --output {tmp_path}/again")

@@ -21,6 +21,7 @@ class Header:
     path: Path
     data_path: Path
     shape: tuple[int, int, int]
+    made_by: str = ""
 
 
 def read_header(path: Path) -> Header:

@@ -81,6 +81,7 @@ class Header:
     description: str  # SeriesDescription
     pass_values: tuple[str, ...]  # of PASS_TAGS; empty where the tag is missing
     pixel_data: PixelData
+    made_by: str  # see check_maker
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +213,7 @@ def _checked(path: Path, parsed: Parsed) -> Header:
         description=intern(tidy_id(_decoded(dataset, "SeriesDescription"))),
         pass_values=_pass_values(dataset),
         pixel_data=find_pixel_data(parsed, rows, columns),
+        made_by=_made_by(dataset),
     )
 
 
@@ -235,10 +237,15 @@ def _check_kind(dataset: Dataset) -> None:
         raise Skip("reformat", f"ImageType {image_type}")
     if "SCREEN SAVE" in image_type:
         raise Skip("screen capture", f"ImageType {image_type}")
+
+
+def _made_by(dataset: Dataset) -> str:
+    """What this program says that it did, or ""."""
     if TAGS["ContributingEquipmentSequence"] in dataset:
-        for item in dataset.ContributingEquipmentSequence or ():
+        for item in reversed(dataset.ContributingEquipmentSequence or ()):
             if str(item.get("ManufacturerModelName", "")).lower().startswith(OWN_MODEL):
-                raise Skip("output of this program")
+                return str(item.get("ContributionDescription", "")) or OWN_MODEL
+    return ""
 
 
 def _normal(dataset: Dataset) -> np.ndarray:

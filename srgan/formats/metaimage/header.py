@@ -57,6 +57,7 @@ class Header:
     compressed: bool
     offset: int  # bytes before the voxels in the data file
     tags: Mapping[str, str]  # of DICOM, by name, those that the header has
+    made_by: str  # see scan.check_maker
 
     @property
     def nbytes(self) -> int:
@@ -77,9 +78,8 @@ def read_header(path: Path) -> Header:
     """
     path = Path(path)
     fields, end = read_fields(path)
-    if fields.get("Comment", "").lower().startswith(OWN_MODEL):
-        raise Skip("output of this program")
     _check_kind(fields)
+    comment = fields.get("Comment", "")
     header = Header(
         path=path,
         dtype=_voxel_type(fields),
@@ -91,6 +91,7 @@ def read_header(path: Path) -> Header:
         data_path=_data_path(path, fields["ElementDataFile"]),
         offset=end,
         tags={name: fields[tag] for name, tag in TAGS.items() if tag in fields},
+        made_by=comment if comment.lower().startswith(OWN_MODEL) else "",
     )
     return replace(header, offset=_find_voxels(header, fields))
 

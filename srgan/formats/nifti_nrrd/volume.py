@@ -28,6 +28,7 @@ class Volume:
     inflated_offset: int = 0  # bytes before the voxels once inflated
     slope: float = 1.0  # HU = slope * voxel + intercept
     intercept: float = 0.0
+    made_by: str = ""  # see scan.check_maker
 
     @property
     def nbytes(self) -> int:

@@ -93,14 +93,16 @@ def test_the_rescale_type_of_gdcm_is_ignored(tmp_path):
     np.testing.assert_array_equal(hu, stored_values())
 
 
-def test_an_output_of_this_program_is_refused_and_other_equipment_is_not(tmp_path):
+def test_an_output_of_this_program_is_known_and_that_of_other_equipment_is_not(tmp_path):
     item = Dataset()
     item.ManufacturerModelName = "SRGAN-CT 1.0"
     dataset = ct_slice(ContributingEquipmentSequence=[item])
     path = write(tmp_path / "a.dcm", dataset)
-    assert refused(read_slice, path).reason == "output of this program"
+    assert read_header(path).made_by == "srgan-ct"
+    item.ContributionDescription = "srgan-ct 1.0: what was done"
+    assert read_header(write(tmp_path / "a.dcm", dataset)).made_by == "srgan-ct 1.0: what was done"
     item.ManufacturerModelName = "a workstation"
-    assert read_header(write(tmp_path / "a.dcm", dataset))
+    assert read_header(write(tmp_path / "a.dcm", dataset)).made_by == ""
 
 
 def test_patient_ids_are_stripped_and_keep_their_letters(tmp_path):
