@@ -1,0 +1,54 @@
+"""Two networks of one form mixed to a third: network interpolation (Wang et al., ESRGAN, 2018).
+
+It gives a useful network only where one was trained on from the other, as SRGAN is from SRResNet.
+"""
+
+import keras
+import numpy as np
+from keras import layers
+
+from srgan.models.layers import FusedBatchNorm
+
+
+def mix(network: keras.Model, first: keras.Model, second: keras.Model, share: float) -> None:
+    """Give a network the weights (1 - share) * first + share * second, share from 0 to 1.
+
+    All three have one form. Batch normalisations are folded into their convolutions, in `first` and
+    `second` too: what stands before a normalisation has no scale of its own, so the same layer may
+    have large weights and a large variance in one network and small ones in the other. Their
+    mixture would normalise with a variance that nothing has. Of folded layers the mixture is exact:
+    for one input it gives the mixture of both outputs.
+    """
+    fold(first)
+    fold(second)
+    pairs = zip(first.get_weights(), second.get_weights(), strict=True)
+    share = np.float32(share)
+    network.set_weights([(1 - share) * a + share * b for a, b in pairs])
+
+
+def fold(network: keras.Model) -> None:
+    """Move each batch normalisation into the convolution before it; its own weights become those
+    of the identity. Outputs without training stay the same but for rounding."""
+    for norm in network.layers:
+        conv = _convolution_before(norm) if isinstance(norm, FusedBatchNorm) else None
+        if conv is None:
+            continue
+        gamma, beta, mean, variance = (
+            np.asarray(w, np.float64) for w in (norm.gamma, norm.beta, norm.mean, norm.variance)
+        )
+        kernel, bias = conv.get_weights()
+        gain = gamma / np.sqrt(variance + norm.epsilon)
+        conv.set_weights([kernel * gain, (bias - mean) * gain + beta])
+        norm.gamma.assign(np.ones_like(gamma))
+        norm.beta.assign(np.zeros_like(beta))
+        norm.mean.assign(np.zeros_like(mean))
+        norm.variance.assign(np.full_like(variance, 1 - norm.epsilon))
+
+
+def _convolution_before(norm: FusedBatchNorm) -> layers.Conv2D | None:
+    """The linear convolution with a bias whose output goes to this layer alone, if there is one."""
+    before = norm.input._keras_history.operation
+    if not isinstance(before, layers.Conv2D) or len(before._outbound_nodes) != 1:
+        return None
+    is_linear = before.activation is keras.activations.linear
+    return before if is_linear and before.use_bias else None
