@@ -4,6 +4,7 @@ import numpy as np
 
 # One stream for each purpose, so that none changes the random numbers of another.
 TRAIN, VALIDATION, STUDY_NOISE, STUDY_PATCHES, FIELDS, SIMULATE, STUDY_LEVELS = range(7)
+NOISE_RANGE = 7
 
 
 def generator_of(seed: int, stream: int, k: int, realisation: int = 0) -> np.random.Generator:

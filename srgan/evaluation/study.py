@@ -16,7 +16,7 @@ from srgan.evaluation.baselines import Method
 from srgan.evaluation.study_slice import PATCH, StudySlice, noise_of, patch_corners, reference_of
 from srgan.hounsfield import WINDOWS, Windows
 from srgan.lowdose.degradation import Degradation
-from srgan.metrics import registry, ttf
+from srgan.metrics import input_noise, registry, ttf
 from srgan.metrics.registry import Metric
 from srgan.metrics.slice_output import Output, Reference
 from srgan.random_streams import STUDY_PATCHES, generator_of
@@ -46,6 +46,7 @@ class Study:
     normal_dose: dict[tuple[str, int], dict]  # its metrics, by (pseudonym, number)
     noise: dict[tuple[str, int], dict] = field(default_factory=dict)  # as `noise_of`
     windows: Windows = field(default_factory=lambda: WINDOWS)  # of PSNR and SSIM
+    input_noise_hu: dict[tuple[str, int], float | None] = field(default_factory=dict)
     discs: ttf.Discs | None = None  # disc_phantom.discs_of
 
     def patients(self) -> list[str]:
@@ -214,7 +215,7 @@ def run(
     if any(windows[name] != window for name, window in WINDOWS.items()):
         raise ValueError(f"the windows {', '.join(WINDOWS)} have their limits")
     metrics = registry.METRICS if metrics is None else metrics
-    rows, normal_dose, noise = [], {}, {}
+    rows, normal_dose, noise, input_noise_hu = [], {}, {}, {}
     for item in slices:
         reference, place = reference_of(item, degradation, seed), (item.pseudonym, item.number)
         rows += _rows_of_slice(methods, item, reference, windows, metrics)
@@ -222,4 +223,5 @@ def run(
             rows += _rows_of_patches(methods, item, reference, windows, metrics, seed)
         normal_dose[place] = registry.measure_normal_dose(reference, metrics)
         noise[place] = noise_of(item, degradation, seed)
-    return Study(tuple(methods), tuple(rows), normal_dose, noise, windows)
+        input_noise_hu[place] = input_noise.sd_hu(reference.low_dose, reference.scale)
+    return Study(tuple(methods), tuple(rows), normal_dose, noise, windows, input_noise_hu)

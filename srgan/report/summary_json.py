@@ -6,6 +6,7 @@ from pathlib import Path
 
 from srgan.evaluation.level import Level
 from srgan.evaluation.study import NORMAL_DOSE
+from srgan.metrics import input_noise
 from srgan.metrics.registry import NPS
 from srgan.report.about import About
 from srgan.report.verdict_sentence import verdict_sentences
@@ -14,7 +15,7 @@ from srgan.system.files import json_text, read_bounded, write_json, writing
 NAME = "summary.json"
 FORMAT = 1
 NORMAL = NORMAL_DOSE.replace(" ", "_")
-OF_EACH_LEVEL = ("noise", "methods", NORMAL, "nodules", "conclusions", "sharpness")
+OF_EACH_LEVEL = ("noise", "input_noise", "methods", NORMAL, "nodules", "conclusions", "sharpness")
 
 
 def write(folder: Path, levels: Sequence[Level], about: About) -> None:
@@ -64,6 +65,7 @@ def summary(level: Level, about: About) -> dict:
         **({"sharpness": study.discs.as_json()} if study.discs else {}),
         "windows_hu": {name: list(window) for name, window in study.windows.items()},
         "noise": level.degradation.as_json(),
+        "input_noise": input_noise.summary(study.input_noise_hu.values()),
         **({"photons": about.photons} if about.photons else {}),
         **({"files": about.files} if about.files else {}),
         "vgg_weights": about.vgg_weights,

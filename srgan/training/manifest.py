@@ -77,6 +77,15 @@ class Extension:
 
 
 @dataclass(frozen=True)
+class NoiseRange:
+    """How noisy the inputs of the training are (metrics.input_noise); see training.noise_range."""
+
+    low_hu: float
+    high_hu: float
+    slices: int  # that it was measured in
+
+
+@dataclass(frozen=True)
 class BestModel:
     """The model that a stage kept: its step, what it was chosen by, and its validation metrics."""
 
@@ -101,6 +110,7 @@ class Manifest:
     photons: dict[str, Any] | None = None  # projection noise: of the training slices
     origin: Origin | None = None
     extended: list[Extension] = field(default_factory=list)
+    noise_range: NoiseRange | None = None  # of the inputs; None: not recorded, not measurable
     sample_size: int | None = None  # patches that the scale of random VGG19 features is from
     step: int = 0
     best: dict[ModelName, BestModel] = field(default_factory=dict)

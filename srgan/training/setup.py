@@ -18,7 +18,7 @@ from srgan.models import discriminator, generator, vgg
 from srgan.models.vgg_weights import VggWeights
 from srgan.settings import Settings, degradation_of, has_gan
 from srgan.system.signals import Stop, undone
-from srgan.training import batches, checkpoint_states, events, memory_need, timing
+from srgan.training import batches, checkpoint_states, events, memory_need, noise_range, timing
 from srgan.training.batches import SliceSet
 from srgan.training.manifest import Extension, Manifest
 from srgan.training.plan import Plan
@@ -51,6 +51,9 @@ def begin(
     crop, seed = settings.crop, settings.seed
     make_batches = partial(batches.dataset, training, settings.batch_size, crop, degradation, seed)
     manifest = _manifest(settings, weights, start, photons)
+    if manifest.noise_range is None:
+        inputs = noise_range.measured(training, degradation, seed)
+        manifest = replace(manifest, noise_range=inputs)
     sample = partial(batches.batch, training, manifest.sample_size, crop, degradation, seed, 0)
     has_state = saved is not None and checkpoint_states.holds_discriminator(saved.path)
     memory_need.check(settings, memory_need.heaviest(settings), built=False)
@@ -145,6 +148,7 @@ def _manifest(
         photons=photons,
         origin=saved.origin if saved else start.origin,
         extended=saved.extended if saved else [],
+        noise_range=saved.noise_range if saved else None,
         sample_size=sample_size,
     )
 
