@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from srgan.metrics.registry import TISSUES
+from srgan.metrics.removed_structure import MOST_SHARE, MOST_SPOT
 
 NETWORKS = ("pixel", "gan")  # SRResNet and networks trained like it; SRGAN
 KINDS = ("enlargement", "denoiser", *NETWORKS)  # what a method is; only a network can fail
@@ -78,7 +79,8 @@ def check(
 
     metrics: {"psnr_db": {"lung"}, "bias_by_tissue_hu": {tissue: HU}, "lung_texture_sd_hu",
     "flat_sd_hu", "chi2", "wide_spots" (a slice), "invented_share" (0 to 1), "invented_energy_hu2",
-    "shift_px"}. A metric that is missing, None or NaN is not checked, and a finding says so.
+    "shift_px"}; at scale 1 "removed_share" and "removed_spot" in place of "wide_spots". A metric
+    that is missing, None or NaN is not checked, and a finding says so.
     bicubic, srresnet: the same for the bicubic enlargement of the low dose, which is the method's
     input, and for the SRResNet; only PSNR is used. normal_dose: its two SDs. input_name: in
     texts; at scale 1 nothing is enlarged.
@@ -94,6 +96,7 @@ def check(
         *_bias(metrics),
         *_texture(metrics, normal_dose),
         *_consistency(metrics),
+        *_removed(metrics),
         *_invention(metrics, kind),
         *_shift(metrics),
         *_not_checked(metrics, bicubic, normal_dose),
@@ -154,6 +157,18 @@ def _consistency(metrics: dict) -> Iterator[Finding]:
         yield Finding("inconsistent", text, True)
 
 
+def _removed(metrics: dict) -> Iterator[Finding]:
+    """Were edges or vessels removed with the noise? Measured at scale 1."""
+    share, spot = _get(metrics, "removed_share"), _get(metrics, "removed_spot")
+    reasons = []
+    if share is not None and share > MOST_SHARE:
+        reasons.append(f"{100 * share:.0f} % of fine edges (bound {100 * MOST_SHARE:g} %)")
+    if spot is not None and spot > MOST_SPOT:
+        reasons.append(f"a spot of {spot:.1f} SDs of the noise (bound {MOST_SPOT:g})")
+    if reasons:
+        yield Finding("removing structure", f"removes {' and '.join(reasons)}", True)
+
+
 def _invention(metrics: dict, kind: str) -> Iterator[Finding]:
     """The share of a GAN is always reported."""
     share, energy = _get(metrics, "invented_share"), _get(metrics, "invented_energy_hu2")
@@ -179,6 +194,9 @@ def _shift(metrics: dict) -> Iterator[Finding]:
 def _not_checked(metrics: dict, bicubic: dict, normal_dose: dict) -> Iterator[Finding]:
     """What was not measured cannot fail, and is named."""
     names = {"chi2": "chi2", "wide_spots": "wide spots", "shift_px": "shift"}
+    if "removed_spot" in metrics:  # at scale 1, in place of spots
+        del names["wide_spots"]
+        names |= {"removed_share": "removed share", "removed_spot": "removed spot"}
     names |= {"invented_share": "invented share"}
     missing = [text for name, text in names.items() if _get(metrics, name) is None]
     if None in (_get(metrics, "psnr_db", "lung"), _get(bicubic, "psnr_db", "lung")):

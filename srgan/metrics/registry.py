@@ -15,6 +15,8 @@ from srgan.metrics.slice_output import TISSUES_HU, Output, Reference, sfrc_floor
 
 EXPLAINED_IN = "docs/metrics.md"
 TISSUES = tuple(TISSUES_HU)
+SCALES = (1, 2, 4)
+ENLARGING = (2, 4)
 NPS = "nps_hu2_mm2"  # a spectrum: it has plots instead of columns
 TTF50 = "ttf50_per_mm"
 VGG_DISTANCE = "vgg_distance"
@@ -39,6 +41,7 @@ class Metric:
     explained: str = ""  # heading in EXPLAINED_IN
     parts: str = ""  # "windows" or "tissues"
     csv: str = ""  # name of a part's column in metrics.csv, {} for the part
+    scales: tuple[int, ...] = SCALES  # it is measured for networks of these alone
 
     def parts_in(self, windows: Windows) -> tuple[str, ...]:
         """Names of its parts; none for a metric of one value."""
@@ -73,8 +76,11 @@ def measured(values: Iterable[dict]) -> list[Metric]:
 
 
 def measure_slice(output: Output, metrics: Iterable[Metric]) -> dict:
-    """Key to value of every metric of a whole slice; None where there is nothing to measure."""
-    return {metric.key: metric.measure(output) for metric in metrics if metric.measure}
+    """Key to value of every metric of a whole slice; None where there is nothing to measure.
+
+    Metrics of other scales have no key.
+    """
+    return {m.key: m.measure(output) for m in metrics if m.measure and _is_for(m, output)}
 
 
 def measure_patch(output: Output, metrics: Iterable[Metric]) -> dict:
@@ -84,7 +90,12 @@ def measure_patch(output: Output, metrics: Iterable[Metric]) -> dict:
 def measure_normal_dose(reference: Reference, metrics: Iterable[Metric]) -> dict:
     """The metrics that the normal dose has by itself."""
     image = Output.of_normal_dose(reference)
-    return {metric.key: metric.of_normal_dose(image) for metric in metrics if metric.of_normal_dose}
+    own = [m for m in metrics if m.of_normal_dose and _is_for(m, image)]
+    return {metric.key: metric.of_normal_dose(image) for metric in own}
+
+
+def _is_for(metric: Metric, output: Output) -> bool:
+    return output.reference.scale in metric.scales
 
 
 # ---- how each is measured ----
@@ -124,6 +135,10 @@ def _spots(which: str) -> Measure:
         return None if consistency.chi2 is None else float(getattr(consistency, which))
 
     return measure
+
+
+def _removed(which: str) -> Measure:
+    return lambda output: getattr(output.removed, which)
 
 
 def _shift(output: Output) -> float | None:
@@ -208,8 +223,21 @@ METRICS = (
     ),
     Metric("chi2", "chi2", "1: truth", ".2f", lambda output: output.consistency.chi2, **_INPUT),
     Metric("clean_chi2", "chi2 without noise", measure=lambda output: output.reference.clean_chi2),
-    Metric("spots", "spots", "a slice", ".1f", _spots("spots"), **_INPUT),
-    Metric("wide_spots", "wide", "spots, a slice", ".1f", _spots("wide_spots"), **_INPUT),
+    Metric(
+        "spots", "spots", "a slice", ".1f", _spots("spots"), scales=ENLARGING, **_INPUT
+    ),
+    Metric(
+        "wide_spots", "wide", "spots, a slice", ".1f", _spots("wide_spots"), scales=ENLARGING,
+        **_INPUT,
+    ),
+    Metric(
+        "removed_share", "removed", "of edges", ".3f", _removed("share"), _removed("share"),
+        scales=(1,), **_INPUT,
+    ),
+    Metric(
+        "removed_spot", "spot", "SDs of noise", ".1f", _removed("spot"), _removed("spot"),
+        scales=(1,), **_INPUT,
+    ),
     Metric(
         "invented_share", "share", "of body", ".3f", lambda output: output.invention.share,
         **_MADE_UP,

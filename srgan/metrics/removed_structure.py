@@ -25,6 +25,9 @@ STEP_PX = 2  # the noise is measured on every second pixel
 CLIPPED, KEPT, ROUNDS = 4.0, 0.92, 6
 EDGE_PX = 0.15  # an edge may be this far from its place
 LEAST_SD_HU = 1.0
+# ---- the bounds ----
+MOST_SHARE = 0.12
+MOST_SPOT = 8.0
 
 
 @dataclass(frozen=True)

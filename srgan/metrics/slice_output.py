@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from scipy import ndimage
@@ -15,6 +16,7 @@ from srgan.metrics import edges_and_vessels, faithfulness, noise_power, similari
 from srgan.metrics.edges_and_vessels import ProfileLines
 from srgan.metrics.faithfulness import Consistency, Invention
 from srgan.metrics.noise_power import Power
+from srgan.metrics.removed_structure import RemovedStructure, removed_structure
 
 LUNG_PIXELS = 500  # with fewer there is no lung to measure texture in
 TISSUE_PIXELS = 200
@@ -134,6 +136,12 @@ class Output:
     def of_normal_dose(cls, reference: Reference) -> "Output":
         """The normal dose as if it were an output: there is nothing to compare it with."""
         return cls(reference.image, reference, noise_power=reference.noise_power)
+
+    @cached_property
+    def removed(self) -> RemovedStructure:
+        """The structure in what the output lacks of its low dose, at scale 1."""
+        low_dose, body = self.reference.low_dose, self.reference.body
+        return removed_structure(before=low_dose, after=self.image, body=body)
 
     @property
     def beside_reference(self) -> dict[str, np.ndarray]:

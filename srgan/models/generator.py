@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import keras
 from keras import initializers, layers
 
-from srgan.models.layers import AlignedBicubic, FusedBatchNorm, SubPixel
+from srgan.models.layers import AlignedBicubic, CutTo, FusedBatchNorm, SubPixel
 
 STAGES = {1: 0, 2: 1, 4: 2}  # by scale: enlargements of factor 2
 INPUT_GAIN = 4.0  # tissue fills only a small part of [-1, 1]
@@ -35,16 +35,21 @@ def initial_weights(seed: int):
 
 
 def fast(scale: int, initial, blocks: int = 8, maps: int = 64) -> keras.Model:
-    """Residual blocks without batch normalisation at low resolution (Lim et al. 2017)."""
+    """Residual blocks without batch normalisation at low resolution (Lim et al. 2017).
 
-    def conv(x, maps, name, gain=2.0, activation=None):
+    At scale 1 too they work at half the resolution of the output, a quarter of the work: the first
+    convolution takes every second pixel, as in FFDNet (Zhang et al. 2018).
+    """
+
+    def conv(x, maps, name, gain=2.0, activation=None, size=3, strides=1):
         kernel = initial(gain) if gain else "zeros"
         return layers.Conv2D(
-            maps, 3, padding="same", activation=activation, kernel_initializer=kernel, name=name
+            maps, size, strides, "same", activation=activation, kernel_initializer=kernel, name=name
         )(x)
 
     low = keras.Input((None, None, 1), name="low_dose")
-    x = head = conv(low * INPUT_GAIN, maps, "head")
+    first = {"size": 4, "strides": 2} if scale == 1 else {}
+    x = head = conv(low * INPUT_GAIN, maps, "head", **first)
     for i in range(blocks):
         y = conv(x, maps, f"block{i}_conv1", activation="relu")
         x = x + conv(y, maps, f"block{i}_conv2", gain=0.02)
@@ -52,11 +57,11 @@ def fast(scale: int, initial, blocks: int = 8, maps: int = 64) -> keras.Model:
     for i in range(STAGES[scale] - 1):
         x = SubPixel(name=f"up{i}")(conv(x, 4 * maps, f"up{i}_conv"))
         x = layers.LeakyReLU(0.1, name=f"up{i}_activation")(x)  # ReLU could leave a stage dead
-    x = conv(x, 4 if scale > 1 else 1, "correction", gain=0)
-    base = low
+    x = SubPixel(name="up_last")(conv(x, 4, "correction", gain=0))
     if scale > 1:
-        x = SubPixel(name="up_last")(x)
         base = AlignedBicubic(scale, dtype="float32", name="aligned_bicubic")(low)
+    else:
+        base, x = low, CutTo(name="cut")(x, low)  # of an odd size a row more came out
     x = layers.Rescaling(CORRECTION, dtype="float32", name="scaled_correction")(x)
     return keras.Model(low, layers.Add(dtype="float32", name="normal_dose")([base, x]), name="fast")
 

@@ -90,6 +90,18 @@ def as_depth_to_space(network) -> None:
             layer.one_op = True
 
 
+@registered
+class CutTo(layers.Layer):
+    """The first rows and columns of (b, h, w, c), as many as another image has."""
+
+    def call(self, x, like):
+        _, rows, columns, _ = ops.shape(like)
+        return x[:, :rows, :columns]
+
+    def compute_output_shape(self, x_shape, like_shape):
+        return (x_shape[0], *like_shape[1:3], x_shape[3])
+
+
 class MeanPoolTo(layers.Layer):
     """Means over a grid of size x size areas: (b, n, n, c) to (b, size, size, c), n >= size.
 

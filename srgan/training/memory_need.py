@@ -17,7 +17,8 @@ STAGES = {"pretrain": "pre-training", "gan": "the GAN"}
 TENSORFLOW = 2 * GB  # of address space, to start; it takes a quarter of that as memory
 NETWORKS = {"pretrain": 0.1 * GB, "gan": 0.7 * GB}  # with optimizers, the GAN's with VGG19
 ONCE = {"pretrain": 0.2 * GB, "gan": 0.4 * GB}  # of a stage, at any batch: its compiled step
-GENERATOR = {"fast": 16e3, "paper": 60e3}  # bytes a pixel of the low dose
+GENERATOR = {"fast": 16e3, "paper": 60e3}  # bytes a pixel of its blocks' grid: the low dose's
+LEAST_STEP = {"fast": 2, "paper": 1}  # of that grid, in pixels of the normal dose
 CRITICS = 4e3  # bytes a pixel of the patch: the discriminator and VGG19
 VALIDATION = 128 * 40  # bytes a pixel of one patch: all patches, several times
 SMALLEST_CROP = 16
@@ -25,7 +26,8 @@ SMALLEST_CROP = 16
 
 def need(settings: Settings, stage: str, batch: int, crop: int) -> float:
     """Bytes that the steps of a stage take, beside the networks, and its validation."""
-    pixel = GENERATOR[settings.generator] / settings.scale**2
+    form = settings.generator
+    pixel = GENERATOR[form] / max(settings.scale, LEAST_STEP[form]) ** 2
     pixel += CRITICS if stage == "gan" else 0.0
     return ONCE[stage] + crop**2 * (batch * pixel + VALIDATION)
 

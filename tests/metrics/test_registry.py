@@ -70,7 +70,8 @@ def test_metrics_csv_has_these_columns():
         "rmse_hu", "mae_hu", "bias_hu", "lung_texture_sd_hu", "flat_sd_hu", "nps_distance",
         "edge_mm", "vessel_mm", "vgg_distance",
         "bias_air_hu", "bias_lung_hu", "bias_fat_hu", "bias_soft_tissue_hu", "bias_bone_hu",
-        "chi2", "spots", "wide_spots", "invented_share", "invented_energy_hu2", "shift_px",
+        "chi2", "spots", "wide_spots", "removed_share", "removed_spot",
+        "invented_share", "invented_energy_hu2", "shift_px",
         "sfrc_share",
     ]  # fmt: skip
 

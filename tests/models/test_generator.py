@@ -17,6 +17,18 @@ def test_generator_takes_any_size_and_returns_float32(form, scale):
     assert output.dtype == np.float32
 
 
+def test_fast_generator_of_scale_1_takes_odd_sizes_and_depends_on_what_is_near_alone():
+    model = generator.build("fast", 1)
+    rng = np.random.default_rng(0)
+    weights = [w if w.any() else rng.normal(0, 0.1, w.shape) for w in model.get_weights()]
+    model.set_weights(weights)  # its correction starts at zero
+    low = rng.normal(0, 0.1, (1, 128, 128, 1)).astype(np.float32)
+    whole, part = np.asarray(model(low)), np.asarray(model(low[:, :127, :121]))
+    assert part.shape == (1, 127, 121, 1)
+    assert np.abs(whole - low).max() > 1e-3
+    np.testing.assert_allclose(part[:, :64, :64], whole[:, :64, :64], atol=1e-5)
+
+
 @pytest.mark.parametrize("scale", [1, 2, 4])
 def test_fast_generator_starts_as_aligned_bicubic(scale):
     low = np.random.default_rng(0).uniform(-1, 1, (1, 16, 11, 1)).astype(np.float32)
