@@ -44,7 +44,7 @@ from srgan.system.errors import Skip, UserError
 from srgan.training import checkpoint_models, checkpoint_states
 from srgan.whole_scans import single_scan
 
-COUNTS = {"metaimage": 5000, "dicom": 5000, "nifti_nrrd": 2000, "manifest": 1000}
+COUNTS = {"metaimage": 5000, "dicom": 5000, "nifti_and_nrrd": 2000, "manifest": 1000}
 MOST_S, MOST_BYTES, HANG_S = 2.0, 10**9, 120
 
 
@@ -119,9 +119,9 @@ class Fuzz:
         path.write_bytes(mutations.several(rng, rng.choice(self.slices), mutations.DICOM))
         return read_scans(path.parent)
 
-    def nifti_nrrd(self, rng: Random) -> str:
+    def nifti_and_nrrd(self, rng: Random) -> str:
         name, good = rng.choice(self.volumes)
-        path = self.place / "nifti_nrrd" / name
+        path = self.place / "nifti_and_nrrd" / name
         changes = mutations.NIFTI if ".nii" in name else mutations.NRRD
         path.write_bytes(mutations.several(rng, good, changes))
         try:

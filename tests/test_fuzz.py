@@ -24,7 +24,7 @@ def fuzz(tmp_path_factory):
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
-    ("kind", "n"), [("metaimage", 250), ("dicom", 250), ("nifti_nrrd", 150), ("manifest", 120)]
+    ("kind", "n"), [("metaimage", 250), ("dicom", 250), ("nifti_and_nrrd", 150), ("manifest", 120)]
 )
 def test_a_mutated_file_ends_in_a_reason_and_prints_nothing(fuzz, kind, n, capfd, caplog):
     # Not remarks: a manifest with another version in it is read, and the program says so.

@@ -22,7 +22,7 @@ ORDER = [
 COMMAND_LINE = {"flag_values", "settings", "commands", "cli"}
 PHYSICS_AND_DATA = {"formats", "dataset", "phantom", "lowdose", "metrics", "system"}
 MEASURING = {"metrics", "evaluation"}
-SAME_NAMES = {"header.py", "pixels.py", "write.py"}  # of formats/dicom and formats/metaimage
+SAME_NAMES = {"write.py"}  # of formats/dicom and formats/volumes
 TENSORFLOW = {"models", "training", "export"}  # may import it at the top
 STARTED_FIRST = {"cli", "commands", "enhancement"}  # whose errors must not wait for TensorFlow
 
@@ -106,7 +106,7 @@ def test_no_two_files_have_the_same_name():
     assert {name for name, n in counts.items() if n > 1} == SAME_NAMES
     for name in SAME_NAMES:
         folders = {p.parent.name for p in modules() if p.name == name}
-        assert folders == {"dicom", "metaimage"}
+        assert folders == {"dicom", "volumes"}
 
 
 def imports_tensorflow(path: Path) -> bool:

@@ -86,7 +86,7 @@ def heavy(place: Path) -> Path:
 
 def nifti_and_nrrd(place: Path) -> list[tuple[str, bytes]]:
     """Names and bytes of volumes, one with a data file and links, one of 16 MiB."""
-    folder, hu = place / "nifti_nrrd", made_metaimage.volume()
+    folder, hu = place / "nifti_and_nrrd", made_metaimage.volume()
     folder.mkdir()
     (folder / "scan.raw").write_bytes(hu.tobytes())
     (folder / "link.raw").symlink_to(place / OUTSIDE)

@@ -1,9 +1,23 @@
 """Where the data file of a volume may lie: nobody's header reads a file that was not given."""
 
 import os
+import re
 from pathlib import Path
 
 from srgan.system.errors import Skip
+
+
+def named_beside(header_path: Path, field: str, name: str) -> Path:
+    """The path of a data file that a field of a header names: a plain name in its folder.
+
+    No message repeats the name: it may be a path of another machine. Raises Skip.
+    """
+    if name.upper().split(" ")[0] == "LIST" or "%" in name:
+        raise Skip("data in several files", f"{field} is a list or a pattern")
+    name = re.sub(r"^(\.[/\\]+)+", "", name)
+    if name in ("", ".", "..") or set(name) & set('/\\:*?"<>|\0'):
+        raise Skip("data file outside the folder", f"{field} is not a plain file name")
+    return header_path.parent / name
 
 
 def check_place(header_path: Path, data_path: Path, tree: Path) -> None:

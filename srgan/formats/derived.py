@@ -1,6 +1,6 @@
 """A scan that is made from another one, slice by slice: what is read of it, what is written.
 
-The writers are `DicomTarget` and `MetaImageTarget`; `readers.source_reader` gives what they need.
+The writers are `DicomTarget` and `VolumeTarget`; `readers.source_reader` gives what they need.
 """
 
 from dataclasses import dataclass

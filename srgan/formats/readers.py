@@ -10,11 +10,11 @@ import numpy as np
 
 from srgan import hu_check
 from srgan.formats.derived import SourceSlice
-from srgan.formats.dicom import series
-from srgan.formats.metaimage import header as metaimage_header
-from srgan.formats.metaimage import pixels as metaimage_pixels
-from srgan.formats.nifti_nrrd import nifti, nrrd, volume, voxels
+from srgan.formats.dicom import series, series_geometry
 from srgan.formats.scan import Place, Scan
+from srgan.formats.volume_geometry import Geometry
+from srgan.formats.volumes import metaimage, nifti, nrrd, volume, voxels
+from srgan.formats.volumes.volume import ReadHeader
 from srgan.system.errors import Skip
 
 
@@ -43,39 +43,37 @@ class Format:
     data_endings: tuple[str, ...] = ()  # of the files that such headers name
     # For copies: (scan, empty folder for what must be inflated) to a function that can be pickled.
     source_reader: Callable[[Scan, Path], Callable[[int], SourceSlice]] | None = None
+    geometry: Callable[[Scan], Geometry] | None = None  # of the slices in order, evenly spaced
+
+
+def _volumes(title: str, read_header: ReadHeader, headers: tuple, data: tuple = ()) -> Format:
+    """A format of volumes. headers, data: the endings of names."""
+    return Format(
+        title,
+        partial(voxels.reader, read_header),
+        partial(volume.place_of, read_header),
+        read_header,
+        volume.scan_of,
+        headers,
+        data,
+        partial(voxels.source_reader, read_header),
+        partial(volume.geometry, read_header),
+    )
 
 
 FORMATS = {  # by Scan.kind
     "dicom": Format(
-        "a DICOM series", series.reader, series.place_of, source_reader=series.source_reader
+        "a DICOM series",
+        series.reader,
+        series.place_of,
+        source_reader=series.source_reader,
+        geometry=series_geometry.geometry,
     ),
-    "metaimage": Format(
-        "a MetaImage volume",
-        metaimage_pixels.reader,
-        metaimage_header.place_of,
-        metaimage_header.read_header,
-        metaimage_header.scan_of,
-        header_endings=(".mhd", ".mha"),
-        data_endings=(".raw", ".zraw"),
-        source_reader=metaimage_pixels.source_reader,
+    "metaimage": _volumes(
+        "a MetaImage volume", metaimage.read_header, (".mhd", ".mha"), (".raw", ".zraw")
     ),
-    "nifti": Format(
-        "a NIfTI volume",
-        partial(voxels.reader, nifti.read_header),
-        partial(volume.place_of, nifti.read_header),
-        nifti.read_header,
-        volume.scan_of,
-        header_endings=(".nii", ".nii.gz"),
-    ),
-    "nrrd": Format(
-        "an NRRD volume",
-        partial(voxels.reader, nrrd.read_header),
-        partial(volume.place_of, nrrd.read_header),
-        nrrd.read_header,
-        volume.scan_of,
-        header_endings=(".nrrd", ".nhdr"),
-        data_endings=(".raw", ".raw.gz"),
-    ),
+    "nifti": _volumes("a NIfTI volume", nifti.read_header, (".nii", ".nii.gz")),
+    "nrrd": _volumes("an NRRD volume", nrrd.read_header, (".nrrd", ".nhdr"), (".raw", ".raw.gz")),
 }
 
 

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from srgan.formats.derived import Derived, SourceSlice, Target, changed_hu, slice_file
+from srgan.formats import readers
+from srgan.formats.derived import Derived, SourceSlice, Target, slice_file
 from srgan.formats.dicom import write as dicom_write
-from srgan.formats.metaimage import header as metaimage_header
-from srgan.formats.metaimage import write as metaimage_write
-from srgan.formats.metaimage.header import Header
-from srgan.formats.metaimage.pixels import Voxels
 from srgan.formats.scan import Scan
+from srgan.formats.volumes import write as volume_write
+from srgan.formats.volumes.volume import Volume
 from srgan.system.files import sync
 
 FORMATS = {"dicom": "dicom", "metaimage": "mhd", "nifti": "nifti", "nrrd": "nrrd"}  # by Scan.kind
@@ -19,18 +18,44 @@ HEADER_BYTES = 64 << 10  # of a DICOM file; few have as many
 
 
 def bytes_needed(format: str, scan: Scan, derived: Derived) -> int:
-    """About how many bytes the new scan takes, with 2 for each pixel."""
-    pixels = scan.rows * scan.columns * derived.enlargement**2
-    return len(scan.slices) * (2 * pixels + (HEADER_BYTES if format == "dicom" else 0))
+    """About how many bytes the new scan takes while it is written. Raises Skip."""
+    volume = _volume(scan)
+    n_pixels = len(scan.slices) * scan.rows * scan.columns * derived.enlargement**2
+    inflated = volume.nbytes if volume and volume.compressed else 0
+    if format == "dicom":
+        return 2 * n_pixels + HEADER_BYTES * len(scan.slices) + inflated
+    voxels = n_pixels * np.dtype(volume_write.voxel_type(volume)).itemsize
+    return voxels * (2 if _is_packed(format, volume) else 1) + inflated
 
 
 def begin(format: str, scan: Scan, derived: Derived, folder: Path) -> Target:
     """A new scan in `folder`, which is empty. Raises Skip and OSError."""
     if format == "dicom":
         return DicomTarget(folder, dicom_write.Series.new(derived.description))
-    header = metaimage_header.read_header(scan.files[0])
-    _, voxels = metaimage_write.begin_copy(header, folder)
-    return MetaImageTarget(header, voxels)
+    geometry, volume = readers.FORMATS[scan.kind].geometry(scan), _volume(scan)
+    return volume_write.begin(
+        format,
+        folder,
+        readers.volume_name(volume.path) if volume else "",
+        geometry.enlarged(derived.enlargement),
+        volume_write.voxel_type(volume),
+        # A DICOM series begins at the feet, or where its normal begins, as others write it.
+        last_first=volume is None and geometry.is_left_handed,
+        compressed=_is_packed(format, volume),
+    )
+
+
+def _volume(scan: Scan) -> Volume | None:
+    return readers.FORMATS[scan.kind].read_header(scan.slices[0].path) if scan.is_volume else None
+
+
+def _is_packed(format: str, volume: Volume | None) -> bool:
+    """Is .nii.gz written? Where .nii.gz was read."""
+    return (
+        format == "nifti"
+        and volume is not None
+        and (volume.kind, volume.compressed) == ("nifti", True)
+    )
 
 
 @dataclass(frozen=True)
@@ -45,18 +70,3 @@ class DicomTarget:
 
     def finish(self, how: str) -> None:
         pass
-
-
-@dataclass(frozen=True)
-class MetaImageTarget:
-    header: Header
-    voxels: Voxels
-
-    def write(self, index: int, source: SourceSlice, new_hu: np.ndarray, how: str) -> None:
-        hu = changed_hu(source.exact_hu, new_hu - source.hu)
-        values = np.rint(hu) if self.voxels.dtype[1] == "i" else hu
-        self.voxels.write(index, values)
-
-    def finish(self, how: str) -> None:
-        metaimage_write.write_header(self.header, self.voxels, how)
-        sync(self.voxels.path)

@@ -5,7 +5,7 @@ import re
 import uuid
 from pathlib import Path
 
-from srgan.formats.metaimage.fields import header_text
+from srgan.formats.volumes.metaimage_fields import header_text
 from srgan.phantom.chest import chest
 from srgan.phantom.drawing import SIZE
 from srgan.system.files import clear_parts, read_bounded, write_whole

@@ -18,6 +18,7 @@ from srgan import hu_check
 from srgan.formats import readers, writers
 from srgan.formats.derived import Derived, SourceSlice, Target
 from srgan.formats.scan import Scan, Skipped
+from srgan.formats.volumes.write import VolumeTarget
 from srgan.system.errors import TRY_AGAIN, Skip, UserError
 from srgan.system.files import writing
 from srgan.whole_scans import single_scan
@@ -38,6 +39,11 @@ class Copy:
     part: Path  # the folder that is written
     output: Path  # the name that it takes at the end
 
+    @property
+    def is_whole(self) -> bool:
+        """No slice can be left out: one file holds all of them, before or after."""
+        return self.scan.is_volume or isinstance(self.target, VolumeTarget)
+
 
 def check_paths(source: Path | None, output: Path | None, verb: str) -> None:
     """Raises UserError unless both are given and the output lies outside the input."""
@@ -56,12 +62,10 @@ def begun(scan: Scan, derived: Derived, output: Path, format: str | None) -> Ite
 
     format: a value of writers.FORMATS; None for the source's. Raises UserError.
     """
-    if readers.FORMATS[scan.kind].source_reader is None:
-        raise UserError(f"--input {scan.files[0]}: NIfTI and NRRD are read with --data only")
     format = format or writers.FORMATS[scan.kind]
     with new_folder(output) as part:
-        _check_space(part, output, writers.bytes_needed(format, scan, derived))
         try:
+            _check_space(part, output, writers.bytes_needed(format, scan, derived))
             with writing(output):
                 (part / SCRATCH).mkdir()
                 read_source = readers.FORMATS[scan.kind].source_reader(scan, part / SCRATCH)
@@ -87,14 +91,17 @@ def _check_space(part: Path, output: Path, need: int) -> None:
 
 
 def read(copy: Copy, index: int) -> SourceSlice:
-    """Slice `index` of the source. Raises Skip for a damaged file, UserError for a volume."""
+    """Slice `index` of the source. Raises Skip where it can be left out, else UserError."""
     try:
         return copy.read_source(index)
     except Skip as skip:
-        if not copy.scan.is_volume:
+        if not copy.is_whole:
             raise
+        path, reason = copy.scan.slices[index].path, single_scan.reason(skip)
+        if copy.scan.is_volume:
+            raise UserError(f"slice {index + 1} of {path}: {reason}") from None
         raise UserError(
-            f"slice {index + 1} of {copy.scan.slices[index].path}: {single_scan.reason(skip)}"
+            f"{path}: {reason}: a volume cannot leave the slice out, --format dicom can"
         ) from None
 
 
@@ -109,7 +116,7 @@ def made(
 ) -> Skipped | None:
     """Read a slice, put it through the function, and write it; or why that cannot be done.
 
-    A slice of a volume that is not HU (padding) is written unchanged; a file is left out.
+    A slice of a volume that is not HU (padding) is written unchanged; else it is left out.
     """
     try:
         source = read(copy, index)
@@ -124,12 +131,12 @@ def made(
 def changed(
     copy: Copy, index: int, source: SourceSlice, function: Callable[[np.ndarray], np.ndarray]
 ) -> tuple[np.ndarray | None, Skipped | None]:
-    """function(source.hu), or why the slice stays as it is (of a volume) or is left out (None)."""
+    """function(source.hu), or why the slice stays as it is or is left out (None)."""
     try:
         hu_check.check_slice(source.hu)
     except Skip as skip:
         skipped = Skipped(copy.scan.slices[index].path, skip.reason, skip.detail)
-        return (unchanged(source, copy.derived) if copy.scan.is_volume else None), skipped
+        return (unchanged(source, copy.derived) if copy.is_whole else None), skipped
     return function(source.hu), None
 
 
@@ -197,6 +204,6 @@ def check_usable(skipped: Sequence[Skipped], n: int) -> None:
 
 def skipped_line(copy: Copy, skipped: Sequence[Skipped]) -> str:
     """What became of the slices that could not be used; there are some."""
-    if copy.scan.is_volume:
+    if copy.is_whole:
         return f"slices that stay as they are: {single_scan.counted_reasons(skipped)}"
     return single_scan.counted(skipped)

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from srgan.formats.metaimage import header as metaimage_header
-from srgan.formats.metaimage import pixels as metaimage_pixels
+from srgan.formats import readers
+from srgan.formats.volumes.metaimage import read_header
+from srgan.formats.volumes.volume import scan_of
 
 FIELDS = {
     "ObjectType": "Image",
@@ -43,11 +44,10 @@ def write_compressed(folder: Path, data: bytes, **changes) -> Path:
 
 def reader(path: Path):
     """A function from an index to a slice, as (rows, columns) int16 HU."""
-    header = metaimage_header.read_header(path)
-    return metaimage_pixels.reader(metaimage_header.scan_of(header, "1.2", "P"))
+    return readers.FORMATS["metaimage"].reader(scan_of(read_header(path), "1.2", "P"))
 
 
 def read(path: Path) -> np.ndarray:
     """All slices: (slices, rows, columns) int16 HU."""
-    read_slice, n = reader(path), metaimage_header.read_header(path).size[2]
+    read_slice, n = reader(path), read_header(path).geometry.size[2]
     return np.stack([read_slice(i) for i in range(n)])

@@ -5,16 +5,19 @@ nobody knows. Unlike there, a line of comment does not take the next line with i
 of a name does not count, and a comma may be decimal.
 """
 
+import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 from srgan.formats.decimals import decimal_comma, to_number
+from srgan.formats.volume_geometry import Geometry, Vector
 from srgan.system.errors import Skip, reason
 
 MAX_HEADER = 1 << 20  # bytes; the tags of a DICOM slice take 2 to 5 KB, private ones more
 MAX_LINES = 20_000
+MAX_COMMENT = 240  # characters; MetaIO keeps 255 bytes
 MAX_LIST = 1000  # characters of numbers that lines may add to
 # Names for one thing; the first that is there counts, as in MetaIO.
 MATRIX = ("TransformMatrix", "Rotation", "Orientation")
@@ -134,6 +137,27 @@ def header_text(dtype: str, data_file: str, fields: Mapping[str, object]) -> byt
         "ElementDataFile": data_file,
     }
     return "".join(f"{k} = {v}\n" for k, v in lines.items()).encode("ascii", "replace")
+
+
+def new_header(geometry: Geometry, dtype: str, data_file: str, comment: str) -> bytes:
+    """A header with a volume's geometry; dtype and data_file as in `header_text`."""
+    lines = {
+        "Comment": comment[:MAX_COMMENT],
+        "TransformMatrix": itertools.chain(*geometry.axes),
+        "Offset": geometry.known_origin_mm.tolist(),
+        "AnatomicalOrientation": [_letters(geometry.axes)],
+        "ElementSpacing": geometry.spacing_mm,
+        "DimSize": geometry.size,
+    }
+    text = {k: v if k == "Comment" else " ".join(map(str, v)) for k, v in lines.items()}
+    return header_text(dtype, data_file, text)
+
+
+def _letters(axes: Iterable[Vector]) -> str:
+    """The side of the body that each axis comes from, where it is most along one: "RAI"."""
+    mains = [max(range(3), key=lambda i: abs(axis[i])) for axis in axes]
+    pairs = zip(axes, mains, strict=True)
+    return "".join(("RL", "AP", "IS")[main][axis[main] < 0] for axis, main in pairs)
 
 
 def first_name(fields: Mapping[str, str], names: tuple[str, ...]) -> str | None:

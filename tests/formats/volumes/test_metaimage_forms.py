@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from srgan.formats.metaimage.header import read_header
+from srgan.formats.volumes.metaimage import read_header
 from tests.helpers.made_metaimage import FIELDS, read, volume, write
 from tests.helpers.refused import refused
 
@@ -64,7 +64,7 @@ def put(folder, changes: dict[str, str], data: bytes | None = None):
 
 
 def assert_as_simpleitk(path):
-    image, header = sitk.ReadImage(str(path)), read_header(path)
+    image, header = sitk.ReadImage(str(path)), read_header(path).geometry
     assert (header.size, header.spacing_mm) == (image.GetSize(), image.GetSpacing())
     assert header.origin_mm == image.GetOrigin()
     assert np.ravel(np.array(header.axes).T).tolist() == list(image.GetDirection())
@@ -144,7 +144,7 @@ def test_voxels_of_the_other_byte_order_are_read(tmp_path, order):
 )
 def test_a_plain_form_is_read_as_it_is_meant(tmp_path, name, text):
     meant, header = read_header(write(tmp_path)), read_header(put(tmp_path, {name: text}))
-    for what in ("size", "spacing_mm", "origin_mm", "axes", "dtype", "data_path"):
+    for what in ("geometry", "dtype", "data_path"):
         assert getattr(header, what) == getattr(meant, what)
 
 
@@ -153,7 +153,7 @@ def test_a_comma_is_decimal_in_the_whole_header(tmp_path):
         "ElementSpacing": "ElementSpacing = 0,7 0,8 1,125",
         "Offset": "Offset = -1,125 -120,5 3",
     }
-    header = read_header(put(tmp_path, changes))
+    header = read_header(put(tmp_path, changes)).geometry
     assert (header.spacing_mm, header.origin_mm) == ((0.7, 0.8, 1.125), (-1.125, -120.5, 3))
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from srgan.formats import volume_geometry
-from srgan.formats.nifti_nrrd.gzip_data import GZIP, first_bytes
-from srgan.formats.nifti_nrrd.volume import Volume, check_size
-from srgan.formats.volume_geometry import Geometry
+from srgan.formats.volume_geometry import Fields, Geometry
+from srgan.formats.volumes.inflate import GZIP, first_bytes
+from srgan.formats.volumes.volume import Volume, check_size
 from srgan.system.errors import Skip, reason
 
 TYPES = {
@@ -25,6 +25,7 @@ SEVERAL_SAMPLES = (32, 128, 1792, 2048, 2304)  # complex numbers and colours
 UNIT_MM = {0: 1.0, 1: 1e3, 2: 1.0, 3: 1e-3}  # unknown, metre, millimetre, micrometre
 SCANNER = 1  # the code of an orientation in the scanner's coordinates
 MAX_OFFSET = 16 << 20  # bytes of extensions before the voxels
+FIELDS = Fields("dim", "pixdim", "qform or sform")
 LPS = np.diag((-1.0, -1.0, 1.0))  # NIfTI's axes point to the right and the front
 
 
@@ -39,6 +40,7 @@ class Layout:
     vox_offset: tuple[int, str]
     scaling: tuple[int, str]
     units: tuple[int, str]
+    descrip: tuple[int, str]
     codes: tuple[int, str]  # of qform and sform
     qform: tuple[int, str]
     sform: tuple[int, str]
@@ -46,11 +48,13 @@ class Layout:
 
 NIFTI_1 = Layout(
     size=348, dim=(40, "8h"), datatype=(70, "2h"), pixdim=(76, "8f"), vox_offset=(108, "f"),
-    scaling=(112, "2f"), units=(123, "B"), codes=(252, "2h"), qform=(256, "6f"), sform=(280, "12f"),
+    scaling=(112, "2f"), units=(123, "B"), descrip=(148, "80s"), codes=(252, "2h"),
+    qform=(256, "6f"), sform=(280, "12f"),
 )  # fmt: skip
 NIFTI_2 = Layout(
     size=540, dim=(16, "8q"), datatype=(12, "2h"), pixdim=(104, "8d"), vox_offset=(168, "q"),
-    scaling=(176, "2d"), units=(500, "i"), codes=(344, "2i"), qform=(352, "6d"), sform=(400, "12d"),
+    scaling=(176, "2d"), units=(500, "i"), descrip=(240, "80s"), codes=(344, "2i"),
+    qform=(352, "6d"), sform=(400, "12d"),
 )  # fmt: skip
 
 
@@ -87,11 +91,12 @@ def read_header(path: Path) -> Volume:
         data_path=path,
         geometry=_geometry(size, field),
         dtype=order + dtype,
-        gzipped=gzipped,
+        compressed=gzipped,
         offset=0 if gzipped else int(offset),
         inflated_offset=int(offset) if gzipped else 0,
         slope=slope,
         intercept=intercept,
+        comment=field("descrip")[0].rstrip(b"\0").decode("ascii", "replace"),
     )
     return check_size(volume)
 
@@ -172,7 +177,7 @@ def _geometry(size: tuple[int, ...], field) -> Geometry:
         origin = np.array([x, y, z], float)
     else:
         raise Skip("not known to be axial", "the header has neither qform nor sform")
-    return volume_geometry.checked(size, spacing_mm, axes @ LPS, unit_mm * (LPS @ origin))
+    return volume_geometry.checked(size, spacing_mm, axes @ LPS, unit_mm * (LPS @ origin), FIELDS)
 
 
 def _rotation(b: float, c: float, d: float) -> np.ndarray:

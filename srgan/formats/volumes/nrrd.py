@@ -11,13 +11,16 @@ from pathlib import Path
 import numpy as np
 
 from srgan.formats import volume_geometry
-from srgan.formats.nifti_nrrd.volume import Volume, check_size, file_size
-from srgan.formats.volume_geometry import Geometry
+from srgan.formats.data_place import named_beside
+from srgan.formats.volume_geometry import Fields, Geometry
+from srgan.formats.volumes.volume import Volume, check_size, file_size
 from srgan.system.errors import Skip, reason
 
 MAX_HEADER = 1 << 20  # bytes; 3D Slicer writes long ones
 MAGIC = re.compile(rb"NRRD000[1-5]\s*\n")
 FIELD = re.compile(r"([^:=]+): (.*)", re.DOTALL)  # `key:=value` is a note
+OFFSET = 4096  # bytes of the headers that are written
+MAX_COMMENT = 1024  # characters in them
 TYPES = {
     "i2": "short, short int, signed short, signed short int, int16, int16_t",
     "u2": "ushort, unsigned short, unsigned short int, uint16, uint16_t",
@@ -41,7 +44,9 @@ SPACES = {  # the signs that make their axes those of the patient (LPS)
     "left-anterior-superior": (1, -1, 1),
     "las": (1, -1, 1),
 }
+NOTE = "Comment:="  # in files that this program writes it names it
 OF_SPACE = ("domain", "space", "none", "???")  # kinds of an axis that may be one of space
+FIELDS = Fields("sizes", "space directions", "space directions")
 ORDERS = {"little": "<", "big": ">"}
 OTHER_NAMES = {"datafile": "data file", "byteskip": "byte skip", "lineskip": "line skip"}
 
@@ -62,11 +67,14 @@ def read_header(path: Path) -> Volume:
     size = _size(fields)
     gzipped = _is_gzipped(fields)
     geometry = _geometry(size, fields)
-    data_path = _data_file(path, fields)
+    name = fields.get("data file")
+    data_path = path if name is None else named_beside(path, "data file", name)
     begin = end if data_path == path else 0
     nbytes = geometry.n_voxels * np.dtype(dtype).itemsize
     offset = begin + _bytes_to_skip(fields, data_path, begin + nbytes, gzipped)
-    return check_size(Volume("nrrd", path, data_path, geometry, dtype, gzipped, offset))
+    comment = fields.get(NOTE, "")
+    volume = Volume("nrrd", path, data_path, geometry, dtype, gzipped, offset, comment=comment)
+    return check_size(volume)
 
 
 def parse_fields(start: bytes) -> tuple[dict[str, str], int]:
@@ -86,6 +94,8 @@ def parse_fields(start: bytes) -> tuple[dict[str, str], int]:
         if not line:
             break  # the data follow
         match = FIELD.fullmatch(line)
+        if line.startswith(NOTE):
+            fields[NOTE] = line.removeprefix(NOTE)
         if line.startswith("#") or (not match and ":=" in line):
             continue
         if not match:
@@ -150,7 +160,8 @@ def _geometry(size: tuple[int, ...], fields: dict[str, str]) -> Geometry:
         raise Skip("damaged header", "space origin is not three numbers")
     axes = np.array(axes, float) * SPACES[space]
     spacing_mm = [math.hypot(*axis) for axis in axes.tolist()]
-    return volume_geometry.checked(size, spacing_mm, axes, np.array(origin) * SPACES[space])
+    origin = np.array(origin) * SPACES[space]
+    return volume_geometry.checked(size, spacing_mm, axes, origin, FIELDS)
 
 
 def _directions(fields: dict[str, str]) -> list[str]:
@@ -165,27 +176,6 @@ def _vector(text: str) -> list[float]:
         return []
 
 
-def _data_file(path: Path, fields: dict[str, str]) -> Path:
-    """Where the voxels lie: after the header, or in a file of a plain name beside it.
-
-    No message repeats what the header names: it may be a path of another machine.
-    """
-    if "data file" not in fields:
-        return path
-    name = fields["data file"].removeprefix("./")
-    if name.split(" ")[0] == "LIST" or "%" in name:
-        raise Skip("data in several files", "data file is a list or a pattern")
-    if name in ("", ".", "..") or set(name) & set('/\\:*?"<>|\0'):
-        raise Skip("data file outside the folder", "data file is not a plain file name")
-    data_path = path.parent / name
-    try:
-        if not data_path.is_file():
-            raise Skip("data file is missing", str(data_path))
-    except (OSError, ValueError):
-        raise Skip("data file is missing", "it cannot be looked up") from None
-    return data_path
-
-
 def _bytes_to_skip(fields: dict[str, str], data_path: Path, needed: int, gzipped: bool) -> int:
     """Bytes before the voxels; with `byte skip: -1` they are the last of the file."""
     skip, lines = fields.get("byte skip", "0"), fields.get("line skip", "0")
@@ -194,3 +184,30 @@ def _bytes_to_skip(fields: dict[str, str], data_path: Path, needed: int, gzipped
     if gzipped and skip != "0":
         raise Skip("damaged header", "byte skip with compressed data")
     return max(file_size(data_path) - needed, 0) if skip == "-1" else int(skip)
+
+
+def new_header(geometry: Geometry, dtype: str, _: str, comment: str) -> bytes:
+    """A header of OFFSET bytes of little-endian, uncompressed HU.
+
+    dtype: NumPy's name of the voxel type, without a byte order. A long comment is cut.
+    """
+    steps = np.array(geometry.axes, float) * np.array(geometry.spacing_mm, float)[:, None]
+    fields = {
+        "type": next(name for name, known in TYPES.items() if known == dtype),
+        "dimension": 3,
+        "space": "left-posterior-superior",
+        "sizes": " ".join(map(str, geometry.size)),
+        "space directions": " ".join(map(_vector_text, steps)),
+        "kinds": "domain domain domain",
+        "endian": "little",
+        "encoding": "raw",
+        "space origin": _vector_text(geometry.known_origin_mm),
+    }
+    lines = [f"{name}: {value}" for name, value in fields.items()]
+    lines.append(NOTE + comment[:MAX_COMMENT])
+    text = "\n".join(["NRRD0004", *lines, "# "])
+    return text.ljust(OFFSET - 2).encode("ascii", "replace") + b"\n\n"
+
+
+def _vector_text(vector: np.ndarray) -> str:
+    return f"({','.join(map(str, vector.tolist()))})"

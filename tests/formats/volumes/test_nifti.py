@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from srgan.dataset.coordinates import locate
 from srgan.formats import readers
-from srgan.formats.nifti_nrrd import nifti, volume
+from srgan.formats.volumes import nifti, volume
 from srgan.system.errors import Skip
 from tests.helpers.made_metaimage import volume as made_hu
 from tests.helpers.made_volumes import nifti_header, write_nifti
