@@ -14,6 +14,9 @@ from keras import initializers, layers
 from srgan.models.layers import AlignedBicubic, CutTo, FusedBatchNorm, SubPixel
 
 STAGES = {1: 0, 2: 1, 4: 2}  # by scale: enlargements of factor 2
+# Residual blocks of fast by scale. At scale 1 a step takes longest, and in equal time 1082 steps of
+# four blocks came to 44.48 dB on the validation patches, 640 steps of eight to 44.18.
+BLOCKS = {1: 4, 2: 8, 4: 8}
 INPUT_GAIN = 4.0  # tissue fills only a small part of [-1, 1]
 CORRECTION = 0.1  # and the correction to bicubic an even smaller part
 
@@ -34,7 +37,7 @@ def initial_weights(seed: int):
     )
 
 
-def fast(scale: int, initial, blocks: int = 8, maps: int = 64) -> keras.Model:
+def fast(scale: int, initial, blocks: int | None = None, maps: int = 64) -> keras.Model:
     """Residual blocks without batch normalisation at low resolution (Lim et al. 2017).
 
     At scale 1 too they work at half the resolution of the output, a quarter of the work: the first
@@ -50,7 +53,7 @@ def fast(scale: int, initial, blocks: int = 8, maps: int = 64) -> keras.Model:
     low = keras.Input((None, None, 1), name="low_dose")
     first = {"size": 4, "strides": 2} if scale == 1 else {}
     x = head = conv(low * INPUT_GAIN, maps, "head", **first)
-    for i in range(blocks):
+    for i in range(blocks or BLOCKS[scale]):
         y = conv(x, maps, f"block{i}_conv1", activation="relu")
         x = x + conv(y, maps, f"block{i}_conv2", gain=0.02)
     x = head + conv(x, maps, "tail")
