@@ -83,6 +83,10 @@ class Settings:
     data: Path = _setting(
         Path("data"), values.folder, TRAIN_AND_TEST, DATA,
         "Folder with scans: LUNA16, DICOM, NIfTI, NRRD, or several of these.", recorded=False)
+    pairs: Path | None = _setting(
+        None, values.folder, TRAIN_AND_TEST, DATA,
+        "Folder with measured pairs, instead of --data: of each patient a normal-dose and a "
+        "low-dose series of the same slices.", recorded=False)
     split: Path | None = _setting(
         None, values.csv_file, TRAIN_AND_TEST, DATA,
         "Your own split: a CSV file with the columns patient_id,role (train, validation or test).",
@@ -121,9 +125,9 @@ class Settings:
     scale: int = _setting(
         4, values.choice(1, 2, 4), TRAIN, NETWORK, "How many times a slice is enlarged.")
     noise: str = _setting(
-        "image", values.choice("image", "projection"), TRAIN_AND_TEST, LOW_DOSE,
+        "image", values.choice("image", "projection", "pairs"), TRAIN_AND_TEST, LOW_DOSE,
         "Dose model: 'image' adds Poisson and Gaussian noise to the slice, 'projection' adds "
-        "noise to its projections.")
+        "noise to its projections, 'pairs' is the measured low dose of --pairs, which implies it.")
     noise_lambda: Levels = _setting(
         Levels((500.0, 5000.0), True), values.lambda_levels, TRAIN_AND_TEST, IMAGE_NOISE,
         "Photons at full scale, for the Poisson noise.", "photons")
@@ -242,6 +246,11 @@ class Settings:
            "weights as a NumPy file."}, recorded=False)
     # fmt: on
 
+    @property
+    def scans(self) -> str:
+        """The flag and the folder of the scans, for messages."""
+        return f"--data {self.data}" if self.pairs is None else f"--pairs {self.pairs}"
+
 
 SETTINGS = {f.name: Setting(f.name, f.default, **f.metadata) for f in dataclasses.fields(Settings)}
 NOISE_GROUPS = {"image": IMAGE_NOISE, "projection": PROJECTION_NOISE}  # by --noise
@@ -270,6 +279,20 @@ def make(given: dict[str, Any], recorded: dict[str, Any] | None = None) -> Setti
             f"{LEAST_CROP_VGG54} or more, or --content-loss vgg22 or pixel"
         )
     return settings
+
+
+def with_pairs(given: dict[str, Any]) -> dict[str, Any]:
+    """What was given, with the dose model that --pairs implies. Raises UserError."""
+    if "pairs" not in given:
+        return given
+    if "data" in given:
+        raise UserError("--data and --pairs exclude each other: give the folder of pairs alone")
+    if given.get("noise", "pairs") != "pairs":
+        raise UserError(
+            f"--pairs has measured low doses, and --noise {given['noise']} would make others: "
+            f"leave out --noise, or give the folder as --data, whose low doses are not used"
+        )
+    return {**given, "noise": "pairs"}
 
 
 def _needs_vgg54(settings: Settings) -> bool:
@@ -321,8 +344,11 @@ def degradation_of(settings: Settings) -> "Degradation":
     from srgan.lowdose.degradation import Degradation  # NumPy, from here
     from srgan.lowdose.image_noise import ImageNoise
     from srgan.lowdose.projection_noise import ProjectionNoise
+    from srgan.lowdose.real_pairs import RealPairs
 
-    if settings.noise == "image":
+    if settings.noise == "pairs":
+        noise = RealPairs()
+    elif settings.noise == "image":
         noise = ImageNoise(settings.noise_lambda, settings.noise_sigma)
     else:
         photons = None if settings.photons == "auto" else settings.photons
@@ -333,8 +359,16 @@ def degradation_of(settings: Settings) -> "Degradation":
 
 
 def dataset_paths(settings: Settings) -> "DatasetPaths":
-    """The folders, tables and series that a dataset is built from."""
+    """The folders, tables and series that a dataset is built from. Raises UserError."""
     from srgan.dataset.scan_source import DatasetPaths  # NumPy and more, from here
 
+    if settings.noise == "pairs" and settings.pairs is None:
+        raise UserError(
+            "the dose model is real pairs (--noise pairs): name their folder with --pairs DIR; a "
+            "test in simulated noise takes --data DIR with --noise image or --noise projection"
+        )
     names = [f.name for f in dataclasses.fields(DatasetPaths)]
-    return DatasetPaths(**{name: getattr(settings, name) for name in names})
+    paths = {name: getattr(settings, name) for name in names} | {"pairs": False}
+    if settings.pairs is not None:
+        paths |= {"data": settings.pairs, "pairs": True}
+    return DatasetPaths(**paths)

@@ -51,9 +51,11 @@ Checkpoints = dict[str, checkpoint_models.Trained]  # by letter, as compare.load
 
 def test(given: dict[str, Any]) -> int:
     """Test a checkpoint and write the report; returns the exit code. Raises UserError."""
+    given = all_settings.with_pairs(given)
     trained = checkpoint_models.load(Settings(**given).checkpoint_dir)
     own = {name: value for name, value in given.items() if name != "vgg_weights"}
     settings = all_settings.make(own, trained.settings)  # which keep the training's VGG19
+    all_settings.dataset_paths(settings)  # fails here, before networks are built
     windows, degradation = windows_of(settings), noise_of(settings, given)
     checkpoints = compare.load(trained, settings)
     vgg_distance_weights, metrics = metrics_of(given, trained)

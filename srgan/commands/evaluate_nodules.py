@@ -30,8 +30,11 @@ def slices_of(
 ) -> list[WithNodules]:
     """The slices through nodules of the patients whose slices are `chosen`.
 
-    Empty without annotations.csv. Slices whose pixels a checkpoint has seen are left out.
+    Empty without annotations.csv, and of real pairs. Slices whose pixels a checkpoint has seen are
+    left out.
     """
+    if settings.pairs is not None:
+        return []
     patients = {store.records[i].pseudonym for i in chosen}
     kept = annotated.open_or_build(dataset_paths(settings), store, patients)
     if kept is None:

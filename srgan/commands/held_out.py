@@ -30,8 +30,8 @@ def held_out(checkpoints: dict[str, Trained], store: Store, settings: Settings) 
         rest = "no other is in the role test of --split" if settings.split else "no other is there"
         everyone = {r.pseudonym for r in store.records}
         raise UserError(
-            f"no patient in {settings.data} is left to test on: {len(seen)} of {len(everyone)} "
-            f"were trained or validated on, and {rest}; give --data with other patients"
+            f"no patient in {settings.scans} is left to test on: {len(seen)} of {len(everyone)} "
+            f"were trained or validated on, and {rest}; name a folder with other patients"
         )
     return left
 

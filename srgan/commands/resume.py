@@ -205,10 +205,11 @@ def check_same_scans(manifest: Manifest, store: Store, settings: Settings) -> No
     now = seen_data(store, manifest.data.salt, manifest.data.earlier)
     if now != manifest.data:
         raise UserError(
-            f"the run in {settings.checkpoint_dir} was trained on other scans than --data "
-            f"{settings.data} holds now ({_difference(manifest.data, now, store)}): name its scans "
-            f"to continue, or start a new run from its model: --init {settings.checkpoint_dir} and "
-            f"another --checkpoint-dir; --fresh starts anew without it"
+            f"the run in {settings.checkpoint_dir} was trained on other scans than "
+            f"{settings.scans} holds now ({_difference(manifest.data, now, store)}): name its "
+            f"scans to continue, or start a new run from its model: --init "
+            f"{settings.checkpoint_dir} and another --checkpoint-dir; --fresh starts anew without "
+            f"it"
         )
 
 

@@ -37,5 +37,15 @@ def study_slices(store: Store, chosen: list[int], matched: list[SlicePhotons]) -
         key, hu = slice_number(record.pixels_sha256), partial(store.hu, i)
         about = (record.pseudonym, number, record.spacing_mm, key, hu)
         matched_to = (made_with.photons, made_with.sd_hu) if made_with else ()
-        slices.append(StudySlice(*about, *matched_to))
+        slices.append(StudySlice(*about, *matched_to, **_measured(store, i)))
     return slices
+
+
+def _measured(store: Store, i: int) -> dict:
+    """What a real pair knows of its low dose; nothing where that is simulated."""
+    record = store.records[i]
+    if record.low_dose_sha256 is None:
+        return {}
+    return {
+        "low_hu": partial(store.low_hu, i), "dose": record.dose, "noise_hu": record.noise_hu
+    }  # fmt: skip

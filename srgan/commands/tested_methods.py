@@ -1,5 +1,7 @@
 """The methods of a test: the networks of the checkpoints, and a denoiser that is tuned for it."""
 
+from functools import partial
+
 import numpy as np
 
 from srgan.commands import compare, held_out
@@ -8,6 +10,7 @@ from srgan.commands.study_slices import SMALLEST, photons_of, study_slices
 from srgan.dataset.slice_quotas import evenly_spaced
 from srgan.dataset.store import Store
 from srgan.evaluation import baselines, disc_phantom, study_slice
+from srgan.lowdose import real_pairs
 from srgan.lowdose.degradation import Degradation
 from srgan.models import tensorflow_setup
 from srgan.settings import Settings
@@ -32,8 +35,8 @@ def tuned_denoiser(
     """Non-local means, and in words how its cut-off was found.
 
     The cut-off is tuned at the middle noise level, on three slices that the checkpoint was
-    validated on. Where --data has none, it follows from the noise of the disc phantom. It is never
-    tuned on the patients that are tested. disc: as `disc_of` gives it.
+    validated on. Where the scans have none, it follows from the noise of the disc phantom. It is
+    never tuned on the patients that are tested. disc: as `disc_of` gives it.
     """
     degradation, seed = degradation.middle(), settings.seed
     known = [
@@ -49,18 +52,28 @@ def tuned_denoiser(
         cutoff_hu = baselines.tuned_cutoff_hu(degradation.scale, pairs)
         how = f"tuned on {len(pairs)} validation slices"
     else:
-        share = baselines.CUTOFF_BY_NOISE
+        share, where = baselines.CUTOFF_BY_NOISE, "--pairs" if settings.pairs else "--data"
         cutoff_hu = share * disc_phantom.discs_of({}, degradation, seed=seed, **disc).noise_sd_hu
-        how = f"{share:g} of the noise in tissue: no validation slice is in --data"
+        how = f"{share:g} of the noise in tissue: no validation slice is in {where}"
     name = baselines.denoiser_name(degradation.scale)
     method = baselines.non_local_means(degradation.scale, cutoff_hu)
     return {name: method}, f"{name}: non-local means with a cut-off of {cutoff_hu:.1f} HU, {how}"
 
 
 def disc_of(slices: list[study_slice.StudySlice]) -> dict:
-    """Pixel size and photons of the disc phantom: the medians of the tested slices."""
+    """Pixel size and photons of the disc phantom: the medians of the tested slices.
+
+    Of real pairs also the measured noise of ten of them.
+    """
+    pairs = [item for item in slices if item.low_hu is not None]
+    chosen = [pairs[k] for k in evenly_spaced(len(pairs), disc_phantom.SLICES)] if pairs else []
     photons = [item.photons for item in slices if item.photons is not None]
     return {
         "pixel_mm": float(np.median([item.spacing_mm for item in slices])),
         "photons": float(np.median(photons)) if photons else None,
+        "differences": [partial(_difference, item) for item in chosen],
     }
+
+
+def _difference(item: study_slice.StudySlice) -> np.ndarray:
+    return real_pairs.difference(item.hu(), item.low_hu())

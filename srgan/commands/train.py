@@ -11,6 +11,7 @@ from srgan.commands.initial_model import Initial
 from srgan.commands.open_store import is_usable, open_store
 from srgan.dataset.store import Store
 from srgan.lowdose import noise_cache
+from srgan.lowdose.real_pairs import PairNoise
 from srgan.models import tensorflow_setup, vgg_weights
 from srgan.settings import Settings, degradation_of
 from srgan.system import locks, signals
@@ -37,6 +38,7 @@ OLD_RUN = {
 
 def train(given: dict[str, Any]) -> int:
     """Run the command; returns the exit code. Raises UserError."""
+    given = all_settings.with_pairs(given)
     steps = given.get("pretrain_steps"), given.get("gan_steps")
     with signals.caught() as stop:
         if steps == (0, 0):
@@ -149,7 +151,9 @@ def slice_sets(store: Store, settings: Settings) -> tuple[SliceSet, SliceSet]:
 
 
 def _noise_of(store: Store, indices: list[int], settings: Settings) -> dict | None:
-    """Slice number to its noise; None where noise is not inserted in the projections."""
+    """Slice number to its noise; None where it is added to the pixels of each patch."""
+    if settings.pairs is not None:
+        return {i: PairNoise(store.hu(i), store.low_hu(i)) for i in indices}
     degradation = degradation_of(settings)
     if not degradation.noise.in_projections:
         return None

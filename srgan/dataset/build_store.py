@@ -2,9 +2,10 @@
 
 import dataclasses
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 
-from srgan.dataset import catalogue, gaps, scan_source, slice_quotas
+from srgan.dataset import catalogue, gaps, low_dose_pairs, scan_source, slice_quotas
 from srgan.dataset.patients_table import read_patients_csv
 from srgan.dataset.scan_source import DatasetPaths
 from srgan.dataset.select_slices import SelectedSlice, SelectionReport, select_slices
@@ -35,7 +36,7 @@ def open_or_build(paths: DatasetPaths) -> Store:
     """
     split = read_split_csv(paths.split) if paths.split else None
     patients = read_patients_csv(paths.patients) if paths.patients else None
-    if scan_source.has_no_scans(paths.data):
+    if scan_source.needs_synthetic(paths):
         log.info(
             f"{paths.data} holds no scans: synthetic chests are used. For real CT, unpack LUNA16 "
             "there (Zenodo records 3723295 and 4121926), or name a folder with --data"
@@ -71,9 +72,9 @@ def _build(
             f"the files in {source.folder} changed while they were read: try again", TRY_AGAIN
         )
     if not written:
-        raise UserError(_nothing_usable(paths.store_dir, found, report))
+        raise UserError(_nothing_usable(paths, found, report))
     with writing(part):
-        _write_tables(part, roles, report)
+        _write_tables(part, roles, report, _used(written).values())
         records = _records(written, roles)
         write_index(part, records, identity, found.found, len(report.skipped), source.synthetic)
     _report_selection(report, roles)
@@ -141,8 +142,8 @@ def _write_slices(
     quotas = slice_quotas.of_scans(scans, roles)
     chosen = select_slices(scans, roles, quotas, readers.reader, report)
     for selected in progress(chosen, sum(quotas), "slices"):
-        place = writer.add(selected.hu)
-        written.append((dataclasses.replace(selected, hu=None), *place))
+        place = writer.add(selected.hu, selected.low_hu)
+        written.append((dataclasses.replace(selected, hu=None, low_hu=None), *place))
     return written
 
 
@@ -156,15 +157,15 @@ def _records(written: list[Written], roles: dict[str, str]) -> list[Record]:
     ]
 
 
-def _nothing_usable(store_dir: Path, found: Catalogue, report: SelectionReport) -> str:
+def _nothing_usable(paths: DatasetPaths, found: Catalogue, report: SelectionReport) -> str:
     skipped = tuple(sorted(report.skipped.values(), key=lambda item: str(item.path)))
     nothing = Catalogue(found.folder, (), skipped, found.found)
-    path = store_dir / "skipped.csv"
+    where = str(paths.store_dir / "skipped.csv")
     try:
-        catalogue.write_skipped_csv(path, skipped)
+        catalogue.write_skipped_csv(Path(where), skipped)
     except OSError:  # the message stands without it
-        return catalogue.nothing_usable_message(nothing)
-    return catalogue.nothing_usable_message(nothing, str(path))
+        where = ""
+    return catalogue.nothing_usable_message(nothing, where, paths.pairs)
 
 
 def _pseudonyms(patients) -> dict[str, str]:
@@ -187,11 +188,14 @@ def _report_selection(report: SelectionReport, roles: dict[str, str]) -> None:
         )
 
 
-def _write_tables(part: Path, roles: dict[str, str], report: SelectionReport) -> None:
+def _write_tables(
+    part: Path, roles: dict[str, str], report: SelectionReport, used: Iterable[Scan]
+) -> None:
     names = _pseudonyms(roles)
     pairs = [(names[p], escaped_id(p)) for p in roles]
     write_csv(part / "patients.csv", ("pseudonym", "patient_id"), pairs)
     pairs = [(escaped_id(p), role) for p, role in roles.items()]
     write_csv(part / "split.csv", ("patient_id", "role"), pairs)
+    low_dose_pairs.write_csv_of(part, [scan for scan in used if scan.low_dose])
     skipped = sorted(report.skipped.values(), key=lambda item: str(item.path))
     catalogue.write_skipped_csv(part / "skipped.csv", skipped)

@@ -40,6 +40,11 @@ EXPECTED = (
     "NIfTI (.nii, .nii.gz) or NRRD (.nrrd)"
 )
 
+EXPECTED_PAIRS = (
+    "expected: of each patient a normal-dose and a low-dose series of axial CT with slices at the "
+    "same positions"
+)
+
 
 def find(
     folder: Path,
@@ -214,10 +219,10 @@ def _scan_of_volume(header: VolumeHeader) -> Scan:
 # ---- messages ----
 
 
-def nothing_usable_message(catalogue: Catalogue, where: str = "") -> str:
+def nothing_usable_message(catalogue: Catalogue, where: str = "", pairs: bool = False) -> str:
     """One line for a folder without a usable scan: what to do, then the reasons.
 
-    where: the reasons by file are.
+    where: the reasons by file are. pairs: of normal and low dose were looked for.
     """
     if not catalogue.found:
         return one_line(f"{catalogue.folder} holds no files; {EXPECTED}", 2000)
@@ -226,6 +231,9 @@ def nothing_usable_message(catalogue: Catalogue, where: str = "") -> str:
     hint = "unpack archives first; " if has_archive else ""
     where = f"reasons by file: {where}; " if where else ""
     files = "1 file" if catalogue.found == 1 else f"{catalogue.found} files"
+    if pairs:
+        text = f"no pairs of normal and low dose among {files} in {catalogue.folder}: {hint}"
+        return one_line(f"{text}{EXPECTED_PAIRS}; {where}{reasons}", 2000)
     text = (
         f"no usable CT scan among {files} in {catalogue.folder}: {hint}{EXPECTED}; {where}{reasons}"
     )

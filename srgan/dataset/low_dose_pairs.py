@@ -18,11 +18,17 @@ from srgan.dataset import pair_pixels
 from srgan.dataset.low_dose_series import LESS, dose_in_path, dose_in_text, exposure
 from srgan.dataset.pair_pixels import ONE_SIDE, Difference
 from srgan.dataset.slice_quotas import evenly_spaced
-from srgan.formats import readers
+from srgan.formats import csv_tables, readers
 from srgan.formats.dicom.header import Frame, Header, read_frame
 from srgan.formats.scan import LowDose, Scan, Skipped
 from srgan.system.errors import Skip, one_line, plural
+from srgan.system.files import write_csv
 from srgan.system.progress import progress
+
+COLUMNS = (
+    "patient_id", "normal_dose", "low_dose", "kernel", "slices", "normal_mas", "low_mas",
+    "dose_by_exposure", "noise_hu", "told_by",
+)  # fmt: skip
 
 log = logging.getLogger(__name__)
 
@@ -332,6 +338,30 @@ def _pair(normal: Scan, low: Scan, at, noise_hu: float, told_by: str) -> Scan:
     share = doses[0] / doses[1] if None not in doses else None
     low_dose = LowDose(kept[1], share if share and share < TOLD else None, noise_hu, told_by)
     return replace(kept[0], files=kept[0].files + kept[1].files, low_dose=low_dose)
+
+
+def write_csv_of(folder: Path, pairs: Sequence[Scan]) -> None:
+    """Write pairs.csv, a line for each pair of series; nothing without pairs. Raises OSError."""
+    if not pairs:
+        return
+    rows = [
+        (
+            csv_tables.escaped_id(pair.patient_id),
+            *(csv_tables.visible_cell(str(s.files[0].parent)) for s in pair.doses()),
+            csv_tables.visible_cell(pair.kernel),
+            len(pair.slices),
+            *("" if value is None else f"{value:.4g}" for value in _exposures(pair)),
+            "" if pair.low_dose.dose is None else f"{pair.low_dose.dose:.4g}",
+            f"{pair.low_dose.noise_hu:.4g}",
+            pair.low_dose.told_by,
+        )
+        for pair in pairs
+    ]
+    write_csv(folder / "pairs.csv", COLUMNS, rows)
+
+
+def _exposures(pair: Scan) -> list[float | None]:
+    return [scan.exposure_mas for scan in pair.doses()]
 
 
 def _lines(pairs: Sequence[Scan], told: bool) -> list[str]:

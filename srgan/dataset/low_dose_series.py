@@ -114,8 +114,7 @@ def left_out(scan: Scan, normal: Scan) -> list[Skipped]:
     """The files of a low-dose scan, with the folder of the normal dose."""
     shown = scan.description or scan.files[0].parent.name
     detail = one_line(
-        f"{shown}; the normal dose lies in {normal.files[0].parent}; training on measured pairs is "
-        "planned as --pairs",
+        f"{shown}; the normal dose lies in {normal.files[0].parent}; --pairs trains on such pairs",
         380,
     )
     return [Skipped(path, REASON, detail) for path in scan.files]

@@ -33,6 +33,7 @@ class DatasetPaths:
     split: Path | None = None  # CSV patient_id,role
     patients: Path | None = None  # CSV series_uid,patient_id
     series_filter: str | None = None  # TEXT or !TEXT
+    pairs: bool = False  # use measured pairs of normal and low dose alone
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def locate(paths: DatasetPaths) -> Source:
     Raises UserError if they cannot be written.
     """
     data, store = paths.data, paths.store_dir
-    if has_no_scans(data):
+    if needs_synthetic(paths):
         return Source(_synthetic_chests(data, store), synthetic=True)
     left_out = []
     if (data / SYNTHETIC / write_scans.MANIFEST).is_file():
@@ -58,6 +59,11 @@ def locate(paths: DatasetPaths) -> Source:
     if store.resolve().is_relative_to(data.resolve()):
         left_out.append(data / store.resolve().relative_to(data.resolve()))
     return Source(data, tuple(left_out), (data / write_scans.MANIFEST).is_file())
+
+
+def needs_synthetic(paths: DatasetPaths) -> bool:
+    """Are there no scans yet? Of measured pairs there are no synthetic ones."""
+    return not paths.pairs and has_no_scans(paths.data)
 
 
 def has_no_scans(data: Path) -> bool:
@@ -102,21 +108,27 @@ def catalogued(source: Source, paths: DatasetPaths, patients: dict[str, str] | N
     patients: the table of `paths.patients`. Raises UserError.
     """
     return catalogue.find(
-        source.folder, patients, source.left_out, series_filter=paths.series_filter
+        source.folder,
+        patients,
+        source.left_out,
+        series_filter=paths.series_filter,
+        pairs=paths.pairs,
     )
 
 
 def fingerprint(source: Source, paths: DatasetPaths, version: int) -> dict:
     """Identify a dataset: {"fingerprint": 12 hexadecimal digits, "files": n, "bytes": n}.
 
-    It depends on the names, sizes and times of the files, on the content of the two tables and on
-    --series-filter. No scan is opened.
+    It depends on the names, sizes and times of the files, on the content of the two tables, on
+    --series-filter and on whether pairs are wanted. No scan is opened.
     """
     digest = hashlib.sha256(f"{version} {source.synthetic}".encode())
     for table in (paths.split, paths.patients):
         content = b"" if table is None else read_bounded(table, MAX_TABLE)
         digest.update(b"%d:" % (-1 if table is None else len(content)) + content)
     digest.update(os.fsencode(f"{(paths.series_filter or '').casefold()}\n"))
+    if paths.pairs:
+        digest.update(b"pairs\n")
     n_files = n_bytes = 0
     files, skipped = files_below(source.folder, source.left_out)
     for path in sorted([*files, *(item.path for item in skipped)], key=os.fsencode):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from srgan.dataset import pair_pixels
 from srgan.dataset.hu_sample import Reader, checked
 from srgan.dataset.slice_quotas import evenly_spaced
 from srgan.formats.scan import Scan, Skipped
@@ -18,12 +19,14 @@ COPY = "identical pixels"  # the reason of a slice or scan whose pixels were sel
 
 @dataclass(frozen=True)
 class SelectedSlice:
-    """One slice for the store: hu is (rows, columns) int16."""
+    """One slice for the store: hu and low_hu are (rows, columns) int16."""
 
     scan: Scan
     position: int  # in scan.slices
     hu: np.ndarray
     sha256: str
+    low_hu: np.ndarray | None = None  # the measured low dose of a pair
+    low_sha256: str | None = None
 
 
 @dataclass
@@ -55,8 +58,9 @@ class SelectionReport:
             self.skipped.setdefault(path, Skipped(path, reason, detail))
 
     def skip_slice(self, scan: Scan, position: int, reason: str, detail: str = "") -> None:
-        if not scan.is_volume:  # a slice of a volume is not a file
-            self.skip_files([scan.slices[position].path], reason, detail)
+        for each in scan.doses():
+            if not each.is_volume:  # a slice of a volume is not a file
+                self.skip_files([each.slices[position].path], reason, detail)
 
     def equal_slice(self, scan: Scan, position: int, pixels: tuple) -> str | None:
         """The file with a slice of these pixels that was selected before, if there is one.
@@ -126,15 +130,16 @@ def select_from_scan(
     """
     first_time = not tried
     try:
-        read = open_reader(scan)
+        reads = [open_reader(each) for each in scan.doses()]
         if first_time:
-            read = checked(scan, read, wanted)
+            both = zip(scan.doses(), reads, strict=True)
+            reads = [checked(each, read, wanted) for each, read in both]
     except Skip as skip:
         tried.update(range(len(scan.slices)))
         if first_time:
             report.skip_files(scan.files, skip.reason, skip.detail)
         return
-    selection = _Selection(scan, read, tried, report)
+    selection = _Selection(scan, reads, tried, report)
     yield from selection.at(wanted)
     if selection.copied and not selection.n_selected and first_time:
         # Every wanted slice with body is another scan's: a copy. Its other slices would bring the
@@ -151,8 +156,8 @@ def select_from_scan(
 class _Selection:
     """The slices of one scan that are read, in three passes."""
 
-    def __init__(self, scan: Scan, read: Reader, tried: set[int], report: SelectionReport):
-        self.scan, self.read, self.tried, self.report = scan, read, tried, report
+    def __init__(self, scan: Scan, reads: list[Reader], tried: set[int], report: SelectionReport):
+        self.scan, self.reads, self.tried, self.report = scan, reads, tried, report
         self.n_selected = 0
         self.copied = ""  # a file with a slice of the same pixels
         self.missing: list[int] = []  # positions that were wanted and not replaced yet
@@ -192,7 +197,9 @@ class _Selection:
         """The slice at a position, or None where it is unfit."""
         self.tried.add(position)
         try:
-            hu = self.read(position)
+            hu, *low = [read(position) for read in self.reads]
+            if low:
+                pair_pixels.check(hu, *low)
         except Skip as skip:
             self.report.skip_slice(self.scan, position, skip.reason, skip.detail)
             return None
@@ -204,7 +211,9 @@ class _Selection:
             self.copied = copied
             return None
         self.n_selected += 1
-        return SelectedSlice(self.scan, position, hu, digest)
+        return SelectedSlice(
+            self.scan, position, hu, digest, *low, *[pixels_sha256(each) for each in low]
+        )
 
 
 def _neighbours(position: int, n: int, tried: set[int]) -> Iterator[int]:

@@ -1,7 +1,8 @@
 """The store: the selected slices of a dataset on disk, as memory-mapped arrays of int16 HU.
 
 `store/<fingerprint>/` holds slices.npy (n, 512, 512), one such file for every other size, and
-index.json. patients.csv, split.csv and skipped.csv name patients and files: they are for local use.
+index.json; of pairs also low-slices.npy and so on, with the same rows. patients.csv, split.csv,
+pairs.csv and skipped.csv name patients and files: they are for local use.
 """
 
 import csv
@@ -32,7 +33,8 @@ FORMAT = 2  # of the index and of the rules by which slices are selected
 NPY_HEADER = 128  # bytes; room for any shape
 CHECKED_BYTES = 4 << 30  # hashed when a store or its noise is opened: all of 5,335 slices
 # The files that the program writes into a store or a folder of noise:
-NAMES = re.compile(r"index\.json|slices(-\d+x\d+)?\.npy|(patients|split|skipped)\.csv")
+NAMES = re.compile(r"index\.json|(low-)?slices(-\d+x\d+)?\.npy|(patients|split|skipped|pairs)\.csv")
+LOW = "low-"  # begins the name of the array of low doses beside that of normal doses
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +54,14 @@ class Record:
     array: str  # file name
     row: int  # index into that array
     pixels_sha256: str
+    # Of a pair; None where the low dose is simulated:
+    low_dose_sha256: str | None = None
+    dose: float | None = None  # share of the normal dose by the headers' exposure, where told
+    noise_hu: float | None = None  # SD of low dose - normal dose in the body, of the series
 
     @classmethod
     def of(cls, selected: SelectedSlice, pseudonym: str, role: str, array: str, row: int):
-        scan = selected.scan
+        scan, low = selected.scan, selected.scan.low_dose
         return cls(
             pseudonym=pseudonym,
             series_hash=sha256_of_text(scan.series_uid),
@@ -70,6 +76,9 @@ class Record:
             array=array,
             row=row,
             pixels_sha256=selected.sha256,
+            low_dose_sha256=selected.low_sha256,
+            dose=low and low.dose,
+            noise_hu=low and low.noise_hu,
         )
 
 
@@ -103,6 +112,11 @@ class Store:
         """Slice i: (rows, columns) int16 HU, read-only, memory-mapped."""
         record = self.records[i]
         return self.arrays[record.array][record.row]
+
+    def low_hu(self, i: int) -> np.ndarray:
+        """The measured low dose of slice i of a store of pairs: as `hu`."""
+        record = self.records[i]
+        return self.arrays[LOW + record.array][record.row]
 
     def with_role(self, role: str) -> list[int]:
         """The indices of the slices whose patient has this role."""
@@ -138,10 +152,14 @@ def load(folder: Path) -> Store:
     )
     counts = (index["found"], index["used"], index["skipped"], index["synthetic"])
     store = Store(folder, records, *counts, patients, arrays)
-    sums = [record.pixels_sha256 for record in records]
-    changed = first_changed(store.hu, sums, sum(a.nbytes for a in arrays.values()))
-    if changed is not None:
-        raise ValueError(f"{records[changed].array} holds other pixels")
+    n_bytes = sum(a.nbytes for a in arrays.values())
+    for read, sums in (
+        (store.hu, [record.pixels_sha256 for record in records]),
+        (store.low_hu, [r.low_dose_sha256 for r in records if r.low_dose_sha256]),
+    ):
+        changed = first_changed(read, sums, n_bytes)
+        if changed is not None:
+            raise ValueError(f"{records[changed].array} or its low doses hold other pixels")
     return store
 
 
@@ -177,17 +195,25 @@ class SliceWriter:
         self.part = part
         self.shapes: dict[str, tuple[int, int, int]] = {}  # of each file so far
 
-    def add(self, hu: np.ndarray) -> tuple[str, int]:
-        """Append (rows, columns) HU; returns the file's name and the row in it. UserError."""
+    def add(self, hu: np.ndarray, low_hu: np.ndarray | None = None) -> tuple[str, int]:
+        """Append (rows, columns) HU; returns the file's name and the row in it. UserError.
+
+        low_hu: the low dose of a pair, for the file beside it.
+        """
         rows, columns = hu.shape
         name = "slices.npy" if rows == columns == 512 else f"slices-{rows}x{columns}.npy"
+        if low_hu is not None:
+            self._append(LOW + name, low_hu)
+        return name, self._append(name, hu)
+
+    def _append(self, name: str, hu: np.ndarray) -> int:
         row = self.shapes.get(name, (0,))[0]
         with writing(self.part / name), open(self.part / name, "ab") as file:
             if row == 0:
                 file.write(bytes(NPY_HEADER))
             file.write(np.ascontiguousarray(hu, "<i2"))
-        self.shapes[name] = (row + 1, rows, columns)
-        return name, row
+        self.shapes[name] = (row + 1, *hu.shape)
+        return row
 
     def finish(self) -> None:
         """Write the headers, now that the numbers of slices are known. Raises UserError."""

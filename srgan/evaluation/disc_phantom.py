@@ -1,5 +1,8 @@
 """A disc phantom, low-dosed and enlarged as a slice: how sharp is each method's output?"""
 
+from collections.abc import Callable, Sequence
+from functools import partial
+
 import numpy as np
 
 from srgan.evaluation.baselines import Method
@@ -34,6 +37,17 @@ def disc(pixel_mm: float) -> np.ndarray:
     return np.fft.irfft2(np.fft.rfft2(hu) * kernel, (SIZE, SIZE)).astype(np.float32)
 
 
+def _fitted(noise: np.ndarray) -> np.ndarray:
+    """The middle (512, 512) of an image of noise, mirrored at its edges where it is smaller."""
+    for axis, size in enumerate(noise.shape):
+        missing = max(SIZE - size, 0)
+        pad = [(0, 0), (0, 0)]
+        pad[axis] = missing // 2, missing - missing // 2
+        start = max(size - SIZE, 0) // 2
+        noise = np.pad(noise, pad, "symmetric").take(range(start, start + SIZE), axis)
+    return noise
+
+
 def discs_of(
     methods: dict[str, Method],
     degradation: Degradation,
@@ -41,18 +55,25 @@ def discs_of(
     pixel_mm: float,
     photons: float | None,
     seed: int,
+    differences: Sequence[Callable[[], np.ndarray]] = (),
 ) -> Discs:
     """The TTF of each method and of the normal dose, from the mean of ten low-dosed slices.
 
     The noise is that of the tested slices, at the middle of a range; the phantom has no noise of
-    its own. photons: at full dose, only for noise in the projections.
+    its own. photons: at full dose, only for noise in the projections. differences: of real pairs,
+    whose measured noise the phantom gets, turned where there are fewer than ten: each reads (rows,
+    columns) HU.
     """
     hu, scale, level = disc(pixel_mm), degradation.scale, degradation.middle()
     start = (SIZE - PART) // 2
     low_part, part = (slice(start // n, (start + PART) // n) for n in (scale, 1))
     lows = []
     for k in range(SLICES):
-        item = StudySlice("", k, (pixel_mm, pixel_mm), k, lambda: hu, photons)
+        low_hu = None
+        if differences:
+            turns, which = divmod(k, len(differences))
+            low_hu = partial(np.add, hu, np.rot90(_fitted(differences[which]()), turns))
+        item = StudySlice("", k, (pixel_mm, pixel_mm), k, lambda: hu, photons, low_hu=low_hu)
         reference, low_dose = make_pair(item, level, seed)
         lows.append(low_dose[low_part, low_part])
     images = {NORMAL_DOSE: reference[part, part]}

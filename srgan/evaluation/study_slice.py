@@ -10,6 +10,7 @@ import numpy as np
 
 from srgan.hounsfield import HU_MAX, HU_MIN
 from srgan.lowdose.degradation import Degradation, degrade
+from srgan.lowdose.real_pairs import difference
 from srgan.masks import body_mask
 from srgan.metrics.slice_output import Reference
 from srgan.random_streams import STUDY_LEVELS, STUDY_NOISE, generator_of
@@ -29,6 +30,9 @@ class StudySlice:
     hu: Callable[[], np.ndarray]  # reads (rows, columns) HU
     photons: float | None = None  # at its full dose, for noise in the projections
     sd_hu: float | None = None  # estimated noise in soft tissue at full dose
+    low_hu: Callable[[], np.ndarray] | None = None  # of a real pair: reads the measured low dose
+    dose: float | None = None  # of a real pair: share of the normal dose by the headers
+    noise_hu: float | None = None  # of a real pair: SD of the difference, of its series
 
 
 def crop(image: np.ndarray, scale: int) -> np.ndarray:
@@ -45,11 +49,16 @@ def level_of(item: StudySlice, degradation: Degradation, seed: int) -> Degradati
 
 
 def noise_of(item: StudySlice, degradation: Degradation, seed: int) -> dict[str, float | None]:
-    """The noise columns of a slice: its level, and photons and noise (SD in HU) at full dose."""
+    """The noise columns of a slice: its level, and photons and noise (SD in HU) at full dose.
+
+    Of a real pair: what the headers say of the dose, and the SD of the difference in HU.
+    """
     levels = level_of(item, degradation, seed).levels
     found = {name: level.middle for name, level in levels.items()}
     if degradation.noise.in_projections:
         found |= {"photons": item.photons, "full_dose_sd_hu": item.sd_hu}
+    if item.low_hu is not None:
+        found |= {"dose_by_exposure": item.dose, "noise_hu": item.noise_hu}
     return found
 
 
@@ -65,7 +74,9 @@ def make_pair(
     rng = generator_of(seed, STUDY_NOISE, item.noise_key)
     hu, scale = item.hu(), degradation.scale
     fields = degradation.noise.new_fields(hu, item.spacing_mm, item.photons, rng)
-    if fields is not None:
+    if item.low_hu is not None:
+        fields = [crop(difference(hu, item.low_hu()), scale)[None]]
+    elif fields is not None:
         fields = [crop(field, scale)[None] for field in (fields.quantum, fields.electronic)]
     reference = crop(np.clip(hu, HU_MIN, HU_MAX).astype(np.float32), scale)
     return reference, degrade(reference[None], degradation, rng, fields)[0]

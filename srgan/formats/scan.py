@@ -44,6 +44,10 @@ class Scan:
     patient_ids: tuple[str, ...] = ()  # as the files have them, before patients are joined
     low_dose: "LowDose | None" = None  # with --pairs
 
+    def doses(self) -> "tuple[Scan, ...]":
+        """The scan itself, and with --pairs its low dose."""
+        return (self,) if self.low_dose is None else (self, self.low_dose.scan)
+
     @property
     def is_volume(self) -> bool:
         """One file holds all slices; else each slice is a file of its own."""

@@ -16,7 +16,7 @@ from srgan.resampling import area_mean
 
 
 class NoiseModel(Protocol):
-    """What a noise model has: `ImageNoise` and `ProjectionNoise` are the two that exist.
+    """What a noise model has: `ImageNoise`, `ProjectionNoise` and `RealPairs` exist.
 
     A noise model is a frozen dataclass. Its fields of type `Levels` are its noise levels: `degrade`
     samples them, and --run test tabulates them. docs/dose.md explains the models; CONTRIBUTING.md
@@ -115,8 +115,9 @@ def degrade(
     """Normal dose (n, rows, columns) HU to low dose (n, rows/scale, columns/scale) float32 HU.
 
     One level of each kind is sampled for each image. fields: the noise images of the model, each of
-    the shape of hu, where the noise is inserted in the projections. Clipped to [-1024, 3071] at
-    full resolution, as in a scanner's file. Raises ValueError where a size does not divide.
+    the shape of hu, where the noise is inserted in the projections or measured. Clipped at
+    full resolution to [-1024, 3071], as in a scanner's file. Raises ValueError where a size does
+    not divide.
     """
     noisy = degradation.noise.apply(hu, rng, fields)
     return area_mean(np.clip(noisy, HU_MIN, HU_MAX), degradation.scale)

@@ -9,9 +9,10 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -57,10 +58,20 @@ class SliceNoise:
     photons: float
     sd_hu: float | None
     at_floor: float  # share of the readings at the photon floor
+    n_fields: ClassVar[int] = 2
 
     def fields(self, realisation: int = 0) -> np.ndarray:
         """(2, rows, columns) float32 HU."""
         return self.stored[realisation] * self.hu_per_unit[realisation][:, None, None]
+
+    def drawn(self, cut: Callable, rng: np.random.Generator) -> list[np.ndarray]:
+        """Both fields of a patch that `cut` takes from an image, of any realisation and sign."""
+        which = rng.integers(len(self.stored))
+        signs = 2 * rng.integers(2, size=2) - 1  # noise is symmetric: four fields for one
+        return [
+            cut(self.stored[which, j]) * np.float32(self.hu_per_unit[which, j] * signs[j])
+            for j in range(2)
+        ]
 
 
 def open_or_build(

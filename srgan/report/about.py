@@ -38,7 +38,18 @@ class About:
         if self.checkpoint.get("synthetic"):
             remarks.append("trained on SYNTHETIC scans")
         remarks += [f"{n} trained on SYNTHETIC scans" for n in others if others[n]["synthetic"]]
-        return remarks + self.unfinished()
+        return remarks + self._other_low_doses() + self.unfinished()
+
+    def _other_low_doses(self) -> list[str]:
+        """Which checkpoints learned from measured low doses and are tested on others, or so."""
+        tested = self.degradation.as_json()["model"]
+        every = {"": self.checkpoint} | {f"{n} ": of for n, of in self.compared().items()}
+        trained = {n: of.get("degradation", {}).get("model") for n, of in every.items()}
+        return [
+            f"{n}trained in {noise_word(model)}, tested in {noise_word(tested)}"
+            for n, model in trained.items()
+            if model and model != tested and "pairs" in (model, tested)
+        ]
 
     def unfinished(self) -> list[str]:
         """The checkpoints whose training was stopped before it kept a model."""
@@ -86,9 +97,18 @@ def checkpoint_remark(said: dict) -> str:
     return (
         f"step {said['step']}{' (unfinished)' if said.get('unfinished') else ''}, "
         f"{said['generator']} generator, content {said['content_loss']}, "
-        f"VGG19 weights {said['vgg_weights']}, trained in {said['degradation'].get('model')} noise "
-        f"({levels_remark(said['degradation'])})"
+        f"VGG19 weights {said['vgg_weights']}, trained in {_trained_in(said['degradation'])}"
     )
+
+
+def _trained_in(degradation: dict) -> str:
+    levels = levels_remark(degradation)
+    return noise_word(degradation.get("model")) + (f" ({levels})" if levels else "")
+
+
+def noise_word(model: str | None) -> str:
+    """What a dose model is called: "image noise", or "real pairs"."""
+    return "real pairs" if model == "pairs" else f"{model} noise"
 
 
 def levels_remark(degradation: dict) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from srgan.hounsfield import HU_MAX, HU_MIN, hu_to_network
 from srgan.lowdose.degradation import Degradation, degrade
 from srgan.lowdose.noise_cache import SliceNoise
+from srgan.lowdose.real_pairs import PairNoise
 from srgan.random_streams import TRAIN, generator_of
 
 INSIDE_HU = -930.0  # between air with its noise and lung
@@ -24,11 +25,11 @@ class SliceSet:
     """The slices of the training or of the validation patients, and their noise.
 
     hu: (rows, columns) int16 for each slice. noise: for each slice where the dose model works in
-    the projections, else None.
+    the projections, or where the low dose was measured, else None.
     """
 
     hu: Sequence[np.ndarray]
-    noise: Sequence[SliceNoise] | None = None
+    noise: Sequence[SliceNoise] | Sequence[PairNoise] | None = None
 
 
 def patch_of(hu: np.ndarray, size: int, rng: np.random.Generator) -> Callable:
@@ -67,19 +68,16 @@ def batch(
     """
     rng = generator_of(seed, stream, k)
     normal = np.empty((n, crop, crop), np.float32)
-    fields = np.empty((2, n, crop, crop), np.float32) if slices.noise is not None else None
+    fields = None
+    if slices.noise is not None:
+        fields = np.empty((slices.noise[0].n_fields, n, crop, crop), np.float32)
     for i in range(n):
         number = rng.integers(len(slices.hu))
         hu = slices.hu[number]
         cut = patch_of(hu, crop, rng)
         normal[i] = cut(hu)
         if fields is not None:
-            noise = slices.noise[number]
-            which = rng.integers(len(noise.stored))
-            signs = 2 * rng.integers(2, size=2) - 1  # noise is symmetric: four fields for one
-            for j in range(2):
-                stored = cut(noise.stored[which, j])
-                np.multiply(stored, noise.hu_per_unit[which, j] * signs[j], out=fields[j, i])
+            fields[:, i] = slices.noise[number].drawn(cut, rng)
     np.clip(normal, HU_MIN, HU_MAX, out=normal)
     low = degrade(normal, degradation, rng, fields)
     return tuple(hu_to_network(x)[..., None].astype(np.float32) for x in (low, normal))

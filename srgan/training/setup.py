@@ -47,7 +47,7 @@ def begin(
     """
     keras.utils.set_random_seed(settings.seed % 2**32)
     degradation, saved = degradation_of(settings), start.saved
-    photons = None if training.noise is None else photon_cache.summary(training.noise)
+    photons = photon_cache.summary(training.noise) if degradation.noise.in_projections else None
     crop, seed = settings.crop, settings.seed
     make_batches = partial(batches.dataset, training, settings.batch_size, crop, degradation, seed)
     manifest = _manifest(settings, weights, start, photons)

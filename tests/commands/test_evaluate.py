@@ -70,7 +70,7 @@ def test_patient_with_a_known_id_series_or_slice_is_left_out(seen, left, capsys)
 def test_split_leaves_only_its_test_patients():
     settings = all_settings.make({"split": Path("split.csv")})
     assert held_out.held_out({"A": trained_on()}, STORE, settings) == [2]
-    with pytest.raises(UserError, match="--data with other patients"):
+    with pytest.raises(UserError, match="a folder with other patients"):
         held_out.held_out({"A": trained_on("patient:Bob")}, STORE, settings)
 
 

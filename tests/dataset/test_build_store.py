@@ -68,7 +68,7 @@ class Folder:
         self.pixels[series] = pixels
         return scan
 
-    def find(self, folder, patients_csv=None, left_out=(), series_filter=None) -> Catalogue:
+    def find(self, folder, patients_csv=None, left_out=(), series_filter=None, pairs=False):
         self.finds += 1
         found = len(self.extra) + sum(len(s.files) for s in self.scans)
         return Catalogue(Path(folder), tuple(self.scans), tuple(self.extra), found)

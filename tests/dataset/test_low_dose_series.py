@@ -165,8 +165,7 @@ def test_the_detail_names_the_folder_of_the_normal_dose():
     _, skipped = leave_out([low, normal], DATA)
     assert [item.path for item in skipped] == list(low.files)
     assert {item.detail for item in skipped} == {
-        f"Low Dose; the normal dose lies in {DATA / 'A' / 'full'}; training on measured pairs is "
-        "planned as --pairs"
+        f"Low Dose; the normal dose lies in {DATA / 'A' / 'full'}; --pairs trains on such pairs"
     }
 
 

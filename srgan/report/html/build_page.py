@@ -13,7 +13,7 @@ from srgan.hounsfield import WINDOWS
 from srgan.metrics.noise_power import BOX, FEWEST_BOXES
 from srgan.metrics.registry import NPS, value_at
 from srgan.report import dose_plot, nodule_tables
-from srgan.report.about import About, discs_remark, levels_remark
+from srgan.report.about import About, discs_remark, levels_remark, noise_word
 from srgan.report.columns import IN_LUNG, Column
 from srgan.report.html.level_tables import (
     at_level,
@@ -127,7 +127,7 @@ def _checkpoints(about: About) -> Table:
     rows = []
     for letter, said in {"A": about.checkpoint, **about.compared()}.items():
         made = [said[name] for name in ("step", "generator", "content_loss", "vgg_weights")]
-        noise = f"{said['degradation'].get('model')} noise"
+        noise = noise_word(said["degradation"].get("model"))
         cells = [Cell(str(word), is_text=True) for word in made]
         cells.append(Cell(noise, under=levels_remark(said["degradation"]), is_text=True))
         rows.append(Row(letter, tuple(cells)))
