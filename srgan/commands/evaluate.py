@@ -204,6 +204,7 @@ def about_test(
         degradation=degradation,
         vgg_weights=checkpoints[compare.MAIN].manifest.vgg_weights,
         synthetic=store.synthetic,
+        simulated_pairs=store.has_simulated_pairs,
         settings=all_settings.record(settings),
         checkpoint=compare.record(checkpoints),
         photons={"source": source, **photon_cache.summary(matched)} if matched else None,

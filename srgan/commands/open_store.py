@@ -1,16 +1,22 @@
 """The dataset store of a command, and which of its slices the command can use."""
 
+import logging
+
 from srgan.dataset import build_store
 from srgan.dataset.store import Record, Store
 from srgan.lowdose import photon_cache
 from srgan.settings import Settings, dataset_paths, degradation_of
 from srgan.system import memory
 
+log = logging.getLogger(__name__)
+
 
 def open_store(settings: Settings) -> Store:
-    """The store of --data, built where it is missing; prints how many slices were used."""
+    """The store of the scans, built where it is missing; prints how many files were used."""
     with memory.told("the store", lambda: memory.FREE_SOME):
         store = build_store.open_or_build(dataset_paths(settings))
+    if store.has_simulated_pairs:
+        log.warning("low doses of these pairs were made by --run simulate, not measured")
     print(f"found {store.found}, used {store.used}, skipped {store.skipped}", flush=True)
     return store
 

@@ -69,14 +69,15 @@ def find(
     _check_folder(folder)
     files, skipped = files_below(folder, left_out)
     found = len(files) + len(skipped)
-    slices, volumes, unusable = _headers(files, folder, simulated_too)
+    slices, volumes, unusable = _headers(files, folder, simulated_too or pairs)
     skipped += unusable
     scans = []
     for part in low_dose_pairs.by_dose(slices, folder) if pairs else [slices]:
         grouped, unusable = series.group(part)
         scans += grouped
         skipped += unusable
-    scans += map(_scan_of_volume, volumes)
+    of_volumes = list(map(_scan_of_volume, volumes))
+    scans += low_dose_pairs.named(of_volumes, folder) if pairs else of_volumes
     uids = {scan.series_uid for scan in scans}
     scans, unusable = copies.choose(scans, folder)
     skipped += unusable

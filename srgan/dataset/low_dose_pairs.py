@@ -7,6 +7,7 @@ its number in the series count for nothing. What is left over is listed with a r
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -15,12 +16,18 @@ from pathlib import Path
 import numpy as np
 
 from srgan.dataset import pair_pixels
-from srgan.dataset.low_dose_series import LESS, dose_in_path, dose_in_text, exposure
+from srgan.dataset.low_dose_series import (
+    LESS,
+    dose_in_path,
+    dose_in_text,
+    exposure,
+    without_dose,
+)
 from srgan.dataset.pair_pixels import ONE_SIDE, Difference
 from srgan.dataset.slice_quotas import evenly_spaced
 from srgan.formats import csv_tables, readers
 from srgan.formats.dicom.header import Frame, Header, read_frame
-from srgan.formats.scan import LowDose, Scan, Skipped
+from srgan.formats.scan import LowDose, Scan, Skipped, Slice, tidy_id
 from srgan.system.errors import Skip, one_line, plural
 from srgan.system.files import write_csv
 from srgan.system.progress import progress
@@ -38,6 +45,7 @@ SAME_DIRECTION = 1e-3
 SAME_SPACING = 1e-4  # relative, as of the slices of one series
 SAME_THICKNESS = 0.01  # relative
 SAMPLE = 5  # pairs of slices whose pixels are compared
+SIMULATED_HERE = "made by --run simulate"
 TOLD = 0.95  # of the normal exposure: more is the header of the normal dose itself
 
 
@@ -85,6 +93,31 @@ def by_dose(headers: Iterable[Header], folder: Path) -> list[list[Header]]:
     return list(parts.values())
 
 
+def named(volumes: Sequence[Scan], folder: Path) -> list[Scan]:
+    """Volumes with the patient that their names tell, whatever the dose in them.
+
+    `L067_full.nii.gz`, `quarter/L067.nii.gz` and `L067/quarter_1mm.nii.gz` are L067's. Of volumes
+    with one series UID each gets the dose into its UID: none is a copy of another.
+    """
+    several = Counter(scan.series_uid for scan in volumes)
+    made = []
+    for scan in volumes:
+        dose = dose_in_path(scan.files[0], folder)
+        if dose and several[scan.series_uid] > 1:
+            scan = replace(scan, series_uid=f"{scan.series_uid} {dose} dose")
+        patient = scan.patient_ids or _patient_in_path(scan.files[0], folder)
+        made.append(replace(scan, patient_ids=patient))
+    return made
+
+
+def _patient_in_path(file: Path, folder: Path) -> tuple[str, ...]:
+    """The file's name without doses and thickness, or that of the nearest folder with one."""
+    below = file.relative_to(folder) if file.is_relative_to(folder) else Path(file.name)
+    names = [readers.volume_name(file), *reversed(below.parts[:-1])]
+    left = filter(None, (tidy_id(without_dose(name)) for name in names))
+    return tuple(left)[:1]
+
+
 def match(scans: Sequence[Scan], folder: Path) -> tuple[list[Scan], list[Skipped], list[str]]:
     """The normal-dose scans with their `low_dose`, the files left over, and lines for the user.
 
@@ -109,23 +142,42 @@ def match(scans: Sequence[Scan], folder: Path) -> tuple[list[Scan], list[Skipped
 
 
 def _with_frames(scans: Sequence[Scan], folder: Path) -> tuple[list[_Series], list[Skipped]]:
-    """The series with the frame of each slice; slices whose header cannot be read again."""
-    jobs = [(scan, item) for scan in scans for item in scan.slices]
-    frames: dict[int, list] = {id(scan): [] for scan in scans}
-    skipped = []
-    for scan, item in progress(jobs, len(jobs), "positions"):
+    """The series with the frame of each slice; files whose header cannot be read again."""
+    series, skipped = [], []
+    for scan in progress(scans, len(scans), "series' positions"):
+        found, unusable = _volume_frames(scan) if scan.is_volume else _slice_frames(scan)
+        skipped += unusable
+        if found:
+            items, frames = zip(*found, strict=True)
+            files = scan.files if scan.is_volume else tuple(item.path for item in items)
+            scan = replace(scan, slices=items, files=files)
+            doses = dose_in_text(scan.description), dose_in_path(scan.files[0], folder)
+            series.append(_Series(scan, doses, _words(scan, folder), frames))
+    return series, skipped
+
+
+def _slice_frames(scan: Scan) -> tuple[list[tuple[Slice, Frame]], list[Skipped]]:
+    found, skipped = [], []
+    for item in scan.slices:
         try:
-            frames[id(scan)].append((item, read_frame(item.path)))
+            found.append((item, read_frame(item.path)))
         except Skip as skip:
             skipped.append(Skipped(item.path, skip.reason, skip.detail))
-    series = []
-    for scan in scans:
-        if found := frames[id(scan)]:
-            items, places = zip(*found, strict=True)
-            scan = replace(scan, slices=items, files=tuple(item.path for item in items))
-            doses = dose_in_text(scan.description), dose_in_path(scan.files[0], folder)
-            series.append(_Series(scan, doses, _words(scan, folder), places))
-    return series, skipped
+    return found, skipped
+
+
+def _volume_frames(scan: Scan) -> tuple[list[tuple[Slice, Frame]], list[Skipped]]:
+    try:
+        geometry = readers.FORMATS[scan.kind].geometry(scan)
+    except Skip as skip:
+        return [], [Skipped(path, skip.reason, skip.detail) for path in scan.files]
+    across, down, along = np.array(geometry.axes, float)
+    step_mm, origin_mm = geometry.spacing_mm[2] * along, geometry.known_origin_mm
+    frames = [
+        Frame("", None, (*(origin_mm + item.index * step_mm), *across, *down))
+        for item in scan.slices
+    ]
+    return list(zip(scan.slices, frames, strict=True)), []
 
 
 def _words(scan: Scan, folder: Path) -> frozenset[str]:
@@ -268,6 +320,8 @@ def _judged(candidate: _Candidate) -> tuple[Scan | None, str]:
     if b_is_low is None:
         return None, told_by
     normal, low = (a, b) if b_is_low else (b, a)
+    if normal.scan.made_by:
+        return None, "the low dose of the two was made by this program"
     at = candidate.at if b_is_low else tuple((j, i) for i, j in candidate.at)
     if "swapped" in told_by:
         log.warning(f"names are swapped: {low.shown} has more noise than {normal.shown}")
@@ -374,6 +428,9 @@ def _lines(pairs: Sequence[Scan], told: bool) -> list[str]:
         f"{plural(patients, 'patient')}; low dose - normal dose has an SD of "
         f"{np.median([pair.low_dose.noise_hu for pair in pairs]):.1f} HU in the body (median)"
     ]
+    simulated = sum(bool(pair.low_dose.scan.made_by) for pair in pairs)
+    if simulated:
+        lines.append(f"pairs: {simulated} of the low doses were {SIMULATED_HERE}, not measured")
     doses = [pair.low_dose.dose for pair in pairs if pair.low_dose.dose is not None]
     if doses:
         lines.append(

@@ -60,6 +60,14 @@ def dose_in_path(file: Path, folder: Path) -> str | None:
     return next(filter(None, map(dose_in_text, reversed(below.parts))), None)
 
 
+def without_dose(text: str) -> str:
+    """A name without the words of doses and without a thickness such as 1mm."""
+    text = re.sub(r"_", " ", text)
+    for words in (LOW, NORMAL, re.compile(r"\b\d+(\.\d+)? ?mm\b")):
+        text = re.sub(words.pattern, " ", text, flags=re.IGNORECASE)
+    return " ".join(re.sub(r"(?<!\S)[-.]+|[-.]+(?!\S)", " ", text).split())
+
+
 def dose_in_text(text: str) -> str | None:
     text = re.sub(r"[_\s]+", " ", re.sub(r"(?<=\d)(?=mm)", " ", text.casefold()))
     low, normal = LOW.search(text), NORMAL.search(text)  # Mayo's files are L067_QD_1_1....IMA

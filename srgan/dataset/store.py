@@ -58,6 +58,7 @@ class Record:
     low_dose_sha256: str | None = None
     dose: float | None = None  # share of the normal dose by the headers' exposure, where told
     noise_hu: float | None = None  # SD of low dose - normal dose in the body, of the series
+    simulated: bool = False  # its low dose was made by this program's simulate
 
     @classmethod
     def of(cls, selected: SelectedSlice, pseudonym: str, role: str, array: str, row: int):
@@ -79,6 +80,7 @@ class Record:
             low_dose_sha256=selected.low_sha256,
             dose=low and low.dose,
             noise_hu=low and low.noise_hu,
+            simulated=bool(low and low.scan.made_by),
         )
 
 
@@ -117,6 +119,11 @@ class Store:
         """The measured low dose of slice i of a store of pairs: as `hu`."""
         record = self.records[i]
         return self.arrays[LOW + record.array][record.row]
+
+    @property
+    def has_simulated_pairs(self) -> bool:
+        """Were low doses of pairs made by this program, not measured?"""
+        return any(record.simulated for record in self.records)
 
     def with_role(self, role: str) -> list[int]:
         """The indices of the slices whose patient has this role."""

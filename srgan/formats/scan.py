@@ -42,6 +42,7 @@ class Scan:
     description: str = ""  # SeriesDescription
     study_uids: tuple[str, ...] = ()
     patient_ids: tuple[str, ...] = ()  # as the files have them, before patients are joined
+    made_by: str = ""  # see check_maker
     low_dose: "LowDose | None" = None  # with --pairs
 
     def doses(self) -> "tuple[Scan, ...]":

@@ -26,6 +26,7 @@ class About:
     photons: dict | None = None  # photon_cache.summary and their source, of projection noise
     vgg_distance_weights: str = "none"  # or imagenet, or file
     denoiser: str = ""  # how the cut-off of the denoiser was found
+    simulated_pairs: bool = False  # were low doses of the tested pairs made by this program?
     files: dict = field(default_factory=dict)  # how many were found, used and skipped
 
     def remarks(self) -> list[str]:
@@ -35,6 +36,8 @@ class About:
         remarks = [f"VGG19 weights: {', '.join(weights)}"]
         if self.synthetic:
             remarks.append("SYNTHETIC scans")
+        if self.simulated_pairs:
+            remarks.append("low doses SIMULATED, not measured")
         if self.checkpoint.get("synthetic"):
             remarks.append("trained on SYNTHETIC scans")
         remarks += [f"{n} trained on SYNTHETIC scans" for n in others if others[n]["synthetic"]]

@@ -7,13 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
 from pydicom.uid import generate_uid
 from scipy import ndimage
 
 from srgan.dataset import catalogue
 from srgan.dataset.low_dose_pairs import NO_SERIES, NO_SLICE
 from srgan.formats import readers
+from srgan.formats.scan import OWN_MODEL
 from tests.helpers import made_pairs
+from tests.helpers.made_chest import save
 from tests.helpers.made_pairs import STEP_MM, doses
 
 LAYOUTS = pytest.mark.parametrize("tree", [made_pairs.tcia, made_pairs.mayo])
@@ -291,3 +295,56 @@ def test_another_frame_of_reference_is_no_pair_where_other_patients_share_theirs
     of = found(tmp_path)
     assert pairs(of).keys() == {"L067"}
     assert "another frame of reference" in of.skipped[0].detail
+
+
+# ---- volumes, and low doses that this program made ----
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("L067_full.nii.gz", "L067_quarter.nii.gz"),
+        ("full_1mm/L067.nrrd", "quarter_1mm/L067.nrrd"),
+        ("L067/full_1mm.mha", "L067/quarter_1mm.mha"),
+        ("L067 full dose.mhd", "L067 low dose.mhd"),
+    ],
+)
+def test_volumes_are_pairs_by_their_names(tmp_path, names):
+    """Beside another patient, whose volumes lie at the same positions."""
+    for i, patient in enumerate(("L067", "L096")):
+        for name, hu in zip(names, doses(i), strict=True):
+            save(tmp_path / name.replace("L067", patient), hu)
+    of = found(tmp_path)
+    assert {scan.patient_id: len(scan.slices) for scan in of.scans} == {"L067": 6, "L096": 6}
+    for scan in of.scans:
+        for file in (scan.files[0], scan.low_dose.scan.files[0]):
+            assert scan.patient_id in str(file.relative_to(tmp_path))
+
+
+def test_volumes_of_other_positions_are_no_pair_and_shared_slices_are(tmp_path):
+    (normal, low), (other, _) = doses(0), doses(1)
+    save(tmp_path / "L067_full.mha", normal)
+    save(tmp_path / "L067_quarter.mha", low[1:5], origin_mm=(0, 0, 2.5))
+    save(tmp_path / "L096_full.mha", other)
+    save(tmp_path / "L096_quarter.mha", other, origin_mm=(0, 0, 1.0))
+    of = found(tmp_path)
+    assert [(scan.patient_id, len(scan.slices)) for scan in of.scans] == [("L067", 4)]
+    assert {s.path.name[:4] for s in of.skipped} == {"L096"}
+
+
+def test_a_low_dose_by_simulate_is_paired_and_told(tmp_path):
+    """Other scans that this program made are left out."""
+    normal, low = doses(0)
+    for description, hu in (("low dose simulated by noise", low), ("enhanced", normal)):
+        item = Dataset()
+        item.ManufacturerModelName = OWN_MODEL
+        item.ContributionDescription = description
+        folder = "quarter_1mm" if hu is low else "full_enhanced"
+        made_pairs.write(
+            tmp_path / folder, hu, "L067", ContributingEquipmentSequence=Sequence([item])
+        )
+    made_pairs.write(tmp_path / "full_1mm", normal, "L067")
+    of = found(tmp_path)
+    assert [len(scan.slices) for scan in of.scans] == [6]
+    assert reasons(of) == {"output of this program": 6}
+    assert "pairs: 1 of the low doses were made by --run simulate, not measured" in of.remarks

@@ -50,10 +50,11 @@ def lungs(hu: np.ndarray) -> np.ndarray:
     return body(hu) & (ndimage.gaussian_filter(hu.astype(float), (0, 1, 1)) < -500)
 
 
-def save(path: Path, volume: np.ndarray, spacing_mm=SPACING_MM) -> Path:
+def save(path: Path, volume: np.ndarray, spacing_mm=SPACING_MM, origin_mm=(0, 0, 0)) -> Path:
     """Write a volume in the format that the name tells; a .mhd gets its .raw."""
     path.parent.mkdir(parents=True, exist_ok=True)
     image = sitk.GetImageFromArray(volume)
     image.SetSpacing([float(mm) for mm in spacing_mm[::-1]])
+    image.SetOrigin([float(mm) for mm in origin_mm])
     sitk.WriteImage(image, str(path))
     return path

@@ -83,6 +83,7 @@ def _scan(members: list[Header], spacing_mm: tuple[float, float], kept: list[Hea
         description=kept[0].description,
         study_uids=tuple(sorted({h.study_uid for h in members} - {""})),
         patient_ids=patient_ids,
+        made_by=next((h.made_by for h in kept if h.made_by), ""),
     )
 
 

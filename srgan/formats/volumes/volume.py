@@ -98,6 +98,7 @@ def scan_of(volume: Volume, series_uid: str, patient_id: str) -> Scan:
         exposure_mas=_positive(tags, "Exposure"),
         kernel=tidy_id(tags.get("ConvolutionKernel", "")[:MAX_ID]),
         description=tidy_id(tags.get("SeriesDescription", "")[:MAX_ID]),
+        made_by=volume.made_by,
         study_uids=_ids(tags, "StudyInstanceUID"),
         patient_ids=_ids(tags, "PatientID"),
     )
@@ -116,7 +117,9 @@ def _positive(tags: Mapping[str, str], name: str) -> float | None:
 def of_scan(read_header: ReadHeader, scan: Scan) -> Volume:
     """The volume that a scan was made from. Raises Skip where the file is another one by now."""
     volume = read_header(scan.slices[0].path)
-    if volume.geometry.size != (scan.columns, scan.rows, len(scan.slices)):
+    columns, rows, slices = volume.geometry.size
+    last = max(item.index for item in scan.slices)  # of a pair, a scan has some of the slices
+    if (columns, rows) != (scan.columns, scan.rows) or slices <= last:
         raise Skip("changed", "the file is not the one that was catalogued")
     return volume
 
