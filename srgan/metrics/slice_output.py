@@ -1,5 +1,6 @@
 """What the metrics of a slice are measured on: an output, and the normal dose with its regions."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -150,17 +151,23 @@ class Output:
         return {"output": self.image, "reference": reference.image, "body": reference.body}
 
 
-def tissue_masks(image: np.ndarray, body: np.ndarray) -> dict[str, np.ndarray]:
-    """Each tissue of which the slice shows 200 pixels, without its rim: (rows, columns) bool."""
-    smooth = ndimage.gaussian_filter(image.astype(np.float32), TISSUE_SMOOTH_PX)
+def tissue_masks(
+    image: np.ndarray, body: np.ndarray, coarser: float = 1.0
+) -> dict[str, np.ndarray]:
+    """Each tissue of which the slice shows 200 pixels, without its rim: (rows, columns) bool.
+
+    coarser: the side of its pixels over that of a normal dose's.
+    """
+    rim_px, air_rim_px = (math.ceil(px / coarser) for px in (TISSUE_RIM_PX, AIR_RIM_PX))
+    smooth = ndimage.gaussian_filter(image.astype(np.float32), TISSUE_SMOOTH_PX / coarser)
     masks = {}
     for name, (low, high) in TISSUES_HU.items():
         inside = body
         if name == "air":
-            inside = ~ndimage.binary_dilation(body, iterations=AIR_RIM_PX)
+            inside = ~ndimage.binary_dilation(body, iterations=air_rim_px)
         mask = inside & (smooth > low) & (smooth < high)
-        mask = ndimage.binary_erosion(mask, iterations=TISSUE_RIM_PX)
-        if np.count_nonzero(mask) >= TISSUE_PIXELS:
+        mask = ndimage.binary_erosion(mask, iterations=rim_px)
+        if np.count_nonzero(mask) >= TISSUE_PIXELS / coarser**2:
             masks[name] = mask
     return masks
 
