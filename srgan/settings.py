@@ -210,8 +210,10 @@ class Settings:
         "More checkpoint folders to test beside the main one, at most "
         f"{values.MOST_FOLDERS}.", recorded=False)
     report_dir: Path = _setting(
-        Path("report"), values.folder, (*TEST, *EXPORT), OUTPUT,
+        Path("report"), values.folder, (*TEST, *ENHANCE, *EXPORT), OUTPUT,
         {"test": "Folder for the report: page, tables, pictures.",
+         "enhance": "Folder with the report of a test. Where this network was tested there, a "
+         "scan with unusual noise is told what such noise did to test patients.",
          "export": "Folder with the report of a test. Where this network was tested there, its "
          "metrics go into the model card."}, recorded=False)
     window: dict | None = _setting(

@@ -8,8 +8,10 @@ import numpy as np
 
 import srgan
 from srgan import settings as all_settings
+from srgan.commands import scan_report
 from srgan.enhancement import slice_function
 from srgan.enhancement.slice_function import Use
+from srgan.enhancement.watch import Watch
 from srgan.formats.derived import Derived
 from srgan.formats.scan import OWN_MODEL, Scan, Skipped
 from srgan.models import tensorflow_setup
@@ -40,15 +42,21 @@ def enhance(given: dict[str, Any]) -> int:
         use = slice_function.use_of(trained.settings["scale"], shape, settings.input_kind)
         print(use.sentence(scan), flush=True)
         name = "srgan" if "srgan" in trained.models else "srresnet"
+        degradation = all_settings.degradation_of(all_settings.make({}, trained.settings))
         how = how_made(trained, name, use)
         derived = Derived(_description(scan, name, use), use.enlargement)
         with copy_scan.begun(scan, derived, settings.output, settings.format) as copy:
             tensorflow_setup.start(settings.precision)
             function = slice_function.of_network(trained.network(name), use)
-            left = _copy(copy, function, how)
+            watch = Watch(len(scan.slices), use, degradation)
+            left = _copy(copy, function, watch, how)
+            trust = watch.trust(scan, trained.manifest.noise_range, trained.has_seen)
+            told = scan_report.tell(trust, settings.report_dir, trained.sha256[name], degradation)
             with writing(settings.output):
                 copy.target.finish(how)
-                write_json(copy.part / "enhanced.json", _about(trained, name, use, scan, left))
+                about = _about(trained, name, use, scan, left)
+                write_json(copy.part / "enhanced.json", {**about, "trust": told})
+                scan_report.write_preview(copy.part, watch, scan, trained.models[name].name)
     if left:
         log.info(copy_scan.skipped_line(copy, left))
     n = len(scan.slices) - (0 if scan.is_volume else len(left))
@@ -56,10 +64,18 @@ def enhance(given: dict[str, Any]) -> int:
     return 0
 
 
-def _copy(copy: Copy, function: Callable[[np.ndarray], np.ndarray], how: str) -> list[Skipped]:
+def _copy(
+    copy: Copy, function: Callable[[np.ndarray], np.ndarray], watch: Watch, how: str
+) -> list[Skipped]:
     """Write every slice; returns those that could not be used. Raises UserError if most cannot."""
     n = len(copy.scan.slices)
-    made = copy_scan.streamed(copy, lambda _, hu: function(hu), how)
+
+    def watched(index: int, hu: np.ndarray) -> np.ndarray:
+        new = function(hu)
+        watch.see(index, hu, new)
+        return new
+
+    made = copy_scan.streamed(copy, watched, how)
     left = [skip for skip in progress(made, n, "slices") if skip]
     copy_scan.check_usable(left, n)
     return left

@@ -91,7 +91,7 @@ def test_a_volume_gives_a_volume_in_its_place(checkpoints, tmp_path):
     assert before.GetSpacing() == after.GetSpacing()
     assert before.GetOrigin() == after.GetOrigin()
     np.testing.assert_allclose(*map(sitk.GetArrayFromImage, (before, after)), atol=1)
-    assert sorted(os.listdir(tmp_path / "out"))[-1] == "enhanced.json"
+    assert sorted(os.listdir(tmp_path / "out"))[-2:] == ["enhanced.json", "preview.png"]
 
 
 def test_what_the_slices_are_must_be_said_for_a_network_that_enlarges(checkpoints, tmp_path):

@@ -1,0 +1,62 @@
+"""What --run enhance says about one scan: on the terminal, in enhanced.json and in preview.png."""
+
+import logging
+import math
+from pathlib import Path
+
+from srgan.enhancement import preview, scan_trust
+from srgan.enhancement.scan_trust import NOISIER, QUIETER, ScanTrust
+from srgan.enhancement.watch import Watch
+from srgan.formats.scan import Scan
+from srgan.lowdose.degradation import Degradation
+from srgan.report import tested_noise
+
+log = logging.getLogger(__name__)
+
+HIGHEST = {"dose": 1.0, "noise_lambda": math.inf}  # levels: the noise falls with their square root
+
+
+def tell(trust: ScanTrust, report: Path, sha256: str, degradation: Degradation) -> dict:
+    """Print what was measured, log the warnings, and return all of it as JSON values.
+
+    report: the folder of a test's report. sha256: of the weights. degradation: of the training.
+    """
+    tested, text = None, ""
+    if trust.noise_is in (QUIETER, NOISIER):
+        tested = tested_noise.tested_at(report, sha256, trust.noise["median_hu"])
+        text = tested.text() if tested else _not_tested(trust, report, degradation)
+    print(*scan_trust.lines(trust), sep="\n", flush=True)
+    warnings = scan_trust.warnings(trust, text)
+    for line in warnings:
+        log.warning(line)
+    return {
+        **trust.as_json(),
+        "tested_at_this_noise": tested and tested.as_json(),
+        "warnings": warnings,
+    }
+
+
+def write_preview(folder: Path, watch: Watch, scan: Scan, model: str) -> None:
+    """preview.png, unless no slice was measured. model: the name of its folder. Raises OSError."""
+    panes, n = watch.panes(), len(scan.slices)
+    title = f"{model}, scale {watch.use.scale}, {watch.use.kind} input"
+    preview.write(folder / "preview.png", panes, watch.use, scan.spacing_mm, n, title)
+
+
+def _not_tested(trust: ScanTrust, report: Path, degradation: Degradation) -> str:
+    """Which command would tell what such noise does.
+
+    The level is that at which noise of an SD that goes with 1 / sqrt(level) would be the scan's.
+    """
+    name = next((name for name in degradation.levels if name in HIGHEST), None)
+    said = f"what that does was not tested ({report} has no test of these weights at such noise)"
+    if name is None or not trust.noise["median_hu"] > 0:
+        return said
+    levels, trained = degradation.levels[name], trust.trained
+    end, near_hu = (
+        (levels.low, trained.high_hu)
+        if trust.noise_is == NOISIER
+        else (levels.high, trained.low_hu)
+    )
+    wanted = min(end * (near_hu / trust.noise["median_hu"]) ** 2, HIGHEST[name])
+    return f"{said}: --run test --{name.replace('_', '-')} {wanted:.2g} would tell"
