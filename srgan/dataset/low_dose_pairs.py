@@ -225,6 +225,8 @@ def _other_reconstruction(a: _Series, b: _Series) -> str:
         return "another pixel spacing"
     if one.kernel and two.kernel and one.kernel.casefold() != two.kernel.casefold():
         return f"another kernel ({one.kernel}, {two.kernel})"
+    if one.kvp and two.kvp and one.kvp != two.kvp:
+        return f"another tube voltage ({one.kvp:g}, {two.kvp:g} kVp)"
     thick = [each.frames[0].thickness_mm for each in (a, b)]
     what = "thickness"
     if None in thick:

@@ -12,7 +12,7 @@ from srgan.dataset.hu_sample import Reader, checked
 from srgan.dataset.slice_quotas import evenly_spaced
 from srgan.formats.scan import Scan, Skipped
 from srgan.masks import has_body
-from srgan.system.errors import Skip
+from srgan.system.errors import Skip, one_line
 
 COPY = "identical pixels"  # the reason of a slice or scan whose pixels were selected before
 
@@ -193,13 +193,26 @@ class _Selection:
                 self.report.n_without_body += 1
                 yield selected
 
+    def _read(self, position: int) -> list[np.ndarray]:
+        """The slice, of a pair both doses. Raises Skip."""
+        hu = []
+        for scan, read in zip(self.scan.doses(), self.reads, strict=True):
+            try:
+                hu.append(read(position))
+            except Skip as skip:
+                if self.scan.low_dose is None:
+                    raise
+                detail = f"of the pair, {scan.slices[position].path}: {skip.detail}"
+                raise Skip(skip.reason, one_line(detail, 380)) from None
+        if len(hu) > 1:
+            pair_pixels.check(*hu)
+        return hu
+
     def _select(self, position: int, need_body: bool = True) -> SelectedSlice | None:
         """The slice at a position, or None where it is unfit."""
         self.tried.add(position)
         try:
-            hu, *low = [read(position) for read in self.reads]
-            if low:
-                pair_pixels.check(hu, *low)
+            hu, *low = self._read(position)
         except Skip as skip:
             self.report.skip_slice(self.scan, position, skip.reason, skip.detail)
             return None

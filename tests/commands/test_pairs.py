@@ -7,11 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 
+from srgan import hu_check
 from srgan import settings as all_settings
 from srgan.commands import train as run
 from srgan.commands.open_store import open_store
 from srgan.dataset.low_dose_pairs import NO_SLICE
+from srgan.dataset.pair_pixels import OTHER_ANATOMY
 from srgan.formats.csv_tables import plain_id
 from srgan.lowdose.levels import Levels
 from srgan.settings import degradation_of, make, with_pairs
@@ -104,21 +107,28 @@ def test_pairs_and_the_same_folder_as_data_are_two_stores(tree, tmp_path):
     assert (len(of_data.records), of_data.records[0].low_dose_sha256) == (24, None)
 
 
-def test_a_slice_of_other_anatomy_or_that_cannot_be_read_costs_its_pair(tree, tmp_path):
+def test_a_slice_of_other_anatomy_or_that_is_not_hu_costs_its_pair(tree, tmp_path):
     """Seen when all slices are read, not in the few that the series are compared by."""
     data = tmp_path / "data"
     shutil.copytree(tree, data)
     normal, low = made_pairs.mayo(data, "L200", 7)
-    made_pairs.write(
-        low[2].parent / "x", doses(7)[1][2:3, :, ::-1], "L200", z_mm=4.0,
-        SeriesInstanceUID="1.2.9",
-    )  # fmt: skip
-    shutil.move(low[2].parent / "x" / "1-01.dcm", low[2])
-    normal[4].write_bytes(normal[4].read_bytes()[:-2000])
+    upside_down, mask = doses(7)[1][2, ::-1], (doses(7)[0][4] > -500).astype(np.int16)
+    for path, values in ((low[2], upside_down), (normal[4], mask)):
+        dataset = dcmread(path)
+        dataset.PixelData = np.ascontiguousarray(values).tobytes()
+        dataset.save_as(path)
     store = open_store(make(given(data, tmp_path)))
     (pseudonym,) = (p for p, name in store.patients.items() if name == "L200")
     used = [i for i, r in enumerate(store.records) if r.pseudonym == pseudonym]
     assert len(used) == 4
+    with open(store.folder / "skipped.csv", newline="") as file:
+        rows = {Path(row["path"]): row for row in csv.DictReader(file)}
+    for two, reason, detail in (
+        ((normal[2], low[2]), OTHER_ANATOMY, "correlate by"),
+        ((normal[4], low[4]), hu_check.REASON, str(normal[4])),
+    ):
+        for path in two:
+            assert (rows[path]["reason"], detail in rows[path]["detail"]) == (reason, True)
 
 
 def test_a_damaged_low_dose_in_the_store_is_made_again(tree, tmp_path, said):

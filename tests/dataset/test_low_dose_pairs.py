@@ -229,7 +229,7 @@ def test_the_same_pixels_twice_are_no_pair(tmp_path):
         made_pairs.write(tmp_path / f"{dose}_1mm", doses(0)[0], "L067")
     of = found(tmp_path)
     assert (of.scans, reasons(of)) == ((), {NO_SERIES: 12})
-    assert "the pixels are identical" in of.skipped[0].detail
+    assert "there is no noise between them" in of.skipped[0].detail
 
 
 # ---- a third series, other patients ----
@@ -271,6 +271,32 @@ def test_patients_are_never_mixed_and_a_single_dose_is_listed(tmp_path, tree):
     assert pairs(of) == {name: as_text(made[name]) for name in ("A1", "A4")}
     assert {s.path for s in of.skipped} == {*made["A2"][1], *made["A3"][0]}
     assert {s.detail for s in of.skipped} == {"this patient has no other series"}
+
+
+@pytest.mark.parametrize("frame", ["kept", "missing"])
+def test_low_doses_that_changed_patients_are_no_pairs(tmp_path, frame):
+    """The headers of one patient's low dose name the other patient."""
+    more = {"FrameOfReferenceUID": None} if frame == "missing" else {}
+    trees = {name: made_pairs.tcia(tmp_path, name, i, **more) for i, name in enumerate("AB")}
+    for name, other in ("AB", "BA"):
+        for path in trees[name][1]:
+            dataset = dcmread(path)
+            dataset.PatientID = other
+            dataset.StudyInstanceUID = f"1.2.{ord(other)}"
+            dataset.save_as(path)
+    made_pairs.mayo(tmp_path, "L067", 2)
+    of = found(tmp_path)
+    assert pairs(of).keys() == {"L067"}
+    assert reasons(of) == {NO_SERIES: 24}
+    reason = "the anatomy is" if frame == "missing" else "another frame of reference"
+    assert all(reason in s.detail for s in of.skipped)
+
+
+def test_another_tube_voltage_is_no_pair(tmp_path):
+    normal, low = doses(0)
+    made_pairs.write(tmp_path / "full", normal, "L067")
+    made_pairs.write(tmp_path / "quarter", low, "L067", KVP=80)
+    assert "another tube voltage (120, 80 kVp)" in found(tmp_path).skipped[0].detail
 
 
 def test_a_frame_of_reference_for_each_series_leaves_it_to_positions_and_pixels(tmp_path):
