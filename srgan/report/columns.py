@@ -29,13 +29,19 @@ NOTES = {  # below a table, by its caption
         "TTF50: the frequency at which half of a disc's contrast is left, see the curves.",
     ),
     "What was invented": (
-        "chi2: the output's block means against the low dose, in expected noise; spots: connected "
-        "areas beyond 4 expected SDs (in projection noise: of all noise); wide: of 2 pixels of the "
-        "low dose or more (there: 5), which chance does not give. Invented: detail that rises with "
-        "the output's own error.",
+        "chi2: the output's block means against the low dose, in expected noise. Invented: detail "
+        "that rises with the output's own error.",
         "sFRC counts sharpness first and does not see invented texture: shown for comparison, "
         "never used in a check. Normal dose: two copies of it that differ in noise.",
     ),
+}
+NOTES_OF_COLUMNS = {  # below a table that has this column, by its key
+    "spots": "Spots: connected areas beyond 4 expected SDs (in projection noise: of all noise); "
+    "wide: of 2 pixels of the low dose or more (there: 5), which chance does not give.",
+    "removed_share": "At scale 1 blocks are pixels: chi2 is 0 for the input, 1 where as much was "
+    "removed as was added. Removed: the share of fine edges and vessels that the output lacks, 0 "
+    "where noise alone was removed; spot: the strongest spot in what was removed, in SDs of its "
+    "noise. Noise that was left counts as invented: compare with the input.",
 }
 
 
@@ -89,6 +95,12 @@ def columns_of(metric: Metric, windows: Windows) -> list[Column]:
         return [Column(part, metric.unit, metric.name, path, **how) for part, path in parts]
     group = ", ".join(filter(None, (metric.name, metric.unit)))
     return [Column(part, str(windows[part]), group, path, **how) for part, path in parts]
+
+
+def notes_of(subject: Subject, columns: Iterable[Column]) -> tuple[str, ...]:
+    """The notes below a table that shows these of its columns."""
+    own = (NOTES_OF_COLUMNS[c.key] for c in columns if c.key in NOTES_OF_COLUMNS)
+    return (*subject.notes, *own)
 
 
 def value_of(metrics: dict, column: Column) -> float | None:

@@ -185,3 +185,25 @@ def test_baselines_have_findings_and_do_not_fail():
 def test_check_refuses_an_unknown_kind():
     with pytest.raises(ValueError, match="'tv' is none of enlargement, denoiser, pixel, gan"):
         check(GOOD, "tv", bicubic=BICUBIC, normal_dose=NORMAL)
+
+
+# At scale 1: an SRResNet at a quarter of the dose on validation patients, and its input.
+INPUT_1 = psnr(39.87) | {"invented_share": 0.62, "removed_share": 0.0, "removed_spot": 0.0}
+GOOD_1 = {name: value for name, value in GOOD.items() if name != "wide_spots"}
+GOOD_1 |= psnr(41.67) | {"removed_share": 0.03, "removed_spot": 4.9, "invented_share": 0.04}
+AT_SCALE_1 = {"bicubic": INPUT_1, "srresnet": None, "input_name": "the input"}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, []),
+        ({"removed_share": 0.44}, ["removing structure"]),
+        ({"removed_spot": 11.0}, ["removing structure"]),
+        ({"invented_share": 0.5}, []),  # noise of the input that was left
+        ({"invented_share": 0.7}, ["inventing"]),
+        ({"removed_share": None}, ["not checked"]),
+    ],
+)
+def test_at_scale_1_removed_structure_is_checked_and_left_noise_is_not_invented(change, expected):
+    assert kinds(GOOD_1 | change, **AT_SCALE_1) == expected

@@ -13,6 +13,7 @@ from srgan.report.columns import (
     Column,
     Subject,
     measured_columns,
+    notes_of,
     subjects,
     value_of,
     written,
@@ -84,7 +85,7 @@ def _metric_table(subject: Subject, level: Level) -> Table:
     cells = tuple(_cell(level.normal_dose, column) for column in columns)
     if any(cell.shown for cell in cells):
         rows.append(Row(NORMAL_DOSE, cells, ranked=False))
-    return Table(subject.caption, columns, tuple(rows), subject.notes)
+    return Table(subject.caption, columns, tuple(rows), notes_of(subject, columns))
 
 
 def _cell_with_interval(level: Level, method: str, column: Column) -> Cell:

@@ -64,8 +64,9 @@ def _maps(name: str, output: np.ndarray, reference: Reference) -> tuple[Map, ...
     z, rho = reference.consistency(output).z, faithfulness.invention(**both).rho
     flagged = faithfulness.sfrc(**both).flagged.astype(float)
     rho = np.where(rho == 0, np.nan, rho)
+    of_z = "consistency" if reference.scale > 1 else "removed"  # at scale 1 z is input - output
     return (
-        Map("consistency", name, z, "expected SDs", (-Z_END, Z_END), diverging=True),
+        Map(of_z, name, z, "expected SDs", (-Z_END, Z_END), diverging=True),
         Map("invention", name, rho, "rho", INVENTED_ENDS),
         Map("sFRC", name, flagged, "1 is flagged", (0.0, 2.0)),
     )
