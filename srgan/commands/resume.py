@@ -188,6 +188,7 @@ def seen_data(store: Store, salt: str | None = None, earlier: list[Seen] | None 
         patients=len(patients),
         slices={role: len(store.with_role(role)) for role in ("train", "validation", "test")},
         synthetic=store.synthetic,
+        simulated_pairs=store.has_simulated_pairs,
         earlier=earlier or [],
     )
 

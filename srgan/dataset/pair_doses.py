@@ -32,7 +32,7 @@ def judged(candidate: Candidate) -> tuple[Scan | None, str]:
         return None, told_by
     normal, low = (a, b) if b_is_low else (b, a)
     if normal.scan.made_by:
-        return None, "the low dose of the two was made by this program"
+        return None, "the one with less noise was made by this program: no normal dose"
     at = candidate.at if b_is_low else tuple((j, i) for i, j in candidate.at)
     if "swapped" in told_by:
         log.warning(f"names are swapped: {low.shown} has more noise than {normal.shown}")

@@ -34,6 +34,7 @@ class SeenData:
     patients: int
     slices: dict[str, int]  # by role: train, validation, test
     synthetic: bool
+    simulated_pairs: bool = False  # were low doses of pairs made by this program's simulate?
     # What the models had seen that this training began with, each under its own salt:
     earlier: list[Seen] = field(default_factory=list)
 

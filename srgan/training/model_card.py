@@ -107,6 +107,8 @@ def _data(manifest: Manifest) -> str:
 
 def _dose(settings: Settings, manifest: Manifest) -> str:
     described = degradation_of(settings).noise.describe()
+    if manifest.data.simulated_pairs:
+        described += " (some made by --run simulate, not measured)"
     if manifest.photons is None:
         return described
     return f"{described} ({photon_cache.summary_text(manifest.photons)})"

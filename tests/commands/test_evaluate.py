@@ -305,11 +305,12 @@ def test_run_test_refuses_a_folder_without_a_checkpoint(tmp_path):
 )
 def test_report_says_where_the_photons_come_from(given, source):
     settings = all_settings.make({"noise": "projection", **given})
-    store = SimpleNamespace(synthetic=False, found=9, used=6, skipped=3)
+    counts = {"found": 9, "used": 6, "skipped": 3}
+    store = SimpleNamespace(synthetic=False, has_simulated_pairs=False, **counts)
     matched, every = [SlicePhotons(4e5, 10.0), SlicePhotons(6e5, None)], {"A": trained_on()}
     about = run.about_test(every, store, settings, degradation_of(settings), matched)
     assert about.photons == {
         "source": source, "median": 5e5, "low": 4e5, "high": 6e5, "sd_hu": 10.0,
     }  # fmt: skip
-    assert about.files == {"found": 9, "used": 6, "skipped": 3}
+    assert about.files == counts
     assert run.about_test(every, store, settings, about.degradation, []).photons is None

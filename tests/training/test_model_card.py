@@ -1,3 +1,4 @@
+import dataclasses
 import re
 from types import SimpleNamespace
 
@@ -42,6 +43,15 @@ def test_readme_names_doses_photons_and_warnings(tmp_path):
     assert "Warning at step 4: the GAN is below" in text
     assert "A GAN can invent detail" in text
     assert "Not recorded" in text
+
+
+def test_readme_names_real_pairs_and_whether_they_were_simulated():
+    made = real_manifest(noise="pairs")
+    assert "Low dose: real pairs: low dose as measured" in (text := model_card.text("srgan", made))
+    assert "not measured" not in text
+    data = dataclasses.replace(made.data, simulated_pairs=True)
+    made = dataclasses.replace(made, data=data)
+    assert "(some made by --run simulate, not measured)" in model_card.text("srgan", made)
 
 
 def test_readme_may_be_edited_or_deleted_and_an_edited_one_is_kept(tmp_path):
