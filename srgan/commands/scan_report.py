@@ -24,7 +24,7 @@ def tell(trust: ScanTrust, report: Path, sha256: str, degradation: Degradation) 
     tested, text = None, ""
     if trust.noise_is in (QUIETER, NOISIER):
         tested = tested_noise.tested_at(report, sha256, trust.noise["median_hu"])
-        text = tested.text() if tested else _not_tested(trust, report, degradation)
+        text = tested.text() if tested else _not_tested(trust, degradation)
     print(*scan_trust.lines(trust), sep="\n", flush=True)
     warnings = scan_trust.warnings(trust, text)
     for line in warnings:
@@ -43,20 +43,17 @@ def write_preview(folder: Path, watch: Watch, scan: Scan, model: str) -> None:
     preview.write(folder / "preview.png", panes, watch.use, scan.spacing_mm, n, title)
 
 
-def _not_tested(trust: ScanTrust, report: Path, degradation: Degradation) -> str:
+def _not_tested(trust: ScanTrust, degradation: Degradation) -> str:
     """Which command would tell what such noise does.
 
     The level is that at which noise of an SD that goes with 1 / sqrt(level) would be the scan's.
     """
+    said = "no test of these weights at such noise is in --report-dir"
     name = next((name for name in degradation.levels if name in HIGHEST), None)
-    said = f"what that does was not tested ({report} has no test of these weights at such noise)"
     if name is None or not trust.noise["median_hu"] > 0:
         return said
     levels, trained = degradation.levels[name], trust.trained
-    end, near_hu = (
-        (levels.low, trained.high_hu)
-        if trust.noise_is == NOISIER
-        else (levels.high, trained.low_hu)
-    )
-    wanted = min(end * (near_hu / trust.noise["median_hu"]) ** 2, HIGHEST[name])
-    return f"{said}: --run test --{name.replace('_', '-')} {wanted:.2g} would tell"
+    is_noisier = trust.noise_is == NOISIER
+    end, end_hu = (levels.low, trained.high_hu) if is_noisier else (levels.high, trained.low_hu)
+    wanted = min(end * (end_hu / trust.noise["median_hu"]) ** 2, HIGHEST[name])
+    return f"{said}: --run test --{name.replace('_', '-')} {float(f'{wanted:.2g}'):g} makes one"

@@ -18,8 +18,8 @@ PANEL, GAP, LINE, HEAD = 490, 8, 22, 58  # dots
 DPI = 100
 RIM = 0.04  # of the larger side of the body, shown around it
 # What was removed is shown in a grey window around 0 HU: three of its own SDs to either side beside
-# the mediastinum, where noise is judged, four times that beside the lung, for structure.
-SDS, WIDER, LEAST_HU = 3.0, 4, 20.0
+# the mediastinum, where noise is judged, twice that beside the lung, for structure.
+SDS, WIDER, LEAST_HU = 3.0, 2, 20.0
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,9 @@ class NoiseRange:
     high_hu: float
     slices: int  # that it was measured in
 
+    def text(self) -> str:
+        return f"{self.low_hu:.1f} to {self.high_hu:.1f} HU in flat soft tissue"
+
 
 @dataclass(frozen=True)
 class BestModel:

@@ -109,6 +109,8 @@ def _dose(settings: Settings, manifest: Manifest) -> str:
     described = degradation_of(settings).noise.describe()
     if manifest.data.simulated_pairs:
         described += " (some made by --run simulate, not measured)"
+    if manifest.noise_range is not None:
+        described += f"; noise of the inputs {manifest.noise_range.text()}"
     if manifest.photons is None:
         return described
     return f"{described} ({photon_cache.summary_text(manifest.photons)})"

@@ -54,6 +54,8 @@ def begin(
     if manifest.noise_range is None:
         inputs = noise_range.measured(training, degradation, seed)
         manifest = replace(manifest, noise_range=inputs)
+        if inputs is not None:
+            log.info(f"noise of the inputs: {inputs.text()}")
     sample = partial(batches.batch, training, manifest.sample_size, crop, degradation, seed, 0)
     has_state = saved is not None and checkpoint_states.holds_discriminator(saved.path)
     memory_need.check(settings, memory_need.heaviest(settings), built=False)

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,10 @@ from srgan.models import generator
 from srgan.resampling import area_mean, bicubic
 from srgan.system.errors import UserError
 from srgan.training import checkpoint_models
+from srgan.training.manifest import NoiseRange
 from tests.conftest import ROOT, small_chest, write_scan
 from tests.helpers.made_dicom import ct_slice, write
-from tests.helpers.made_manifest import manifest
+from tests.helpers.made_manifest import manifest, trained
 
 
 @pytest.fixture(scope="module")
@@ -154,3 +156,37 @@ def test_a_simulated_low_dose_is_enhanced_and_an_enhanced_scan_is_refused(checkp
         run(f"{given} --input {first} --output {out}-first")
         with pytest.raises(UserError, match="output of this program"):
             run(f"{given} --input {out} --output {tmp_path}/again")
+
+
+def test_what_a_network_does_not_know_and_what_it_knows_too_well_is_said(tmp_path, capsys):
+    """Noise beyond the training's, with the test that would tell; and a patient of the training."""
+    rows, columns = np.mgrid[:160, :160] / 160 - 0.5
+    body = np.where((rows / 0.4) ** 2 + (columns / 0.45) ** 2 < 1, 40, -1000)
+    volume = body + np.random.default_rng(0).normal(0, 30, (2, 160, 160))
+    series = write_series(tmp_path / "series", np.rint(volume).astype(np.int16), PatientID="P7")
+    made = trained("patient:P7").manifest
+    made = replace(
+        made,
+        best={},
+        settings={"generator": "fast", "scale": 1},
+        noise_range=NoiseRange(5.0, 15.0, 3),
+    )
+    (tmp_path / "checkpoint").mkdir()
+    network = generator.build("fast", 1, seed=5)
+    checkpoint_models.save_model(tmp_path / "checkpoint", "srgan", network, made)
+    run(
+        f"--checkpoint-dir {tmp_path}/checkpoint --input {series} --output {tmp_path}/out "
+        f"--report-dir {tmp_path}/report"
+    )
+    said, about = capsys.readouterr(), json.loads((tmp_path / "out/enhanced.json").read_text())
+    trust, noise_hu = about["trust"], about["trust"]["input_noise"]["median_hu"]
+    assert noise_hu == pytest.approx(30, rel=0.1)
+    assert "flat soft tissue (median of 2 slices" in said.out
+    assert trust["input_noise_is"] == "noisier"
+    assert trust["seen_in_training"] == ["patient"]
+    assert "P7" not in json.dumps(about)
+    assert str(tmp_path) not in json.dumps(about)
+    wanted = 500 * (15 / noise_hu) ** 2  # lambda of the training is 500 to 5000
+    assert f"--run test --noise-lambda {round(wanted, -1):.0f} makes one" in said.err
+    assert "trained or validated on this patient (its patient ID)" in said.err
+    assert [line in said.err for line in trust["warnings"]] == [True, True]

@@ -1,0 +1,48 @@
+"""What a report says of a network at the noise of a scan: the nearest level, or nothing."""
+
+import dataclasses
+
+import pytest
+
+from srgan.report import summary_json, tested_noise
+from srgan.system.files import write_json
+from tests.helpers import made_report
+
+SHA = "ab" * 32
+
+
+@pytest.fixture
+def report(tmp_path):
+    """A test at two doses whose inputs had 20 and 30 HU of noise."""
+    levels = []
+    for level, noise_hu in zip(made_report.two_doses(), (20.0, 30.0), strict=True):
+        places = dict.fromkeys(level.study.normal_dose, noise_hu)
+        study = dataclasses.replace(level.study, input_noise_hu=places)
+        levels.append(dataclasses.replace(level, study=study))
+    checkpoint = {**made_report.CHECKPOINT, "models": {"srresnet": "cd" * 32, "srgan": SHA}}
+    about = dataclasses.replace(made_report.of_doses(), checkpoint=checkpoint)
+    summary_json.write(tmp_path, levels, about)
+    return tmp_path
+
+
+def test_the_nearest_level_is_found(report):
+    found = tested_noise.tested_at(report, SHA, 28.0)
+    assert (found.noise_hu, found.patients) == (30.0, 2)
+    assert found.psnr_lung_db - found.input_psnr_lung_db == pytest.approx(2)
+    assert found.text().startswith("on 2 test patients with 30.0 HU it had +2.0 dB over the input")
+    assert tested_noise.tested_at(report, SHA, 18.0).noise_hu == 20.0
+
+
+def test_other_noise_and_other_weights_were_not_tested(report):
+    for sha, noise_hu in ((SHA, 45.0), (SHA, 10.0), (SHA, 0.0), ("ef" * 32, 28.0)):
+        assert tested_noise.tested_at(report, sha, noise_hu) is None
+
+
+def test_a_report_that_is_missing_older_or_damaged_says_nothing(tmp_path):
+    assert tested_noise.tested_at(tmp_path, SHA, 28.0) is None
+    older = {"checkpoint": {"models": {"srgan": SHA}}, "patients": 2, "methods": {}}
+    for content in ([], {"checkpoint": 3}, older, {**older, "input_noise": {"median_hu": "x"}}):
+        write_json(tmp_path / "summary.json", content)
+        assert tested_noise.tested_at(tmp_path, SHA, 28.0) is None
+    (tmp_path / "summary.json").write_text("{")
+    assert tested_noise.tested_at(tmp_path, SHA, 28.0) is None
