@@ -35,7 +35,10 @@ def judged(candidate: Candidate) -> tuple[Scan | None, str]:
         return None, "the one with less noise was made by this program: no normal dose"
     at = candidate.at if b_is_low else tuple((j, i) for i, j in candidate.at)
     if "swapped" in told_by:
-        log.warning(f"names are swapped: {low.shown} has more noise than {normal.shown}")
+        log.warning(
+            f"names are swapped: {low.shown} has more noise than {normal.shown} and is used as the "
+            f"low dose"
+        )
     return _pair(normal.scan, low.scan, at, found.sd_hu, told_by), ""
 
 
