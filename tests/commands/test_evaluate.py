@@ -130,7 +130,7 @@ def test_run_test_writes_the_report_of_the_unseen_patients(tested, capsys):
     assert summary["vgg_distance_weights"] == "none"
     assert summary["methods"]["nlm+bicubic"]["rmse_hu"] > 0
     assert "HU, tuned on 3 validation slices" in out.out
-    assert "vgg_distance" not in summary["methods"]["bicubic"]
+    assert not {"vgg_distance", "removed_share"} & summary["methods"]["bicubic"].keys()
     page = (tested.folder / "index.html").read_text()
     assert 'data-key="psnr_body_db.bone"' in page
     assert len(list(tested.folder.glob("example-*.png"))) == 8
@@ -169,6 +169,11 @@ def test_at_scale_1_nearest_and_bicubic_are_one_row_input_everywhere(tested, cap
     assert list(summary["conclusions"]["compared"]["srresnet"]) == ["input"]
     verdicts = summary["conclusions"]["verdicts"]["srresnet"]
     assert any(found["text"].endswith("of the input") for found in verdicts)
+    keys = summary["methods"]["srresnet"].keys()
+    assert {"chi2", "removed_share", "removed_spot"} <= keys
+    assert not {"spots", "wide_spots"} & keys
+    assert "Noise that was left counts as invented" in page
+    assert "connected areas beyond 4" not in page
 
 
 def test_denoiser_without_validation_slices_follows_the_noise():
