@@ -26,8 +26,10 @@ def sd_hu(hu: np.ndarray, scale: int) -> float | None:
 
     hu: (h, w), as the network of this scale is given it. A robust SD (from the median absolute
     deviation) in the flatter half of the soft tissue. At scale 1 and 2 of what is finer than a
-    Gaussian of 2 px, so a soft kernel's noise reads up to an eighth low; at scale 4 of the second
-    differences (J. Immerkaer, Comput Vis Image Underst 1996;64:300), within a tenth.
+    Gaussian of 2 px; at scale 4 of the second differences (J. Immerkaer, Comput Vis Image Underst
+    1996;64:300). White noise is measured to a tenth. Noise of the projections on 13 real scans, a
+    tenth of the dose: 0.84 to 0.93 of its SD at scale 1, 0.92 to 1.10 at scale 2, 0.80 to 1.09 at
+    scale 4 and 0.66 on one that has streaks.
     """
     hu = hu.astype(np.float32)
     if scale < 4:
