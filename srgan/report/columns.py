@@ -36,8 +36,8 @@ NOTES = {  # below a table, by its caption
     ),
 }
 NOTES_OF_COLUMNS = {  # below a table that has this column, by its key
-    "spots": "Spots: connected areas beyond 4 expected SDs (in projection noise: of all noise); "
-    "wide: of 2 pixels of the low dose or more (there: 5), which chance does not give.",
+    "spots": "Spots: connected areas beyond 4 expected SDs (in projection noise and real pairs: of "
+    "all noise); wide: of 2 pixels of the low dose or more (there: 5), which chance does not give.",
     "removed_share": "At scale 1 blocks are pixels: chi2 is 0 for the input, 1 where as much was "
     "removed as was added. Removed: the share of fine edges and vessels that the output lacks, 0 "
     "where noise alone was removed; spot: the strongest spot in what was removed, in SDs of its "

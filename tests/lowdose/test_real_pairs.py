@@ -31,7 +31,7 @@ def test_the_degraded_normal_dose_is_the_measured_low_dose(scale):
 def test_training_patches_are_cut_from_both_doses_at_the_same_place():
     low, normal = (
         network_to_hu(x[..., 0])
-        for x in batches.batch(SET, 8, 48, Degradation(RealPairs(), 1), seed=0, k=0)
+        for x in batches.batch(SET, 8, 88, Degradation(RealPairs(), 1), seed=0, k=0)
     )
     turned = [(np.rot90(a, k)[:, ::f], np.rot90(b, k)[:, ::f])
               for a, b in zip(np.clip(NORMAL, -1024, 3071), LOW, strict=True)
@@ -39,11 +39,11 @@ def test_training_patches_are_cut_from_both_doses_at_the_same_place():
     for patch, noisy in zip(normal, low, strict=True):
         places = [
             np.abs(window - patch).max((-1, -2)) < 0.01
-            for window in (np.lib.stride_tricks.sliding_window_view(a, (48, 48)) for a, _ in turned)
+            for window in (np.lib.stride_tricks.sliding_window_view(a, (88, 88)) for a, _ in turned)
         ]
         (found,) = np.argwhere(places)
         image, row, column = found
-        cut = turned[image][1][row : row + 48, column : column + 48]
+        cut = turned[image][1][row : row + 88, column : column + 88]
         assert np.abs(cut - noisy).max() < 0.01
 
 
