@@ -44,7 +44,7 @@ def enhance(given: dict[str, Any]) -> int:
         name = "srgan" if "srgan" in trained.models else "srresnet"
         degradation = all_settings.degradation_of(all_settings.make({}, trained.settings))
         how = how_made(trained, name, use)
-        derived = Derived(_description(scan, name, use), use.enlargement)
+        derived = Derived(_description(scan, name, use), use.enlargement, use.scale > 1)
         with copy_scan.begun(scan, derived, settings.output, settings.format) as copy:
             tensorflow_setup.start(settings.precision)
             function = slice_function.of_network(trained.network(name), use)

@@ -30,6 +30,7 @@ class Derived:
 
     description: str  # 64 ASCII characters at most
     enlargement: int = 1  # rows and columns of the new scan for each of the source
+    resampled: bool = False  # on a coarser grid on the way, or on a finer one
 
 
 class Target(Protocol):
@@ -64,10 +65,12 @@ def changed_hu(hu: np.ndarray, change: np.ndarray, kept: np.ndarray | None = Non
     as high as the highest of the slice (metal). Pixels in the mask `kept` and outside the field of
     view do not change.
     """
-    hu = hu.astype(np.float64)
-    changed = np.clip(hu + change, np.minimum(HU_MIN, hu), max(HU_MAX, hu.max()))
+    changed = np.add(hu, change, dtype=np.float64)
+    np.minimum(changed, max(HU_MAX, hu.max()), out=changed)
+    np.maximum(changed, np.minimum(HU_MIN, hu), out=changed)
     outside = hu < OUTSIDE_HU
-    return np.where(outside if kept is None else outside | kept, hu, changed)
+    np.copyto(changed, hu, where=outside if kept is None else outside | kept)
+    return changed
 
 
 def slice_file(folder: Path, index: int) -> Path:

@@ -1,17 +1,17 @@
 """Begin a new scan in one of the formats that are written."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from srgan.formats import readers
-from srgan.formats.derived import Derived, SourceSlice, Target, slice_file
-from srgan.formats.dicom import write as dicom_write
+from srgan.formats.derived import Derived, Target
+from srgan.formats.dicom import header as dicom_header
+from srgan.formats.dicom.derived_header import Series
+from srgan.formats.dicom.write import DicomTarget
 from srgan.formats.scan import Scan
 from srgan.formats.volumes import write as volume_write
 from srgan.formats.volumes.volume import Volume
-from srgan.system.files import sync
 
 FORMATS = {"dicom": "dicom", "metaimage": "mhd", "nifti": "nifti", "nrrd": "nrrd"}  # by Scan.kind
 HEADER_BYTES = 64 << 10  # of a DICOM file; few have as many
@@ -31,7 +31,7 @@ def bytes_needed(format: str, scan: Scan, derived: Derived) -> int:
 def begin(format: str, scan: Scan, derived: Derived, folder: Path) -> Target:
     """A new scan in `folder`, which is empty. Raises Skip and OSError."""
     if format == "dicom":
-        return DicomTarget(folder, dicom_write.Series.new(derived.description))
+        return _dicom_target(scan, derived, folder)
     geometry, volume = readers.FORMATS[scan.kind].geometry(scan), _volume(scan)
     return volume_write.begin(
         format,
@@ -58,15 +58,15 @@ def _is_packed(format: str, volume: Volume | None) -> bool:
     )
 
 
-@dataclass(frozen=True)
-class DicomTarget:
-    folder: Path
-    series: dicom_write.Series
+def _dicom_target(scan: Scan, derived: Derived, folder: Path) -> DicomTarget:
+    if scan.is_volume:
+        geometry = readers.FORMATS[scan.kind].geometry(scan).enlarged(derived.enlargement)
+        return DicomTarget(folder, Series.new(derived), geometry)
+    return DicomTarget(folder, Series.new(derived, _instance_numbers(scan)))
 
-    def write(self, index: int, source: SourceSlice, new_hu: np.ndarray, how: str) -> None:
-        path = slice_file(self.folder, index)
-        dicom_write.write(path, source.dicom, new_hu - source.hu, self.series, how)
-        sync(path)
 
-    def finish(self, how: str) -> None:
-        pass
+def _instance_numbers(scan: Scan) -> tuple[int, ...] | None:
+    """1, 2, 3 ... where the source's are not unique and in order, else None. Raises Skip."""
+    given = [dicom_header.read_header(item.path).instance for item in scan.slices]
+    steps = np.diff(given)
+    return None if (steps > 0).all() or (steps < 0).all() else tuple(range(1, len(given) + 1))

@@ -4,6 +4,7 @@ The new scan is written slice by slice into a hidden folder that takes its name 
 complete or absent. Only a few slices are in memory at a time.
 """
 
+import logging
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,8 @@ from srgan.system.errors import TRY_AGAIN, Skip, UserError
 from srgan.system.files import writing
 from srgan.whole_scans import single_scan
 from srgan.whole_scans.output_folder import new_folder
+
+log = logging.getLogger(__name__)
 
 SCRATCH = "inflated"  # folder beside the slices, for a compressed volume
 AHEAD = 2  # slices that are read before their turn, and that wait to be written
@@ -70,6 +73,8 @@ def begun(scan: Scan, derived: Derived, output: Path, format: str | None) -> Ite
                 (part / SCRATCH).mkdir()
                 read_source = readers.FORMATS[scan.kind].source_reader(scan, part / SCRATCH)
                 target = writers.begin(format, scan, derived, part)
+            if scan.is_volume and format == "dicom":
+                log.info("patient and study are made up: a volume file has none")
         except Skip as skip:
             raise UserError(f"{scan.files[0]}: {single_scan.reason(skip)}") from None
         yield Copy(scan, derived, read_source, target, part, output)

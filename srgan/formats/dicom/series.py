@@ -112,9 +112,15 @@ def source_reader(scan: Scan, _: Path) -> Callable[[int], SourceSlice]:
 
 def _source_slice(scan: Scan, index: int) -> SourceSlice:
     item = scan.slices[index]
-    whole = header, _, values = read_whole(item.path)
-    if values.shape != (scan.rows, scan.columns) or header.uid != item.uid:
+    source = file_source(item.path)
+    if source.hu.shape != (scan.rows, scan.columns) or source.dicom[0].uid != item.uid:
         raise Skip("changed", "the file is not the one that was catalogued")
+    return source
+
+
+def file_source(path: Path) -> SourceSlice:
+    """All that a copy of one file needs. Raises Skip."""
+    whole = header, _, values = read_whole(path)
     pixel_data = header.pixel_data
     exact_hu = values * pixel_data.slope + pixel_data.intercept
     return SourceSlice(

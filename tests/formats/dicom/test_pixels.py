@@ -12,8 +12,11 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from srgan.formats.dicom import write as dicom_write
-from srgan.formats.dicom.header import read_header, read_slice, read_whole
+from srgan.formats.derived import Derived, slice_file
+from srgan.formats.dicom.derived_header import Series
+from srgan.formats.dicom.header import read_header, read_slice
+from srgan.formats.dicom.series import file_source
+from srgan.formats.dicom.write import DicomTarget
 from tests.helpers.made_dicom import ct_slice, stored_values, write
 from tests.helpers.refused import refused
 
@@ -156,9 +159,9 @@ def chest() -> np.ndarray:
 
 
 def test_a_copy_has_the_pixels_without_the_excess(tmp_path):
-    source = read_whole(write(tmp_path / "a.dcm", excess_slice(512)))
-    copy = tmp_path / "copy.dcm"
-    dicom_write.write(copy, source, np.zeros((48, 96)), dicom_write.Series.new("a copy"), "nothing")
-    written = dcmread(copy)
+    source = file_source(write(tmp_path / "a.dcm", excess_slice(512)))
+    target = DicomTarget(tmp_path, Series.new(Derived("a copy")))
+    target.write(0, source, source.hu, "nothing")
+    written = dcmread(slice_file(tmp_path, 0))
     assert len(written.PixelData) == 48 * 96 * 2
     np.testing.assert_array_equal(written.pixel_array, stored_values(48, 96))

@@ -14,22 +14,24 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from srgan.formats.derived import Derived
 from srgan.formats.dicom import header as dicom_header
-from srgan.formats.dicom import write as dicom_write
+from srgan.formats.dicom.derived_header import Series
 from srgan.formats.dicom.pixels import values_to_hu
-from srgan.formats.dicom.write import Series
+from srgan.formats.dicom.series import file_source
+from srgan.formats.dicom.write import DicomTarget
 from srgan.formats.scan import OWN_MODEL
 from tests.helpers.made_dicom import ct_slice, stored_values, write
 
-SERIES = Series.new("LDCT sim 25 %")
+SERIES = Series.new(Derived("LDCT sim 25 %"))
 
 
 def derive(source: Path, change_hu=0.0, how="made by a test"):
     """The source and its derived copy, as pydicom reads them."""
-    whole = dicom_header.read_whole(source)
+    read = file_source(source)
+    new_hu = read.hu + np.broadcast_to(np.float32(change_hu), read.hu.shape)
     target = source.with_name("derived.dcm")
-    change = np.broadcast_to(np.float32(change_hu), whole[2].shape)
-    dicom_write.write(target, whole, change, SERIES, how)
+    target.write_bytes(DicomTarget(source.parent, SERIES).file(0, read, new_hu, how))
     return pydicom.dcmread(source, force=True), pydicom.dcmread(target)
 
 
@@ -114,7 +116,12 @@ def test_without_a_change_the_stored_values_stay_the_same(tmp_path, values, chan
     source, made = derive(path)
     before, after = (dicom_values(p) for p in (path, made))
     np.testing.assert_array_equal(after, before)
-    for name in ("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "RescaleSlope"):
+    names = ["BitsAllocated", "PixelRepresentation", "RescaleSlope", "RescaleIntercept"]
+    if changes.get("BitsStored") != 12 or "RescaleIntercept" in changes:  # they hold 3071 HU
+        names += ["BitsStored", "HighBit"]
+    else:
+        assert (made.BitsStored, made.HighBit) == (16, 15)
+    for name in names:
         assert made[name].value == source[name].value
 
 
