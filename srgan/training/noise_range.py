@@ -3,7 +3,6 @@
 It is recorded so that --run enhance can say whether a scan lies in that range.
 """
 
-import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -17,6 +16,7 @@ from srgan.training.batches import SliceSet
 from srgan.training.manifest import NoiseRange
 
 SLICES = 16  # evenly chosen; a slice takes 0.1 to 0.3 s
+QUIET_WHERE_HIGH = ("dose", "noise_lambda")  # levels; of all others a high one is noisy
 SPREAD = 10  # percent of the slices that may lie outside at either end
 
 
@@ -52,10 +52,12 @@ def _noise_of(slices: SliceSet, k: int, degradation: Degradation, seed: int) -> 
 
 
 def _ends(degradation: Degradation) -> list[Degradation]:
-    """One degradation for each combination of the lowest and highest levels."""
+    """The quietest and the noisiest levels; one degradation where there is a single level."""
     levels = degradation.levels
-    ends = [dict.fromkeys((Levels((x.low,)), Levels((x.high,)))) for x in levels.values()]
+    quiet = {n: x.high if n in QUIET_WHERE_HIGH else x.low for n, x in levels.items()}
+    noisy = {n: x.low if n in QUIET_WHERE_HIGH else x.high for n, x in levels.items()}
+    ends = [quiet] if quiet == noisy else [quiet, noisy]
     return [
-        degradation.with_levels(dict(zip(levels, each, strict=True)))
-        for each in itertools.product(*ends)
+        degradation.with_levels({name: Levels((value,)) for name, value in end.items()})
+        for end in ends
     ]
