@@ -53,7 +53,8 @@ MOST_SHIFT_PX = 0.15  # pixels of the normal dose; good: up to 0.05
 
 BOUNDS = (
     "The bounds of these checks were set on twelve validation patients, each tested with networks "
-    "trained without it, at lambda 1700, sigma 0.005; tune them on your own validation patients."
+    "of scale 4 trained without it, at lambda 1700, sigma 0.005; those of removed structure on "
+    "five at scale 1. Tune them on your own validation patients."
 )
 
 

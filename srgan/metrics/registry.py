@@ -231,7 +231,7 @@ METRICS = (
         **_INPUT,
     ),
     Metric(
-        "removed_share", "removed", "of edges", ".3f", _removed("share"), _removed("share"),
+        "removed_share", "removed", "of edges", "z.3f", _removed("share"), _removed("share"),
         scales=(1,), **_INPUT,
     ),
     Metric(
