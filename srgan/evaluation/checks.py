@@ -83,7 +83,7 @@ def check(
     "shift_px"}; at scale 1 "removed_share" and "removed_spot" in place of "wide_spots". A metric
     that is missing, None or NaN is not checked, and a finding says so.
     bicubic, srresnet: the same for the bicubic enlargement of the low dose, which is the method's
-    input, and for the SRResNet; only PSNR is used, and at scale 1 the input's invented share.
+    input, and for the SRResNet; of it only PSNR is used, and the input's invented share.
     normal_dose: its two SDs. input_name: in texts; at scale 1 nothing is enlarged.
     kind: one of KINDS. An enlargement or a denoiser has findings and does not fail by them.
     Less PSNR than the SRResNet's is no failure: a GAN pays with PSNR for its texture (Blau and
@@ -98,7 +98,7 @@ def check(
         *_texture(metrics, normal_dose),
         *_consistency(metrics),
         *_removed(metrics),
-        *_invention(metrics, kind, _left_in_input(bicubic)),
+        *_invention(metrics, kind, bicubic),
         *_shift(metrics),
         *_not_checked(metrics, bicubic, normal_dose),
     ]
@@ -170,20 +170,17 @@ def _removed(metrics: dict) -> Iterator[Finding]:
         yield Finding("removing structure", f"removes {' and '.join(reasons)}", True)
 
 
-def _left_in_input(bicubic: dict) -> float:
-    """At scale 1 the noise of the input counts as invented, and what is left of it in an output.
+def _invention(metrics: dict, kind: str, bicubic: dict) -> Iterator[Finding]:
+    """The share of a GAN is always reported.
 
-    So the input's own share is the bound there. An enlargement has next to none.
+    The noise of the input counts as invented where the band holds it, at scales 1 and 2, and what
+    is left of it in an output too. So the bound is at least the input's own share.
     """
-    return (_get(bicubic, "invented_share") or 0.0) if "removed_spot" in bicubic else 0.0
-
-
-def _invention(metrics: dict, kind: str, least_bound: float) -> Iterator[Finding]:
-    """The share of a GAN is always reported."""
     share, energy = _get(metrics, "invented_share"), _get(metrics, "invented_energy_hu2")
     if share is None:
         return
-    bound = max(MOST_INVENTED.get(kind, MOST_INVENTED["pixel"]), least_bound)
+    bound = MOST_INVENTED.get(kind, MOST_INVENTED["pixel"])
+    bound = max(bound, _get(bicubic, "invented_share") or 0.0)
     text = f"{100 * share:.0f} % of the body shows detail that the normal dose does not support"
     text += f" (bound {100 * bound:.0f} %)"
     text += "" if energy is None else f", with an energy of {energy:+.0f} HU^2"
