@@ -15,6 +15,7 @@ from srgan.system.png import figure_to_png
 
 SHOWN = ("lung", "mediastinum")  # windows
 PANEL, GAP, LINE, HEAD = 490, 8, 22, 58  # dots
+TALLEST = 2 * PANEL  # what is narrower than half its height is shown wider than it is
 DPI = 100
 RIM = 0.04  # of the larger side of the body, shown around it
 # What was removed is shown in a grey window around 0 HU: three of its own SDs to either side beside
@@ -58,6 +59,7 @@ def draw(
     part, removed_hu = _around_body(panes), _removed_range_hu(panes, use)
     rows, columns = (s.stop - s.start for s in part)
     height = round(PANEL * rows * spacing_mm[0] / (columns * spacing_mm[1]))
+    height = min(max(height, LINE), TALLEST)
     of_slice = LINE + len(SHOWN) * (LINE + height)
     bottom = HEAD + len(panes) * of_slice
     size = (3 * (PANEL + GAP) + GAP, bottom + LINE + GAP)

@@ -59,3 +59,12 @@ def test_nothing_is_written_without_slices_and_air_is_shown_whole(tmp_path):
     air = np.full((20, 30), -1000)
     figure = preview.draw([Pane(0, air, nearest(air, 2), None)], LOW, (1, 1), 1, "")
     assert figure.axes[0].images[0].get_array().shape == (20, 30)
+
+
+@pytest.mark.parametrize("shape", [(4000, 4), (4, 4000), (1, 1)])
+def test_a_strange_slice_has_a_picture_too(tmp_path, shape):
+    hu = np.full(shape, 40, np.int16)
+    preview.write(tmp_path / "preview.png", [Pane(0, hu, hu, None)], Use(1, FULL), (1, 1), 1, "")
+    rows, columns, _ = imageio.imread(tmp_path / "preview.png").shape
+    assert rows < 2200
+    assert 1450 < columns < 1550
