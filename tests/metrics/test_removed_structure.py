@@ -5,9 +5,10 @@ import pytest
 from scipy import ndimage
 
 from srgan.masks import lung_mask
-from srgan.metrics.removed_structure import removed_structure
+from srgan.metrics.removed_structure import MOST_SHARE, MOST_SPOT, removed_structure
 from srgan.metrics.slice_output import scanner_noise
 from srgan.phantom import chest
+from tests.helpers.real_slices import needs_ct, slices_of
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,20 @@ def test_a_vessel_that_is_gone_is_the_strongest_spot(slices):
     assert found.spot > 10
     assert vessel[found.row, found.column]
     assert abs(found.share) < 0.02
+
+
+@needs_ct
+def test_on_a_real_slice_the_bounds_tell_a_denoiser_from_a_blur_and_from_a_lost_vessel():
+    normal = slices_of("LIDC-IDRI-0003")[4][0].astype(float)
+    noisy = normal + scanner_noise(normal.shape, 0.7, 40.0, np.random.default_rng(0))
+    good = removed_structure(before=noisy, after=normal)
+    assert abs(good.share) < MOST_SHARE / 10
+    assert good.spot < MOST_SPOT * 0.6
+    blurred = removed_structure(before=noisy, after=ndimage.gaussian_filter(noisy, 1.5))
+    assert blurred.share > MOST_SHARE * 1.4
+    vessel = vessel_of(normal)
+    without = np.where(vessel, np.median(normal[lung_mask(normal)]), normal)
+    assert removed_structure(before=noisy, after=without).spot > MOST_SPOT
 
 
 def test_the_dtype_and_an_offset_do_not_matter(slices):
