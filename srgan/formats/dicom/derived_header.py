@@ -17,7 +17,7 @@ from srgan.formats.derived import Derived
 from srgan.formats.dicom import explicit
 from srgan.formats.dicom.explicit import Elements
 from srgan.formats.dicom.header import CT_IMAGE_STORAGE, Header
-from srgan.formats.dicom.parse import numbers, text
+from srgan.formats.dicom.parse import TAGS, numbers, raw_bytes, text
 from srgan.formats.scan import OWN_MODEL
 
 SOURCE_IMAGE = ("121322", "Source image for image processing operation")
@@ -25,10 +25,11 @@ MODIFYING_EQUIPMENT = ("109103", "Modifying Equipment")
 SPATIAL_RESAMPLING = ("113085", "Spatial resampling")
 MAX_TEXT = 1024  # characters of ST
 MAX_DESCRIPTION = 64  # characters of LO
+MAX_CODE = 16  # characters of CS
 MAX_DS = 16  # characters of a decimal string
 NEW_SERIES = 1000  # is added to the source's SeriesNumber
 DERIVATION_CODES, EQUIPMENT = 0x00089215, 0x0018A001
-# They tell the size of a pixel too, or how fine the scanner resolves; padding is not enlarged.
+# They tell the size of a pixel too, or how fine the scanner resolves.
 STALE_IF_ENLARGED = {
     0x00181050,  # SpatialResolution
     0x00181164,  # ImagerPixelSpacing
@@ -36,7 +37,11 @@ STALE_IF_ENLARGED = {
     0x00189322,  # ReconstructionPixelSpacing
     0x00280034,  # PixelAspectRatio, beside PixelSpacing
     0x00280A02, 0x00280A04,  # PixelSpacingCalibrationType and -Description
-    0x00280120, 0x00280121,  # padding: all of the new values are HU
+}  # fmt: skip
+# What the pixels and their place are read by: kept as it was read, even under a wrong VR.
+RELIED_ON = {
+    "Modality": "CS", "ImageOrientationPatient": "DS", "ImagePositionPatient": "DS",
+    "PixelSpacing": "DS", "RescaleIntercept": "DS", "RescaleSlope": "DS",
 }  # fmt: skip
 # Type 2 of the CT modules: where a source lacks one, its value is not known.
 NEVER_ABSENT = {
@@ -83,9 +88,13 @@ def elements(
     of_source = explicit.kept(dataset, header.pixel_data.signed)
     if n > 1:
         of_source = {t: e for t, e in of_source.items() if t not in STALE_IF_ENLARGED}
+    for name, vr in RELIED_ON.items():
+        of_source[TAGS[name]] = explicit.element(TAGS[name], vr, raw_bytes(dataset, name))
     new = Dataset()
     _identify(new, dataset, series, uid)
     _explain(new, dataset, header, how)
+    if text(dataset, "PhotometricInterpretation") not in ("MONOCHROME1", "MONOCHROME2"):
+        new.add_new("PhotometricInterpretation", "CS", "MONOCHROME2")
     if series.numbers:
         new.add_new("InstanceNumber", "IS", series.numbers[index])
     if n > 1:
@@ -136,7 +145,7 @@ def identity(series: Series, uid: str, kind: str) -> Dataset:
 def _identify(new: Dataset, dataset: Dataset, series: Series, uid: str) -> None:
     words = text(dataset, "ImageType").split("\\")
     kind = words[2].strip() if len(words) > 2 and words[2].strip() else "AXIAL"
-    new.update(identity(series, uid, one_line(kind)))
+    new.update(identity(series, uid, one_line(kind)[:MAX_CODE]))
     new.add_new("SeriesNumber", "IS", NEW_SERIES + _series_number(dataset))
 
 
@@ -183,8 +192,6 @@ def _enlarge(new: Dataset, dataset: Dataset, header: Header, n: int) -> None:
     across, down = across / np.linalg.norm(across), down / np.linalg.norm(down)
     moved = (1 / n - 1) / 2 * (column_mm * across + row_mm * down)
     position = numbers(dataset, "ImagePositionPatient") + moved
-    new.add_new("Rows", "US", n * header.rows)
-    new.add_new("Columns", "US", n * header.columns)
     new.add_new("PixelSpacing", "DS", [decimal(mm / n) for mm in header.spacing_mm])
     new.add_new("ImagePositionPatient", "DS", [decimal(mm) for mm in position])
 

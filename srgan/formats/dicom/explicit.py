@@ -32,6 +32,7 @@ STALE = {
     0x00082112,  # SourceImageSequence: of the source's own source
     0x00083001,  # AlternateRepresentationSequence
     0x00280106, 0x00280107, 0x00280108, 0x00280109,  # smallest and largest pixel value
+    0x00280120, 0x00280121,  # padding, which is written anew where there is any
     0x00280110, 0x00280111,  # smallest and largest pixel value in plane
     0x00283000, 0x00283010,  # ModalityLUTSequence beside slope and intercept, VOILUTSequence
     0x00287FE0,  # PixelDataProviderURL

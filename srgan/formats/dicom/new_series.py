@@ -3,7 +3,7 @@
 import numpy as np
 from pydicom.dataset import Dataset
 
-from srgan.formats.dicom import explicit
+from srgan.formats.dicom import explicit, stored
 from srgan.formats.dicom.derived_header import (
     MAX_TEXT,
     Series,
@@ -40,7 +40,14 @@ def elements(geometry: Geometry, series: Series, index: int, uid: str, how: str)
     new.add_new("DerivationDescription", "ST", description)
     new.add_new("ContributingEquipmentSequence", "SQ", [equipment(series, how)])
     _place(new, geometry, series, index)
-    _describe_pixels(new, geometry)
+    columns, rows, _ = geometry.size
+    new.update(stored.elements((rows, columns), LAYOUT, LAYOUT))
+    new.add_new("PhotometricInterpretation", "CS", "MONOCHROME2")
+    new.add_new("RescaleIntercept", "DS", "0")
+    new.add_new("RescaleSlope", "DS", "1")
+    new.add_new("RescaleType", "LO", "HU")
+    new.add_new("WindowCenter", "DS", WINDOW[0])
+    new.add_new("WindowWidth", "DS", WINDOW[1])
     return explicit.new(new)
 
 
@@ -53,20 +60,3 @@ def _place(new: Dataset, geometry: Geometry, series: Series, index: int) -> None
     new.add_new("ImagePositionPatient", "DS", [decimal(v) for v in position])
     new.add_new("PixelSpacing", "DS", [decimal(down_mm), decimal(across_mm)])
     new.add_new("SpacingBetweenSlices", "DS", decimal(along_mm))
-
-
-def _describe_pixels(new: Dataset, geometry: Geometry) -> None:
-    columns, rows, _ = geometry.size
-    new.add_new("SamplesPerPixel", "US", 1)
-    new.add_new("PhotometricInterpretation", "CS", "MONOCHROME2")
-    new.add_new("Rows", "US", rows)
-    new.add_new("Columns", "US", columns)
-    new.add_new("BitsAllocated", "US", 16)
-    new.add_new("BitsStored", "US", LAYOUT.bits_stored)
-    new.add_new("HighBit", "US", LAYOUT.high_bit)
-    new.add_new("PixelRepresentation", "US", 1)
-    new.add_new("RescaleIntercept", "DS", "0")
-    new.add_new("RescaleSlope", "DS", "1")
-    new.add_new("RescaleType", "LO", "HU")
-    new.add_new("WindowCenter", "DS", WINDOW[0])
-    new.add_new("WindowWidth", "DS", WINDOW[1])

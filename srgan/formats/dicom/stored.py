@@ -9,7 +9,7 @@ from srgan.formats.derived import SourceSlice, stored_hu
 from srgan.formats.dicom.pixels import PixelData, values_to_words
 from srgan.hounsfield import HU_MAX, HU_MIN
 
-WHOLE_HU = {"slope": 1.0, "intercept": 0.0, "padding": None}
+WHOLE_HU = {"slope": 1.0, "intercept": 0.0}
 
 
 def limits(pixel_data: PixelData) -> tuple[int, int]:
@@ -25,6 +25,8 @@ def holding(source: PixelData, is_enlarged: bool) -> PixelData:
     bits with them hold the result either, it is cut. On a finer grid it is whole HU then.
     """
     wide = {"bits_stored": 16, "high_bit": 15}
+    if is_enlarged:
+        source = replace(source, padding=None)
     choices = [source, replace(source, **wide), replace(source, **wide, signed=True)]
     if is_enlarged:
         choices.append(replace(source, **wide, signed=True, **WHOLE_HU))
@@ -55,11 +57,13 @@ def words(source: SourceSlice, new_hu: np.ndarray, layout: PixelData) -> np.ndar
     return values_to_words(values, layout)
 
 
-def elements(source: PixelData, layout: PixelData, keeps_padding: bool) -> Dataset:
-    """What the header says of the layout, where it is another one than the source's."""
+def elements(shape: tuple[int, int], source: PixelData, layout: PixelData) -> Dataset:
+    """How a picture of this shape is stored, but for what stays as it is in the source."""
     new = Dataset()
-    if layout == source:
-        return new
+    new.add_new("SamplesPerPixel", "US", 1)
+    new.add_new("Rows", "US", shape[0])
+    new.add_new("Columns", "US", shape[1])
+    new.add_new("BitsAllocated", "US", 16)
     new.add_new("BitsStored", "US", layout.bits_stored)
     new.add_new("HighBit", "US", layout.high_bit)
     new.add_new("PixelRepresentation", "US", int(layout.signed))
@@ -67,7 +71,7 @@ def elements(source: PixelData, layout: PixelData, keeps_padding: bool) -> Datas
         new.add_new("RescaleSlope", "DS", "1")
         new.add_new("RescaleIntercept", "DS", "0")
         new.add_new("RescaleType", "LO", "HU")
-    if layout.padding and keeps_padding:
+    if layout.padding:
         first, last = layout.padding
         vr = "SS" if layout.signed else "US"
         new.add_new("PixelPaddingValue", vr, first)

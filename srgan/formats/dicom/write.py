@@ -61,8 +61,7 @@ class DicomTarget:
             with warnings.catch_warnings():  # of pydicom, about what the source has
                 warnings.simplefilter("ignore")
                 elements = derived_header.elements(header, dataset, self.series, index, uid, how)
-            of_layout = stored.elements(header.pixel_data, layout, not is_enlarged)
-            elements |= explicit.new(of_layout)
+            elements |= explicit.new(stored.elements(new_hu.shape, header.pixel_data, layout))
         except Exception as error:  # of pydicom, whatever
             raise Skip("header cannot be copied", type(error).__name__) from None
         return elements, stored.words(source, new_hu, layout)
