@@ -9,6 +9,7 @@ from typing import Any
 from srgan.lowdose.levels import Levels
 
 MOST_FOLDERS = 5  # more checkpoints would be hard to tell apart in tables and pictures
+MOST_STRENGTHS = 11  # 0,0.1 and so on to 1
 WINDOW_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,15}")
 
 
@@ -109,6 +110,23 @@ def _windows(text: str) -> dict[str, tuple[float, float]]:
     return found
 
 
+def _strengths(text: str) -> tuple[float, ...]:
+    """`0,0.5,1`, as an ascending tuple."""
+    found = sorted(strength.parse(part) for part in text.split(","))
+    if len(set(found)) < len(found):
+        raise ValueError(f"{text!r} names a strength twice")
+    if len(found) > MOST_STRENGTHS:
+        raise ValueError(f"{text!r} has more than {MOST_STRENGTHS} strengths")
+    return tuple(found)
+
+
+def _strength(text: str) -> float:
+    value = _number_of_strength.parse(text)
+    if round(value, 3) != value:  # it names a row of tables
+        raise ValueError(f"{text!r} has more than three decimals")
+    return value
+
+
 switch = Kind("", bool)  # a flag without a value
 folder = Kind("DIR", Path)
 folders = Kind("DIR,DIR", _folders)
@@ -125,6 +143,9 @@ share = number(float, 0.0, 0.95, "a share from 0 to 0.95", "SHARE")
 rate = number(float, 1e-3, 1e3, "a factor from 0.001 to 1000", "FACTOR")
 batch = number(int, 1, 4096, "a whole number from 1 to 4096")
 pixels = number(int, 8, 4096, "a whole number of pixels from 8 to 4096")
+_number_of_strength = number(float, 0.0, 1.0, "a strength from 0 to 1")
+strength = Kind("STRENGTH", _strength)
+strengths = Kind("STRENGTH,...", _strengths)
 seed = number(int, 0, 2**63 - 1, "a whole number, 0 or more")
 
 lambda_levels = Kind("LEVELS", _lambda_levels)

@@ -209,6 +209,11 @@ class Settings:
         None, values.folders, TEST, NETWORK,
         "More checkpoint folders to test beside the main one, at most "
         f"{values.MOST_FOLDERS}.", recorded=False)
+    strength: tuple[float, ...] | None = _setting(
+        None, values.strengths, TEST, NETWORK,
+        "Strengths to test, such as 0,0.5,1: 0 is the SRResNet, 1 the SRGAN, between them a "
+        "network whose weights are a mixture of both. The report then has a table of what more "
+        "strength gives and costs.", recorded=False)
     report_dir: Path = _setting(
         Path("report"), values.folder, (*TEST, *ENHANCE, *EXPORT), OUTPUT,
         {"test": "Folder for the report: page, tables, pictures.",

@@ -11,7 +11,7 @@ from srgan import settings as all_settings
 from srgan.commands import compare, evaluate_nodules, held_out
 from srgan.commands.open_store import open_store
 from srgan.commands.study_slices import photons_of, study_slices
-from srgan.commands.tested_methods import disc_of, networks, tuned_denoiser
+from srgan.commands.tested_methods import disc_of, networks, strengths, tuned_denoiser
 from srgan.dataset.store import Store
 from srgan.evaluation import baselines, disc_phantom, study
 from srgan.evaluation.level import Level, levels_of
@@ -58,6 +58,7 @@ def test(given: dict[str, Any]) -> int:
     all_settings.dataset_paths(settings)  # fails here, before networks are built
     windows, degradation = windows_of(settings), noise_of(settings, given)
     checkpoints = compare.load(trained, settings)
+    tested = strengths(checkpoints, settings)
     vgg_distance_weights, metrics = metrics_of(given, trained)
     prepare(settings.report_dir)
     with locks.sole(settings.report_dir / ".lock-test", "--report-dir"):
@@ -67,7 +68,9 @@ def test(given: dict[str, Any]) -> int:
         slices = study_slices(store, chosen, matched)
         denoiser, how_tuned = tuned_denoiser(trained, store, settings, degradation, disc_of(slices))
         methods = (
-            baselines.classical(degradation.scale) | denoiser | networks(checkpoints, settings)
+            baselines.classical(degradation.scale)
+            | denoiser
+            | networks(checkpoints, tested, settings.precision)
         )
         with_nodules = evaluate_nodules.slices_of(checkpoints, store, chosen, settings, degradation)
 
@@ -77,6 +80,7 @@ def test(given: dict[str, Any]) -> int:
             about_test(checkpoints, store, settings, degradation, matched),
             vgg_distance_weights=vgg_distance_weights,
             denoiser=how_tuned,
+            strengths=tested if settings.strength else {},
         )
         files = write_report(settings.report_dir, levels, about, methods, slices, settings.seed)
         if settings.details:

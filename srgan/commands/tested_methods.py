@@ -14,18 +14,42 @@ from srgan.lowdose import real_pairs
 from srgan.lowdose.degradation import Degradation
 from srgan.models import tensorflow_setup
 from srgan.settings import Settings
+from srgan.system.errors import UserError
+from srgan.training import strength
 from srgan.training.checkpoint_models import Trained
 
 TUNED_ON = 3  # validation slices
 
 
-def networks(checkpoints: dict[str, Trained], settings: Settings) -> dict[str, baselines.Method]:
-    """The networks of all checkpoints; --precision auto is float32 here, for exact metrics."""
-    tensorflow_setup.start("float32" if settings.precision == "auto" else settings.precision)
+def strengths(checkpoints: dict[str, Trained], settings: Settings) -> dict[str, dict[str, float]]:
+    """By letter of a checkpoint, the names of its tested networks and their strengths.
+
+    Without --strength these are the models that it has. Raises UserError where a model that
+    --strength needs is missing.
+    """
+    found = {}
+    for letter, trained in checkpoints.items():
+        asked = settings.strength
+        if asked is None:
+            asked = [s for s in (0.0, 1.0) if strength.method_name(s) in trained.models]
+        try:
+            asked = [strength.checked(trained, s) for s in asked]
+        except UserError as error:
+            where = f"checkpoint {letter}: " if len(checkpoints) > 1 else ""
+            raise UserError(f"{where}{error}") from error
+        found[letter] = {compare.row_name(letter, strength.method_name(s)): s for s in asked}
+    return found
+
+
+def networks(
+    checkpoints: dict[str, Trained], strengths: dict[str, dict[str, float]], precision: str
+) -> dict[str, baselines.Method]:
+    """The networks of all checkpoints; `precision` auto is float32 here, for exact metrics."""
+    tensorflow_setup.start("float32" if precision == "auto" else precision)
     return {
-        compare.row_name(letter, name): baselines.network(model)
-        for letter, trained in checkpoints.items()
-        for name, model in trained.networks().items()
+        name: baselines.network(strength.network(checkpoints[letter], s))
+        for letter, of in strengths.items()
+        for name, s in of.items()
     }
 
 

@@ -125,8 +125,9 @@ def kind_of(method: str, kinds: Mapping[str, str] | None = None) -> str:
 
 
 def _srresnet_of(method: str, kind: str, methods: Collection[str]) -> str | None:
-    """What a network is compared with: "srgan B" with "srresnet B", or else the main SRResNet."""
+    """What a network is compared with: "srgan 0.5 B" with "srresnet B", else the main SRResNet."""
     if kind not in checks.NETWORKS or method.startswith("srresnet"):
         return None
-    own = "srresnet" + method.removeprefix("srgan")
+    letters = [word for word in method.split(" ")[1:] if word.isalpha()]  # no strength
+    own = " ".join(["srresnet", *letters])
     return own if own in methods else "srresnet"

@@ -27,6 +27,8 @@ class About:
     vgg_distance_weights: str = "none"  # or imagenet, or file
     denoiser: str = ""  # how the cut-off of the denoiser was found
     simulated_pairs: bool = False  # were low doses of the tested pairs made by this program?
+    # By letter of a checkpoint, method to strength; empty where --strength is not given:
+    strengths: dict[str, dict[str, float]] = field(default_factory=dict)
     files: dict = field(default_factory=dict)  # how many were found, used and skipped
 
     def remarks(self) -> list[str]:

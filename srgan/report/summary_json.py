@@ -8,6 +8,7 @@ from srgan.evaluation.level import Level
 from srgan.evaluation.study import NORMAL_DOSE
 from srgan.metrics import input_noise
 from srgan.metrics.registry import NPS
+from srgan.report import strength_tables
 from srgan.report.about import About
 from srgan.report.verdict_sentence import verdict_sentences
 from srgan.system.files import json_text, read_bounded, write_json, writing
@@ -15,7 +16,9 @@ from srgan.system.files import json_text, read_bounded, write_json, writing
 NAME = "summary.json"
 FORMAT = 1
 NORMAL = NORMAL_DOSE.replace(" ", "_")
-OF_EACH_LEVEL = ("noise", "input_noise", "methods", NORMAL, "nodules", "conclusions", "sharpness")
+OF_EACH_LEVEL = (
+    "noise", "input_noise", "methods", NORMAL, "nodules", "strength", "conclusions", "sharpness"
+)  # fmt: skip
 
 
 def write(folder: Path, levels: Sequence[Level], about: About) -> None:
@@ -46,7 +49,8 @@ def _content(levels: Sequence[Level], about: About) -> dict:
 
 def summary(level: Level, about: About) -> dict:
     """The content for one level: JSON values only, None for infinity and NaN."""
-    study, headline = level.study, " ".join(verdict_sentences([level]))
+    study, strengths = level.study, about.strengths
+    headline = " ".join(verdict_sentences([level]))
     content = {
         "format": FORMAT,
         "slices": sum(study.n_slices().values()),
@@ -57,6 +61,7 @@ def summary(level: Level, about: About) -> dict:
         "sd_by_pseudonym": _without_spectra(study.sd_by_patient()),
         "patches": study.overall("patch"),
         **({"nodules": level.nodules.summary()} if level.nodules else {}),
+        **({"strength": strength_tables.as_json(level, strengths)} if strengths else {}),
         "conclusions": {"headline": headline, **level.conclusions.as_json()},
         NORMAL: {
             **level.normal_dose,

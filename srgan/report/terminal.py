@@ -26,6 +26,8 @@ from srgan.report.columns import (
 )
 from srgan.report.nodule_tables import counted as nodules_counted
 from srgan.report.nodule_tables import table as nodule_table
+from srgan.report.strength_tables import NOTE as STRENGTH_NOTE
+from srgan.report.strength_tables import table as strength_table
 from srgan.report.verdict_sentence import verdict_sentences
 
 SCREEN, WIDE = 80, 100  # characters of a line
@@ -110,6 +112,7 @@ def screen(levels: Sequence[Level], about: About, folder: Path) -> str:
     lines = _wrapped(head, SCREEN, "  ")
     for level in levels:
         lines += ["", *filter(None, [level.name]), *_main_table(level)]
+    lines += strength(levels, about, SCREEN)
     lines += ["", *_wrapped([_how_to_read(levels)], SCREEN)]
     lines.append(f"Plots, slices, all tables: {folder / 'index.html'}")
     return "\n".join(lines)
@@ -166,6 +169,8 @@ def details(levels: Sequence[Level], about: About) -> str:
     ]
     if others:
         blocks.append(against_level(levels))
+    if about.strengths:
+        blocks.append(strength(levels, about, WIDE)[1:])
     if first.nodules:
         blocks.append(nodules(first.nodules))
     return "\n\n".join("\n".join(block) for block in blocks)
@@ -269,6 +274,18 @@ def against_level(levels: Sequence[Level]) -> list[str]:
         }
         lines += table(columns, rows)
     return lines
+
+
+def strength(levels: Sequence[Level], about: About, width: int) -> list[str]:
+    """What more strength gives and costs, at each level; nothing where --strength is not given."""
+    if not about.strengths:
+        return []
+    lines = ["", "What strength gives and costs"]
+    for level in levels:
+        found = strength_table(level, about.strengths)
+        rows = {row.name: [cell.shown for cell in row.cells] for row in found.rows}
+        lines += ["", *filter(None, [level.name]), *table(found.columns, rows, width)[1:]]
+    return [*lines, "", *_wrapped([STRENGTH_NOTE], width)]
 
 
 def nodules(study: NoduleStudy) -> list[str]:

@@ -12,7 +12,7 @@ from srgan.evaluation.study_slice import StudySlice
 from srgan.hounsfield import WINDOWS
 from srgan.metrics.noise_power import BOX, FEWEST_BOXES
 from srgan.metrics.registry import NPS, value_at
-from srgan.report import dose_plot, nodule_tables
+from srgan.report import dose_plot, nodule_tables, strength_tables
 from srgan.report.about import About, discs_remark, levels_remark, noise_word
 from srgan.report.columns import IN_LUNG, Column
 from srgan.report.html.level_tables import (
@@ -49,6 +49,7 @@ def build_page(
     sections = [
         Section("Slice", (main_slice,)),
         Section("Results", _for_each(levels, lambda level: (main_table(level),))),
+        *([_strength(levels, about)] if about.strengths else []),
         Section("Checks", _checks(levels), (checks.BOUNDS, lung_window)),
         Section("Metrics", _for_each(levels, metric_tables), conditions),
         *([_against_level(levels)] if len(levels) > 1 else []),
@@ -115,6 +116,12 @@ def _checks(levels: Sequence[Level]) -> tuple[Part, ...]:
         said = f"{' and '.join(names) or 'no network'} fail{'s' * (len(names) < 2)}"
         folds.append(Fold(f"At {level.name} {said}", (level.conclusions,), is_open=i == 0))
     return tuple(folds)
+
+
+def _strength(levels: Sequence[Level], about: About) -> Section:
+    """What more strength gives and costs."""
+    tables = _for_each(levels, lambda level: (strength_tables.table(level, about.strengths),))
+    return Section("Strength", (*tables, strength_tables.plots(levels, about.strengths)))
 
 
 def _nodules(level: Level) -> tuple[Table, ...]:

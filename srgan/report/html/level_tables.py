@@ -33,7 +33,7 @@ def main_table(level: Level) -> Table:
     """What most readers want: nearness in the lung window, errors, and which checks fail."""
     rows = []
     for name in level.overall:
-        cells = [_cell_with_interval(level, name, column) for column in MAIN]
+        cells = [cell_with_interval(level, name, column) for column in MAIN]
         rows.append(Row(name, (*cells, Cell(_checks(level, name), is_text=True))))
     note = (
         f"PSNR and SSIM: {IN_LUNG}, whole slices against the normal dose. Means over each "
@@ -79,21 +79,23 @@ def _metric_table(subject: Subject, level: Level) -> Table:
         for c in measured_columns(subject.columns, level.overall)
     )
     rows = [
-        Row(name, tuple(_cell_with_interval(level, name, column) for column in columns))
+        Row(name, tuple(cell_with_interval(level, name, column) for column in columns))
         for name in level.overall
     ]
-    cells = tuple(_cell(level.normal_dose, column) for column in columns)
+    cells = tuple(cell_of(level.normal_dose, column) for column in columns)
     if any(cell.shown for cell in cells):
         rows.append(Row(NORMAL_DOSE, cells, ranked=False))
     return Table(subject.caption, columns, tuple(rows), notes_of(subject, columns))
 
 
-def _cell_with_interval(level: Level, method: str, column: Column) -> Cell:
+def cell_with_interval(level: Level, method: str, column: Column) -> Cell:
+    """The mean of a method, with the interval below it where there is one."""
     interval = level.conclusions.intervals[method].get(column.key)
-    return _cell(level.overall[method], column, interval)
+    return cell_of(level.overall[method], column, interval)
 
 
-def _cell(metrics: dict, column: Column, interval: Interval | None = None) -> Cell:
+def cell_of(metrics: dict, column: Column, interval: Interval | None = None) -> Cell:
+    """A value as its column writes it."""
     value = value_of(metrics, column)
     known = value is not None and math.isfinite(value)
     return Cell(written(value, column.form), value if known else None, _ends(interval, column.form))
