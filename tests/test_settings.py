@@ -86,3 +86,18 @@ def test_record_can_be_read_back_and_holds_no_path():
 
 def test_only_precision_may_change_when_a_recorded_run_is_resumed():
     assert [s.name for s in SETTINGS.values() if s.recorded and s.may_change] == ["precision"]
+
+
+def test_strengths_are_an_ascending_list_from_0_to_1():
+    kind = settings.SETTINGS["strength"].kind_for("test")
+    assert kind.parse("1,0,0.50") == (0.0, 0.5, 1.0)
+    for text, reason in (
+        ("1.1", "not a strength from 0 to 1"),
+        ("nan", "not a strength"),
+        ("0.5,0.50", "twice"),
+        ("0.1234", "three decimals"),
+        ("", "not a strength"),
+        (",".join(f"{n / 20:g}" for n in range(12)), "more than 11"),
+    ):
+        with pytest.raises(ValueError, match=reason):
+            kind.parse(text)

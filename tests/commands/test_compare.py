@@ -193,6 +193,26 @@ def test_report_names_letters_and_weights_and_no_folder(scans):
     assert "compared" not in compare.record({"A": every["A"]})
 
 
+def test_strengths_name_the_networks_of_each_checkpoint():
+    both = SimpleNamespace(models={"srresnet": None, "srgan": None})
+    one = SimpleNamespace(models={"srresnet": None})
+    asked = all_settings.make({"strength": (0.0, 0.5, 1.0)})
+    assert tested_methods.strengths({"A": both, "B": both}, asked) == {
+        "A": {"srresnet": 0, "srgan 0.5": 0.5, "srgan": 1},
+        "B": {"srresnet B": 0, "srgan 0.5 B": 0.5, "srgan B": 1},
+    }
+    every = {"A": {"srresnet": 0, "srgan": 1}, "B": {"srresnet B": 0}}
+    assert tested_methods.strengths({"A": both, "B": one}, all_settings.make({})) == every
+    with pytest.raises(UserError, match=r"checkpoint B: --strength 0.5 needs the SRGAN"):
+        tested_methods.strengths({"A": both, "B": one}, asked)
+
+
+def test_a_strength_without_a_srgan_is_refused_before_the_long_work(scans, tmp_path):
+    with pytest.raises(UserError, match=r"^--strength 1 needs the SRGAN.*--strength 0"):
+        run.test(scans.given | {"strength": (0.0, 1.0), "report_dir": tmp_path / "report"})
+    assert not (tmp_path / "report").exists()
+
+
 @pytest.mark.slow
 def test_compare_of_two_trained_checkpoints_through_main(scans, run_main, tmp_path):
     """Real networks through main.py; who was measured is read from the report's files."""

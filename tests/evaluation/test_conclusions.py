@@ -95,3 +95,10 @@ def test_kind_of_a_method_is_the_given_one_or_guessed_by_its_name():
     }  # fmt: skip
     assert conclusions.kind_of("mine", {"mine": "denoiser"}) == "denoiser"
     assert conclusions.kind_of("srgan", {"mine": "denoiser"}) == "gan"
+
+
+def test_a_network_between_two_is_compared_with_the_srresnet_of_its_own_checkpoint():
+    methods = ("srresnet", "srresnet B", "srgan 0.5", "srgan 0.5 B")
+    wanted = {"srgan 0.5": "srresnet", "srgan 0.5 B": "srresnet B", "srgan C": "srresnet"}
+    for name, own in wanted.items():
+        assert conclusions._srresnet_of(name, conclusions.kind_of(name), methods) == own
