@@ -38,6 +38,7 @@ STALE_IF_ENLARGED = {
     0x00280034,  # PixelAspectRatio, beside PixelSpacing
     0x00280A02, 0x00280A04,  # PixelSpacingCalibrationType and -Description
 }  # fmt: skip
+STRAY = {0x00081150, 0x00081155, 0x00081160}  # references have these in items, not outside
 # What the pixels and their place are read by: kept as it was read, even under a wrong VR.
 RELIED_ON = {
     "Modality": "CS", "ImageOrientationPatient": "DS", "ImagePositionPatient": "DS",
@@ -86,8 +87,8 @@ def elements(
     """All elements but those of the pixels. uid: of the new slice, which is `index`."""
     n = series.derived.enlargement
     of_source = explicit.kept(dataset, header.pixel_data.signed)
-    if n > 1:
-        of_source = {t: e for t, e in of_source.items() if t not in STALE_IF_ENLARGED}
+    for tag in STRAY | (STALE_IF_ENLARGED if n > 1 else set()):
+        of_source.pop(tag, None)
     for name, vr in RELIED_ON.items():
         of_source[TAGS[name]] = explicit.element(TAGS[name], vr, raw_bytes(dataset, name))
     new = Dataset()

@@ -24,6 +24,7 @@ NUMBER_BYTES |= {"FD": 8, "OD": 8, "SV": 8, "UV": 8, "OV": 8}
 BINARY = {*NUMBER_BYTES, "OB", "UN", "UI"}  # filled with a zero where the length is odd
 STALE = {
     0x00080014, 0x00080015,  # InstanceCreatorUID, InstanceCoercionDateTime
+    0x00080024, 0x00080025, 0x00080034, 0x00080035,  # dates and times of overlays and curves
     0x00080054, 0x00080056, 0x00081190,  # where the source can be had
     0x00081111,  # ReferencedPerformedProcedureStepSequence: the step that made the source
     0x0008114A,  # ReferencedInstanceSequence
