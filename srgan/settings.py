@@ -209,11 +209,13 @@ class Settings:
         None, values.folders, TEST, NETWORK,
         "More checkpoint folders to test beside the main one, at most "
         f"{values.MOST_FOLDERS}.", recorded=False)
-    strength: tuple[float, ...] | None = _setting(
-        None, values.strengths, TEST, NETWORK,
-        "Strengths to test, such as 0,0.5,1: 0 is the SRResNet, 1 the SRGAN, between them a "
-        "network whose weights are a mixture of both. The report then has a table of what more "
-        "strength gives and costs.", recorded=False)
+    strength: tuple[float, ...] | float | None = _setting(
+        None, {"test": values.strengths, "enhance": values.strength}, (*TEST, *ENHANCE), NETWORK,
+        {"test": "Strengths to test, such as 0,0.5,1: 0 is the SRResNet, 1 the SRGAN, between "
+         "them a network whose weights are a mixture of both. The report then has a table of "
+         "what more strength gives and costs.",
+         "enhance": "0 is the SRResNet, 1 the SRGAN, between them a network whose weights are a "
+         "mixture of both. The most that the checkpoint has unless given."}, recorded=False)
     report_dir: Path = _setting(
         Path("report"), values.folder, (*TEST, *ENHANCE, *EXPORT), OUTPUT,
         {"test": "Folder for the report: page, tables, pictures.",

@@ -19,7 +19,7 @@ from srgan.system import signals
 from srgan.system.errors import plural
 from srgan.system.files import write_json, writing
 from srgan.system.progress import progress
-from srgan.training import checkpoint_models, model_card
+from srgan.training import checkpoint_models, model_card, strength
 from srgan.training.checkpoint_models import Trained
 from srgan.whole_scans import copy_scan, single_scan
 from srgan.whole_scans.copy_scan import Copy
@@ -41,22 +41,24 @@ def enhance(given: dict[str, Any]) -> int:
         shape = scan.rows, scan.columns
         use = slice_function.use_of(trained.settings["scale"], shape, settings.input_kind)
         print(use.sentence(scan), flush=True)
-        name = "srgan" if "srgan" in trained.models else "srresnet"
+        share = strength.checked(trained, settings.strength)
         degradation = all_settings.degradation_of(all_settings.make({}, trained.settings))
-        how = how_made(trained, name, use)
-        derived = Derived(_description(scan, name, use), use.enlargement, use.scale > 1)
+        how = how_made(trained, share, use)
+        derived = Derived(_description(scan, share, use), use.enlargement, use.scale > 1)
         with copy_scan.begun(scan, derived, settings.output, settings.format) as copy:
             tensorflow_setup.start(settings.precision)
-            function = slice_function.of_network(trained.network(name), use)
+            function = slice_function.of_network(strength.network(trained, share), use)
             watch = Watch(len(scan.slices), use, degradation)
             left = _copy(copy, function, watch, how)
             trust = watch.trust(scan, trained.manifest.noise_range, trained.has_seen)
-            told = scan_report.tell(trust, settings.report_dir, trained.sha256[name], degradation)
+            told = scan_report.tell(
+                trust, settings.report_dir, _weights(trained, share), degradation
+            )
             with writing(settings.output):
                 copy.target.finish(how)
-                about = _about(trained, name, use, scan, left)
+                about = _about(trained, share, use, scan, left)
                 write_json(copy.part / "enhanced.json", {**about, "trust": told})
-                scan_report.write_preview(copy.part, watch, scan, trained.models[name].name)
+                scan_report.write_preview(copy.part, watch, scan, _models(trained, share))
     if left:
         log.info(copy_scan.skipped_line(copy, left))
     n = len(scan.slices) - (0 if scan.is_volume else len(left))
@@ -84,34 +86,48 @@ def _copy(
 # ---- records ----
 
 
-def _description(scan: Scan, name: str, use: Use) -> str:
+def _models(trained: Trained, share: float) -> str:
+    """ "srgan-0001800"; of a mixture "srresnet-0001200 and srgan-0001800 at strength 0.5"."""
+    names = " and ".join(trained.models[name].name for name in strength.models_of(share))
+    return f"{names} at strength {share:g}" if 0 < share < 1 else names
+
+
+def _weights(trained: Trained, share: float) -> str:
+    """The SHA-256 of the weights; of a mixture those of both."""
+    return " and ".join(trained.sha256[name] for name in strength.models_of(share))
+
+
+def _description(scan: Scan, share: float, use: Use) -> str:
     """SeriesDescription: that of the source, cut, and that a network made it."""
-    made = f"{model_card.TITLES[name]} x{use.scale}, made by a network"
+    first, *between = strength.method_name(share).split(" ")  # "srgan 0.5"
+    title = " ".join([model_card.TITLES[first], *between])
+    made = f"{title} x{use.scale}, made by a network"
     before = scan.description.encode("ascii", "ignore").decode().strip()
     room = 64 - len(made) - 2
     return f"{before[:room]}: {made}" if before else made
 
 
-def how_made(trained: Trained, name: str, use: Use) -> str:
+def how_made(trained: Trained, share: float, use: Use) -> str:
     """What was done, with the model and how it was trained."""
     noise = all_settings.degradation_of(all_settings.make({}, trained.settings)).noise
     return (
         f"{OWN_MODEL} {srgan.__version__}: DERIVED by a network; model "
-        f"{trained.models[name].name}, weights SHA-256 {trained.sha256[name]}; scale {use.scale}, "
-        f"input {use.kind}; trained for: {noise.describe()}"
+        f"{_models(trained, share)}, weights SHA-256 {_weights(trained, share)}; "
+        f"scale {use.scale}, input {use.kind}; trained for: {noise.describe()}"
     )
 
 
 def _about(
-    trained: Trained, name: str, use: Use, scan: Scan, left: Sequence[Skipped]
+    trained: Trained, share: float, use: Use, scan: Scan, left: Sequence[Skipped]
 ) -> dict[str, Any]:
     """The content of enhanced.json; it names no patient and no path."""
     return {
         "format": FORMAT,
         "program": OWN_MODEL,
         "version": srgan.__version__,
-        "model": trained.models[name].name,
-        "weights_sha256": trained.sha256[name],
+        "model": _models(trained, share),
+        "weights_sha256": _weights(trained, share),
+        "strength": share,
         "scale": use.scale,
         "input_kind": use.kind,
         "enlargement": use.enlargement,

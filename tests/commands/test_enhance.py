@@ -190,3 +190,36 @@ def test_what_a_network_does_not_know_and_what_it_knows_too_well_is_said(tmp_pat
     assert f"--run test --noise-lambda {round(wanted, -1):.0f} makes one" in said.err
     assert "trained or validated on this patient (its patient ID)" in said.err
     assert [line in said.err for line in trust["warnings"]] == [True, True]
+
+
+def test_strength_takes_a_model_or_a_mixture_and_names_what_it_took(checkpoints, tmp_path, capsys):
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(checkpoints[1], folder)
+    made = manifest(best={}, settings={"generator": "fast", "scale": 1})
+    model = generator.build("fast", 1, seed=6)
+    bias = model.get_layer("correction").bias
+    bias.assign(np.full(bias.shape, 0.1))  # 20 HU: a tenth of a tenth of 2047.5
+    checkpoint_models.save_model(folder, "srresnet", model, made)
+    volume = small_chest(0).clip(-1000)
+    series = write_series(tmp_path / "series", volume)
+    given = f"--checkpoint-dir {folder} --input {series} --precision float32"
+    names = {"0": "SRResNet x1", "0.5": "SRGAN 0.5 x1", "1": "SRGAN x1"}
+    for text, title in names.items():
+        out = tmp_path / f"out{text}"
+        assert run(f"{given} --strength {text} --output {out}") == 0
+        more = (1 - float(text)) * 20.475
+        np.testing.assert_allclose(hu_of(out), volume + more, atol=0.6)
+        about = json.loads((out / "enhanced.json").read_text())
+        assert about["strength"] == float(text)
+        first = pydicom.dcmread(next(out.glob("*.dcm")))
+        assert title in first.SeriesDescription
+        assert about["model"] in first.DerivationDescription
+    assert about["model"] == "srgan-0000003"
+    (half,) = (tmp_path / "out0.5").glob("enhanced.json")
+    said = json.loads(half.read_text())
+    assert said["model"] == "srresnet-0000003 and srgan-0000003 at strength 0.5"
+    assert said["weights_sha256"].count(" and ") == 1
+    given = f"--checkpoint-dir {checkpoints[1]} --input {series} --output {tmp_path}/n"
+    with pytest.raises(UserError, match="needs the SRResNet"):
+        run(f"{given} --strength 0.5")
+    assert not (tmp_path / "n").exists()
