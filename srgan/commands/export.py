@@ -63,7 +63,7 @@ def _export(
     """Fill the folder; returns the largest difference in HU. Raises OSError, UserError."""
     import tensorflow as tf
 
-    from srgan.export import card, comparison
+    from srgan.export import card, card_text, comparison
 
     tf.config.experimental.enable_tensor_float_32_execution(False)  # a GPU would round to 10 bits
     network = trained.network(name)
@@ -72,6 +72,7 @@ def _export(
     parameters = network.count_params()
     about = card.Exported(settings.format, name, trained, parameters, difference_hu, test)
     card.write(part, about)
+    card_text.write(part, about)
     return difference_hu
 
 

@@ -1,4 +1,4 @@
-"""The model card of an exported network: README.md for people, model_card.json for programs.
+"""model_card.json of an exported network: what it is, for programs. card_text.py is for people.
 
 It follows from the checkpoint and a report: it names no patient and no path.
 """
@@ -8,55 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from srgan import __version__
-from srgan.export import comparison
 from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS
-from srgan.report.about import levels_remark
 from srgan.report.summary_json import strict
 from srgan.settings import Settings
 from srgan.system.checksums import sha256_of_file
 from srgan.system.files import write_json
-from srgan.training import model_card
 from srgan.training.checkpoint_models import Trained
 
-README, JSON = "README.md", "model_card.json"
+FILE = "model_card.json"
 FORMAT = 1
 LIBRARIES = ("tensorflow", "keras", "numpy", "tf2onnx", "onnx", "onnxruntime")
-USE = {
-    "savedmodel": """\
-```python
-import numpy as np
-import tensorflow as tf
-
-network = tf.saved_model.load(".")  # this folder
-low_dose_hu = np.full((1, 128, 128), -850, np.float32)  # your slices
-hu = network(tf.constant(low_dose_hu)).numpy()
-```
-
-TensorFlow Serving and other programs find the signature `serving_default`: `low_dose_hu` to
-`normal_dose_hu`.""",
-    "onnx": """\
-```python
-import numpy as np
-import onnxruntime
-
-network = onnxruntime.InferenceSession("model.onnx")
-low_dose_hu = np.full((1, 128, 128), -850, np.float32)  # your slices
-(hu,) = network.run(["normal_dose_hu"], {"low_dose_hu": low_dose_hu})
-```""",
-    "weights": """\
-```python
-import numpy as np
-from srgan.models import generator
-
-network = generator.build("{generator}", {scale})
-weights = np.load("weights.npz")
-network.set_weights([weights[weight.path] for weight in network.weights])
-```
-
-The names are those of the layers in `srgan/models/generator.py`. A kernel is (rows, columns, maps
-in, maps out), as in TensorFlow. This network takes and gives (batch, rows, columns, 1) in -1 to 1,
-for -1024 to 3071 HU; it does not clip.""",
-}
 
 
 @dataclass(frozen=True)
@@ -76,13 +37,12 @@ class Exported:
 
 
 def write(folder: Path, exported: Exported) -> None:
-    """Both files, into a folder that holds the network. Raises OSError."""
-    write_json(folder / JSON, content(exported, _sums(folder)))
-    (folder / README).write_text(text(exported), encoding="utf-8")
+    """Into a folder that holds the network and no other file. Raises OSError."""
+    write_json(folder / FILE, content(exported, _sums(folder)))
 
 
 def _sums(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
     return {path.relative_to(folder).as_posix(): sha256_of_file(path) for path in files}
 
 
@@ -160,7 +120,7 @@ def limits(exported: Exported) -> list[str]:
         "It can invent detail and remove detail."
         if exported.name == "srgan"
         else "It can remove detail, and its output is smoother than a scan.",
-        f"It has learned from {data.patients} patients"
+        f"It was trained and validated on {data.patients} patients"
         + (", all of them synthetic: do not use it on real scans." if data.synthetic else "."),
         "It knows axial chest CT alone, one slice at a time, with pixels and noise as in its "
         "training; noise of another kind or strength gives images that nobody has tested.",
@@ -173,77 +133,3 @@ def limits(exported: Exported) -> list[str]:
     if exported.test is None:
         lines.append("This card holds no metrics of test patients.")
     return lines
-
-
-def text(exported: Exported) -> str:
-    """README.md."""
-    trained, made, name = exported.trained, exported.settings, exported.name
-    use = USE[exported.format].replace("{generator}", made.generator)
-    return f"""\
-# {model_card.TITLES[name]} for low-dose chest CT, step {trained.manifest.step}
-
-A generator ({made.generator} form) that turns low-dose axial chest CT slices into normal-dose
-slices. {_sides(exported)}
-
-{model_card.warning(name)}
-
-## Use it
-
-{use.replace("{scale}", str(made.scale))}
-
-It was compared with the network in the program that trained it: the largest difference was
-{exported.difference_hu:.2g} HU, over made slices of {len(comparison.SHAPES)} sizes.
-
-{model_card.about(name, trained.manifest)}
-## Test
-
-{_test(exported)}
-
-## Limits
-
-{_list(limits(exported))}
-
-`model_card.json` says the same for programs, with the SHA-256 of the weights and of each file. The
-weights carry no licence of their own: ask whoever trained them, and mind that of the scans.
-"""
-
-
-def _sides(exported: Exported) -> str:
-    if exported.format == "weights":
-        return ""
-    grown = "" if exported.settings.scale == 1 else str(exported.settings.scale)
-    return (
-        f"(n, h, w) float32 HU in, (n, {grown}h, {grown}w) float32 HU out, for any n, h and w. The "
-        f"graph clips to\n[{HU_MIN:g}, {HU_MAX:g}] HU and scales by itself."
-    )
-
-
-def _list(lines: list[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)
-
-
-def _test(exported: Exported) -> str:
-    found = exported.test
-    if found is None:
-        return "Not recorded."
-    windows = found["windows_hu"]
-    kind = "synthetic " if found["synthetic"] else ""
-    lines = [
-        f"{found['slices']} slices of {found['patients']} {kind}patients that it has not seen."
-    ]
-    for level in found["levels"]:
-        rows = {**level["input"], exported.name: level["network"]}
-        lines += ["", f"Noise: {levels_remark(level['noise'])}.", ""]
-        lines += [f"| metric | {' | '.join(rows)} |", "|---" * (len(rows) + 1) + "|"]
-        for title, key, digits in (("PSNR, dB", "psnr_db", ".2f"), ("SSIM", "ssim", ".4f")):
-            for window, (low, high) in windows.items():
-                values = [_value(of[key].get(window), digits) for of in rows.values()]
-                lines.append(f"| {title}, window {low:g} to {high:g} HU | {' | '.join(values)} |")
-        for title, key, digits in (("RMSE", "rmse_hu", ".1f"), ("mean error", "bias_hu", "+.2f")):
-            values = [_value(of[key], digits) for of in rows.values()]
-            lines.append(f"| {title}, HU | {' | '.join(values)} |")
-    return "\n".join(lines)
-
-
-def _value(value: float | None, digits: str) -> str:
-    return "-" if value is None else format(value, digits)

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from srgan.evaluation import baselines
 from srgan.report import summary_json
+from srgan.system.errors import one_line
 from srgan.system.files import read_bounded
 from srgan.system.folders import DAMAGES
 
-KEPT = (
-    "psnr_db", "ssim", "rmse_hu", "bias_hu", "bias_by_tissue_hu", "lung_texture_sd_hu", "chi2",
-    "invented_share",
-)  # fmt: skip
+BY_WINDOW = ("psnr_db", "ssim")
+OTHERS = ("rmse_hu", "bias_hu", "lung_texture_sd_hu", "chi2", "invented_share")
+BY_TISSUE = "bias_by_tissue_hu"
 
 
 def metrics_of(report: Path, sha256: str) -> dict | None:
@@ -20,7 +20,7 @@ def metrics_of(report: Path, sha256: str) -> dict | None:
     report: the folder of a report. None where it holds no summary.json, or one of other weights.
     Raises ValueError where summary.json cannot be read. Keys as in summary.json:
 
-        {"patients": 2, "slices": 28, "windows_hu": {"lung": [-1350, 150], ...},
+        {"patients": 2, "slices": 28, "windows_hu": {"lung": [-1350, 150], ...}, "synthetic": false,
          "levels": [{"noise": {...}, "input": {"bicubic": {...}}, "network": {...}}]}
     """
     path = report / summary_json.NAME
@@ -30,23 +30,44 @@ def metrics_of(report: Path, sha256: str) -> dict | None:
         found = json.loads(read_bounded(path))
         models = found["checkpoint"]["models"]
         row = next((row for row, digest in models.items() if digest == sha256), None)
-        return None if row is None else _metrics(found, row)
+        return None if row is None else summary_json.strict(_metrics(found, row))
     except DAMAGES as error:
         raise ValueError(f"{path} is not what a test wrote ({type(error).__name__})") from error
 
 
 def _metrics(found: dict, row: str) -> dict:
-    levels = []
-    for level in found.get("levels", [found]):
-        before = baselines.input_of(level["methods"])
-        kept = {
-            name: {
-                key: level["methods"][name][key] for key in KEPT if key in level["methods"][name]
-            }
-            for name in (before, row)
-        }
-        levels.append(
-            {"noise": level["noise"], "input": {before: kept[before]}, "network": kept[row]}
-        )
-    numbers = {name: found[name] for name in ("patients", "slices", "windows_hu", "synthetic")}
-    return {**numbers, "levels": levels}
+    windows = {name: [float(low), float(high)] for name, (low, high) in found["windows_hu"].items()}
+    return {
+        "patients": int(found["patients"]),
+        "slices": int(found["slices"]),
+        "windows_hu": windows,
+        "synthetic": bool(found["synthetic"]),
+        "levels": [_level(level, row, windows) for level in found.get("levels", [found])],
+    }
+
+
+def _level(level: dict, row: str, windows: dict) -> dict:
+    methods = level["methods"]
+    before = baselines.input_of(methods)
+    return {
+        "noise": {name: _plain(value) for name, value in level["noise"].items()},
+        "input": {before: _kept(methods[before], windows)},
+        "network": _kept(methods[row], windows),
+    }
+
+
+def _plain(value):
+    """A setting of the noise: a number, None, or text on one line."""
+    return value if value is None or isinstance(value, int | float) else one_line(value)
+
+
+def _kept(metrics: dict, windows: dict) -> dict:
+    by_window = {key: {name: _number(metrics[key][name]) for name in windows} for key in BY_WINDOW}
+    others = {key: _number(metrics.get(key)) for key in OTHERS}
+    tissues = metrics.get(BY_TISSUE) or {}
+    return {**by_window, **others, BY_TISSUE: {n: _number(value) for n, value in tissues.items()}}
+
+
+def _number(value) -> float | None:
+    """Raises ValueError or TypeError: anybody may have written it."""
+    return None if value is None else float(value)

@@ -241,27 +241,3 @@ def test_compare_of_two_trained_checkpoints_through_main(scans, run_main, tmp_pa
     with open(tmp_path / "report" / "metrics.csv", newline="") as file:
         rows = {(row["pseudonym"], int(row["slice"])) for row in csv.DictReader(file)}
     assert {pixels[patient][n - 1] for patient, n in rows} == of_patients("Cid", "Dan")
-
-
-@pytest.mark.slow
-def test_strengths_of_a_trained_checkpoint_through_main(scans, run_main, tmp_path):
-    """Real networks at two noise levels: rows, files and the table of what strength gives."""
-    tiny = "--batch-size 2 --vgg-weights none --pretrain-steps 1 --gan-steps 1"
-    flags = " ".join(f"{all_settings.flag(key)} {value}" for key, value in scans.a.items())
-    trained = run_main(tmp_path, f"--run train --checkpoint-dir a {flags} {tiny}")
-    assert trained.returncode == 0, trained.stderr
-    given = f"--data {scans.given['data']} --patients {scans.given['patients']}"
-    given += " --checkpoint-dir a --noise-lambda 500,2000 --strength 0,0.5,1"
-    done = run_main(tmp_path, f"--run test {given}")
-    assert done.returncode == 0, done.stderr
-    assert "What strength gives and costs" in done.stdout
-    summary = json.loads((tmp_path / "report" / "summary.json").read_text())
-    names = ["srresnet", "srgan 0.5", "srgan"]
-    assert [name for name in summary["methods"] if name.startswith("sr")] == names
-    for level in summary["levels"]:
-        assert [row["method"] for row in level["strength"]["A"]] == names
-        for row in level["strength"]["A"]:
-            assert row["psnr_db.lung"] == level["methods"][row["method"]]["psnr_db"]["lung"]
-    with open(tmp_path / "report" / "metrics.csv", newline="") as file:
-        assert set(names) < {row["method"] for row in csv.DictReader(file)}
-    assert "PSNR against strength" in (tmp_path / "report" / "index.html").read_text()

@@ -1,9 +1,8 @@
 """--run export, on checkpoints of small networks."""
 
-import dataclasses
-import functools
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -11,16 +10,14 @@ import numpy as np
 import pytest
 
 import srgan
-from srgan import cli, settings
+from srgan import cli
 from srgan.commands.export import export
 from srgan.export import comparison, onnx_file
-from srgan.models import generator
-from srgan.settings import degradation_of, make
 from srgan.system.errors import UserError
 from srgan.training import checkpoint_models
 from tests.conftest import ROOT
 from tests.helpers import made_networks
-from tests.helpers.made_manifest import manifest
+from tests.helpers.forks import stderr_of
 
 FORMATS = ("savedmodel", "onnx", "weights")
 SLICES = ((1, 24, 40), (2, 31, 17))
@@ -52,24 +49,12 @@ assert importlib.util.find_spec("srgan") is None
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    for name, form in generator.FORMS.items():
-        build = functools.partial(form.build, blocks=1, maps=8)
-        monkeypatch.setitem(generator.FORMS, name, dataclasses.replace(form, build=build))
-
-
-def save(folder, name="srgan", form="fast", scale=2, **changes):
-    made = make({"generator": form, "scale": scale})
-    said = manifest(
-        settings=settings.record(made), degradation=degradation_of(made).as_json(), **changes
-    )
-    folder.mkdir(exist_ok=True)
-    network = made_networks.network(form, scale)
-    checkpoint_models.save_model(folder, name, network, said)
+    made_networks.make_small(monkeypatch)
 
 
 @pytest.fixture
 def checkpoint(tmp_path):
-    save(tmp_path / "checkpoint")
+    made_networks.save(tmp_path / "checkpoint")
     return tmp_path / "checkpoint"
 
 
@@ -149,7 +134,7 @@ def test_the_card_says_what_the_network_is(checkpoint):
 
 
 def test_it_is_the_srgan_or_else_the_srresnet(tmp_path):
-    save(tmp_path / "checkpoint", "srresnet", step=2)
+    made_networks.save(tmp_path / "checkpoint", "srresnet", step=2)
     output = run(tmp_path / "checkpoint")
     card = card_of(output)
     assert (card["network"]["name"], card["validation"]["psnr_db"]) == ("srresnet", 20.0)
@@ -195,9 +180,31 @@ def test_onnx_without_its_packages_is_told_before_anything_is_read(checkpoint, m
 
 
 @pytest.mark.slow
+def test_an_export_that_is_killed_at_ten_writes_leaves_the_whole_or_nothing(forks, tmp_path):
+    made_networks.save(tmp_path / "checkpoint")
+    whole, exported = tmp_path / "new" / "whole", tmp_path / "new" / "exported"
+    command = "--run export --format savedmodel --output new"
+    assert forks.run(tmp_path, f"{command}/whole") == 0, stderr_of(tmp_path)
+    writes = json.loads(stderr_of(tmp_path).rsplit("counts: ", 1)[1])["writes"]
+    kills = sorted({1 + k * (writes - 1) // 9 for k in range(10)})
+    assert len(kills) >= 5
+    for number in kills:
+        assert forks.run(tmp_path, f"{command}/exported", last=number) == -9
+        if exported.exists():
+            assert files_of(exported) == files_of(whole)
+            shutil.rmtree(exported)
+    assert forks.run(tmp_path, f"{command}/exported") == 0
+    assert files_of(exported) == files_of(whole)
+
+
+def files_of(folder):
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+@pytest.mark.slow
 def test_the_commands_and_examples_of_the_documentation_run(tmp_path, monkeypatch):
     pytest.importorskip("tf2onnx", reason="needs pip install .[onnx]")
-    save(tmp_path / "checkpoint", scale=4)
+    made_networks.save(tmp_path / "checkpoint", scale=4)
     page, readme = ((ROOT / name).read_text("utf-8") for name in ("docs/export.md", "README.md"))
     (command,) = re.findall(r"python main.py (--run export .*)", page)
     savedmodel, onnx, weights = re.findall(r"```python\n(.*?)```", page, re.S)

@@ -135,6 +135,27 @@ def test_a_simulated_copy_on_a_full_disk(without_room, tmp_path, kind):
     assert (folder / "out" / "simulated.json").exists()
 
 
+@pytest.mark.parametrize("format", ["savedmodel", "weights"])
+def test_an_exported_network_on_a_full_disk(without_room, tmp_path, monkeypatch, format):
+    """At every place of the write: the network, TensorFlow's variables, the model card."""
+    from srgan.commands.export import export
+    from tests.helpers import made_networks
+
+    made_networks.make_small(monkeypatch)
+    made_networks.save(tmp_path / "checkpoint", "srgan")
+    folder, take = without_room
+    given = {"checkpoint_dir": tmp_path / "checkpoint", "report_dir": tmp_path / "report"}
+
+    def write():
+        export(given | {"format": format, "output": folder / "new" / "exported"})
+
+    for room in (0, 2000) if take is limited else (0, 8192):
+        assert refused(without_room, room, write), room
+        assert not list(folder.iterdir())
+    write()
+    assert (folder / "new" / "exported" / "model_card.json").exists()
+
+
 def test_checkpoints_on_a_full_disk_leave_the_earlier_ones_complete(without_room):
     """At every place of the write: TensorFlow's two files, ours, the manifest."""
     from srgan.training import checkpoint_models, checkpoint_states

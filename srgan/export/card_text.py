@@ -1,0 +1,138 @@
+"""README.md of an exported network: what it is and how to use it, for people."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from srgan.export import card, comparison
+from srgan.export.card import Exported
+from srgan.hounsfield import HU_MAX, HU_MIN
+from srgan.report.about import levels_remark
+from srgan.training import model_card
+
+FILE = "README.md"
+USE = {
+    "savedmodel": """\
+```python
+import numpy as np
+import tensorflow as tf
+
+network = tf.saved_model.load(".")  # this folder
+low_dose_hu = np.full((1, 128, 128), -850, np.float32)  # your slices
+hu = network(tf.constant(low_dose_hu)).numpy()
+```
+
+TensorFlow Serving and other programs find the signature `serving_default`: `low_dose_hu` to
+`normal_dose_hu`.""",
+    "onnx": """\
+```python
+import numpy as np
+import onnxruntime
+
+network = onnxruntime.InferenceSession("model.onnx")
+low_dose_hu = np.full((1, 128, 128), -850, np.float32)  # your slices
+(hu,) = network.run(["normal_dose_hu"], {"low_dose_hu": low_dose_hu})
+```""",
+    "weights": """\
+```python
+import numpy as np
+from srgan.models import generator
+
+network = generator.build("{generator}", {scale})
+weights = np.load("weights.npz")
+network.set_weights([weights[weight.path] for weight in network.weights])
+```
+
+The names are those of the layers in `srgan/models/generator.py`. A kernel is (rows, columns, maps
+in, maps out), as in TensorFlow. This network takes and gives (batch, rows, columns, 1) in -1 to 1,
+for -1024 to 3071 HU; it does not clip.""",
+}
+
+
+def write(folder: Path, exported: Exported) -> None:
+    """Raises OSError."""
+    (folder / FILE).write_text(text(exported), encoding="utf-8")
+
+
+def text(exported: Exported) -> str:
+    """README.md."""
+    trained, made, name = exported.trained, exported.settings, exported.name
+    use = USE[exported.format].replace("{generator}", made.generator)
+    return f"""\
+# {model_card.TITLES[name]} for low-dose chest CT, step {trained.manifest.step}
+
+A generator ({made.generator} form) that turns low-dose axial chest CT slices into normal-dose
+slices. {_sides(exported)}
+
+{model_card.warning(name)}
+
+## Use it
+
+{use.replace("{scale}", str(made.scale))}
+
+It was compared with the network in the program that trained it: the largest difference was
+{exported.difference_hu:.2g} HU, over made slices of {len(comparison.SHAPES)} sizes.
+
+{model_card.about(name, trained.manifest)}
+## Test
+
+{_test(exported)}
+
+## Limits
+
+{_list(card.limits(exported))}
+
+`model_card.json` says the same for programs, with the SHA-256 of the weights and of each file. The
+weights carry no licence of their own: ask whoever trained them, and mind that of the scans.
+"""
+
+
+def _sides(exported: Exported) -> str:
+    if exported.format == "weights":
+        return ""
+    grown = "" if exported.settings.scale == 1 else str(exported.settings.scale)
+    return (
+        f"(n, h, w) float32 HU in, (n, {grown}h, {grown}w) float32 HU out, for any n, h and w. The "
+        f"graph clips to\n[{HU_MIN:g}, {HU_MAX:g}] HU and scales by itself."
+    )
+
+
+def _list(lines: list[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _test(exported: Exported) -> str:
+    found = exported.test
+    if found is None:
+        return "Not recorded."
+    kind = "synthetic " if found["synthetic"] else ""
+    lines = [
+        f"{found['slices']} slices of {found['patients']} {kind}patients that it has not seen."
+    ]
+    for level in found["levels"]:
+        columns = {**level["input"], exported.name: level["network"]}
+        lines += ["", _noise(level["noise"]), "", f"| metric | {' | '.join(columns)} |"]
+        lines.append("|---" * (len(columns) + 1) + "|")
+        for title, digits, of in _rows(found["windows_hu"]):
+            values = [_value(of(metrics), digits) for metrics in columns.values()]
+            lines.append(f"| {title} | {' | '.join(values)} |")
+    return "\n".join(lines)
+
+
+def _rows(windows: dict) -> list[tuple[str, str, Callable[[dict], float | None]]]:
+    """Of the table: title, format, and where the value stands."""
+    rows = []
+    for title, key, digits in (("PSNR, dB", "psnr_db", ".2f"), ("SSIM", "ssim", ".4f")):
+        for name, (low, high) in windows.items():
+            where = f"{title}, window {low:g} to {high:g} HU"
+            rows.append((where, digits, lambda of, key=key, name=name: of[key][name]))
+    rows.append(("RMSE, HU", ".1f", lambda of: of["rmse_hu"]))
+    return [*rows, ("mean error, HU", "+.2f", lambda of: of["bias_hu"])]
+
+
+def _noise(noise: dict) -> str:
+    model = noise.get("model")
+    return f"{'Projection' if model == 'projection' else 'Image'} noise: {levels_remark(noise)}."
+
+
+def _value(value: float | None, digits: str) -> str:
+    return "-" if value is None else format(value, digits)
