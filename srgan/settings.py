@@ -210,12 +210,14 @@ class Settings:
         "More checkpoint folders to test beside the main one, at most "
         f"{values.MOST_FOLDERS}.", recorded=False)
     strength: tuple[float, ...] | float | None = _setting(
-        None, {"test": values.strengths, "enhance": values.strength}, (*TEST, *ENHANCE), NETWORK,
+        None, {"test": values.strengths, "enhance": values.strength, "export": values.strength},
+        (*TEST, *ENHANCE, *EXPORT), NETWORK,
         {"test": "Strengths to test, such as 0,0.5,1: 0 is the SRResNet, 1 the SRGAN, between "
          "them a network whose weights are a mixture of both. The report then has a table of "
          "what more strength gives and costs.",
-         "enhance": "0 is the SRResNet, 1 the SRGAN, between them a network whose weights are a "
-         "mixture of both. The most that the checkpoint has unless given."}, recorded=False)
+         **dict.fromkeys((*ENHANCE, *EXPORT), "0 is the SRResNet, 1 the SRGAN, between them a "
+         "network whose weights are a mixture of both. The most that the checkpoint has unless "
+         "given.")}, recorded=False)
     report_dir: Path = _setting(
         Path("report"), values.folder, (*TEST, *ENHANCE, *EXPORT), OUTPUT,
         {"test": "Folder for the report: page, tables, pictures.",

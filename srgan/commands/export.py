@@ -13,7 +13,7 @@ from srgan.settings import Settings
 from srgan.system import signals
 from srgan.system.errors import UserError
 from srgan.system.files import sync, writing
-from srgan.training import checkpoint_models
+from srgan.training import checkpoint_models, strength
 from srgan.training.checkpoint_models import Trained
 from srgan.whole_scans.output_folder import new_folder
 
@@ -29,23 +29,25 @@ def export(given: dict[str, Any]) -> int:
         onnx_file.check_installed()
     with signals.caught():
         trained = checkpoint_models.load(settings.checkpoint_dir)
-        name = "srgan" if "srgan" in trained.models else "srresnet"
-        test = _test_metrics(settings.report_dir, trained.sha256[name])
+        share = strength.checked(trained, settings.strength)
+        name = strength.method_name(share)
+        weights = {model: trained.sha256[model] for model in strength.models_of(share)}
+        test = _test_metrics(settings.report_dir, name, weights)
         tensorflow_setup.start("float32")
         with new_folder(settings.output) as part, writing(settings.output):
-            difference_hu = _export(part, trained, name, settings, test)
+            difference_hu = _export(part, trained, share, settings, test)
             for path in part.rglob("*"):
                 sync(path)
     print(
-        f"{settings.output} holds the {name} of step {trained.manifest.step} as {settings.format}; "
+        f"{settings.output} holds the network {name} as {settings.format}; "
         f"on made slices it differs from this program's network by at most {difference_hu:.2g} HU"
     )
     return 0
 
 
-def _test_metrics(report: Path, sha256: str) -> dict | None:
+def _test_metrics(report: Path, name: str, sha256: dict[str, str]) -> dict | None:
     try:
-        found = report_metrics.metrics_of(report, sha256)
+        found = report_metrics.metrics_of(report, name, sha256)
     except ValueError as error:
         log.warning(f"{error}: the model card goes without it")
         return None
@@ -58,7 +60,7 @@ def _test_metrics(report: Path, sha256: str) -> dict | None:
 
 
 def _export(
-    part: Path, trained: Trained, name: str, settings: Settings, test: dict | None
+    part: Path, trained: Trained, share: float, settings: Settings, test: dict | None
 ) -> float:
     """Fill the folder; returns the largest difference in HU. Raises OSError, UserError."""
     import tensorflow as tf
@@ -66,11 +68,11 @@ def _export(
     from srgan.export import card, card_text, comparison
 
     tf.config.experimental.enable_tensor_float_32_execution(False)  # a GPU would round to 10 bits
-    network = trained.network(name)
+    network = strength.network(trained, share)
     again = _write_and_load(part, network, trained, settings.format)
-    difference_hu = comparison.largest_difference_hu(again, trained.network(name))
+    difference_hu = comparison.largest_difference_hu(again, strength.network(trained, share))
     parameters = network.count_params()
-    about = card.Exported(settings.format, name, trained, parameters, difference_hu, test)
+    about = card.Exported(settings.format, share, trained, parameters, difference_hu, test)
     card.write(part, about)
     card_text.write(part, about)
     return difference_hu

@@ -13,6 +13,8 @@ from srgan.report.summary_json import strict
 from srgan.settings import Settings
 from srgan.system.checksums import sha256_of_file
 from srgan.system.files import write_json
+from srgan.training import strength
+from srgan.training.checkpoint_folder import step_of
 from srgan.training.checkpoint_models import Trained
 
 FILE = "model_card.json"
@@ -25,11 +27,21 @@ class Exported:
     """A network that was exported."""
 
     format: str  # savedmodel, onnx or weights
-    name: str  # srresnet or srgan
+    strength: float  # 0 is the SRResNet, 1 the SRGAN
     trained: Trained
     parameters: int
     difference_hu: float  # from this program's network, at most, over `comparison.images`
     test: dict | None  # report_metrics.metrics_of
+
+    @property
+    def name(self) -> str:
+        """srresnet, srgan, or "srgan 0.5"."""
+        return strength.method_name(self.strength)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Those that it is made of."""
+        return strength.models_of(self.strength)
 
     @property
     def settings(self) -> Settings:
@@ -57,8 +69,9 @@ def content(exported: Exported, files: dict[str, str]) -> dict:
             "generator": made.generator,
             "scale": made.scale,
             "parameters": exported.parameters,
-            "step": manifest.step,
-            "weights_sha256": exported.trained.sha256[exported.name],
+            "strength": exported.strength,
+            "step": step_of(exported.trained.models[exported.models[-1]]),
+            "weights_sha256": {n: exported.trained.sha256[n] for n in exported.models},
             "weights_licence": None,
         },
         "exported": {
@@ -118,7 +131,7 @@ def limits(exported: Exported) -> list[str]:
     lines = [
         "Not a medical device: for research and teaching only. Never diagnose from its images.",
         "It can invent detail and remove detail."
-        if exported.name == "srgan"
+        if exported.strength > 0
         else "It can remove detail, and its output is smoother than a scan.",
         f"It was trained and validated on {data.patients} patients"
         + (", all of them synthetic: do not use it on real scans." if data.synthetic else "."),

@@ -58,7 +58,7 @@ def text(exported: Exported) -> str:
     trained, made, name = exported.trained, exported.settings, exported.name
     use = USE[exported.format].replace("{generator}", made.generator)
     return f"""\
-# {model_card.TITLES[name]} for low-dose chest CT, step {trained.manifest.step}
+# {_title(exported)} for low-dose chest CT
 
 A generator ({made.generator} form) that turns low-dose axial chest CT slices into normal-dose
 slices. {_sides(exported)}
@@ -84,6 +84,12 @@ It was compared with the network in the program that trained it: the largest dif
 `model_card.json` says the same for programs, with the SHA-256 of the weights and of each file. The
 weights carry no licence of their own: ask whoever trained them, and mind that of the scans.
 """
+
+
+def _title(exported: Exported) -> str:
+    first, *between = exported.name.split(" ")
+    title = model_card.TITLES[first]
+    return f"{title} of strength {between[0]}" if between else title
 
 
 def _sides(exported: Exported) -> str:

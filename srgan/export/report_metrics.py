@@ -14,10 +14,11 @@ OTHERS = ("rmse_hu", "bias_hu", "lung_texture_sd_hu", "chi2", "invented_share")
 BY_TISSUE = "bias_by_tissue_hu"
 
 
-def metrics_of(report: Path, sha256: str) -> dict | None:
+def metrics_of(report: Path, name: str, sha256: dict[str, str]) -> dict | None:
     """The metrics of the network with these weights, and of its input, on test patients.
 
-    report: the folder of a report. None where it holds no summary.json, or one of other weights.
+    report: the folder of a report. name: of strength.method_name. sha256: of the weights, by model.
+    None where it holds no summary.json, or one of other weights.
     Raises ValueError where summary.json cannot be read. Keys as in summary.json:
 
         {"patients": 2, "slices": 28, "windows_hu": {"lung": [-1350, 150], ...}, "synthetic": false,
@@ -29,7 +30,13 @@ def metrics_of(report: Path, sha256: str) -> dict | None:
     try:
         found = json.loads(read_bounded(path))
         models = found["checkpoint"]["models"]
-        row = next((row for row, digest in models.items() if digest == sha256), None)
+        suffixes = ("", *(f" {letter}" for letter in found["checkpoint"].get("compared", {})))
+        rows = [
+            name + suffix
+            for suffix in suffixes
+            if all(models.get(model + suffix) == digest for model, digest in sha256.items())
+        ]
+        row = next((row for row in rows if row in found["methods"]), None)
         return None if row is None else summary_json.strict(_metrics(found, row))
     except DAMAGES as error:
         raise ValueError(f"{path} is not what a test wrote ({type(error).__name__})") from error

@@ -85,7 +85,9 @@ def about(name: str, manifest: Manifest) -> str:
 
 
 def _caution(name: str) -> str:
-    return "A GAN can invent detail." if name == "srgan" else "Its output is smoother than a scan."
+    return (
+        "A GAN can invent detail." if name != "srresnet" else "Its output is smoother than a scan."
+    )
 
 
 def _data(manifest: Manifest) -> str:
@@ -122,7 +124,7 @@ def _steps(name: str, settings: Settings, manifest: Manifest) -> str:
     gan = max(manifest.step - manifest.plan.pretrain_steps, 0)
     loss = LOSSES[FORMS[settings.generator].pretrain_loss]
     lines = f"- SRResNet: {manifest.step - gan} steps, {loss} loss"
-    if name == "srgan":
+    if name != "srresnet":
         content = f"{settings.content_loss}, VGG19 weights: {manifest.vgg_weights}"
         lines += f"\n- SRGAN: {gan} more steps, content loss {content}"
     lines += "".join(f"\n- {each.text()}" for each in manifest.extended)

@@ -95,7 +95,7 @@ def pairs_of(checkpoint, low):
 @pytest.mark.parametrize("format", [pytest.param("savedmodel", marks=pytest.mark.slow), "onnx"])
 def test_a_process_without_this_program_gets_what_load_gives(checkpoint, format, capsys):
     run(checkpoint, format)
-    said = rf"\S*exported holds the srgan of step 3 as {format}; .* at most [\d.e-]+ HU\n"
+    said = rf"\S*exported holds the network srgan as {format}; .* at most [\d.e-]+ HU\n"
     assert re.fullmatch(said, capsys.readouterr().out)
     rng = np.random.default_rng(0)
     low = [rng.normal(-400, 400, shape).astype(np.float32) for shape in SLICES]
@@ -112,8 +112,9 @@ def test_the_card_says_what_the_network_is(checkpoint):
         "generator": "fast",
         "scale": 2,
         "parameters": made_networks.network().count_params(),
+        "strength": 1.0,
         "step": 3,
-        "weights_sha256": checkpoint_models.load(checkpoint).sha256["srgan"],
+        "weights_sha256": checkpoint_models.load(checkpoint).sha256,
         "weights_licence": None,
     }
     assert card["data"]["patients"] == 1
@@ -140,6 +141,16 @@ def test_it_is_the_srgan_or_else_the_srresnet(tmp_path):
     assert (card["network"]["name"], card["validation"]["psnr_db"]) == ("srresnet", 20.0)
     assert card["validation"]["psnr_window_hu"] == [-1024, 3071]
     assert "| PSNR, window -1024 to 3071 HU | 20.00 dB |" in (output / "README.md").read_text()
+
+
+def test_strength_mixes_both_networks(checkpoint):
+    made_networks.save(checkpoint, "srresnet", step=2)
+    card = card_of(run(checkpoint, "savedmodel", strength=0.5))["network"]
+    assert (card["name"], card["strength"], card["step"]) == ("srgan 0.5", 0.5, 3)
+    assert set(card["weights_sha256"]) == {"srresnet", "srgan"}
+    text = (checkpoint.parent / "exported" / "README.md").read_text()
+    assert text.startswith("# SRGAN of strength 0.5 for")
+    assert "A GAN can invent detail" in text
 
 
 @pytest.mark.parametrize(

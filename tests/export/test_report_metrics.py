@@ -15,7 +15,7 @@ TESTED = dataclasses.replace(ABOUT, checkpoint=CHECKPOINT)
 
 def test_the_row_of_these_weights_and_that_of_the_input(tmp_path):
     summary_json.write(tmp_path, [made_level()], TESTED)
-    found = report_metrics.metrics_of(tmp_path, "a" * 64)
+    found = report_metrics.metrics_of(tmp_path, "srresnet", {"srresnet": "a" * 64})
     methods = json.loads((tmp_path / "summary.json").read_text())["methods"]
     (level,) = found["levels"]
     assert (found["patients"], found["slices"], found["synthetic"]) == (2, 3, True)
@@ -31,14 +31,14 @@ def test_the_row_of_these_weights_and_that_of_the_input(tmp_path):
 
 def test_every_level_of_a_report(tmp_path):
     summary_json.write(tmp_path, two_doses(), TESTED)
-    levels = report_metrics.metrics_of(tmp_path, "b" * 64)["levels"]
+    levels = report_metrics.metrics_of(tmp_path, "srgan", {"srgan": "b" * 64})["levels"]
     assert [level["noise"]["dose"] for level in levels] == ["0.5", "0.25"]
 
 
 def test_none_without_a_report_of_these_weights(tmp_path):
-    assert report_metrics.metrics_of(tmp_path, "a" * 64) is None
+    assert report_metrics.metrics_of(tmp_path, "srresnet", {"srresnet": "a" * 64}) is None
     summary_json.write(tmp_path, [made_level()], TESTED)
-    assert report_metrics.metrics_of(tmp_path, "c" * 64) is None
+    assert report_metrics.metrics_of(tmp_path, "srgan", {"srgan": "c" * 64}) is None
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_file_that_somebody_else_wrote_is_one_line(change, tmp_path):
     path = tmp_path / "summary.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(ValueError, match=r"summary.json is not what a test wrote \(\w+Error\)$"):
-        report_metrics.metrics_of(tmp_path, "a" * 64)
+        report_metrics.metrics_of(tmp_path, "srresnet", {"srresnet": "a" * 64})
     path.write_text("{")
     with pytest.raises(ValueError, match="is not what a test wrote"):
-        report_metrics.metrics_of(tmp_path, "a" * 64)
+        report_metrics.metrics_of(tmp_path, "srresnet", {"srresnet": "a" * 64})
