@@ -62,6 +62,7 @@ def content(exported: Exported, files: dict[str, str]) -> dict:
     """The content of model_card.json: JSON values. files: name to SHA-256."""
     manifest, made = exported.trained.manifest, exported.settings
     data, best = manifest.data, manifest.best.get(exported.name)
+    noise = manifest.noise_range
     return strict({
         "format": FORMAT,
         "network": {
@@ -87,7 +88,11 @@ def content(exported: Exported, files: dict[str, str]) -> dict:
             "slices": data.slices,
             "origin": manifest.origin.text() if manifest.origin else None,
         },
-        "dose_model": {**manifest.degradation, "photons": manifest.photons},
+        "dose_model": {
+                **manifest.degradation,
+                "photons": manifest.photons,
+                "input_noise_hu": noise and [noise.low_hu, noise.high_hu],
+            },
         "training": {
             **{n: getattr(made, n) for n in ("batch_size", "crop", "content_loss")},
             "vgg_weights": manifest.vgg_weights,
@@ -139,6 +144,8 @@ def limits(exported: Exported) -> list[str]:
         "training; noise of another kind or strength gives images that nobody has tested.",
         f"Values are clipped to {HU_MIN:g} to {HU_MAX:g} HU: metal above is lost.",
     ]
+    if (noise := exported.trained.manifest.noise_range) is not None:
+        lines.append(f"Its inputs had a noise of {noise.text()}.")
     if made.scale > 1:
         lines.append(
             f"Its input is the mean of {made.scale} x {made.scale} pixels of a slice, in HU."

@@ -15,6 +15,7 @@ from srgan.commands.export import export
 from srgan.export import comparison, onnx_file
 from srgan.system.errors import UserError
 from srgan.training import checkpoint_models
+from srgan.training.manifest import NoiseRange
 from tests.conftest import ROOT
 from tests.helpers import made_networks
 from tests.helpers.forks import stderr_of
@@ -135,10 +136,13 @@ def test_the_card_says_what_the_network_is(checkpoint):
 
 
 def test_it_is_the_srgan_or_else_the_srresnet(tmp_path):
-    made_networks.save(tmp_path / "checkpoint", "srresnet", step=2)
+    noise = NoiseRange(12.0, 31.5, 16)
+    made_networks.save(tmp_path / "checkpoint", "srresnet", step=2, noise_range=noise)
     output = run(tmp_path / "checkpoint")
     card = card_of(output)
     assert (card["network"]["name"], card["validation"]["psnr_db"]) == ("srresnet", 20.0)
+    assert card["dose_model"]["input_noise_hu"] == [12.0, 31.5]
+    assert any("noise of 12.0 to 31.5 HU" in line for line in card["limits"])
     assert card["validation"]["psnr_window_hu"] == [-1024, 3071]
     assert "| PSNR, window -1024 to 3071 HU | 20.00 dB |" in (output / "README.md").read_text()
 
