@@ -4,10 +4,12 @@ A volume file holds one spacing and one direction for all slices, so for a serie
 scanned with a tilted gantry, there is none.
 """
 
+from pathlib import Path
+
 import numpy as np
 
 from srgan.formats import volume_geometry
-from srgan.formats.dicom.header import read_frame
+from srgan.formats.dicom.header import Frame, read_frame
 from srgan.formats.scan import Scan
 from srgan.formats.volume_geometry import Fields, Geometry
 from srgan.system.errors import Skip
@@ -17,6 +19,7 @@ MOST_OFF_MM = 0.06
 MOST_OFF = 0.05  # or this share of the distance between slices
 SAME_DIRECTION = 1e-3  # of unit vectors
 FIELDS = Fields("the series", "the spacing", "ImageOrientationPatient")
+NO_GAP = "a volume file cannot leave a slice out, DICOM can"
 NO_VOLUME = "a volume file cannot hold them, DICOM can"
 
 
@@ -25,7 +28,7 @@ def geometry(scan: Scan) -> Geometry:
 
     Raises Skip where the slices make up no volume, or a header cannot be read.
     """
-    frames = [read_frame(item.path) for item in scan.slices]
+    frames = [_frame(item.path) for item in scan.slices]
     planes = np.array([frame.plane for frame in frames], float).reshape(-1, 3, 3)
     positions, (across, down) = planes[:, 0], planes[0, 1:]
     if np.abs(planes[:, 1:] - planes[0, 1:]).max() > SAME_DIRECTION:
@@ -41,6 +44,15 @@ def geometry(scan: Scan) -> Geometry:
         positions[0],
         FIELDS,
     )
+
+
+def _frame(path: Path) -> Frame:
+    """Raises Skip, which names the file: no slice can be left out."""
+    try:
+        return read_frame(path)
+    except Skip as skip:
+        detail = f"{path.name}: {skip.detail}" if skip.detail else path.name
+        raise Skip(skip.reason, f"{detail}; {NO_GAP}") from None
 
 
 def _step_mm(positions: np.ndarray, normal: np.ndarray, thickness_mm: float | None) -> float:
