@@ -34,8 +34,8 @@ def images_of(checkpoint: Path) -> dict[str, np.ndarray]:
         "normal dose": normal,
         "low dose": low,
         "bicubic": bicubic(low, SCALE),
-        "SRResNet": srgan.load(checkpoint, "srresnet")(low),
-        "SRGAN": srgan.load(checkpoint, "srgan")(low),
+        "SRResNet": srgan.load(checkpoint, strength=0)(low),
+        "SRGAN": srgan.load(checkpoint, strength=1)(low),
     }
 
 

@@ -61,8 +61,8 @@ def enhance(given: dict[str, Any]) -> int:
                 scan_report.write_preview(copy.part, watch, scan, _models(trained, share))
     if left:
         log.info(copy_scan.skipped_line(copy, left))
-    n = len(scan.slices) - (0 if scan.is_volume else len(left))
-    print(f"{plural(n, 'slice')} of {use.size_text(scan)} are in {settings.output}")
+    n = len(scan.slices) - (0 if copy.is_whole else len(left))
+    print(f"{settings.output} holds {plural(n, 'slice')} of {use.size_text(scan)}")
     return 0
 
 

@@ -16,6 +16,7 @@ from srgan.system import surroundings
 from srgan.system.errors import Skip, UserError
 from srgan.system.files import writing
 from srgan.training import checkpoint_models
+from srgan.training import strength as strengths
 from srgan.whole_scans import copy_scan, single_scan
 
 
@@ -37,30 +38,31 @@ class Network:
             return self.method(np.clip(hu.astype(np.float32), HU_MIN, HU_MAX))
 
 
-def load(checkpoint: str | Path = "checkpoint", model: str = "srgan") -> Network:
+def load(checkpoint: str | Path = "checkpoint", strength: float | None = None) -> Network:
     """A trained network as a function: a low-dose slice in HU to a normal-dose slice in HU.
 
         import numpy as np
         import srgan
 
         low_dose_hu = np.full((128, 128), -850.0)  # one axial slice, (rows, columns)
-        network = srgan.load("checkpoint")  # or srgan.load("checkpoint", "srresnet")
+        network = srgan.load("checkpoint")  # or srgan.load("checkpoint", strength=0.5)
         hu = network(low_dose_hu)  # float32, (4 * 128, 4 * 128) for a network of scale 4
 
-    checkpoint: the folder that --run train wrote. model: "srgan" or "srresnet". The function takes
-    (h, w) HU of any real dtype, with the pixel size and the noise that the network was trained for,
-    and returns (scale*h, scale*w) float32 HU in [-1024, 3071]. It raises ValueError for another
-    array. `load` raises srgan.system.errors.UserError where there is no such network.
+    checkpoint: the folder that --run train wrote. strength: from 0 (the SRResNet) to 1 (the SRGAN);
+    None for the highest that the checkpoint has. The function takes (h, w) HU of any real dtype,
+    with the pixel size and the noise that the network was trained for, and returns (scale*h,
+    scale*w) float32 HU in [-1024, 3071]. It raises ValueError for another array. `load` raises
+    ValueError for another strength, and srgan.system.errors.UserError where there is no such
+    network.
     """
     folder = Path(checkpoint)
     trained = checkpoint_models.load(folder, "folder")
-    if model not in trained.models:
-        raise UserError(
-            f"no model {model!r} in {folder}, which holds {', '.join(trained.models)}: name one of "
-            f"these, or train on"
-        )
+    if strength is not None and not 0 <= strength <= 1:
+        raise ValueError(f"strength {strength} is not from 0 to 1")
+    share = strengths.checked(trained, strength)
     with surroundings.float32_keras():
-        return Network(trained.settings["scale"], baselines.network(trained.network(model)))
+        method = baselines.network(strengths.network(trained, share))
+    return Network(trained.settings["scale"], method)
 
 
 def enhance(network: Network, hu: np.ndarray, input_kind: str | None = None) -> np.ndarray:

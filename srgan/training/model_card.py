@@ -11,7 +11,7 @@ from srgan.hounsfield import WINDOWS
 from srgan.lowdose import photon_cache
 from srgan.settings import Settings, degradation_of
 from srgan.system.errors import UserError
-from srgan.training.manifest import BestModel, Manifest
+from srgan.training.manifest import MODELS, BestModel, Manifest
 from srgan.training.sealed import README
 
 TITLES = {"srresnet": "SRResNet", "srgan": "SRGAN"}
@@ -47,7 +47,7 @@ normal-dose slice: (h, w) HU in, ({scale}h, {scale}w) HU out.
 
 ```python
 import srgan
-enhance = srgan.load("checkpoint", "{name}")  # the folder that holds this one
+enhance = srgan.load("checkpoint", strength={MODELS.index(name)})  # the folder that holds this one
 hu = enhance(low_dose_hu)
 ```
 

@@ -131,7 +131,8 @@ def test_slices_through_nodules_have_photons_and_were_not_seen_by_a_checkpoint(
 
 
 def test_study_slice_has_its_estimated_photons_and_noise():
-    record = SimpleNamespace(pseudonym="P1", spacing_mm=(1.0, 1.0), pixels_sha256="0" * 64)
+    known = {"pixels_sha256": "0" * 64, "low_dose_sha256": None}
+    record = SimpleNamespace(pseudonym="P1", spacing_mm=(1.0, 1.0), **known)
     store = SimpleNamespace(records=[record], hu=lambda i: None)
     (item,) = study_slices.study_slices(store, [0], [SlicePhotons(2e5, 17.0)])
     assert (item.photons, item.sd_hu) == (2e5, 17.0)

@@ -60,7 +60,7 @@ def test_load_gives_a_function_from_low_dose_hu_to_hu(checkpoint, dtype):
 def test_load_clips_and_ignores_the_policy_that_keras_has(checkpoint):
     keras.mixed_precision.set_global_policy("mixed_bfloat16")
     try:
-        enhance = srgan.load(str(checkpoint), "srgan")
+        enhance = srgan.load(str(checkpoint), 1)
         assert keras.mixed_precision.global_policy().name == "mixed_bfloat16"
     finally:
         keras.mixed_precision.set_global_policy("float32")
@@ -96,8 +96,10 @@ def test_enhance_refuses_what_is_no_slice(checkpoint, wrong):
 
 
 def test_load_without_such_a_network_is_one_clear_line(checkpoint, tmp_path):
-    with pytest.raises(UserError, match=r"no model 'srresnet' in .*, which holds srgan"):
-        srgan.load(checkpoint, "srresnet")
+    with pytest.raises(UserError, match="needs the SRResNet, which the checkpoint does not have"):
+        srgan.load(checkpoint, strength=0)
+    with pytest.raises(ValueError, match="strength 2 is not from 0 to 1"):
+        srgan.load(checkpoint, strength=2)
     with pytest.raises(UserError, match=r"no trained model in .*none; .*another folder"):
         srgan.load(tmp_path / "none")
 
