@@ -3,6 +3,7 @@
 import contextlib
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from srgan.system.errors import UserError
 from srgan.system.files import writing
 
 LOCK = ".lock"  # in the hidden folder, as long as it is filled
+WITHOUT_LOCK_S = 60  # a run makes its lock at once, and renames the folder at once without it
 
 
 @contextlib.contextmanager
@@ -47,5 +49,15 @@ def _clear_stale(place: Path) -> None:
     """Remove what killed runs left of a folder of this name."""
     name = re.compile(rf"\.{re.escape(place.name)}\.[0-9a-f]{{8}}\.part")
     for path in place.parent.iterdir():
-        if name.fullmatch(path.name) and locks.is_free(path / LOCK):
+        if name.fullmatch(path.name) and _is_left(path):
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_left(part: Path) -> bool:
+    """Has the run ended that filled this hidden folder? Without a lock it is about to go on."""
+    if (part / LOCK).exists():
+        return locks.is_free(part / LOCK)
+    try:
+        return time.time() - part.stat().st_mtime > WITHOUT_LOCK_S
+    except OSError:
+        return False

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -43,6 +44,18 @@ def test_the_next_run_removes_what_a_killed_one_left_and_nothing_of_one_that_liv
     assert os.listdir(tmp_path / "out") == ["slice"]
     lives.kill()
     lives.wait()
+
+
+def test_what_was_left_without_a_lock_goes_when_it_is_old(tmp_path):
+    """A run that is killed between its folder and its lock, or between its lock and the end."""
+    for name, age_s in (("00000000", 3600), ("11111111", 0)):
+        left = tmp_path / f".out.{name}.part"
+        left.mkdir()
+        (left / "slice").write_text("whole")
+        os.utime(left, (time.time() - age_s,) * 2)
+    with new_folder(tmp_path / "out") as part:
+        (part / "slice").write_text("whole")
+    assert sorted(os.listdir(tmp_path)) == [".out.11111111.part", "out"]
 
 
 def test_a_folder_that_holds_something_is_refused_and_an_error_leaves_nothing(tmp_path):
