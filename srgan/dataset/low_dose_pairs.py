@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from srgan.dataset.low_dose_series import dose_in_path, dose_in_text, without_dose
+from srgan.dataset.low_dose_series import dose_in_path, dose_in_text, names_below, without_dose
 from srgan.dataset.pair_doses import judged
 from srgan.dataset.pair_places import (
     Candidate,
@@ -65,8 +65,8 @@ def named(volumes: Sequence[Scan], folder: Path) -> list[Scan]:
 
 def _patient_in_path(file: Path, folder: Path) -> tuple[str, ...]:
     """The file's name without doses and thickness, or that of the nearest folder with one."""
-    below = file.relative_to(folder) if file.is_relative_to(folder) else Path(file.name)
-    names = [readers.volume_name(file), *reversed(below.parts[:-1])]
+    *folders, _ = names_below(file, folder)
+    names = [readers.volume_name(file), *reversed(folders)]
     left = filter(None, (tidy_id(without_dose(name)) for name in names))
     return tuple(left)[:1]
 

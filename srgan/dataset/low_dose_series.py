@@ -56,8 +56,13 @@ def dose_in_names(scan: Scan, folder: Path) -> str | None:
 
 def dose_in_path(file: Path, folder: Path) -> str | None:
     """What the file's name says, else the nearest folder below `folder` that says something."""
+    return next(filter(None, map(dose_in_text, reversed(names_below(file, folder)))), None)
+
+
+def names_below(file: Path, folder: Path) -> tuple[str, ...]:
+    """The names of the folders below `folder` that a file lies in, and its own."""
     below = file.relative_to(folder) if file.is_relative_to(folder) else Path(file.name)
-    return next(filter(None, map(dose_in_text, reversed(below.parts))), None)
+    return below.parts
 
 
 def without_dose(text: str) -> str:

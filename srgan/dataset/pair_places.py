@@ -12,16 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
-from srgan.dataset.low_dose_series import dose_in_path, dose_in_text
+from srgan.dataset.low_dose_series import dose_in_path, dose_in_text, names_below
 from srgan.formats import readers
 from srgan.formats.dicom.header import Frame, read_frame
+from srgan.formats.dicom.series import same_spacing
 from srgan.formats.scan import Scan, Skipped, Slice
 from srgan.system.errors import Skip
 from srgan.system.progress import progress
 
 NEAR_MM = 0.1  # along each axis: headers round, and half a pixel is 0.3 mm and more
 SAME_DIRECTION = 1e-3
-SAME_SPACING = 1e-4  # relative, as of the slices of one series
 SAME_THICKNESS = 0.01  # relative
 
 
@@ -100,9 +100,7 @@ def _volume_frames(scan: Scan) -> tuple[list[tuple[Slice, Frame]], list[Skipped]
 
 
 def _words(scan: Scan, folder: Path) -> frozenset[str]:
-    file = scan.files[0]
-    below = file.relative_to(folder) if file.is_relative_to(folder) else Path(file.name)
-    text = " ".join((scan.description, *below.parts)).casefold()
+    text = " ".join((scan.description, *names_below(scan.files[0], folder))).casefold()
     return frozenset(re.findall(r"\d*[a-z]+", text.replace("_", " ")))
 
 
@@ -139,8 +137,7 @@ def _other_reconstruction(a: Series, b: Series) -> str:
         return f"both are named as {min(same)} dose"
     if (one.rows, one.columns) != (two.rows, two.columns):
         return "another size"
-    spacings = zip(one.spacing_mm, two.spacing_mm, strict=True)
-    if any(abs(x - y) > SAME_SPACING * y for x, y in spacings):
+    if not same_spacing(one.spacing_mm, two.spacing_mm):
         return "another pixel spacing"
     if one.kernel and two.kernel and one.kernel.casefold() != two.kernel.casefold():
         return f"another kernel ({one.kernel}, {two.kernel})"

@@ -137,9 +137,7 @@ def read_plane(path: Path) -> np.ndarray:
 
     Raises Skip as `read_header`.
     """
-    with _opened(path) as (_, parsed):
-        names = ("ImagePositionPatient", "ImageOrientationPatient")
-        return np.concatenate([numbers(parsed.dataset, name) for name in names]).reshape(3, 3)
+    return np.reshape(read_frame(path).plane, (3, 3))
 
 
 def read_frame(path: Path) -> Frame:

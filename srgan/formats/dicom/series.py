@@ -60,8 +60,12 @@ def _parts(members: list[Header]) -> list[tuple[tuple[float, float], list[Header
 
 
 def _is_same(size: tuple, other: tuple) -> bool:
-    pairs = zip(size[2], other[2], strict=True)
-    return size[:2] == other[:2] and all(abs(a - b) <= SAME_SPACING * b for a, b in pairs)
+    return size[:2] == other[:2] and same_spacing(size[2], other[2])
+
+
+def same_spacing(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Are two pixel spacings equal, but for rounding?"""
+    return all(abs(a - b) <= SAME_SPACING * b for a, b in zip(one, other, strict=True))
 
 
 def _scan(members: list[Header], spacing_mm: tuple[float, float], kept: list[Header]) -> Scan:
@@ -98,8 +102,7 @@ def reader(scan: Scan) -> Callable[[int], np.ndarray]:
     def read(index: int) -> np.ndarray:
         item = scan.slices[index]
         header, hu = read_slice(item.path)
-        if hu.shape != (scan.rows, scan.columns) or header.uid != item.uid:
-            raise Skip("changed", "the file is not the one that was catalogued")
+        _check_same(scan, item, hu, header)
         return hu
 
     return read
@@ -113,9 +116,13 @@ def source_reader(scan: Scan, _: Path) -> Callable[[int], SourceSlice]:
 def _source_slice(scan: Scan, index: int) -> SourceSlice:
     item = scan.slices[index]
     source = file_source(item.path)
-    if source.hu.shape != (scan.rows, scan.columns) or source.dicom[0].uid != item.uid:
-        raise Skip("changed", "the file is not the one that was catalogued")
+    _check_same(scan, item, source.hu, source.dicom[0])
     return source
+
+
+def _check_same(scan: Scan, item: Slice, hu: np.ndarray, header: Header) -> None:
+    if hu.shape != (scan.rows, scan.columns) or header.uid != item.uid:
+        raise Skip("changed", "the file is not the one that was catalogued")
 
 
 def file_source(path: Path) -> SourceSlice:
