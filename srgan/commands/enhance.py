@@ -51,9 +51,8 @@ def enhance(given: dict[str, Any]) -> int:
             watch = Watch(len(scan.slices), use, degradation)
             left = _copy(copy, function, watch, how)
             trust = watch.trust(scan, trained.manifest.noise_range, trained.has_seen)
-            told = scan_report.tell(
-                trust, settings.report_dir, _weights(trained, share), degradation
-            )
+            network = strength.method_name(share), strength.weights_of(trained, share)
+            told = scan_report.tell(trust, settings.report_dir, *network, degradation)
             with writing(settings.output):
                 copy.target.finish(how)
                 about = _about(trained, share, use, scan, left)
@@ -94,7 +93,7 @@ def _models(trained: Trained, share: float) -> str:
 
 def _weights(trained: Trained, share: float) -> str:
     """The SHA-256 of the weights; of a mixture those of both."""
-    return " and ".join(trained.sha256[name] for name in strength.models_of(share))
+    return " and ".join(strength.weights_of(trained, share).values())
 
 
 def _description(scan: Scan, share: float, use: Use) -> str:

@@ -31,8 +31,7 @@ def export(given: dict[str, Any]) -> int:
         trained = checkpoint_models.load(settings.checkpoint_dir)
         share = strength.checked(trained, settings.strength)
         name = strength.method_name(share)
-        weights = {model: trained.sha256[model] for model in strength.models_of(share)}
-        test = _test_metrics(settings.report_dir, name, weights)
+        test = _test_metrics(settings.report_dir, name, strength.weights_of(trained, share))
         tensorflow_setup.start("float32")
         with new_folder(settings.output) as part, writing(settings.output):
             difference_hu = _export(part, trained, share, settings, test)

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 from srgan.enhancement import preview, scan_trust
@@ -10,20 +11,24 @@ from srgan.enhancement.watch import Watch
 from srgan.formats.scan import Scan
 from srgan.lowdose.degradation import Degradation
 from srgan.report import tested_noise
+from srgan.training.noise_range import QUIET_WHERE_HIGH
 
 log = logging.getLogger(__name__)
 
-HIGHEST = {"dose": 1.0, "noise_lambda": math.inf}  # levels: the noise falls with their square root
+HIGHEST = {"dose": 1.0}  # of a noise level; others have no end
 
 
-def tell(trust: ScanTrust, report: Path, sha256: str, degradation: Degradation) -> dict:
+def tell(
+    trust: ScanTrust, report: Path, name: str, sha256: Mapping[str, str], degradation: Degradation
+) -> dict:
     """Print what was measured, log the warnings, and return all of it as JSON values.
 
-    report: the folder of a test's report. sha256: of the weights. degradation: of the training.
+    report: the folder of a test's report. name, sha256: of the network (summary_json.row_of).
+    degradation: of the training.
     """
     tested, text = None, ""
     if trust.noise_is in (QUIETER, NOISIER):
-        tested = tested_noise.tested_at(report, sha256, trust.noise["median_hu"])
+        tested = tested_noise.tested_at(report, name, sha256, trust.noise["median_hu"])
         text = tested.text() if tested else _not_tested(trust, degradation)
     print(*scan_trust.lines(trust), sep="\n", flush=True)
     warnings = scan_trust.warnings(trust, text)
@@ -49,11 +54,11 @@ def _not_tested(trust: ScanTrust, degradation: Degradation) -> str:
     The level is that at which noise of an SD that goes with 1 / sqrt(level) would be the scan's.
     """
     said = "no test of these weights at such noise is in --report-dir"
-    name = next((name for name in degradation.levels if name in HIGHEST), None)
+    name = next((name for name in degradation.levels if name in QUIET_WHERE_HIGH), None)
     if name is None or not trust.noise["median_hu"] > 0:
         return said
     levels, trained = degradation.levels[name], trust.trained
     is_noisier = trust.noise_is == NOISIER
     end, end_hu = (levels.low, trained.high_hu) if is_noisier else (levels.high, trained.low_hu)
-    wanted = min(end * (end_hu / trust.noise["median_hu"]) ** 2, HIGHEST[name])
+    wanted = min(end * (end_hu / trust.noise["median_hu"]) ** 2, HIGHEST.get(name, math.inf))
     return f"{said}: --run test --{name.replace('_', '-')} {float(f'{wanted:.2g}'):g} makes one"

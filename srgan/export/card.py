@@ -72,7 +72,7 @@ def content(exported: Exported, files: dict[str, str]) -> dict:
             "parameters": exported.parameters,
             "strength": exported.strength,
             "step": step_of(exported.trained.models[exported.models[-1]]),
-            "weights_sha256": {n: exported.trained.sha256[n] for n in exported.models},
+            "weights_sha256": strength.weights_of(exported.trained, exported.strength),
             "weights_licence": None,
         },
         "exported": {

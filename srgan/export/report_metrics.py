@@ -29,14 +29,7 @@ def metrics_of(report: Path, name: str, sha256: dict[str, str]) -> dict | None:
         return None
     try:
         found = json.loads(read_bounded(path))
-        models = found["checkpoint"]["models"]
-        suffixes = ("", *(f" {letter}" for letter in found["checkpoint"].get("compared", {})))
-        rows = [
-            name + suffix
-            for suffix in suffixes
-            if all(models.get(model + suffix) == digest for model, digest in sha256.items())
-        ]
-        row = next((row for row in rows if row in found["methods"]), None)
+        row = summary_json.row_of(found, name, sha256)
         return None if row is None else summary_json.strict(_metrics(found, row))
     except DAMAGES as error:
         raise ValueError(f"{path} is not what a test wrote ({type(error).__name__})") from error

@@ -1,7 +1,7 @@
 """summary.json: what a test found, for programs. It holds pseudonyms and no path."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from srgan.evaluation.level import Level
@@ -80,6 +80,23 @@ def summary(level: Level, about: About) -> dict:
         "synthetic": about.synthetic,
     }
     return strict(content)
+
+
+def row_of(found: dict, name: str, sha256: Mapping[str, str]) -> str | None:
+    """The row of a network in the content of a summary.json: "srgan", or "srgan B" of a compared
+    checkpoint. None where it has none of these weights.
+
+    name: of strength.method_name. sha256: of the weights that it is made of, by model. Raises one
+    of folders.DAMAGES where the content is not what `write` writes.
+    """
+    models = found["checkpoint"]["models"]
+    suffixes = ("", *(f" {letter}" for letter in found["checkpoint"].get("compared", {})))
+    rows = [
+        name + suffix
+        for suffix in suffixes
+        if all(models.get(model + suffix) == digest for model, digest in sha256.items())
+    ]
+    return next((row for row in rows if row in found["methods"]), None)
 
 
 def _without_spectra(value):

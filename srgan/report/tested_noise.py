@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -41,21 +42,26 @@ class TestedNoise:
         )
 
 
-def tested_at(report: Path, sha256: str, noise_hu: float) -> TestedNoise | None:
+def tested_at(
+    report: Path, name: str, sha256: Mapping[str, str], noise_hu: float
+) -> TestedNoise | None:
     """What the test in a folder says of these weights at this noise.
 
-    None where it says nothing of them, or only of other noise, or is not what a test wrote.
+    name, sha256: as of summary_json.row_of. None where it says nothing of them, or only of other
+    noise, or is not what a test wrote.
     """
     if not noise_hu > 0:
         return None
     try:
         found = json.loads(read_bounded(report / summary_json.NAME))
-        row = next(r for r, d in found["checkpoint"]["models"].items() if d == sha256)
+        row = summary_json.row_of(found, name, sha256)
         every = [level for level in found.get("levels", [found]) if level.get("input_noise")]
         near = [(abs(math.log(_noise_of(level) / noise_hu)), k) for k, level in enumerate(every)]
         distance, k = min(near)
-        return _of(every[k], row, int(found["patients"])) if distance < math.log(NEAR) else None
-    except (StopIteration, *DAMAGES):
+        if row is None or distance >= math.log(NEAR):
+            return None
+        return _of(every[k], row, int(found["patients"]))
+    except DAMAGES:
         return None
 
 

@@ -24,6 +24,11 @@ def models_of(strength: float) -> tuple[str, ...]:
     return {0: MODELS[:1], 1: MODELS[1:]}.get(strength, MODELS)
 
 
+def weights_of(trained: Trained, strength: float) -> dict[str, str]:
+    """By model that a strength is made of, the SHA-256 of its weights."""
+    return {name: trained.sha256[name] for name in models_of(strength)}
+
+
 def checked(trained: Trained, strength: float | None) -> float:
     """The strength that a checkpoint gives: as asked, or for None the highest that it has.
 
