@@ -1,10 +1,9 @@
 """A scan that is made from another one, slice by slice: what is read of it, what is written.
 
-The writers are `DicomTarget` and `VolumeTarget`; `readers.source_reader` gives what they need.
+The writers are `DicomTarget` and `VolumeTarget`; a format's `source_reader` gives what they need.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -71,7 +70,3 @@ def changed_hu(hu: np.ndarray, change: np.ndarray, kept: np.ndarray | None = Non
     outside = hu < OUTSIDE_HU
     np.copyto(changed, hu, where=outside if kept is None else outside | kept)
     return changed
-
-
-def slice_file(folder: Path, index: int) -> Path:
-    return folder / f"{index + 1:04}.dcm"

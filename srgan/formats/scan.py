@@ -20,7 +20,8 @@ class Slice:
     path: Path
     index: int = 0
     z_mm: float | None = None  # along the slice normal; None where the header has no position
-    uid: str = ""  # SOPInstanceUID; empty for MetaImage
+    uid: str = ""  # SOPInstanceUID; empty for a volume
+    instance: int = 0  # InstanceNumber; 0 where there is none
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import numpy as np
 
 from srgan.formats import readers
 from srgan.formats.derived import Derived, Target
-from srgan.formats.dicom import header as dicom_header
 from srgan.formats.dicom.derived_header import Series
 from srgan.formats.dicom.write import DicomTarget
 from srgan.formats.scan import Scan
@@ -66,7 +65,7 @@ def _dicom_target(scan: Scan, derived: Derived, folder: Path) -> DicomTarget:
 
 
 def _instance_numbers(scan: Scan) -> tuple[int, ...] | None:
-    """1, 2, 3 ... where the source's are not unique and in order, else None. Raises Skip."""
-    given = [dicom_header.read_header(item.path).instance for item in scan.slices]
-    steps = np.diff(given)
-    return None if (steps > 0).all() or (steps < 0).all() else tuple(range(1, len(given) + 1))
+    """1, 2, 3 ... where the source's are not unique and in order, else None."""
+    steps = np.diff([item.instance for item in scan.slices])
+    in_order = (steps > 0).all() or (steps < 0).all()
+    return None if in_order else tuple(range(1, len(scan.slices) + 1))

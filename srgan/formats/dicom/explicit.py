@@ -63,15 +63,18 @@ def element(tag: int, vr: str, value: bytes) -> bytes:
 
 
 def sequence(tag: int, items: Iterable[bytes]) -> bytes:
-    parts = (struct.pack("<HHL", 0xFFFE, 0xE000, len(item)) + item for item in items)
-    return element(tag, "SQ", b"".join(parts))
+    return element(tag, "SQ", b"".join(map(_item, items)))
 
 
 def with_item(elements: Elements, tag: int, item: bytes) -> bytes:
     """The sequence of the elements with one item more."""
     before = elements.get(tag, b"")
     items = before[12:] if before[4:6] == b"SQ" else b""
-    return element(tag, "SQ", items + struct.pack("<HHL", 0xFFFE, 0xE000, len(item)) + item)
+    return element(tag, "SQ", items + _item(item))
+
+
+def _item(content: bytes) -> bytes:
+    return struct.pack("<HHL", 0xFFFE, 0xE000, len(content)) + content
 
 
 def joined(elements: Elements) -> bytes:

@@ -75,7 +75,7 @@ def _scan(members: list[Header], spacing_mm: tuple[float, float], kept: list[Hea
         kind="dicom",
         series_uid=kept[0].series_uid,
         patient_id=patient_ids[0] if patient_ids else "",
-        slices=tuple(Slice(h.path, 0, h.z_mm, h.uid) for h in kept),
+        slices=tuple(Slice(h.path, 0, h.z_mm, h.uid, h.instance) for h in kept),
         rows=kept[0].rows,
         columns=kept[0].columns,
         spacing_mm=spacing_mm,

@@ -68,13 +68,20 @@ def elements(shape: tuple[int, int], source: PixelData, layout: PixelData) -> Da
     new.add_new("HighBit", "US", layout.high_bit)
     new.add_new("PixelRepresentation", "US", int(layout.signed))
     if (layout.slope, layout.intercept) != (source.slope, source.intercept):
-        new.add_new("RescaleSlope", "DS", "1")
-        new.add_new("RescaleIntercept", "DS", "0")
-        new.add_new("RescaleType", "LO", "HU")
+        new.update(whole_hu())
     if layout.padding:
         first, last = layout.padding
         vr = "SS" if layout.signed else "US"
         new.add_new("PixelPaddingValue", vr, first)
         if last != first:
             new.add_new("PixelPaddingRangeLimit", vr, last)
+    return new
+
+
+def whole_hu() -> Dataset:
+    """Stored values are HU."""
+    new = Dataset()
+    new.add_new("RescaleSlope", "DS", "1")
+    new.add_new("RescaleIntercept", "DS", "0")
+    new.add_new("RescaleType", "LO", "HU")
     return new

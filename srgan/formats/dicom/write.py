@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from pydicom.uid import PYDICOM_IMPLEMENTATION_UID, ExplicitVRLittleEndian
 
-from srgan.formats.derived import SourceSlice, slice_file
+from srgan.formats.derived import SourceSlice
 from srgan.formats.dicom import derived_header, explicit, new_series, stored
 from srgan.formats.dicom.derived_header import Series
 from srgan.formats.dicom.header import CT_IMAGE_STORAGE
@@ -65,6 +65,10 @@ class DicomTarget:
         except Exception as error:  # of pydicom, whatever
             raise Skip("header cannot be copied", type(error).__name__) from None
         return elements, stored.words(source, new_hu, layout)
+
+
+def slice_file(folder: Path, index: int) -> Path:
+    return folder / f"{index + 1:04}.dcm"
 
 
 def _meta(uid: str) -> bytes:

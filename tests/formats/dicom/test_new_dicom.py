@@ -17,10 +17,10 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from srgan.formats import readers, writers
-from srgan.formats.derived import Derived, slice_file
+from srgan.formats.derived import Derived
 from srgan.formats.dicom.derived_header import Series
 from srgan.formats.dicom.series import file_source
-from srgan.formats.dicom.write import DicomTarget
+from srgan.formats.dicom.write import DicomTarget, slice_file
 from srgan.whole_scans import single_scan
 from tests.conftest import small_chest
 from tests.helpers.made_dicom import ct_slice, stored_values, write

@@ -12,11 +12,11 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from srgan.formats.derived import Derived, slice_file
+from srgan.formats.derived import Derived
 from srgan.formats.dicom.derived_header import Series
 from srgan.formats.dicom.header import read_header, read_slice
 from srgan.formats.dicom.series import file_source
-from srgan.formats.dicom.write import DicomTarget
+from srgan.formats.dicom.write import DicomTarget, slice_file
 from tests.helpers.made_dicom import ct_slice, stored_values, write
 from tests.helpers.refused import refused
 
