@@ -56,7 +56,9 @@ def draw(
     """A matplotlib Figure, three panels wide: for each slice a row in either window."""
     from matplotlib.figure import Figure
 
-    part, removed_hu = _around_body(panes), _removed_range_hu(panes, use)
+    bodies = [body_mask(pane.hu_in) for pane in panes]
+    removed = [removed_of(pane, use) for pane in panes]
+    part, removed_hu = _around_body(bodies), _removed_range_hu(removed, bodies)
     rows, columns = (s.stop - s.start for s in part)
     height = round(PANEL * rows * spacing_mm[0] / (columns * spacing_mm[1]))
     height = min(max(height, LINE), TALLEST)
@@ -72,12 +74,12 @@ def draw(
         for j, window in enumerate(SHOWN):
             place = top + LINE + j * (LINE + height), height
             range_hu = removed_hu * (WIDER if window == "lung" else 1)
-            _row(figure, *place, pane, use, part, window, range_hu)
+            _row(figure, *place, pane, removed[k], part, window, range_hu)
     _text(figure, GAP, bottom + 19, "Research use only, not a medical device.", 11)
     return figure
 
 
-def _row(figure, top, height, pane: Pane, use: Use, part, window: str, removed_hu: float) -> None:
+def _row(figure, top, height, pane: Pane, removed, part, window: str, removed_hu: float) -> None:
     """Input | output | removed in one window, each with its label above."""
     shown = WINDOWS[window]
     in_window = f"{window} window {shown.low:g} to {shown.high:g} HU"
@@ -86,7 +88,7 @@ def _row(figure, top, height, pane: Pane, use: Use, part, window: str, removed_h
         (f"output {_size(pane.hu_out)}, {in_window}", pane.hu_out, shown),
         (
             f"removed, {-removed_hu:g} to {removed_hu:g} HU",
-            removed_of(pane, use),
+            removed,
             Window(-removed_hu, removed_hu),
         ),
     )
@@ -114,17 +116,17 @@ def _removed_text(use: Use) -> str:
     return "removed: input minus output"
 
 
-def _removed_range_hu(panes: Sequence[Pane], use: Use) -> float:
+def _removed_range_hu(removed: Sequence[np.ndarray], bodies: Sequence[np.ndarray]) -> float:
     """Three SDs, robust, of what was removed inside the body; a round number of HU."""
-    parts = [np.abs(removed_of(pane, use)[body_mask(pane.hu_in)]) for pane in panes]
-    removed = np.concatenate(parts)
-    sd_hu = MAD_TO_SD * float(np.median(removed)) if removed.size else 0.0
+    parts = [np.abs(hu[body]) for hu, body in zip(removed, bodies, strict=True)]
+    inside = np.concatenate(parts)
+    sd_hu = MAD_TO_SD * float(np.median(inside)) if inside.size else 0.0
     return max(LEAST_HU, float(round(SDS * sd_hu, -1)))
 
 
-def _around_body(panes: Sequence[Pane]) -> tuple[slice, slice]:
+def _around_body(bodies: Sequence[np.ndarray]) -> tuple[slice, slice]:
     """The rows and columns of the input that hold the body in any slice; all without a body."""
-    body = np.any([body_mask(pane.hu_in) for pane in panes], axis=0)
+    body = np.any(bodies, axis=0)
     if not body.any():
         body = np.ones_like(body)
     ends = [(x.min(), x.max() + 1) for x in np.nonzero(body)]

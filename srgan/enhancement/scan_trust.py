@@ -84,17 +84,17 @@ def of(
         noise=input_noise.summary(each.noise_hu for each in found),
         trained=trained,
         tissues_hu=tissues,
-        chi2=_of([each.chi2 for each in found], np.mean),
-        wide_spots=_of([each.wide_spots for each in found], np.mean),
-        removed_share=_of([each.removed_share for each in found], np.mean),
-        removed_spot=_of([each.removed_spot for each in found], np.mean),
+        chi2=_mean([each.chi2 for each in found]),
+        wide_spots=_mean([each.wide_spots for each in found]),
+        removed_share=_mean([each.removed_share for each in found]),
+        removed_spot=_mean([each.removed_spot for each in found]),
         seen=tuple(kind for kind in SEEN if kind in set(seen)),
     )
 
 
-def _of(values: Sequence[float | None], combine) -> float | None:
+def _mean(values: Sequence[float | None]) -> float | None:
     measured = [value for value in values if value is not None]
-    return float(combine(measured)) if measured else None
+    return float(np.mean(measured)) if measured else None
 
 
 # ---- in words ----
