@@ -1,18 +1,18 @@
 """The weights of a network as a NumPy file, each array under the name of its layer."""
 
-import io
 from pathlib import Path
 
 import numpy as np
+
+from srgan.training import checkpoint_models
 
 FILE = "weights.npz"
 
 
 def write(folder: Path, network) -> None:
     """weights.npz, in a folder that is there. network: of models.generator. Raises OSError."""
-    content = io.BytesIO()  # NumPy does not report a full disk reliably: plain writes do
-    np.savez(content, **{weight.path: weight.numpy() for weight in network.weights})
-    (folder / FILE).write_bytes(content.getvalue())
+    arrays = {weight.path: weight.numpy() for weight in network.weights}
+    (folder / FILE).write_bytes(checkpoint_models.npz(arrays))
 
 
 def load(folder: Path, form: str, scale: int):

@@ -70,10 +70,6 @@ class Trained:
         self.give(name, network)
         return network
 
-    def networks(self) -> dict:
-        """A Keras model for each name. Raises UserError as `network` does."""
-        return {name: self.network(name) for name in self.models}
-
 
 def hashed(salt: str, name: str) -> str:
     """How a checkpoint names a patient, series or slice: a salted SHA-256."""
@@ -98,7 +94,11 @@ def save_model(folder: Path, name: str, model, manifest: Manifest) -> None:
 
 def _arrays(model) -> bytes:
     """The content of a weights file."""
-    arrays = {str(i): array for i, array in enumerate(model.get_weights())}
+    return npz({str(i): array for i, array in enumerate(model.get_weights())})
+
+
+def npz(arrays: dict[str, np.ndarray]) -> bytes:
+    """The content of a NumPy file of named arrays."""
     file = io.BytesIO()  # NumPy does not report a full disk reliably: plain writes do
     np.savez(file, **arrays)
     return file.getvalue()

@@ -25,7 +25,7 @@ def saved(tmp_path):
 def test_saved_model_is_loaded_bit_for_bit(saved):
     folder, model = saved
     trained = checkpoint_models.load(folder)
-    back = trained.networks()["srresnet"]
+    back = trained.network("srresnet")
     for a, b in zip(model.get_weights(), back.get_weights(), strict=True):
         assert np.array_equal(a, b)
     assert trained.manifest.step == 3

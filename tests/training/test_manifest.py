@@ -120,4 +120,4 @@ def test_weights_that_are_a_bomb_or_code_are_refused(tmp_path, make, said):
 
     sealed.write(tmp_path / "srresnet-0000003", fill, MANIFEST.as_dict())
     with pytest.raises(UserError, match=said):
-        checkpoint_models.load(tmp_path).networks()
+        checkpoint_models.load(tmp_path).network("srresnet")
