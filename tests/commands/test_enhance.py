@@ -11,7 +11,6 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from pydicom.uid import generate_uid
 
 from srgan import cli
 from srgan.commands.enhance import enhance
@@ -21,7 +20,7 @@ from srgan.system.errors import UserError
 from srgan.training import checkpoint_models
 from srgan.training.manifest import NoiseRange
 from tests.conftest import ROOT, small_chest, write_scan
-from tests.helpers.made_dicom import ct_slice, write
+from tests.helpers.made_dicom import cut_short, write_series
 from tests.helpers.made_manifest import manifest, trained
 
 
@@ -36,13 +35,6 @@ def checkpoints(tmp_path_factory) -> dict[int, Path]:
         made = manifest(best={}, settings={"generator": "fast", "scale": scale})
         checkpoint_models.save_model(folders[scale], "srgan", model, made)
     return folders
-
-
-def write_series(folder: Path, volume: np.ndarray, **changes) -> Path:
-    for z, hu in enumerate(volume):
-        made = ct_slice(2.5 * z, hu, SOPInstanceUID=generate_uid(), InstanceNumber=z + 1, **changes)
-        write(folder / f"{9 - z}.dcm", made)
-    return folder
 
 
 def run(arguments: str) -> int:
@@ -113,11 +105,7 @@ def test_what_the_slices_are_must_be_said_for_a_network_that_enlarges(checkpoint
 
 def test_a_damaged_file_is_left_out_and_said(checkpoints, tmp_path, capsys):
     series = write_series(tmp_path / "series", small_chest(0, slices=4))
-    dataset = pydicom.dcmread(series / "8.dcm")
-    dataset.compress(pydicom.uid.RLELossless)
-    whole = pydicom.encaps.get_frame(dataset.PixelData, 0, number_of_frames=1)
-    dataset.PixelData = pydicom.encaps.encapsulate([whole[:100]])
-    dataset.save_as(series / "8.dcm")
+    cut_short(series / "8.dcm")
     run(f"--checkpoint-dir {checkpoints[1]} --input {series} --output {tmp_path}/out")
     assert len(list((tmp_path / "out").glob("*.dcm"))) == 3
     said = capsys.readouterr()

@@ -7,13 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from pydicom.uid import generate_uid
 
 from srgan import cli
 from srgan.commands.simulate import simulate
@@ -22,7 +22,8 @@ from srgan.system import processes
 from srgan.system.errors import TRY_AGAIN, UserError
 from srgan.whole_scans import output_folder
 from tests.conftest import ROOT, small_chest, write_scan
-from tests.helpers.made_dicom import ct_slice, write
+from tests.helpers import made_dicom
+from tests.helpers.made_dicom import ct_slice, cut_short, write
 
 SHARED = ROOT.parent / "shared" / "ct"
 SPACING = [0.7, 0.7]
@@ -41,12 +42,7 @@ def series(tmp_path) -> Path:
     return write_series(tmp_path / "series", volume)
 
 
-def write_series(folder: Path, volume: np.ndarray) -> Path:
-    for z, hu in enumerate(volume):
-        changes = {"PixelSpacing": SPACING, "PixelPaddingValue": -2000, "InstanceNumber": z}
-        uid = generate_uid()
-        write(folder / f"{9 - z}.dcm", ct_slice(2.5 * z, hu, SOPInstanceUID=uid, **changes))
-    return folder
+write_series = partial(made_dicom.write_series, PixelSpacing=SPACING, PixelPaddingValue=-2000)
 
 
 @pytest.fixture
@@ -135,11 +131,7 @@ def test_a_slice_that_is_not_hu_is_copied_as_it_is(tmp_path, capsys):
 
 
 def test_a_damaged_file_is_reported_and_the_others_are_copied(series, tmp_path, capsys):
-    dataset = pydicom.dcmread(series / "8.dcm")
-    dataset.compress(pydicom.uid.RLELossless)
-    whole = pydicom.encaps.get_frame(dataset.PixelData, 0, number_of_frames=1)
-    dataset.PixelData = pydicom.encaps.encapsulate([whole[:100]])
-    dataset.save_as(series / "8.dcm")
+    cut_short(series / "8.dcm")
     run(f"--input {series} --dose 0.5 --photons 1e5 --output {tmp_path}/out")
     assert len(list((tmp_path / "out").glob("*.dcm"))) == 2
     output = capsys.readouterr()

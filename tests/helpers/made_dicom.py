@@ -71,6 +71,23 @@ def write(path: Path, dataset: Dataset | None = None, **changes) -> Path:
     return path
 
 
+def write_series(folder: Path, volume: np.ndarray, **changes) -> Path:
+    """A file for each slice, every 2.5 mm; the names are in the other order: 9.dcm, 8.dcm ..."""
+    for z, hu in enumerate(volume):
+        made = ct_slice(2.5 * z, hu, InstanceNumber=z + 1, **changes)
+        write(folder / f"{9 - z}.dcm", made)
+    return folder
+
+
+def cut_short(path: Path) -> None:
+    """Compress the picture of a slice that is there, and keep its first 100 bytes alone."""
+    dataset = dcmread(path)
+    dataset.compress(RLELossless)
+    frame = next(generate_frames(dataset.PixelData, number_of_frames=1))
+    dataset.PixelData = encapsulate([frame[:100]])
+    dataset.save_as(path)
+
+
 def write_compressed(folder: Path, syntax: str, **changes) -> tuple[Path, bytes, Dataset]:
     """A slice in a compressed transfer syntax: its path, its frame, and the data set."""
     import gdcm

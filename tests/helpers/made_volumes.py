@@ -2,9 +2,11 @@
 
 import gzip
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import SimpleITK as sitk
 
 from tests.helpers.made_metaimage import volume
 
@@ -31,6 +33,26 @@ NRRD = {
     "encoding": "raw",
     "space origin": "(-10,-20,-30)",
 }
+
+
+def written_by_simpleitk(
+    path: Path, hu: np.ndarray, compressed: bool = False, tags: dict[str, str] | None = None
+) -> Iterator[Path]:
+    """The path, each time after SimpleITK wrote the volume there in another direction."""
+    image = sitk.GetImageFromArray(hu)
+    image.SetSpacing((0.7, 0.7, 1.25))
+    image.SetOrigin((-100, 50, 1000))
+    for name, value in (tags or {}).items():
+        image.SetMetaData(name, value)
+    angle = np.radians(12)
+    turn = np.array(
+        [[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]]
+    )
+    mirrored = np.diag((-1, -1, 1)), np.diag((1, -1, -1))
+    for directions in (np.eye(3), *mirrored, turn, turn[[1, 0, 2]]):
+        image.SetDirection(directions.ravel().tolist())
+        sitk.WriteImage(image, str(path), compressed)
+        yield path
 
 
 def nifti_header(dtype: str = "<i2", version: int = 1, **changes) -> bytes:

@@ -16,7 +16,7 @@ from srgan.formats import readers
 from srgan.formats.volumes import nifti, volume
 from srgan.system.errors import Skip
 from tests.helpers.made_metaimage import volume as made_hu
-from tests.helpers.made_volumes import nifti_header, write_nifti
+from tests.helpers.made_volumes import nifti_header, write_nifti, written_by_simpleitk
 
 
 def read(path):
@@ -65,23 +65,7 @@ def test_types_and_byte_orders_as_simpleitk_reads_them(tmp_path, ending, dtype):
 
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
 def test_files_that_simpleitk_writes(tmp_path, ending):
-    image = sitk.GetImageFromArray(made_hu())
-    image.SetSpacing((0.7, 0.7, 1.25))
-    image.SetOrigin((-100, 50, 1000))
-    angle = np.radians(12)
-    turn = np.array(
-        [[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]]
-    )
-    for directions in (
-        np.eye(3),
-        np.diag((-1, -1, 1)),
-        np.diag((1, -1, -1)),
-        turn,
-        turn[[1, 0, 2]],
-    ):
-        image.SetDirection(directions.ravel().tolist())
-        path = tmp_path / f"x{ending}"
-        sitk.WriteImage(image, str(path))
+    for path in written_by_simpleitk(tmp_path / f"x{ending}", made_hu()):
         check_as_itk(path)
 
 
