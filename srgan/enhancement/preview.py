@@ -17,6 +17,7 @@ SHOWN = ("lung", "mediastinum")  # windows
 PANEL, GAP, LINE, HEAD = 490, 8, 22, 58  # dots
 TALLEST = 2 * PANEL  # what is narrower than half its height is shown wider than it is
 DPI = 100
+PNG_LEVEL = 2  # a noisy picture gets no smaller by more, which takes three times as long
 RIM = 0.04  # of the larger side of the body, shown around it
 # What was removed is shown in a grey window around 0 HU: three of its own SDs to either side beside
 # the mediastinum, where noise is judged, twice that beside the lung, for structure.
@@ -43,7 +44,7 @@ def write(
 ) -> None:
     """Write the picture; nothing without panes. spacing_mm: of hu_in. Raises OSError."""
     if panes:
-        figure_to_png(draw(panes, use, spacing_mm, n_slices, title), path)
+        figure_to_png(draw(panes, use, spacing_mm, n_slices, title), path, PNG_LEVEL)
 
 
 def draw(
