@@ -5,7 +5,7 @@ import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from srgan.system import surroundings
+from srgan.system import signals, surroundings
 
 
 def start(precision: str, deterministic: bool = False) -> str:
@@ -37,7 +37,8 @@ def _without_chatter():
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
-        yield
+        with signals.stderr_is(kept):
+            yield
     finally:
         os.dup2(kept, 2)
         os.close(kept)

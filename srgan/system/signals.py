@@ -20,6 +20,7 @@ EXIT_CODES = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
 if hasattr(signal, "SIGHUP"):  # not on Windows
     EXIT_CODES[signal.SIGHUP] = HUNG_UP
 
+_stderr = 2  # where a handler's words go
 _undo: list[Callable[[], None]] = []  # what a process that ends now has to do, the last first
 
 
@@ -59,7 +60,18 @@ class Stop:
 def _say(line: str) -> None:
     """Not by print, which a handler must not call while another print is at work."""
     with suppress(OSError):  # stderr on a full disk
-        os.write(2, f"\n{line}\n".encode())
+        os.write(_stderr, f"\n{line}\n".encode())
+
+
+@contextmanager
+def stderr_is(handle: int) -> Iterator[None]:
+    """What a handler says goes to this open file meanwhile: stderr itself is silenced."""
+    global _stderr
+    before, _stderr = _stderr, handle
+    try:
+        yield
+    finally:
+        _stderr = before
 
 
 def _leave_terminal() -> None:

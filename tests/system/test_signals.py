@@ -107,3 +107,19 @@ def test_a_step_is_finished_after_the_terminal_is_closed(tmp_path):
     assert os.read(terminal, 100).strip() == b"begun"
     os.close(terminal)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 129
+
+
+WHILE_SILENT = """
+from srgan.models import tensorflow_setup
+with signals.caught(), tensorflow_setup._without_chatter():
+    print("chatter", file=__import__("sys").stderr, flush=True)
+    os.kill(os.getpid(), signal.{0})
+"""
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_what_a_signal_says_is_seen_while_tensorflow_is_silenced(name):
+    done = run(WHILE_SILENT.format(name))
+    assert done.returncode == CODES[name]
+    assert "chatter" not in done.stderr
+    assert done.stderr.endswith("stopped; what was saved before is whole\n")
