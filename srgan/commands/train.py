@@ -97,7 +97,8 @@ def _train(given: dict[str, Any], folders: Settings, stop: signals.Stop) -> int:
     with memory_need.told(settings, memory_need.heaviest(settings), "the training"):
         code = loop.train(run)
     if code == 0:
-        print(f"trained {run.plan.steps} steps; models in {settings.checkpoint_dir}")
+        waited = f"waited for data {run.waiting.share:.1%} of the time"
+        print(f"trained {run.plan.steps} steps, {waited}; models in {settings.checkpoint_dir}")
     return code
 
 

@@ -46,7 +46,7 @@ def _advance(run: Run, bar: Progress) -> int | None:
     """
     plan, traced = run.plan, set()
     began, first = time.monotonic(), run.step
-    for low, normal in run.batches(run.step, plan.steps):
+    for low, normal in run.waiting.over(run.batches(run.step, plan.steps)):
         step = run.step + 1
         stage = plan.stage(step)
         run.stop.finishes_step = stage in traced  # the first one traces for long

@@ -11,6 +11,7 @@ from srgan import __version__
 from srgan.training.health import Health
 from srgan.training.log_csv import Log
 from srgan.training.plan import Plan
+from srgan.training.waiting import Waiting
 
 ModelName = Literal["srresnet", "srgan"]
 MODELS: tuple[str, ...] = typing.get_args(ModelName)
@@ -120,6 +121,7 @@ class Manifest:
     best: dict[ModelName, BestModel] = field(default_factory=dict)
     health: Health = field(default_factory=Health)
     log: Log | None = None  # in a state alone
+    waiting: Waiting | None = None  # for data; older folders lack it
     version: str = __version__
     files: dict[str, str] = field(default_factory=dict)  # file name to SHA-256: sealed.write's
 

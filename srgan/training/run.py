@@ -18,6 +18,7 @@ from srgan.training.plan import Plan
 from srgan.training.train_folder import TrainFolder
 from srgan.training.trainer import Trainer
 from srgan.training.validation import Validation
+from srgan.training.waiting import Waiting
 
 
 @dataclass
@@ -36,6 +37,7 @@ class Run:
     best: dict[str, BestModel] = field(default_factory=dict)  # by model
     health: Health = field(default_factory=Health)
     log: Log = field(default_factory=Log)
+    waiting: Waiting = field(default_factory=Waiting)
 
     @property
     def plan(self) -> Plan:
@@ -44,7 +46,11 @@ class Run:
     def manifest(self) -> Manifest:
         """What a model that is saved now says."""
         return dataclasses.replace(
-            self.first_manifest, step=self.step, best=self.best, health=self.health
+            self.first_manifest,
+            step=self.step,
+            best=self.best,
+            health=self.health,
+            waiting=self.waiting,
         )
 
     def save(self) -> None:
@@ -72,4 +78,5 @@ class Run:
         checkpoint_states.restore(saved.path, variables)
         self.step = self.saved_step = manifest.step
         self.best, self.health, self.log = manifest.best, manifest.health, manifest.log
+        self.waiting = manifest.waiting or Waiting()
         checkpoint_states.set_later_aside(self.settings.checkpoint_dir, self.step)

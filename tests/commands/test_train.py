@@ -146,6 +146,8 @@ def test_manifests_say_how_the_networks_were_trained(trained):
     for content in map(json.loads, map(Path.read_text, paths)):
         assert content["degradation"]["noise_lambda"] == "500:5000"
         assert content["vgg_weights"] == "random"
+    assert {*content["waiting"]} == {"waited_s", "loop_s"}
+    assert re.search(r"trained 12 steps, waited for data \d+\.\d% of the time", trained[1].stdout)
 
 
 def test_finished_run_says_so_and_refuses_changed_settings(trained, small_scans, run_main):
