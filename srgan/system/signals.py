@@ -57,6 +57,22 @@ class Stop:
             os._exit(self.exit_code)
 
 
+def end_now(line: str, exit_code: int) -> None:
+    """End the process from any thread, with this line, whatever its main thread is at.
+
+    What is half written stays, as after a kill: the next start removes it.
+    """
+    late = threading.Timer(3, os._exit, (exit_code,))  # where stderr takes no words
+    late.daemon = True
+    late.start()
+    try:
+        _end_processes()
+        new_row = "\n" if os.isatty(_stderr) else ""  # below the row of progress
+        os.write(_stderr, f"{new_row}{program()}: {line}\n".encode())
+    finally:
+        os._exit(exit_code)
+
+
 def _say(line: str) -> None:
     """Not by print, which a handler must not call while another print is at work."""
     with suppress(OSError):  # stderr on a full disk

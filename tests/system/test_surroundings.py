@@ -34,6 +34,7 @@ MUST_NOT_ACT = (
 SYSTEM = ("os", "signal", "sys")  # what main.py imports before it checks Python's version
 MAY_ACT = (
     "KERAS_HOME",
+    "TF_CONFIG",
     "TF_CPP_MIN_LOG_LEVEL",
     "TF_FORCE_GPU_ALLOW_GROWTH",
     "TF_GPU_ALLOCATOR",
