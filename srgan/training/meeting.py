@@ -58,7 +58,7 @@ class _Reception:
                     connection.close()
         for link in self._links.values():
             link.send(b"g")
-        return self._links
+        return dict(sorted(self._links.items()))
 
     def _missing(self) -> list[str]:
         with self._lock:

@@ -52,8 +52,11 @@ class Link:
             finally:
                 self._sending.release()
 
-    def receive(self, most_bytes: int = MOST_BYTES, silence_s: int = SILENCE_S):
-        """The next message: (kind, content). Raises Gone."""
+    def receive(
+        self, most_bytes: int = MOST_BYTES, silence_s: int | None = None
+    ) -> tuple[bytes, bytes]:
+        """The next message: (kind, content). silence_s: SILENCE_S by default. Raises Gone."""
+        silence_s = silence_s or SILENCE_S
         while (kind := self._read(1, silence_s)) == BEAT:
             pass
         (length,) = HEAD.unpack(self._read(HEAD.size, silence_s))

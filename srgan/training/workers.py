@@ -17,9 +17,10 @@ from contextlib import contextmanager
 from srgan.system import signals
 from srgan.system.errors import BAD_INPUT, TRY_AGAIN, UserError, one_line
 from srgan.system.progress import LINE_EVERY_S
+from srgan.training import worker_link
 from srgan.training.cluster import Cluster
 from srgan.training.meeting import meet
-from srgan.training.worker_link import EVERY_S, SILENCE_S, Gone, Link
+from srgan.training.worker_link import EVERY_S, Gone, Link
 
 log = logging.getLogger(__name__)
 
@@ -174,7 +175,7 @@ class Workers:
         while True:
             time.sleep(EVERY_S)
             asleep = time.monotonic() - self._last_beat
-            if asleep > SILENCE_S:
+            if asleep > worker_link.SILENCE_S:
                 self._end(self._woke(asleep), TRY_AGAIN)
             self._last_beat = time.monotonic()
             for link in self._links.values():
@@ -190,7 +191,7 @@ class Workers:
         if not self._over.acquire(blocking=False):
             return
         asleep = time.monotonic() - self._last_beat
-        if asleep > SILENCE_S:
+        if asleep > worker_link.SILENCE_S:
             line, exit_code = self._woke(asleep), TRY_AGAIN
         self._tell(line, exit_code)
         signals.end_now(line, exit_code)
@@ -242,7 +243,9 @@ def _told(workers: Workers) -> Iterator[None]:
             code = TRY_AGAIN if isinstance(error, OSError) else 1
             workers.end_others(code, f"{type(error).__name__} {error}")
             raise
-        time.sleep(SILENCE_S + 5 * EVERY_S)  # the channel names the worker that died, and ends this
+        time.sleep(
+            worker_link.SILENCE_S + 5 * EVERY_S
+        )  # the channel names the worker that died, and ends this
         line = f"the connection between the workers broke: {one_line(error)}; {AGAIN}"
         raise UserError(line, TRY_AGAIN) from None
 

@@ -1,4 +1,4 @@
-"""One worker without a network: `python worker_process.py INDEX PORT,PORT... ROLE`.
+"""One worker that trains nothing: `python worker_process.py INDEX HOST:PORT,HOST:PORT... ROLE`.
 
 It meets the others, does what its role says, and prints what came of it.
 """
@@ -13,16 +13,17 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 
-def main(index: int, ports: list[str], role: str) -> int:
+def main(index: int, addresses: list[str], role: str) -> int:
     from srgan.system import log, signals
     from srgan.system.errors import UserError
+    from srgan.training import worker_link
     from srgan.training.cluster import cluster
     from srgan.training.workers import joined
 
     log.set_up()
+    worker_link.SILENCE_S = 3  # a test does not wait as long as a user
     task = {"type": "worker", "index": index}
-    jobs = {"worker": [f"127.0.0.1:{port}" for port in ports]}
-    os.environ["TF_CONFIG"] = json.dumps({"cluster": jobs, "task": task})
+    os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": task})
     try:
         with signals.caught() as stop, joined(cluster()) as workers:
             return act(role, workers, stop)
