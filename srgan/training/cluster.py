@@ -31,13 +31,13 @@ class Cluster:
     def channel(self) -> tuple[str, int]:
         """Host and port on which the chief listens for the other workers.
 
-        The first port after TensorFlow's that no worker has: several may be on one machine.
+        The first port after TensorFlow's that no worker has: several may be on one machine. Where
+        that was the last one, the first free one before it.
         """
         taken = {_split(address)[1] for address in self.addresses}
         host, port = _split(self.addresses[0])
-        while port in taken:
-            port += 1
-        return host, port
+        others = (*range(port + 1, 65536), *range(port, 0, -1))
+        return host, next(p for p in others if p not in taken)
 
 
 def cluster() -> Cluster | None:

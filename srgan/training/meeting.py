@@ -69,12 +69,13 @@ class _Reception:
         return [name for i, name in enumerate(self._cluster.names) if i not in here]
 
     def _greet(self, connection: socket.socket) -> None:
-        link, is_known = Link(connection), False
+        is_known = False
         try:
+            link = Link(connection)
             kind, content = link.receive(MOST_GREETING_BYTES, GREETING_S)
             hello = json.loads(content) if kind == b"h" else {}
             is_known = self._admit(hello, link)
-        except (Gone, ValueError, AttributeError, TypeError):
+        except (Gone, OSError, ValueError, RecursionError, AttributeError, TypeError):
             pass  # a stranger
         finally:
             if not is_known:

@@ -155,7 +155,7 @@ class Workers:
         while True:
             try:
                 self._take(index, *self._links[index].receive())
-            except Gone as gone:
+            except (Gone, ValueError, TypeError, KeyError) as gone:
                 self._end(f"{self.cluster.names[index]} {gone}; {AGAIN}", TRY_AGAIN)
                 return
 

@@ -45,6 +45,7 @@ def test_one_address_or_none_is_an_ordinary_run(of, text):
 def test_the_channel_has_the_first_port_that_no_worker_has(of):
     assert of({"worker": ["a:5", "a:6", "b:7"]}).channel == ("a", 8)
     assert of({"worker": ["[::1]:5", "a:5"]}).channel == ("::1", 6)
+    assert of({"worker": ["a:65535", "b:65534"]}).channel == ("a", 65533)
 
 
 @pytest.mark.parametrize(

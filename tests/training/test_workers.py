@@ -147,7 +147,13 @@ def test_strangers_at_the_port_are_left_and_the_workers_meet(start):
     ports = free_ports(2)
     start("share", indices=[0], ports=ports)
     strangers = []
-    for rubbish in (b"", b"GET / HTTP/1.1\r\n\r\n", b"h" + b"\xff" * 8, b"h" + bytes(7) + b"\2[]"):
+    for rubbish in (
+        b"",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"h" + b"\xff" * 8,
+        _hello(b"[]"),
+        _hello(b"[" * 4000),
+    ):
         strangers.append(_connected(ports[1] + 1))
         strangers[-1].sendall(rubbish)
     strangers[0].close()
@@ -155,6 +161,10 @@ def test_strangers_at_the_port_are_left_and_the_workers_meet(start):
         assert ends(process) == (0, ["met", "20000000"], [])
     for stranger in strangers:
         stranger.close()
+
+
+def _hello(content):
+    return b"h" + len(content).to_bytes(8, "big") + content
 
 
 def _connected(port):
