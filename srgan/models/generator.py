@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import keras
 from keras import initializers, layers
 
-from srgan.models.layers import AlignedBicubic, CutTo, FusedBatchNorm, SubPixel
+from srgan.models.layers import AlignedBicubic, ConvToOne, CutTo, FusedBatchNorm, SubPixel
 
 STAGES = {1: 0, 2: 1, 4: 2}  # by scale: enlargements of factor 2
 # Residual blocks of fast by scale. At scale 1 a step takes longest, and in equal time 1082 steps of
@@ -90,7 +90,9 @@ def paper(scale: int, initial, blocks: int = 16, maps: int = 64) -> keras.Model:
     for i in range(STAGES[scale]):
         x = SubPixel(name=f"up{i}")(conv(x, 4 * maps, 3, f"up{i}_conv"))
         x = prelu(x, f"up{i}_prelu")
-    x = layers.Activation("tanh", dtype="float32", name="normal_dose")(conv(x, 1, 9, "out"))
+    x = layers.Activation("tanh", dtype="float32", name="normal_dose")(
+        ConvToOne(1, 9, padding="same", kernel_initializer=initial(), name="out")(x)
+    )
     return keras.Model(low, x, name="paper")
 
 

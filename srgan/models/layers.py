@@ -1,4 +1,5 @@
-"""Layers that Keras lacks: sub-pixel and aligned bicubic enlargement, fused batch normalisation.
+"""Layers that Keras lacks, or has slower: sub-pixel and bicubic enlargement, batch normalisation,
+a wide convolution to one map.
 
 They are registered with Keras: `keras.saving.load_model` reads a .keras file with them once this
 module is imported.
@@ -88,6 +89,26 @@ def as_depth_to_space(network) -> None:
     for layer in network.layers:
         if isinstance(layer, SubPixel | AlignedBicubic):
             layer.one_op = True
+
+
+@registered
+class ConvToOne(layers.Conv2D):
+    """The convolution of Keras to a single map, in another order; float32 in any precision.
+
+    A CPU computes up to sixteen maps in the time of one. So every column of the kernel gives a map
+    of its own first. The output is the sum of these maps, each moved to its column's place. With
+    9x9 that takes a ninth of the time: a quarter of a step of the paper's form was this layer.
+    """
+
+    def call(self, x):
+        import tensorflow as tf
+
+        columns = self.kernel_size[1]
+        kernel = tf.transpose(self.kernel, (0, 3, 2, 1))  # (rows, 1, maps, columns)
+        by_column = tf.nn.conv2d(x, tf.cast(kernel, x.dtype), 1, "SAME")
+        moved = tf.reshape(tf.eye(columns), (1, columns, columns, 1))
+        output = tf.nn.conv2d(tf.cast(by_column, "float32"), moved, 1, "SAME")
+        return output + tf.cast(self.bias, "float32")
 
 
 @registered
