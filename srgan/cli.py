@@ -71,7 +71,7 @@ exit codes:
   0         done
   2         something in the input must change: an option, a file, a folder
   3         the training diverged
-  75        try again later: no space, or a folder in use
+  75        try again later: no space, a folder in use, or another worker is lost
   129       the terminal was closed (SIGHUP), the state is saved
   130, 143  stopped by Ctrl-C or by SIGTERM, the state is saved
 """

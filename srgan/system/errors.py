@@ -6,7 +6,7 @@ import sys
 DONE = 0
 BAD_INPUT = 2  # the user's input, a read-only folder
 DIVERGED = 3  # the training stopped itself
-TRY_AGAIN = 75  # no space, a vanished folder, another writer: the input is fine
+TRY_AGAIN = 75  # no space, a vanished folder, another writer, a lost worker: the input is fine
 HUNG_UP = 129  # SIGHUP (the terminal is gone), state saved
 INTERRUPTED = 130  # SIGINT, state saved
 TERMINATED = 143  # SIGTERM, state saved
