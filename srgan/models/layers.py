@@ -182,6 +182,8 @@ class FusedBatchNorm(layers.Layer):
     def call(self, x, training=False):
         import tensorflow as tf
 
+        if training and n_devices() > 1:
+            return self._over_all_devices(x)
         y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=x,
             scale=self.gamma,
@@ -192,7 +194,43 @@ class FusedBatchNorm(layers.Layer):
             is_training=bool(training),
         )
         if training:
-            rate = 1.0 - self.momentum
-            self.mean.assign(self.mean + rate * (mean - self.mean))
-            self.variance.assign(self.variance + rate * (variance - self.variance))
+            self._learn(mean, variance)
         return y
+
+    def _learn(self, mean, variance) -> None:
+        rate = 1.0 - self.momentum
+        self.mean.assign(self.mean + rate * (mean - self.mean))
+        self.variance.assign(self.variance + rate * (variance - self.variance))
+
+    def _over_all_devices(self, images):
+        """With the statistics of the whole batch, of which each device has an equal part.
+
+        They are taken around the mean so far: a variance is then no small difference of large
+        numbers. The one that is learned is the unbiased one, as of the fused kernel.
+        """
+        import tensorflow as tf
+
+        x = tf.cast(images, "float32") - self.mean
+        sums = tf.stack([tf.reduce_mean(x, (0, 1, 2)), tf.reduce_mean(tf.square(x), (0, 1, 2))])
+        mean, square = tf.unstack(sum_over_devices(sums) / n_devices())
+        variance = square - tf.square(mean)
+        y = (x - mean) * (tf.math.rsqrt(variance + self.epsilon) * self.gamma) + self.beta
+        n = n_devices() * tf.cast(tf.size(x[..., 0]), "float32")
+        self._learn(self.mean + mean, variance * n / (n - 1.0))
+        return tf.cast(y, images.dtype)
+
+
+def n_devices() -> int:
+    """How many devices work on a batch: 1 outside of a strategy."""
+    import tensorflow as tf
+
+    return tf.distribute.get_replica_context().num_replicas_in_sync
+
+
+def sum_over_devices(values):
+    """The sum of each tensor over all devices; a gradient goes through it."""
+    import tensorflow as tf
+
+    if n_devices() == 1:
+        return values
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, values)

@@ -3,6 +3,10 @@
 An update is applied as a whole or not at all. Where a loss or a gradient is NaN or infinite, no
 weight, optimizer moment, average or batch statistic changes. This counts as a fault, unless only
 the gradients overflowed in float16: then its loss scale is lowered, as happens now and then.
+
+Under a strategy of TensorFlow each device works on its part of the batch. Losses are means over the
+whole batch, and gradients are summed before they are judged and applied: so every device does the
+same to its copy of the variables, and all copies stay equal.
 """
 
 from dataclasses import dataclass
@@ -12,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from srgan.models.generator import FORMS
+from srgan.models.layers import n_devices, sum_over_devices
 from srgan.training.plan import Plan, cosine
 
 ADVERSARIAL = 1e-3  # Ledig et al. 2017, equation 3
@@ -26,6 +31,7 @@ DISCRIMINATOR_RATE = 2e-4  # learning rate at the start of the GAN stage
 class Trainer:
     """Networks, optimizers, and the averaged generator that is validated and saved.
 
+    It is made within the scope of the strategy that it trains under, as are its fields.
     pretrain_step and gan_step take (low, normal, step), a batch and the number of the update in its
     stage. They return the losses by name, with `applied`, `fault` and in float16 `overflow`: one of
     them is 1, the others are 0. The losses of a fault are 0.
@@ -41,8 +47,8 @@ class Trainer:
     discriminator_optimizer: keras.optimizers.Optimizer | None
 
     def __post_init__(self):
-        self.pretrain_step = tf.function(self._pretrain, reduce_retracing=True)
-        self.gan_step = tf.function(self._gan, reduce_retracing=True)
+        self.pretrain_step = _on_all_devices(self._pretrain)
+        self.gan_step = _on_all_devices(self._gan)
         self._enhance = tf.function(
             lambda low: self.average(low, training=False), reduce_retracing=True
         )
@@ -107,8 +113,11 @@ class Trainer:
     def _update(self, updates, losses, before, step, clip=None) -> dict:
         """Apply (optimizer, network, gradients) if all is finite, else restore `before`.
 
-        Gradients are those of scaled losses (float16); each optimizer divides by its scale.
+        Gradients are those of scaled losses (float16); each optimizer divides by its scale. Both
+        branches work on this device's copies alone: under a strategy no other call may lie there
+        (keras#18666), so what Keras' `apply` does is written out.
         """
+        updates = [(*both, sum_over_devices(gradients)) for *both, gradients in updates]
         norms = [tf.linalg.global_norm(gradients) for _, _, gradients in updates]
         finite_losses = tf.reduce_all(tf.math.is_finite(tf.stack(list(losses.values()))))
         applied = finite_losses & tf.reduce_all(tf.math.is_finite(tf.stack(norms)))
@@ -118,7 +127,7 @@ class Trainer:
                 if clip:
                     limit = clip * optimizer.scale_loss(1.0)
                     gradients, _ = tf.clip_by_global_norm(gradients, limit, norm)
-                optimizer.apply(gradients, network.trainable_variables)
+                _apply(optimizer, network, gradients)
             self._average(step)
 
         def skip():
@@ -132,6 +141,9 @@ class Trainer:
 
         scales = isinstance(self.generator_optimizer, keras.optimizers.LossScaleOptimizer)
         tf.cond(applied, apply, skip)
+        for optimizer, _, _ in updates:
+            iterations = optimizer.iterations
+            iterations.assign_add(tf.cast(applied, iterations.dtype))
         fault = ~finite_losses if scales else ~applied
         what = {"applied": applied, "fault": fault}
         if scales:
@@ -148,10 +160,11 @@ class Trainer:
             loss = tf.reduce_mean(
                 tf.square(error) if form.pretrain_loss == "mse" else tf.abs(error)
             )
-            scaled = self.generator_optimizer.scale_loss(loss)
+            scaled = self.generator_optimizer.scale_loss(_share(loss))
         gradients = tape.gradient(scaled, self.generator.trainable_variables)
         updates = [(self.generator_optimizer, self.generator, gradients)]
-        return self._update(updates, {form.pretrain_loss: loss}, before, step, form.clip)
+        losses = _means({form.pretrain_loss: loss})
+        return self._update(updates, losses, before, step, form.clip)
 
     def _gan(self, low, normal, step):
         """One update of both networks on one batch; the output and its logits are computed once."""
@@ -164,7 +177,7 @@ class Trainer:
                 real_loss = tf.reduce_mean(tf.nn.softplus(-real))
                 fake_loss = tf.reduce_mean(tf.nn.softplus(fake))
                 discriminator_loss = real_loss + fake_loss
-                scaled_d = self.discriminator_optimizer.scale_loss(discriminator_loss)
+                scaled_d = self.discriminator_optimizer.scale_loss(_share(discriminator_loss))
             losses = {"l1": tf.reduce_mean(tf.abs(output - normal))}
             loss = PIXEL * losses["l1"]
             if self.features is not None:
@@ -174,13 +187,14 @@ class Trainer:
                 loss += CONTENT[self.content_mode] * content
             losses["adversarial"] = tf.reduce_mean(tf.nn.softplus(-fake))
             loss += ADVERSARIAL * losses["adversarial"]
-            scaled = self.generator_optimizer.scale_loss(loss)
+            scaled = self.generator_optimizer.scale_loss(_share(loss))
         losses |= {
             "discriminator": discriminator_loss,
             "real_logit": tf.reduce_mean(real),
             "fake_logit": tf.reduce_mean(fake),
-            "logit_sd": tf.math.reduce_std(tf.concat([real, fake], 0)),
         }
+        losses = _means(losses)
+        losses["logit_sd"] = tf.math.reduce_std(_from_all_devices(tf.concat([real, fake], 0)))
         updates = [
             (optimizer, network, tape.gradient(loss, network.trainable_variables))
             for tape, loss, optimizer, network in (
@@ -189,3 +203,58 @@ class Trainer:
             )
         ]
         return self._update(updates, losses, before, step)
+
+
+def _on_all_devices(update):
+    """The compiled update, in which each device of the strategy takes its part of the batch."""
+    strategy = tf.distribute.get_strategy()
+
+    def of_part(low, normal, step):
+        return update(_part(low), _part(normal), step)
+
+    def step(low, normal, step):
+        results = strategy.run(of_part, (low, normal, step))
+        return {k: strategy.experimental_local_results(v)[0] for k, v in results.items()}
+
+    return tf.function(step, reduce_retracing=True)
+
+
+def _part(batch):
+    """This device's part of a batch of all: (n, ...) to (n / devices, ...)."""
+    if n_devices() == 1:
+        return batch
+    parts = tf.reshape(batch, (n_devices(), -1, *batch.shape[1:]))
+    return parts[tf.distribute.get_replica_context().replica_id_in_sync_group]
+
+
+def _share(loss):
+    """What this device's loss, a mean over its part, adds to the mean over the batch."""
+    return loss if n_devices() == 1 else loss / n_devices()
+
+
+def _means(losses: dict) -> dict:
+    """Means over the parts of all devices, from those over this one's."""
+    if n_devices() == 1:
+        return losses
+    sums = sum_over_devices(tf.stack(list(losses.values())))
+    return dict(zip(losses, tf.unstack(sums / n_devices()), strict=True))
+
+
+def _from_all_devices(parts):
+    if n_devices() == 1:
+        return parts
+    return tf.distribute.get_replica_context().all_gather(parts, axis=0)
+
+
+def _apply(optimizer, network, gradients) -> None:
+    """As optimizer.apply, but for the count of its iterations, with finite gradients."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    if inner is not optimizer:  # float16
+        scale, counter = optimizer.dynamic_scale, optimizer.step_counter
+        gradients = [gradient / scale for gradient in gradients]
+        grows = tf.equal(counter, optimizer.dynamic_growth_steps - 1)
+        scale.assign(tf.where(grows, 2.0 * scale, scale))
+        counter.assign(tf.where(grows, 0 * counter, counter + 1))
+    rate = inner.learning_rate
+    for gradient, variable in zip(gradients, network.trainable_variables, strict=True):
+        inner.update_step(gradient, variable, rate)
