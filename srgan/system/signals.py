@@ -131,6 +131,14 @@ def caught() -> Iterator[Stop]:
         yield stop
 
 
+def take_back() -> None:
+    """Handle the signals again that a library took for itself, which Python does not notice."""
+    for number in EXIT_CODES:
+        handler = signal.getsignal(number)
+        if callable(handler):
+            signal.signal(number, handler)
+
+
 @contextmanager
 def postponed() -> Iterator[None]:
     """Signals act at the end. A process that is started meanwhile begins with SIGINT blocked."""
