@@ -19,6 +19,7 @@ import numpy as np
 from srgan.dataset.select_slices import SelectedSlice, pixels_sha256
 from srgan.dataset.slice_quotas import evenly_spaced
 from srgan.formats.csv_tables import plain_id
+from srgan.system import mapped
 from srgan.system.checksums import (
     read_sealed_json,
     sha256_of_file,
@@ -183,6 +184,8 @@ def first_changed(
         found = pool.map(lambda i: pixels_sha256(array(i)) == sums[i], chosen)
         checked = zip(chosen, found, strict=True)
         for i, is_whole in progress(checked, len(chosen), "slices of the store checked"):
+            if i % 64 == 0:
+                mapped.forget(mapped.files_of([array(i)]))
             if not is_whole:
                 pool.shutdown(cancel_futures=True)
                 return i

@@ -64,14 +64,21 @@ class SliceNoise:
         """(2, rows, columns) float32 HU."""
         return self.stored[realisation] * self.hu_per_unit[realisation][:, None, None]
 
-    def drawn(self, cut: Callable, rng: np.random.Generator) -> list[np.ndarray]:
-        """Both fields of a patch that `cut` takes from an image, of any realisation and sign."""
+    @property
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """What is read of it."""
+        return (self.stored,)
+
+    def draw(self, cut: Callable, rng: np.random.Generator, out: np.ndarray) -> None:
+        """Both fields of a patch that `cut` takes from an image, of any realisation and sign.
+
+        out: takes them, (2, size, size) float32.
+        """
         which = rng.integers(len(self.stored))
         signs = 2 * rng.integers(2, size=2) - 1  # noise is symmetric: four fields for one
-        return [
-            cut(self.stored[which, j]) * np.float32(self.hu_per_unit[which, j] * signs[j])
-            for j in range(2)
-        ]
+        factors = (self.hu_per_unit[which] * signs).astype(np.float32)
+        for field, factor, patch in zip(self.stored[which], factors, out, strict=True):
+            np.multiply(cut(field), factor, out=patch)
 
 
 def open_or_build(

@@ -67,9 +67,17 @@ class PairNoise:
         """(1, rows, columns) float32 HU."""
         return difference(self.normal_hu, self.low_hu)[None]
 
-    def drawn(self, cut: Callable, rng: np.random.Generator) -> list[np.ndarray]:
-        """The noise of a patch that `cut` takes from an image; there is one measured noise."""
-        return [difference(cut(self.normal_hu), cut(self.low_hu))]
+    @property
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """What is read of it."""
+        return self.normal_hu, self.low_hu
+
+    def draw(self, cut: Callable, rng: np.random.Generator, out: np.ndarray) -> None:
+        """The noise of a patch that `cut` takes from an image; there is one measured noise.
+
+        out: takes it, (1, size, size) float32.
+        """
+        out[0] = difference(cut(self.normal_hu), cut(self.low_hu))
 
 
 def difference(normal_hu: np.ndarray, low_hu: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from srgan.lowdose.levels import Levels
 from srgan.lowdose.noise_cache import SliceNoise
 from srgan.lowdose.projection_noise import ProjectionNoise, Scanner, dose_weights
 from srgan.training import batches
+from tests.helpers.resident import resident_bytes_of_files
 
 NOISE = Degradation(ImageNoise(Levels((500.0, 5000.0), True), Levels((0.002, 0.01), True)), 4)
 
@@ -66,6 +67,23 @@ def test_patches_lie_mostly_in_the_body():
     _, normal = batches.batch(batches.SliceSet([hu]), 64, 64, NOISE, 0, 0)
     inside = (network_to_hu(normal) > -500).mean((1, 2, 3))
     assert (inside > 0.3).mean() > 0.4  # at random it would be under a tenth
+
+
+def test_patches_are_turned_and_flipped_in_all_eight_ways():
+    hu = np.arange(64 * 64, dtype=np.int16).reshape(64, 64)
+    wanted = {np.rot90(way, k).tobytes() for way in (hu, hu[:, ::-1]) for k in range(4)}
+    cuts = [batches.patch_of(hu, 64, np.random.default_rng(seed)) for seed in range(64)]
+    assert {cut(hu).tobytes() for cut in cuts} == wanted
+
+
+def test_memory_does_not_grow_with_the_slices_that_batches_are_cut_from(tmp_path):
+    """The pages of a store that were read count as memory of the process until it gives them up."""
+    np.save(tmp_path / "slices.npy", np.zeros((64, 512, 512), np.int16))
+    array = np.load(tmp_path / "slices.npy", mmap_mode="r")
+    for k, _ in enumerate(batches.dataset(batches.SliceSet(list(array)), 16, 64, NOISE, 0, 0, 40)):
+        if k == 0:
+            before = resident_bytes_of_files()  # with the code of TensorFlow
+    assert resident_bytes_of_files() - before < 0.25 * array.nbytes
 
 
 def test_batch_takes_a_slice_of_exactly_the_crop_size():
