@@ -9,6 +9,7 @@ from typing import Any
 from srgan.lowdose.levels import Levels
 
 MOST_FOLDERS = 5  # more checkpoints would be hard to tell apart in tables and pictures
+MOST_DEVICES = 1024  # of one machine
 MOST_STRENGTHS = 11  # 0,0.1 and so on to 1
 WINDOW_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,15}")
 
@@ -53,6 +54,16 @@ def _folders(text: str) -> tuple[Path, ...]:
     if not all(parts) or len(parts) > MOST_FOLDERS:
         raise ValueError(f"{text!r} is not one to {MOST_FOLDERS} folders DIR,DIR")
     return tuple(map(Path, parts))
+
+
+def _devices(text: str) -> str:
+    """`all`, a number, or `cpu:` and a number, as it stands."""
+    number = re.fullmatch(r"(?:cpu:)?(\d+)", text)
+    if text != "all" and not (number and 1 <= int(number[1]) <= MOST_DEVICES):
+        raise ValueError(
+            f"{text!r} is not all, a number of devices from 1 to {MOST_DEVICES}, or cpu:N"
+        )
+    return text
 
 
 def _photons(text: str) -> float | str:
@@ -146,6 +157,7 @@ pixels = number(int, 8, 4096, "a whole number of pixels from 8 to 4096")
 _number_of_strength = number(float, 0.0, 1.0, "a strength from 0 to 1")
 strength = Kind("STRENGTH", _strength)
 strengths = Kind("STRENGTH,...", _strengths)
+devices = Kind("{N,all,cpu:N}", _devices)
 seed = number(int, 0, 2**63 - 1, "a whole number, 0 or more")
 
 lambda_levels = Kind("LEVELS", _lambda_levels)

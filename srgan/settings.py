@@ -183,6 +183,10 @@ class Settings:
     precision: str = _setting(
         "auto", values.choice("auto", "float32", "bfloat16", "float16"), MODEL_VERBS, NETWORK,
         "Floating-point precision of the networks.", may_change=True)
+    devices: str = _setting(
+        "1", values.devices, TRAIN, NETWORK,
+        "Devices of this machine that train together, each on its part of a batch: GPUs, or with "
+        "cpu:N the processor as N devices. Without a GPU, 1 is the processor.", recorded=False)
     seed: int = _setting(
         0, values.seed, NOISE_VERBS, REPEATABILITY,
         {"train": "Random seed for weights, patches and noise.",

@@ -3,8 +3,11 @@
 import logging
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from srgan import __version__
 from srgan import settings as all_settings
 from srgan.commands import initial_model, resume
 from srgan.commands.initial_model import Initial
@@ -13,14 +16,18 @@ from srgan.dataset.store import Store
 from srgan.lowdose import noise_cache
 from srgan.lowdose.real_pairs import PairNoise
 from srgan.models import tensorflow_setup, vgg_weights
+from srgan.models.vgg_weights import VggWeights
 from srgan.settings import Settings, degradation_of
 from srgan.system import locks, signals
+from srgan.system.checksums import sha256_of_text
 from srgan.system.errors import UserError, plural
 from srgan.system.files import clear_parts, writing
-from srgan.training import checkpoint_folder, checkpoint_states, memory_need
+from srgan.training import checkpoint_folder, checkpoint_states, devices, memory_need
 from srgan.training.batches import SliceSet
 from srgan.training.checkpoint_folder import Saved
+from srgan.training.cluster import cluster
 from srgan.training.start import Start
+from srgan.training.workers import Workers, joined
 
 log = logging.getLogger(__name__)
 
@@ -44,11 +51,23 @@ def train(given: dict[str, Any]) -> int:
         if steps == (0, 0):
             return _build_store_only(all_settings.make(given))
         folders = Settings(**given)  # checked once it is known whether a run is resumed
-        with (
-            checkpoint_folder.only_writer(folders.checkpoint_dir),
-            locks.sole(folders.train_dir / ".lock-train", "--train-dir"),
-        ):
-            return _train(given, folders, stop)
+        with joined(cluster()) as workers, _sole_writer(folders, workers):
+            return _train(given, folders, stop, workers)
+
+
+@contextmanager
+def _sole_writer(folders: Settings, workers: Workers | None) -> Iterator[None]:
+    """Of all workers the chief alone writes, and nobody else into its folders."""
+    if not devices.is_chief(workers):
+        logging.getLogger("srgan").setLevel(logging.WARNING)  # the chief says the rest
+        yield
+        return
+    with (
+        checkpoint_folder.only_writer(folders.checkpoint_dir),
+        locks.sole(folders.train_dir / ".lock-train", "--train-dir"),
+    ):
+        clear_parts(folders.train_dir)
+        yield
 
 
 def _build_store_only(settings: Settings) -> int:
@@ -69,11 +88,16 @@ def _report_untrained(store: Store) -> None:
     )
 
 
-def _train(given: dict[str, Any], folders: Settings, stop: signals.Stop) -> int:
-    clear_parts(folders.train_dir)
-    saved = None if folders.fresh else checkpoint_states.newest(folders.checkpoint_dir)
+def _train(
+    given: dict[str, Any], folders: Settings, stop: signals.Stop, workers: Workers | None
+) -> int:
+    is_chief = devices.is_chief(workers)
+    folder = folders.checkpoint_dir
+    saved = None if folders.fresh else devices.newest_state(folder, workers)
     settings = _settings(given, saved)
-    initial = initial_model.load(settings) if saved is None and settings.init else None
+    devices.check(settings, workers and workers.cluster)
+    is_new = saved is None and is_chief
+    initial = initial_model.load(settings) if is_new and settings.init else None
     wanted = resume.wanted_vgg_weights(settings, saved)
     weights = None if wanted == "auto" else vgg_weights.find(wanted)  # fail before scans are read
     if saved is not None and weights is not None:
@@ -82,24 +106,58 @@ def _train(given: dict[str, Any], folders: Settings, stop: signals.Stop) -> int:
     _report_split(store, settings)
     started = time.monotonic()  # the budget of minutes begins here
     training, validation = slice_sets(store, settings)
-    if saved is None:
+    if is_new:
         _set_old_run_aside(settings)
     start = _start_of(settings, store, saved, initial)
     if saved is not None and saved.manifest.step >= saved.manifest.plan.steps and not start.changed:
         return _report_finished(settings, saved)
     weights = weights or vgg_weights.find(wanted)
+    if workers is not None:
+        workers.agree(_conditions(settings, store, weights))
     memory_need.check_start(settings)
     with memory_need.told(settings, memory_need.heaviest(settings), "the start of the training"):
-        tensorflow_setup.start(resume.precision(settings, saved), settings.deterministic)
+        strategy = _start_tensorflow(settings, saved, workers)
         from srgan.training import loop, setup  # these import TensorFlow
 
-        run = setup.begin(settings, weights, training, validation, start, started, stop)
+        run = setup.begin(
+            settings, weights, training, validation, start, started, stop, strategy, workers
+        )
     with memory_need.told(settings, memory_need.heaviest(settings), "the training"):
         code = loop.train(run)
     if code == 0:
         waited = f"waited for data {run.waiting.share:.1%} of the time"
         print(f"trained {run.plan.steps} steps, {waited}; models in {settings.checkpoint_dir}")
     return code
+
+
+def _conditions(settings: Settings, store: Store, weights: VggWeights) -> dict[str, str]:
+    """What all workers must have alike."""
+    data = resume.seen_data(store, salt="workers")
+    digest = sha256_of_text("".join(sorted(data.seen)))[:12]
+    recorded = {all_settings.flag(k): str(v) for k, v in all_settings.record(settings).items()}
+    return {
+        "the version": __version__,
+        **recorded,
+        "the scans": f"{data.slices['train']} slices to train on ({digest})",
+        "VGG19 weights": f"{weights.mode} {(weights.sha256 or '')[:12]}".strip(),
+    }
+
+
+def _start_tensorflow(settings: Settings, saved: Saved | None, workers: Workers | None):
+    """The strategy of the devices that train. Raises UserError where they do not fit together."""
+    cluster, chosen = workers and workers.cluster, []
+    policy = tensorflow_setup.start(
+        resume.precision(settings, saved),
+        settings.deterministic,
+        lambda: chosen.append(devices.strategy_of(settings.devices, cluster)),
+    )
+    (strategy,) = chosen
+    n = strategy.num_replicas_in_sync
+    if workers is not None:
+        workers.agree({"--precision": policy.removeprefix("mixed_"), "the number of devices": n})
+    devices.check_batch(settings, n)
+    log.info(devices.described(strategy, cluster))
+    return strategy
 
 
 def _start_of(

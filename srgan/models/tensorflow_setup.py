@@ -2,17 +2,21 @@
 
 import os
 import sys
+from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from srgan.system import signals, surroundings
 
 
-def start(precision: str, deterministic: bool = False) -> str:
+def start(
+    precision: str, deterministic: bool = False, choose_devices: Callable[[], None] = lambda: None
+) -> str:
     """Import TensorFlow and set the dtype policy of Keras; returns its name.
 
     precision: auto (what this machine is fast at), float32, bfloat16 or float16. deterministic:
-    equal inputs give equal bits, with slower kernels on a GPU.
+    equal inputs give equal bits, with slower kernels on a GPU. choose_devices: is called before the
+    first operation, as TensorFlow demands.
     """
     with _without_chatter():
         keras = surroundings.import_keras()
@@ -22,6 +26,7 @@ def start(precision: str, deterministic: bool = False) -> str:
             tf.config.threading.set_inter_op_parallelism_threads(1)  # two are at times half as fast
         if deterministic:
             tf.config.experimental.enable_op_determinism()
+        choose_devices()
         tf.constant(0)  # finds the devices, and prints much about it
     if precision == "auto":
         precision = _fast_precision(tf)

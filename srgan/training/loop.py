@@ -6,16 +6,18 @@ killed resumes from a state and writes again what it had written after it.
 
 import logging
 import time
+from collections.abc import Callable
+from functools import partial
 
 import tensorflow as tf
 
 from srgan.hounsfield import hu_to_network, network_to_hu
 from srgan.system import memory
-from srgan.system.errors import DIVERGED, UserError
+from srgan.system.errors import DIVERGED, TRY_AGAIN, UserError
 from srgan.system.progress import Progress
 from srgan.training import (
     checkpoint_models,
-    checkpoint_states,
+    devices,
     events,
     health,
     memory_need,
@@ -32,7 +34,8 @@ def train(run: Run) -> int:
 
     Raises UserError where the training diverged, or a state cannot be written.
     """
-    run.folder.write_log(run.log)  # without the rows after the state that it resumes from
+    if run.is_chief:
+        run.folder.write_log(run.log)  # without the rows after the state that it resumes from
     with Progress(run.plan.steps) as bar:
         while (code := _advance(run, bar)) is None:
             _go_back(run)
@@ -60,17 +63,23 @@ def _advance(run: Run, bar: Progress) -> int | None:
         run.stop.finishes_step = True
         if run.health.in_row == health.IN_ROW:
             return None
-        if plan.is_row(step):
-            metrics = _event(run, stage) if plan.is_event(step) else {}
-            losses = _row(run, stage, rate, metrics)
-            speed = _images_a_second(run, began, first)
-            bar.text = f"{_loss_text(stage, losses)}, {speed:.0f} images/s"
-        if plan.is_event(step):
-            _save(run, metrics)
-        bar.update(step, plan.work(step))
-        if run.stop.number:
+        if run.is_chief:  # the others wait for it in their next step
+            _report(run, bar, stage, rate, partial(_images_a_second, run, began, first))
+        if run.stops():
             return _stopped(run)
     return 0
+
+
+def _report(run: Run, bar: Progress, stage: str, rate: float, images_a_second: Callable) -> None:
+    """What the plan puts after this step: a row, an event and a state."""
+    plan, step = run.plan, run.step
+    if plan.is_row(step):
+        metrics = _event(run, stage) if plan.is_event(step) else {}
+        losses = _row(run, stage, rate, metrics)
+        bar.text = f"{_loss_text(stage, losses)}, {images_a_second():.0f} images/s"
+    if plan.is_event(step):
+        _save(run, metrics)
+    bar.update(step, plan.work(step))
 
 
 def _step(run: Run, stage: str, low, normal) -> float:
@@ -94,14 +103,15 @@ def _event(run: Run, stage: str) -> dict[str, float]:
 
 
 def _start_gan(run: Run) -> None:
-    """The GAN starts from the best SRResNet."""
+    """The GAN starts from the best SRResNet, which the chief has kept."""
     best = run.best.get("srresnet")
-    if best is not None:
+    if best is not None and run.is_chief:
         folder, model = run.settings.checkpoint_dir, run.trainer.average
         try:
             checkpoint_models.restore_model(folder, "srresnet", best.step, model)
         except Corrupt as error:
             log.warning(f"{error}: the GAN starts from the last SRResNet instead of the best")
+    devices.share_variables(run.workers, run.trainer.average.variables)
     run.trainer.begin_gan()
 
 
@@ -170,8 +180,10 @@ def _go_back(run: Run) -> None:
             DIVERGED,
         )
     plan = run.plan
-    saved = checkpoint_states.newest(
-        run.settings.checkpoint_dir, lambda step: step >= plan.begins and plan.is_event(step)
+    saved = devices.newest_state(
+        run.settings.checkpoint_dir,
+        run.workers,
+        lambda step: step >= plan.begins and plan.is_event(step),
     )
     if saved is None:
         raise UserError(f"the training diverged: {what}; no state to go back to", DIVERGED)
@@ -179,8 +191,10 @@ def _go_back(run: Run) -> None:
     run.restore(saved)
     run.health.went_back, run.health.warnings = 1, warnings
     text = f"{what}: back to step {run.step} with {health.SMALLER:g} of the learning rate"
-    log.warning(run.health.warn(step, "went-back", text))
-    run.folder.write_log(run.log)
+    line = run.health.warn(step, "went-back", text)
+    if run.is_chief:
+        log.warning(line)
+        run.folder.write_log(run.log)
 
 
 def _stopped(run: Run) -> int:
@@ -190,4 +204,4 @@ def _stopped(run: Run) -> int:
     is_saved = run.saved_step == run.step
     what = "saved" if is_saved else f"the state of step {run.saved_step} is saved"
     log.info(f"stopped at step {run.step} of {run.plan.steps}, {what}; the same command continues")
-    return run.stop.exit_code
+    return run.stop.exit_code if run.stop.number else TRY_AGAIN  # another worker was asked to stop

@@ -18,7 +18,15 @@ from srgan.models import discriminator, generator, vgg
 from srgan.models.vgg_weights import VggWeights
 from srgan.settings import Settings, degradation_of, has_gan
 from srgan.system.signals import Stop, undone
-from srgan.training import batches, checkpoint_states, events, memory_need, noise_range, timing
+from srgan.training import (
+    batches,
+    checkpoint_states,
+    devices,
+    events,
+    memory_need,
+    noise_range,
+    timing,
+)
 from srgan.training.batches import SliceSet
 from srgan.training.manifest import Extension, Manifest
 from srgan.training.plan import Plan
@@ -27,6 +35,7 @@ from srgan.training.start import Start
 from srgan.training.train_folder import TrainFolder
 from srgan.training.trainer import Trainer
 from srgan.training.validation import Validation
+from srgan.training.workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +48,14 @@ def begin(
     start: Start,
     started: float,
     stop: Stop,
+    strategy,
+    workers: Workers | None,
 ) -> Run:
     """A new run, or the saved one at the step where it stopped. Raises UserError.
 
     started: time.monotonic() where the budget of minutes began. A new run is saved at once, so that
     it keeps its plan whenever it is killed. Until the first step a signal ends the process at once.
+    strategy: of TensorFlow, over the devices that train. workers: the others of a cluster.
     """
     keras.utils.set_random_seed(settings.seed % 2**32)
     degradation, saved = degradation_of(settings), start.saved
@@ -57,14 +69,18 @@ def begin(
         if inputs is not None:
             log.info(f"noise of the inputs: {inputs.text()}")
     sample = partial(batches.batch, training, manifest.sample_size, crop, degradation, seed, 0)
-    has_state = saved is not None and checkpoint_states.holds_discriminator(saved.path)
+    has_state = devices.from_chief(
+        workers,
+        lambda: saved is not None and checkpoint_states.holds_discriminator(saved.path),
+    )
     memory_need.check(settings, memory_need.heaviest(settings), built=False)
-    trainer = trainer_of(settings, weights, sample, has_gan(settings) or has_state)
+    with strategy.scope():
+        trainer = trainer_of(settings, weights, sample, has_gan(settings) or has_state)
     patches = Validation.of(validation, crop, degradation, seed)
     noise = degradation.noise.describe()
     noise += f"\n{photon_cache.summary_text(photons)}" if photons else ""
     folder = TrainFolder(settings.train_dir, label(settings, weights, noise, start.data.synthetic))
-    run = Run(settings, trainer, make_batches, patches, folder, manifest, stop)
+    run = Run(settings, trainer, make_batches, patches, folder, manifest, stop, workers)
     if saved is None:
         _begin_new(run, start, started)
     else:
@@ -77,8 +93,13 @@ def _begin_new(run: Run, start: Start, started: float) -> None:
     if start.origin is not None:
         for network in (trainer.generator, trainer.average):
             start.trained.give(start.origin.model, network)
+    if run.settings.init is not None:  # which the chief alone has read
+        devices.share_variables(run.workers, trainer.variables())
+    from_chief = partial(devices.from_chief, run.workers)
     validate = partial(events.validate, trainer, run.validation, run.folder, 0, "step 0 (start)")
-    plan, warning = timing.new_plan(run.settings, trainer, run.batches, validate, started)
+    plan, warning = timing.new_plan(
+        run.settings, trainer, run.batches, validate, started, from_chief
+    )
     _take_over(run, plan, warning)
     _tell_of_large_states(trainer)
     run.save()
@@ -95,8 +116,9 @@ def _go_on(run: Run, start: Start, started: float) -> None:
         ):
             scratch = TrainFolder(Path(place), run.folder.label)
             validate = partial(events.validate, trainer, run.validation, scratch, run.step, "")
+            from_chief = partial(devices.from_chief, run.workers)
             plan, warning = timing.extended_plan(
-                settings, saved, trainer, run.batches, validate, started
+                settings, saved, trainer, run.batches, validate, started, from_chief
             )
         extension = Extension(
             when=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",

@@ -26,20 +26,29 @@ log = logging.getLogger(__name__)
 WARM_UP, TIMED_STEPS = 4, 12
 
 
+Share = Callable[[Callable[[], list[float]]], list[float]]
+
+
 def new_plan(
-    settings: Settings, trainer: Trainer, make_batches: Callable, validate: Callable, started: float
+    settings: Settings,
+    trainer: Trainer,
+    make_batches: Callable,
+    validate: Callable,
+    started: float,
+    from_chief: Share,
 ) -> tuple[Plan, str]:
     """The plan of a new run, and a warning or "". Minutes become steps: everything is timed first.
 
-    validate: draws the grid of the start; it is called here in any case.
+    validate: draws the grid of the start; it is called here in any case. from_chief: hands every
+    worker the times that the chief has measured.
     """
-    validate()
+    from_chief(validate)
     if settings.pretrain_steps is not None:
         steps = Plan(settings.pretrain_steps, settings.gan_steps)
         log.info(f"plan: {_steps_text(steps)}")
         return steps, ""
     stages = ["pretrain"] + ["gan"] * has_gan(settings)
-    costs = _time(settings, trainer, make_batches, validate, stages, started)
+    costs = _time(settings, trainer, make_batches, validate, stages, started, from_chief)
     steps = from_minutes(settings.train_minutes, settings.gan_share, costs)
     _report(settings, steps, costs)
     return steps, _short_of(settings, steps, costs)
@@ -52,6 +61,7 @@ def extended_plan(
     make_batches: Callable,
     validate: Callable,
     started: float,
+    from_chief: Share,
 ) -> tuple[Plan, str]:
     """The plan of a run that goes on with other settings from its saved state; as `new_plan`.
 
@@ -66,7 +76,7 @@ def extended_plan(
     if settings.train_minutes == before.train_minutes and same_share:
         return replace(plan, begins=step), ""
     both = ["pretrain"] + ["gan"] * (gan_began or has_gan(settings))
-    costs = _time(settings, trainer, make_batches, validate, both, started)
+    costs = _time(settings, trainer, make_batches, validate, both, started, from_chief)
     minutes, done_s = settings.train_minutes, _done_s(before, plan, step, costs)
     if done_s >= 60 * minutes:
         raise UserError(
@@ -145,15 +155,20 @@ def _time(
     validate: Callable,
     stages: Sequence[str],
     started: float,
+    from_chief: Share,
 ) -> Costs:
     """Time a few steps of these stages, and an event."""
     log.info("timing a few steps of each stage")
     updates = {"pretrain": trainer.pretrain_step, "gan": trainer.gan_step}
     took = {name: _time_steps(trainer, make_batches, updates[name]) for name in stages}
     any_s = next(iter(took.values()))
-    event_s = _time_event(settings.checkpoint_dir, trainer, validate)
-    spent_s = time.monotonic() - started
-    return Costs(took.get("pretrain", any_s), took.get("gan", any_s), event_s, spent_s)
+
+    def costs() -> list[float]:
+        event_s = _time_event(settings.checkpoint_dir, trainer, validate)
+        spent_s = time.monotonic() - started
+        return [took.get("pretrain", any_s), took.get("gan", any_s), event_s, spent_s]
+
+    return Costs(*from_chief(costs))
 
 
 def _time_steps(trainer: Trainer, make_batches: Callable, update: Callable) -> float:
