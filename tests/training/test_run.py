@@ -19,7 +19,8 @@ from tests.helpers.made_manifest import MANIFEST, manifest
 def run(tmp_path, monkeypatch):
     """A run without networks, whose states hold a manifest alone."""
     monkeypatch.setattr(checkpoint_states, "restore", lambda *_: None)
-    settings, trainer = Settings(checkpoint_dir=tmp_path), SimpleNamespace(state=dict, variables=list)
+    settings = Settings(checkpoint_dir=tmp_path)
+    trainer = SimpleNamespace(state=dict, variables=list)
     return Run(settings, trainer, None, None, None, manifest(plan=Plan(10, 10)), None)
 
 
