@@ -5,6 +5,7 @@ python benchmarks/our_steps.py PRECISION    (requests on stdin, see benchmarks/t
 Random images and random VGG19 weights: speed does not depend on the values.
 """
 
+import math
 import re
 import sys
 import tempfile
@@ -49,6 +50,50 @@ def step_of(form: str, stage: str, scale: int = 4, batch: int = 16, side: int = 
     update = trainer.gan_step if stage == "gan" else trainer.pretrain_step
     low, normal, number = tf.constant(low), tf.constant(normal), tf.constant(1000)
     return lambda: int(update(low, normal, number)["applied"])
+
+
+def multiply_adds(form: str, stage: str, scale: int = 4, batch: int = 16, side: int = 128) -> float:
+    """Multiply-adds of convolutions and matrix products in a step of `step_of`.
+
+    Of every patch: the generator forward, and twice that backward (inputs, weights); in the GAN
+    step also the discriminator 3 times on a normal patch and 4 times on an output (as that, and
+    backward for the generator), VGG19 forward on both and backward to the output.
+    """
+    from srgan.models import discriminator, generator, vgg
+    from srgan.models.vgg_weights import VggWeights
+
+    network = generator.build(form, scale)
+    if stage == "infer":
+        return _forward(network, side)
+    cost = 3 * _forward(network, 64 // scale)
+    if stage == "gan":
+        sample = np.zeros((1, 64, 64, 1), np.float32)
+        features = vgg.build("vgg54", VggWeights("random"), sample, 0)
+        cost += 7 * _forward(discriminator.build(64), 64) + 3 * _forward(features, 64)
+    return batch * cost
+
+
+def _forward(model, side: int) -> int:
+    """Multiply-adds of one image of side x side pixels."""
+    import tensorflow as tf
+
+    signature = tf.TensorSpec((1, side, side, 1), tf.float32)
+    graph = tf.function(lambda x: model(x, training=False)).get_concrete_function(signature).graph
+    count = 0
+    for each in graph.get_operations():
+        if each.type in ("Conv2D", "MatMul"):
+            result, weights = each.outputs[0].shape, each.inputs[1].shape
+            count += math.prod(result) * math.prod(weights) // weights[-1]
+    return count
+
+
+def matrix_product(precision: str, size: int = 2048) -> Callable:
+    """A function that makes one product of two size x size matrices: the ceiling of a step."""
+    import tensorflow as tf
+
+    a, b = (tf.cast(tf.random.normal((size, size)), precision) for _ in range(2))
+    product = tf.function(lambda: tf.reduce_sum(tf.cast(a @ b, tf.float32)[0]))
+    return lambda: float(product())
 
 
 def costs(step: Callable, steps: int) -> dict:
@@ -101,31 +146,27 @@ def _layer(node: str) -> str:
 def main() -> None:
     from srgan.models import tensorflow_setup
 
-    policy, step = tensorflow_setup.start(sys.argv[1]), None
+    policy, made = tensorflow_setup.start(sys.argv[1]), {}
 
     def build(warm_up: int = 3, **case) -> dict:
-        nonlocal step
-        step = None
-        step = step_of(**case)
+        made["step"] = step_of(**case)
         for _ in range(warm_up):
-            step()
+            made["step"]()
         return {"policy": policy}
 
-    def block(steps: int) -> dict:
+    def build_ceiling(size: int = 2048, **case) -> dict:
+        made["product"] = matrix_product(sys.argv[1], size)
+        made["product"]()
+        return {"products": multiply_adds(**case) / size**3}
+
+    def block(steps: int, what: str = "step") -> dict:
         began = time.perf_counter()
         for _ in range(steps):
-            step()
+            made[what]()
         return {"seconds": time.perf_counter() - began}
 
-    def versions() -> dict:
-        import keras
-        import tensorflow as tf
-
-        devices = [device.device_type for device in tf.config.list_physical_devices()]
-        return {"tensorflow": tf.__version__, "keras": keras.__version__, "devices": devices}
-
-    answers = {"build": build, "block": block, "versions": versions}
-    answers["profile"] = lambda steps: costs(step, steps)
+    answers = {"build": build, "build_ceiling": build_ceiling, "block": block}
+    answers["profile"] = lambda steps: costs(made["step"], steps)
     answers["memory"] = lambda: {"peak_mb": turns.peak_mb()}
     turns.serve(answers)
 

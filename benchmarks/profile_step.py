@@ -41,13 +41,11 @@ def measured(given, precision: str) -> dict[str, dict]:
     cpus, arguments = len(os.sched_getaffinity(0)), (given.form, given.stages, given.steps)
     with turns.Worker(sys.executable, HERE / "our_steps.py", precision, cpus=cpus) as worker:
         found = {"ours": profile(worker, *arguments)}
-        versions = worker.ask("versions")
     if given.torch:
         file, peer = HERE / "torch_steps.py", str(machine.PEER)
         with turns.Worker(given.torch, file, precision, peer, cpus=cpus) as worker:
             found["PyTorch"] = profile(worker, *arguments, compiled=False)
-            versions |= worker.ask("versions")
-    return found | {"versions": versions}
+    return found
 
 
 def shortened(found: dict) -> dict:
@@ -119,7 +117,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5)
     given = parser.parse_args()
     found = {precision: measured(given, precision) for precision in given.precision}
-    versions = next(iter(found.values()))["versions"]
+    versions = machine.versions(given.torch)
     made = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {machine.text(versions)}"
     entry = {"made": made, "form": given.form, "precisions": found}
     if not given.write:
