@@ -27,6 +27,7 @@ from srgan.training import (
     noise_range,
     timing,
 )
+from srgan.training.adam import Adam
 from srgan.training.batches import SliceSet
 from srgan.training.manifest import Extension, Manifest
 from srgan.training.plan import Plan
@@ -226,7 +227,7 @@ def trainer_of(
 
 def adam(variables: list) -> keras.Optimizer:
     """Adam of these variables, built; in float16 with a loss scale."""
-    optimizer = keras.optimizers.Adam(1e-4, beta_1=0.9, beta_2=0.99)
+    optimizer = Adam(1e-4, beta_1=0.9, beta_2=0.99)
     if keras.mixed_precision.global_policy().name == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(variables)
