@@ -70,6 +70,10 @@ def _photons(text: str) -> float | str:
     return text if text == "auto" else _number_of_photons.parse(text)
 
 
+def _tile(text: str) -> int | str:
+    return text if text == "auto" else _pixels_of_tile.parse(text)
+
+
 def _lambda_levels(text: str) -> Levels:
     levels = Levels.parse(text)
     if levels.low <= 0:
@@ -154,6 +158,8 @@ share = number(float, 0.0, 0.95, "a share from 0 to 0.95", "SHARE")
 rate = number(float, 1e-3, 1e3, "a factor from 0.001 to 1000", "FACTOR")
 batch = number(int, 1, 4096, "a whole number from 1 to 4096")
 pixels = number(int, 8, 4096, "a whole number of pixels from 8 to 4096")
+_pixels_of_tile = number(int, 8, 65536, "auto or a whole number of pixels from 8 to 65536")
+tile = Kind("N|auto", _tile)
 _number_of_strength = number(float, 0.0, 1.0, "a strength from 0 to 1")
 strength = Kind("STRENGTH", _strength)
 strengths = Kind("STRENGTH,...", _strengths)

@@ -187,6 +187,11 @@ class Settings:
         "1", values.devices, TRAIN, NETWORK,
         "Devices of this machine that train together, each on its part of a batch: GPUs, or with "
         "cpu:N the processor as N devices. Without a GPU, 1 is the processor.", recorded=False)
+    tile: int | str = _setting(
+        "auto", values.tile, (*TEST, *ENHANCE), NETWORK,
+        "Side of the tiles in which a slice goes through the network, in its pixels. Tiles leave "
+        "no seam. 'auto': whole slices if they fit into memory, else tiles that do.",
+        "pixels", recorded=False)
     seed: int = _setting(
         0, values.seed, NOISE_VERBS, REPEATABILITY,
         {"train": "Random seed for weights, patches and noise.",

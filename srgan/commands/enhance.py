@@ -47,7 +47,8 @@ def enhance(given: dict[str, Any]) -> int:
         derived = Derived(_description(scan, share, use), use.enlargement, use.scale > 1)
         with copy_scan.begun(scan, derived, settings.output, settings.format) as copy:
             tensorflow_setup.start(settings.precision)
-            function = slice_function.of_network(strength.network(trained, share), use)
+            network = strength.network(trained, share)
+            function = slice_function.of_network(network, use, settings.tile)
             watch = Watch(len(scan.slices), use, degradation)
             left = _copy(copy, function, watch, how)
             trust = watch.trust(scan, trained.manifest.noise_range, trained.has_seen)

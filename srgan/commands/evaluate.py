@@ -70,7 +70,7 @@ def test(given: dict[str, Any]) -> int:
         methods = (
             baselines.classical(degradation.scale)
             | denoiser
-            | networks(checkpoints, tested, settings.precision)
+            | networks(checkpoints, tested, settings)
         )
         with_nodules = evaluate_nodules.slices_of(checkpoints, store, chosen, settings, degradation)
 

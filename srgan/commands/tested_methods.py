@@ -42,12 +42,12 @@ def strengths(checkpoints: dict[str, Trained], settings: Settings) -> dict[str, 
 
 
 def networks(
-    checkpoints: dict[str, Trained], strengths: dict[str, dict[str, float]], precision: str
+    checkpoints: dict[str, Trained], strengths: dict[str, dict[str, float]], settings: Settings
 ) -> dict[str, baselines.Method]:
     """The networks of all checkpoints; `precision` auto is float32 here, for exact metrics."""
-    tensorflow_setup.start("float32" if precision == "auto" else precision)
+    tensorflow_setup.start("float32" if settings.precision == "auto" else settings.precision)
     return {
-        name: baselines.network(strength.network(checkpoints[letter], s))
+        name: baselines.network(strength.network(checkpoints[letter], s), settings.tile)
         for letter, of in strengths.items()
         for name, s in of.items()
     }

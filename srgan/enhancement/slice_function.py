@@ -68,9 +68,11 @@ def use_of(scale: int, shape: tuple[int, int], input_kind: str | None) -> Use:
     return Use(scale, input_kind)
 
 
-def of_network(model, use: Use) -> Callable[[np.ndarray], np.ndarray]:
+def of_network(
+    model, use: Use, tile: int | str = baselines.AUTO
+) -> Callable[[np.ndarray], np.ndarray]:
     """A Keras generator as a function of (rows, columns) HU: see `enhanced`."""
-    return partial(enhanced, baselines.network(model), use)
+    return partial(enhanced, baselines.network(model, tile), use)
 
 
 def enhanced(method: Method, use: Use, hu: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The compared methods: functions from a low-dose slice to a slice of full size, in HU."""
 
 from collections.abc import Callable, Collection
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from srgan.resampling import INPUT, bicubic, nearest
 from srgan.system.errors import UserError
 
 Method = Callable[[np.ndarray], np.ndarray]
+AUTO = "auto"  # --tile
 
 
 def classical(scale: int) -> dict[str, Method]:
@@ -23,13 +24,21 @@ def classical(scale: int) -> dict[str, Method]:
     return {"nearest": partial(nearest, scale=scale), "bicubic": partial(bicubic, scale=scale)}
 
 
-def network(model) -> Method:
+def network(model, tile: int | str = AUTO) -> Method:
     """A Keras generator as a method: (h, w) HU to (scale*h, scale*w) float32 HU in [-1024, 3071].
 
     model: takes (1, h, w, 1) float32 in [-1, 1] and returns (1, scale*h, scale*w, 1) of any float
-    type. It is compiled once for all sizes. The method raises UserError if an output is not finite.
+    type. It is compiled once for all sizes, with the weights that it has now. tile: side of the
+    tiles that a slice goes through it in, in pixels of the input; AUTO for whole slices where the
+    memory suffices. The method raises UserError if an output is not finite, or where memory is
+    short.
     """
     import tensorflow as tf
+
+    from srgan.models import mixture, tiles
+
+    model = mixture.without_norms(model)
+    reach = tiles.reach_of(model)
 
     def output(model, batch):
         return tf.cast(model(batch, training=False), tf.float32)
@@ -37,11 +46,19 @@ def network(model) -> Method:
     # TensorFlow would take several closures of one def for a function that is traced again and
     # again, and warn; a partial is a function of its own.
     signature = [tf.TensorSpec((1, None, None, 1), tf.float32)]
-    enlarge = tf.function(partial(output, model), input_signature=signature)
+    compiled = tf.function(partial(output, model), input_signature=signature)
+
+    def enlarge(image: np.ndarray) -> np.ndarray:
+        return compiled(tf.constant(image[None, :, :, None], tf.float32)).numpy()[0, :, :, 0]
+
+    @lru_cache
+    def side_of(shape: tuple[int, int]) -> int:
+        return tiles.side_of(shape, reach, tile)
 
     def method(low_dose: np.ndarray) -> np.ndarray:
-        batch = hu_to_network(low_dose.astype(np.float32))[None, :, :, None]
-        output = enlarge(tf.constant(batch, tf.float32)).numpy()[0, :, :, 0]
+        image, side = hu_to_network(low_dose.astype(np.float32)), side_of(low_dose.shape)
+        with tiles.told(side):
+            output = tiles.in_tiles(enlarge, image, side, reach)
         if not np.isfinite(output).all():
             raise UserError(
                 "the network gives values that are not finite: its training diverged; train "

@@ -26,9 +26,13 @@ def mix(network: keras.Model, first: keras.Model, second: keras.Model, share: fl
     network.set_weights([(1 - share) * a + share * b for a, b in pairs])
 
 
-def fold(network: keras.Model) -> None:
+def fold(network: keras.Model) -> list[str]:
     """Move each batch normalisation into the convolution before it; its own weights become those
-    of the identity. Outputs without training stay the same but for rounding."""
+    of the identity. Outputs without training stay the same but for rounding.
+
+    Returns the names of the normalisations that are now the identity.
+    """
+    folded = []
     for norm in network.layers:
         conv = _convolution_before(norm) if isinstance(norm, FusedBatchNorm) else None
         if conv is None:
@@ -43,6 +47,28 @@ def fold(network: keras.Model) -> None:
         norm.beta.assign(np.zeros_like(beta))
         norm.mean.assign(np.zeros_like(mean))
         norm.variance.assign(np.full_like(variance, 1 - norm.epsilon))
+        folded.append(norm.name)
+    return folded
+
+
+def without_norms(network: keras.Model) -> keras.Model:
+    """A copy for inference without its batch normalisations; a network that has none, itself.
+
+    They are folded into the convolutions before them, so outputs stay the same but for rounding.
+    """
+    if not any(isinstance(layer, FusedBatchNorm) for layer in network.layers):
+        return network
+    folded = keras.models.clone_model(network)
+    folded.set_weights(network.get_weights())
+    names = fold(folded)
+
+    def call(layer, *inputs, **more):
+        return inputs[0] if layer.name in names else layer(*inputs, **more)
+
+    lean = keras.models.clone_model(folded, call_function=call)
+    for layer in lean.layers:
+        layer.set_weights(folded.get_layer(layer.name).get_weights())
+    return lean
 
 
 def _convolution_before(norm: FusedBatchNorm) -> layers.Conv2D | None:

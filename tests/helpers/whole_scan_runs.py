@@ -47,9 +47,9 @@ def make_fast(monkeypatch) -> None:
     monkeypatch.setitem(generator.FORMS, "fast", form)
     usual, traced = slice_function.of_network, {}
 
-    def of_network(model, use):
+    def of_network(model, use, tile):
         if use not in traced:
-            traced[use] = usual(model, use)
+            traced[use] = usual(model, use, tile)
         return traced[use]
 
     monkeypatch.setattr(slice_function, "of_network", of_network)

@@ -87,3 +87,14 @@ def test_the_middle_of_a_form_without_normalisation_has_the_mean_weights():
     mixture.mix(middle, fast(1), fast(2), 0.5)
     for w, a, b in zip(middle.weights, fast(1).weights, fast(2).weights, strict=True):
         assert np.allclose(w, (a.numpy() + b.numpy()) / 2, atol=1e-6)
+
+
+def test_without_norms_a_network_gives_the_same_and_stays_as_it_was():
+    model = network(0)
+    wanted, weights = model(IMAGE), model.get_weights()
+    lean = mixture.without_norms(model)
+    np.testing.assert_allclose(lean(IMAGE), wanted, rtol=0, atol=1e-5)
+    assert not any(isinstance(layer, FusedBatchNorm) for layer in lean.layers)
+    for before, after in zip(weights, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+    assert mixture.without_norms(lean) is lean
