@@ -256,7 +256,9 @@ def _differences(given: list[dict], names: tuple[str, ...]) -> list[str]:
     for key in sorted({key for each in given for key in each}):
         by_value = defaultdict(list)
         for name, each in zip(names, given, strict=True):
-            by_value[one_line(json.dumps(each.get(key)), 60)].append(name)
+            value = each.get(key)
+            text = value if isinstance(value, str) else json.dumps(value)
+            by_value[one_line(text, 60)].append(name)
         if len(by_value) > 1:
             texts = [f"{value} on {_few(whose)}" for value, whose in by_value.items()]
             found.append(f"{key} is {' and '.join(texts)}")

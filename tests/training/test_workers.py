@@ -11,23 +11,9 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.helpers.two_machines import ADDRESSES, cut_cable, two_machines
+from tests.helpers.worker_ports import free_ports
 
 SCRIPT = ROOT / "tests" / "helpers" / "worker_process.py"
-
-
-def free_ports(n):
-    """So that the port behind the first one, on which the workers meet, is free as well."""
-    while True:
-        with socket.socket() as first:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-        try:
-            for p in range(port, port + n + 1):
-                with socket.socket() as each:
-                    each.bind(("127.0.0.1", p))
-            return [port + i for i in range(n)]
-        except OSError:
-            continue
 
 
 @pytest.fixture
@@ -73,7 +59,7 @@ def test_what_differs_is_said_on_every_worker_with_code_2(start):
     for process in start("differ", 3):
         code, _, (line,) = ends(process)
         assert code == 2
-        assert re.search(r'the workers differ: scans is "s0" on worker 0 \(127.*"s2" on wor', line)
+        assert re.search(r"the workers differ: scans is s0 on worker 0 \(127.* s2 on work", line)
         assert re.search(r"seed is 1 on worker 0 \(.*\), worker 2 \(.*\) and 2 on worker 1", line)
         assert "steps" not in line
 
