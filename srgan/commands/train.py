@@ -18,7 +18,7 @@ from srgan.lowdose.real_pairs import PairNoise
 from srgan.models import tensorflow_setup, vgg_weights
 from srgan.models.vgg_weights import VggWeights
 from srgan.settings import Settings, degradation_of
-from srgan.system import locks, signals
+from srgan.system import locks, signals, surroundings
 from srgan.system.checksums import sha256_of_text
 from srgan.system.errors import UserError, plural
 from srgan.system.files import clear_parts, writing
@@ -106,14 +106,14 @@ def _train(
     _report_split(store, settings)
     started = time.monotonic()  # the budget of minutes begins here
     training, validation = slice_sets(store, settings)
-    if is_new:
-        _set_old_run_aside(settings)
     start = _start_of(settings, store, saved, initial)
     if saved is not None and saved.manifest.step >= saved.manifest.plan.steps and not start.changed:
         return _report_finished(settings, saved)
     weights = weights or vgg_weights.find(wanted)
     if workers is not None:
         workers.agree(_conditions(settings, store, weights))
+    if is_new:
+        _set_old_run_aside(settings)
     memory_need.check_start(settings)
     with memory_need.told(settings, memory_need.heaviest(settings), "the start of the training"):
         strategy = _start_tensorflow(settings, saved, workers)
@@ -137,6 +137,7 @@ def _conditions(settings: Settings, store: Store, weights: VggWeights) -> dict[s
     recorded = {all_settings.flag(k): str(v) for k, v in all_settings.record(settings).items()}
     return {
         "the version": __version__,
+        **{f"the version of {name}": number for name, number in surroundings.versions().items()},
         **recorded,
         "the scans": f"{data.slices['train']} slices to train on ({digest})",
         "VGG19 weights": f"{weights.mode} {(weights.sha256 or '')[:12]}".strip(),

@@ -28,6 +28,7 @@ VERSIONS = {  # first and first too new, as in requirements.txt
     "tensorflow": ("2.19", "2.22"),
     "keras": ("3.11.3", "4"),
 }
+UNKNOWN = "unknown"
 INSTALL = "is not installed here: pip install -r requirements.txt"
 NOWHERE = os.path.join(os.devnull, "none")  # a folder that nobody can make
 
@@ -85,18 +86,26 @@ def current_folder() -> Path | None:
 
 def check_versions() -> None:
     """Raises UserError where TensorFlow or Keras is missing or outside the supported versions."""
-    for name, (first, too_new) in VERSIONS.items():
-        try:
-            found = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
+    for name, found in versions().items():
+        first, too_new = VERSIONS[name]
+        if found == UNKNOWN:
             if importlib.util.find_spec(name) is None:
-                raise UserError(f"{name} {INSTALL}") from None
-            continue  # a build under another name
+                raise UserError(f"{name} {INSTALL}")
+            continue
         if not _numbers(first) <= _numbers(found) < _numbers(too_new):
             raise UserError(
                 f"{name} {found} is installed; this program needs at least {first} and less than "
                 f"{too_new}: pip install -r requirements.txt"
             )
+
+
+def versions() -> dict[str, str]:
+    """Which TensorFlow and Keras are installed; UNKNOWN for a build under another name."""
+    found = dict.fromkeys(VERSIONS, UNKNOWN)
+    for name in VERSIONS:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -21,7 +21,7 @@ def main(index: int, addresses: list[str], role: str) -> int:
     from srgan.training.workers import joined
 
     log.set_up()
-    worker_link.SILENCE_S = 3  # a test does not wait as long as a user
+    worker_link.SILENCE_S = 2  # a test does not wait as long as a user
     task = {"type": "worker", "index": index}
     os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": task})
     try:

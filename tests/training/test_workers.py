@@ -110,7 +110,7 @@ def test_a_worker_that_freezes_ends_the_other_and_itself_when_it_wakes(start, in
     code, _, (line,) = ends(processes[1 - index])
     assert code == 75
     assert f": worker {index} (127.0.0.1:" in line
-    assert "gave no sign of life for 3 s" in line
+    assert "gave no sign of life for 2 s" in line
     time.sleep(1)
     processes[index].send_signal(signal.SIGCONT)
     code, _, (line,) = ends(processes[index])
