@@ -152,6 +152,7 @@ def _start_tensorflow(settings: Settings, saved: Saved | None, workers: Workers 
         settings.deterministic,
         lambda: chosen.append(devices.strategy_of(settings.devices, cluster)),
     )
+    signals.take_back()
     (strategy,) = chosen
     n = strategy.num_replicas_in_sync
     if workers is not None:
