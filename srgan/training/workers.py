@@ -62,10 +62,6 @@ class Workers:
     def is_chief(self) -> bool:
         return self.cluster.is_chief
 
-    @property
-    def count(self) -> int:
-        return len(self.cluster.names)
-
     # ---- what the workers do together ----
 
     def agree(self, mine: dict[str, object]) -> None:
@@ -162,7 +158,7 @@ class Workers:
     def _take(self, index: int, kind: bytes, content: bytes) -> None:
         if kind == b"e":
             end = json.loads(content)
-            self._end(str(end["line"]), int(end["code"]))
+            self._end(one_line(end["line"], 600), int(end["code"]))
         elif kind == b"S":
             self._stop_at = int(content)
             self._links[index].send(b"k")
@@ -243,10 +239,10 @@ def _told(workers: Workers) -> Iterator[None]:
             code = TRY_AGAIN if isinstance(error, OSError) else 1
             workers.end_others(code, f"{type(error).__name__} {error}")
             raise
-        time.sleep(
-            worker_link.SILENCE_S + 5 * EVERY_S
-        )  # the channel names the worker that died, and ends this
-        line = f"the connection between the workers broke: {one_line(error)}; {AGAIN}"
+        # Meanwhile the channel names the worker that died, and ends this process.
+        time.sleep(worker_link.SILENCE_S + 5 * EVERY_S)
+        line = f"the connection between the workers broke: {one_line(error, 200)}; {AGAIN}"
+        workers.end_others(TRY_AGAIN, line)
         raise UserError(line, TRY_AGAIN) from None
 
 
