@@ -102,6 +102,11 @@ def is_chief(workers: Workers | None) -> bool:
     return workers is None or workers.is_chief
 
 
+def machines(workers: Workers | None) -> int:
+    """Among how many processes, as a rule each on a machine of its own, a batch is divided."""
+    return 1 if workers is None else workers.count
+
+
 def from_chief(workers: Workers | None, make: Callable[[], Any]) -> Any:
     """What `make` gives where the chief calls it, as JSON values, on every worker."""
     if workers is None:

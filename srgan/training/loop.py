@@ -54,7 +54,7 @@ def _advance(run: Run, bar: Progress) -> int | None:
         stage = plan.stage(step)
         run.stop.finishes_step = stage in traced  # the first one traces for long
         if stage not in traced:
-            memory_need.check(run.settings, stage)
+            memory_need.check(run.settings, stage, machines=devices.machines(run.workers))
         if stage == "gan" and step == plan.pretrain_steps + 1:
             _start_gan(run)
             began, first = time.monotonic(), run.step

@@ -24,7 +24,7 @@ VALIDATION = 128 * 40  # bytes a pixel of one patch: all patches, several times
 SMALLEST_CROP = 16
 
 
-def need(settings: Settings, stage: str, batch: int, crop: int) -> float:
+def need(settings: Settings, stage: str, batch: float, crop: int) -> float:
     """Bytes that the steps of a stage take, beside the networks, and its validation."""
     form = settings.generator
     pixel = GENERATOR[form] / max(settings.scale, LEAST_STEP[form]) ** 2
@@ -46,16 +46,16 @@ def check_start(settings: Settings) -> None:
             raise UserError(_refusal(where, what, wanted, room, remedy(settings, 0)))
 
 
-def check(settings: Settings, stage: str, built: bool = True) -> None:
+def check(settings: Settings, stage: str, built: bool = True, machines: int = 1) -> None:
     """Before a stage begins on a CPU. Raises UserError where it needs more than there is.
 
     built: are the networks in memory already? Then ulimit -v is not asked: address space that was
-    used before is used again.
+    used before is used again. machines: among which a batch is divided.
     """
     import tensorflow as tf
 
     networks = 0.0 if built else NETWORKS[stage]
-    wanted = networks + need(settings, stage, settings.batch_size, settings.crop)
+    wanted = networks + need(settings, stage, settings.batch_size / machines, settings.crop)
     if tf.config.list_physical_devices("GPU"):
         return
     for room in memory.rooms():
@@ -63,7 +63,7 @@ def check(settings: Settings, stage: str, built: bool = True) -> None:
             continue
         if wanted > room.free:
             text = f"--batch-size {settings.batch_size} at --crop {settings.crop}"
-            fits = remedy(settings, 0.95 * room.free - networks)
+            fits = remedy(settings, 0.95 * room.free - networks, machines)
             line = _refusal(STAGES[stage], text, wanted, room, fits)
             raise UserError(line, room.exit_code(int(wanted)))
 
@@ -74,13 +74,13 @@ def _refusal(where: str, what: str, wanted: float, room: memory.Room, fits: str)
     )
 
 
-def remedy(settings: Settings, free: float) -> str:
+def remedy(settings: Settings, free: float, machines: int = 1) -> str:
     """What to do: the largest batch (halved) and crop whose heaviest stage takes `free` bytes."""
     stage, batch, crop = heaviest(settings), settings.batch_size // 2, settings.crop
-    while batch and need(settings, stage, batch, crop) > free:
+    while batch and need(settings, stage, batch / machines, crop) > free:
         batch //= 2
     smaller = (crop - 1) // SMALLEST_CROP * SMALLEST_CROP
-    while smaller and need(settings, stage, settings.batch_size, smaller) > free:
+    while smaller and need(settings, stage, settings.batch_size / machines, smaller) > free:
         smaller -= SMALLEST_CROP
     return _values(batch, smaller, need(settings, stage, 1, SMALLEST_CROP))
 

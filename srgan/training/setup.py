@@ -74,7 +74,8 @@ def begin(
         workers,
         lambda: saved is not None and checkpoint_states.holds_discriminator(saved.path),
     )
-    memory_need.check(settings, memory_need.heaviest(settings), built=False)
+    stage, machines = memory_need.heaviest(settings), devices.machines(workers)
+    memory_need.check(settings, stage, built=False, machines=machines)
     with strategy.scope():
         trainer = trainer_of(settings, weights, sample, has_gan(settings) or has_state)
     patches = Validation.of(validation, crop, degradation, seed)
