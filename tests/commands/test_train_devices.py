@@ -13,7 +13,7 @@ from tests.helpers.worker_ports import free_ports
 
 MAIN = ROOT / "tests" / "helpers" / "small_main.py"
 RUN = (
-    "--run train --deterministic --batch-size 4 --crop 32 --precision float32 --vgg-weights random "
+    "--run train --deterministic --batch-size 4 --crop 32 --precision float32 --content-loss pixel "
     "--pretrain-steps 6 --gan-steps 6"
 )
 pytestmark = pytest.mark.slow
