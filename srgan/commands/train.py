@@ -92,9 +92,10 @@ def _train(
     given: dict[str, Any], folders: Settings, stop: signals.Stop, workers: Workers | None
 ) -> int:
     is_chief = devices.is_chief(workers)
-    folder = folders.checkpoint_dir
-    saved = None if folders.fresh else devices.newest_state(folder, workers)
+    saved = devices.newest_state(folders.checkpoint_dir, workers, fresh=folders.fresh)
     settings = _settings(given, saved)
+    if workers is not None:
+        workers.agree(_conditions(settings))
     devices.check(settings, workers and workers.cluster)
     is_new = saved is None and is_chief
     initial = initial_model.load(settings) if is_new and settings.init else None
@@ -111,7 +112,7 @@ def _train(
         return _report_finished(settings, saved)
     weights = weights or vgg_weights.find(wanted)
     if workers is not None:
-        workers.agree(_conditions(settings, store, weights))
+        workers.agree(_data_conditions(store, weights))
     if is_new:
         _set_old_run_aside(settings)
     memory_need.check_start(settings)
@@ -130,15 +131,22 @@ def _train(
     return code
 
 
-def _conditions(settings: Settings, store: Store, weights: VggWeights) -> dict[str, str]:
-    """What all workers must have alike."""
-    data = resume.seen_data(store, salt="workers")
-    digest = sha256_of_text("".join(sorted(data.seen)))[:12]
+def _conditions(settings: Settings) -> dict[str, str]:
+    """What all workers must have alike, before they read a scan."""
     recorded = {all_settings.flag(k): str(v) for k, v in all_settings.record(settings).items()}
     return {
         "the version": __version__,
         **{f"the version of {name}": number for name, number in surroundings.versions().items()},
         **recorded,
+        "--init": "not given" if settings.init is None else "given",
+    }
+
+
+def _data_conditions(store: Store, weights: VggWeights) -> dict[str, str]:
+    """What all workers must have alike, before the first step."""
+    data = resume.seen_data(store, salt="workers")
+    digest = sha256_of_text("".join(sorted(data.seen)))[:12]
+    return {
         "the scans": f"{data.slices['train']} slices to train on ({digest})",
         "VGG19 weights": f"{weights.mode} {(weights.sha256 or '')[:12]}".strip(),
     }

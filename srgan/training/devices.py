@@ -116,10 +116,18 @@ def from_chief(workers: Workers | None, make: Callable[[], Any]) -> Any:
 
 
 def newest_state(
-    folder: Path, workers: Workers | None, serves: Callable[[int], bool] = lambda step: True
+    folder: Path,
+    workers: Workers | None,
+    serves: Callable[[int], bool] = lambda step: True,
+    fresh: bool = False,
 ) -> Saved | None:
-    """checkpoint_states.newest of the chief: the others know its manifest."""
-    saved = checkpoint_states.newest(folder, serves) if is_chief(workers) else None
+    """checkpoint_states.newest of the chief: the others know its manifest.
+
+    None where the chief starts a fresh run.
+    """
+    saved = None
+    if is_chief(workers) and not fresh:
+        saved = checkpoint_states.newest(folder, serves)
     if workers is None:
         return saved
     content = from_chief(workers, lambda: saved and saved.manifest.as_dict())
