@@ -1,4 +1,4 @@
-"""Metrics of a pair at full and low dose, on a pair that is made photon by photon."""
+"""Dose metrics on a pair that is made photon by photon; ratios of speeds and of times."""
 
 import re
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from benchmarks import dose_metrics
+from benchmarks import dose_metrics, turns
 from srgan.lowdose.projection_noise import Scanner, attenuation
 from srgan.lowdose.projector import filtered, projector
 from tests.helpers import made_dicom
@@ -62,3 +62,14 @@ def test_dose_metrics_of_a_counted_pair_match_the_model_of_its_full_dose_slice(
         float, re.search(r"model:real +(.*)", printed)[1].replace(" - ", " nan ").split()
     )
     assert soft == pytest.approx(1, abs=0.12)  # the photons are good to 20 %
+
+
+@pytest.mark.parametrize(("unit", "less_is_better"), [("images/s", False), ("s", True)])
+def test_the_ratio_of_measurements_in_turn_is_above_one_where_ours_is_better(unit, less_is_better):
+    better, worse = iter((6.0, 6.0, 12.0)), iter((4.0, 2.0, 3.0))
+    if less_is_better:
+        better, worse = worse, better
+    row = turns.in_turn(
+        "a", unit, lambda: next(better), "b", lambda: next(worse), 3, less_is_better
+    )
+    assert (row.ratio, row.least, row.most) == (2, 1.5, 4)
