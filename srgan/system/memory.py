@@ -94,12 +94,19 @@ def is_limited() -> bool:
 
 
 def _cached() -> int:
-    """Bytes of the control group that the kernel gives back when they are needed: of files."""
-    for name, word in (("memory.stat", "inactive_file"), ("memory/memory.stat", "total_inactive")):
-        with suppress(OSError, ValueError):
-            for line in (GROUP / name).read_text().splitlines():
-                if line.startswith(word):
-                    return int(line.split()[1])
+    """Bytes of the control group that the kernel gives back when they are needed: of files.
+
+    Those that a program has mapped now, such as the code of TensorFlow, are not among them.
+    """
+    for name, prefix, mapped in (
+        ("memory.stat", "", "file_mapped"),
+        ("memory/memory.stat", "total_", "total_mapped_file"),
+    ):
+        with suppress(OSError, ValueError, KeyError):
+            rows = (line.split() for line in (GROUP / name).read_text().splitlines())
+            n_bytes = {word: int(number) for word, number in rows}
+            files = n_bytes[f"{prefix}inactive_file"] + n_bytes[f"{prefix}active_file"]
+            return max(0, files - n_bytes[mapped])
     return 0
 
 

@@ -130,3 +130,26 @@ class TestLinux:
         assert done.returncode == BAD_INPUT
         assert done.stderr.count("\n") == 1
         assert "out of memory in --run train: its start takes" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("folder", "limit", "used", "prefix", "mapped"),
+    [
+        ("", "memory.max", "memory.current", "", "file_mapped"),
+        ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_", "total_mapped_file"),
+    ],
+)
+def test_cached_files_of_a_container_are_free_but_not_what_is_mapped(
+    tmp_path, monkeypatch, folder, limit, used, prefix, mapped
+):
+    """A store that was read twice is active; it is given back all the same."""
+    monkeypatch.setattr(memory, "GROUP", tmp_path)
+    group = tmp_path / folder
+    group.mkdir(exist_ok=True)
+    (group / limit).write_text(f"{3 << 20}\n")
+    (group / used).write_text(f"{2500 << 10}\n")
+    sizes = {"inactive_anon": 9, "inactive_file": 800 << 10, "active_file": 500 << 10}
+    lines = [f"{prefix}{name} {size}" for name, size in sizes.items()]
+    (group / "memory.stat").write_text("\n".join([*lines, f"{mapped} {100 << 10}"]) + "\n")
+    (room,) = [room for room in memory.rooms() if room.of == "the control group"]
+    assert room.free == (3 << 20) - (2500 << 10) + (1200 << 10)
