@@ -168,9 +168,9 @@ class Settings:
         "fast", values.choice("fast", "paper"), TRAIN, NETWORK,
         "Generator: 'fast', or 'paper' as in Ledig et al. 2017.")
     content_loss: str = _setting(
-        "vgg54", values.choice("vgg54", "vgg22", "pixel"), TRAIN, NETWORK,
-        "Content loss of SRGAN: VGG19 features of a deep layer (vgg54) or of a shallow one "
-        "(vgg22), or the pixels.")
+        "vgg54", values.choice("vgg54", "vgg32", "vgg22", "pixel"), TRAIN, NETWORK,
+        "Content loss of SRGAN: VGG19 features of a deep layer (vgg54), of a middle one (vgg32, "
+        "faster) or of a shallow one (vgg22), or the pixels.")
     vgg_weights: str = _setting(
         "auto", values.vgg_weights, TRAIN_AND_TEST, NETWORK,
         {"train": "VGG19 weights for the content loss. 'auto': ImageNet weights from ~/.keras or "
@@ -274,7 +274,7 @@ class Settings:
 
 SETTINGS = {f.name: Setting(f.name, f.default, **f.metadata) for f in dataclasses.fields(Settings)}
 NOISE_GROUPS = {"image": IMAGE_NOISE, "projection": PROJECTION_NOISE}  # by --noise
-LEAST_CROP_VGG54 = 16  # pixels: four poolings lie before that layer
+LEAST_CROP = {"vgg54": 16, "vgg32": 4, "vgg22": 2}  # pixels: each pooling before it halves them
 VGG_RECORDED = ("auto", "imagenet", "random", "none", "file")  # "file" stands for any path
 
 
@@ -293,10 +293,13 @@ def make(given: dict[str, Any], recorded: dict[str, Any] | None = None) -> Setti
         raise UserError("--photons and --noise-hu exclude each other: one follows from the other")
     if settings.crop % settings.scale:
         raise UserError(f"--crop {settings.crop} is not a multiple of --scale {settings.scale}")
-    if settings.crop < LEAST_CROP_VGG54 and _needs_vgg54(settings):
+    loss = settings.content_loss
+    uses_vgg = has_gan(settings) and settings.vgg_weights != "none"
+    if uses_vgg and settings.crop < LEAST_CROP.get(loss, 0):
+        others = [name for name, least in LEAST_CROP.items() if least <= settings.crop]
         raise UserError(
-            f"--crop {settings.crop} is too small for --content-loss vgg54: give --crop "
-            f"{LEAST_CROP_VGG54} or more, or --content-loss vgg22 or pixel"
+            f"--crop {settings.crop} is too small for --content-loss {loss}: give --crop "
+            f"{LEAST_CROP[loss]} or more, or --content-loss {' or '.join([*others, 'pixel'])}"
         )
     return settings
 
@@ -313,11 +316,6 @@ def with_pairs(given: dict[str, Any]) -> dict[str, Any]:
             f"leave out --noise, or give the folder as --data, whose low doses are not used"
         )
     return {**given, "noise": "pairs"}
-
-
-def _needs_vgg54(settings: Settings) -> bool:
-    is_vgg54 = settings.content_loss == "vgg54" and settings.vgg_weights != "none"
-    return has_gan(settings) and is_vgg54
 
 
 def has_gan(settings: Settings) -> bool:

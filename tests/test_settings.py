@@ -49,8 +49,8 @@ def test_a_crop_too_small_for_vgg54_is_refused_with_the_least_size(crop):
     with pytest.raises(UserError, match=f"--crop {crop} is too small for .*vgg54: give --crop 16"):
         settings.make({"crop": crop})
     for more in (
-        {"content_loss": "vgg22"}, {"content_loss": "pixel"}, {"vgg_weights": "none"},
-        {"gan_share": 0.0}, {"pretrain_steps": 5, "gan_steps": 0},
+        {"content_loss": "vgg32"}, {"content_loss": "vgg22"}, {"content_loss": "pixel"},
+        {"vgg_weights": "none"}, {"gan_share": 0.0}, {"pretrain_steps": 5, "gan_steps": 0},
     ):  # fmt: skip
         assert settings.make({"crop": crop} | more).crop == crop
     assert settings.make({"crop": 16}).crop == 16

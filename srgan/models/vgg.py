@@ -20,7 +20,7 @@ from srgan.system.errors import UserError
 
 MOST_PIXELS = 64 * 64**2  # of a sample at once, which may be larger than a training step
 SIZE_PX = 224  # of the images that VGG19 was trained on
-LAYERS = {"vgg54": "block5_conv4", "vgg22": "block2_conv2"}  # after their ReLU
+LAYERS = {"vgg54": "block5_conv4", "vgg32": "block3_conv2", "vgg22": "block2_conv2"}  # with ReLU
 IMAGENET_SCALE = 1 / 12.75  # Ledig et al. 2017, section 3.2
 
 
@@ -36,7 +36,7 @@ class ToVgg(layers.Layer):
 def build(content_loss: str, weights: VggWeights, sample: np.ndarray, seed: int) -> keras.Model:
     """A frozen model: (batch, h, w, 1) in [-1, 1] to scaled features.
 
-    content_loss: "vgg54" or "vgg22". sample: patches (n, h, w, 1) that set the scale of random
+    content_loss: of LAYERS. sample: patches (n, h, w, 1) that set the scale of random
     features. Raises UserError where the file holds no VGG19 without top.
     """
     vgg = keras.applications.VGG19(include_top=False, weights=None, input_shape=(None, None, 3))

@@ -4,13 +4,19 @@ import pytest
 from srgan.hounsfield import hu_to_network
 from srgan.models import vgg, vgg_weights
 from srgan.models.vgg_weights import VggWeights
-from srgan.settings import LEAST_CROP_VGG54
+from srgan.settings import LEAST_CROP
 from srgan.system.errors import UserError
 
 
 @pytest.fixture(scope="module")
 def patches():
     return np.random.default_rng(0).uniform(-1, 1, (4, 32, 32, 1)).astype(np.float32)
+
+
+@pytest.mark.parametrize("layer", ["vgg54", "vgg32"])
+def test_random_features_have_unit_sd_whatever_their_layer(patches, layer):
+    features = np.asarray(vgg.build(layer, VggWeights("random"), patches, 1)(patches))
+    assert abs(features.std((0, 1, 2)).mean() - 1) < 0.05
 
 
 def test_random_features_have_unit_sd_and_depend_on_the_seed(patches):
@@ -43,13 +49,14 @@ def made(tmp_path_factory):
     return vgg19, path
 
 
-def test_features_of_a_file_are_those_of_keras_scaled_as_in_the_paper(made, patches):
+@pytest.mark.parametrize(("layer", "name"), [("vgg22", "block2_conv2"), ("vgg32", "block3_conv2")])
+def test_features_of_a_file_are_those_of_keras_scaled_as_in_the_paper(made, patches, layer, name):
     import keras
 
     vgg19, path = made
     before = path.read_bytes()
-    ours = vgg.build("vgg22", VggWeights("file", path), patches, 0)
-    block = keras.Model(vgg19.input, vgg19.get_layer("block2_conv2").output)
+    ours = vgg.build(layer, VggWeights("file", path), patches, 0)
+    block = keras.Model(vgg19.input, vgg19.get_layer(name).output)
     wanted = np.asarray(block(vgg.ToVgg()(patches))) / 12.75
     assert np.abs(np.asarray(ours(patches)) - wanted).max() < 1e-4 * np.abs(wanted).max()
     assert path.read_bytes() == before
@@ -138,7 +145,7 @@ def test_find_neither_uses_nor_changes_a_damaged_file(tmp_path, monkeypatch):
     assert path.read_bytes() == b"half"
 
 
-@pytest.mark.parametrize(("layer", "least"), [("vgg54", LEAST_CROP_VGG54), ("vgg22", 8)])
+@pytest.mark.parametrize(("layer", "least"), LEAST_CROP.items())
 def test_features_of_the_smallest_crop_that_settings_allow(layer, least):
     patch = np.zeros((2, least, least, 1), np.float32)
     assert np.isfinite(np.asarray(vgg.build(layer, VggWeights("random"), patch, 0)(patch))).all()
