@@ -46,7 +46,8 @@ def enhance(given: dict[str, Any]) -> int:
         how = how_made(trained, share, use)
         derived = Derived(_description(scan, share, use), use.enlargement, use.scale > 1)
         with copy_scan.begun(scan, derived, settings.output, settings.format) as copy:
-            tensorflow_setup.start(settings.precision)
+            policy = tensorflow_setup.start(settings.precision)
+            log.info(tensorflow_setup.described(settings.precision, policy))
             network = strength.network(trained, share)
             function = slice_function.of_network(network, use, settings.tile)
             watch = Watch(len(scan.slices), use, degradation)

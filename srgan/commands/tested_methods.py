@@ -1,5 +1,6 @@
 """The methods of a test: the networks of the checkpoints, and a denoiser that is tuned for it."""
 
+import logging
 from functools import partial
 
 import numpy as np
@@ -17,6 +18,8 @@ from srgan.settings import Settings
 from srgan.system.errors import UserError
 from srgan.training import strength
 from srgan.training.checkpoint_models import Trained
+
+log = logging.getLogger(__name__)
 
 TUNED_ON = 3  # validation slices
 
@@ -45,7 +48,9 @@ def networks(
     checkpoints: dict[str, Trained], strengths: dict[str, dict[str, float]], settings: Settings
 ) -> dict[str, baselines.Method]:
     """The networks of all checkpoints; `precision` auto is float32 here, for exact metrics."""
-    tensorflow_setup.start("float32" if settings.precision == "auto" else settings.precision)
+    asked = settings.precision
+    policy = tensorflow_setup.start("float32" if asked == "auto" else asked)
+    log.info(tensorflow_setup.described(asked, policy, "for exact metrics"))
     return {
         name: baselines.network(strength.network(checkpoints[letter], s), settings.tile)
         for letter, of in strengths.items()

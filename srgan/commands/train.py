@@ -155,8 +155,9 @@ def _data_conditions(store: Store, weights: VggWeights) -> dict[str, str]:
 def _start_tensorflow(settings: Settings, saved: Saved | None, workers: Workers | None):
     """The strategy of the devices that train. Raises UserError where they do not fit together."""
     cluster, chosen = workers and workers.cluster, []
+    asked = resume.precision(settings, saved)
     policy = tensorflow_setup.start(
-        resume.precision(settings, saved),
+        asked,
         settings.deterministic,
         lambda: chosen.append(devices.strategy_of(settings.devices, cluster)),
     )
@@ -167,6 +168,7 @@ def _start_tensorflow(settings: Settings, saved: Saved | None, workers: Workers 
         workers.agree({"--precision": policy.removeprefix("mixed_"), "the number of devices": n})
     devices.check_batch(settings, n)
     log.info(devices.described(strategy, cluster))
+    log.info(tensorflow_setup.described(asked, policy))
     return strategy
 
 

@@ -24,6 +24,7 @@ def start(
 
         with suppress(RuntimeError):  # it runs already, in a program that uses this one
             tf.config.threading.set_inter_op_parallelism_threads(1)  # two are at times half as fast
+        _take_gpu_memory_as_needed(tf)
         if deterministic:
             tf.config.experimental.enable_op_determinism()
         choose_devices()
@@ -33,6 +34,19 @@ def start(
     policy = precision if precision == "float32" else f"mixed_{precision}"
     keras.mixed_precision.set_global_policy(policy)
     return policy
+
+
+def described(asked: str, policy: str, why_auto: str = "which this machine is fast at") -> str:
+    """The precision in words. asked: --precision. policy: of `start`."""
+    why = f", {why_auto}" if asked == "auto" else ""
+    return f"precision: {policy.removeprefix('mixed_')}{why} (--precision)"
+
+
+def _take_gpu_memory_as_needed(tf) -> None:
+    """TensorFlow would take a GPU's whole memory at once, and leave none to other programs."""
+    for gpu in tf.config.list_physical_devices("GPU"):
+        with suppress(RuntimeError):  # it runs already
+            tf.config.experimental.set_memory_growth(gpu, True)
 
 
 @contextmanager

@@ -26,7 +26,8 @@ OTHERS_SHARE = 0.8  # of all memory: what needs less than this would fit, were i
 PHRASES = re.compile(
     r"out of memory|OOM when|bad_alloc|allocate memory|Unable to allocate|failed to map segment"
     r"|Failed to allocate|could not create a (primitive|memory)|can't start new thread"
-    r"|std::length_error|RESOURCE_EXHAUSTED|OUT_OF_MEMORY|ALLOC_FAILED",
+    r"|std::length_error|RESOURCE_EXHAUSTED|OUT_OF_MEMORY|ALLOC_FAILED|resource allocation failed"
+    r"|Dst tensor is not initialized|cudaMalloc",
     re.IGNORECASE,
 )
 ASKED = re.compile(r"(?<=allocate )[\d.]+ \w+|(?:a )?(?:tensor with )?shape ?\[[\d,]+\]")
@@ -34,7 +35,7 @@ FREE_SOME = (
     "close other programs or raise the limit; some stages have a process for each CPU, and take "
     "less with one (taskset -c 0 ...)"
 )
-ON_GPU = re.compile(r"device:GPU|GPU_\d|CUDA|CUDNN|CUBLAS")
+ON_GPU = re.compile(r"device:GPU|GPU_\d|CUDA|CUDNN|CUBLAS|cublas|cudaMalloc|Dst tensor")
 CRASHES = (signal.SIGABRT, signal.SIGSEGV)
 
 

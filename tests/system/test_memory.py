@@ -30,6 +30,8 @@ def say() -> str:
         RuntimeError("Status: 1, message: could not create a primitive, in file mkl_transpose_op"),
         RuntimeError("OOM when allocating tensor with shape[64,64,64,128] and type float"),
         RuntimeError("CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("failed to create cublas handle: the resource allocation failed"),
+        RuntimeError("Dst tensor is not initialized."),  # a copy to a GPU that is full
     ],
 )
 def test_shortage_in_any_words_is_one_line_with_the_stage_and_the_remedy(error, monkeypatch):

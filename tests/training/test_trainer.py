@@ -85,3 +85,25 @@ def test_step_with_a_float16_overflow_lowers_the_loss_scale_and_is_no_fault(smal
         assert [int(losses[name]) for name in ("applied", "fault", "overflow")] == [1, 0, 0]
     finally:
         keras.mixed_precision.set_global_policy("float32")
+
+
+@pytest.mark.parametrize("form", ["fast", "paper"])
+@pytest.mark.parametrize("stage", ["pretrain_step", "gan_step"])
+def test_float16_trains_from_a_loss_scale_that_is_too_large(small_discriminator, form, stage):
+    """Its first steps overflow and are skipped, until the scale fits; then the loss falls."""
+    keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        made, pairs = trainer(form), batch()
+        made.generator_optimizer.learning_rate = 3e-3
+        scale = made.generator_optimizer.dynamic_scale
+        scale.assign(1e9)
+        steps = [getattr(made, stage)(*pairs, tf.constant(k)) for k in range(1, 61)]
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    applied = [int(losses["applied"]) for losses in steps]
+    assert not any(int(losses["fault"]) for losses in steps)
+    assert 1 < applied.index(1) < 40
+    assert applied[-5:] == [1] * 5
+    assert float(scale) < 1e9
+    pixel = "mse" if "mse" in steps[0] else "l1"
+    assert float(steps[-1][pixel]) < 0.98 * float(steps[0][pixel])
