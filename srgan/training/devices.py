@@ -104,7 +104,7 @@ def is_chief(workers: Workers | None) -> bool:
 
 def machines(workers: Workers | None) -> int:
     """Among how many processes, as a rule each on a machine of its own, a batch is divided."""
-    return 1 if workers is None else workers.count
+    return 1 if workers is None else len(workers.cluster.addresses)
 
 
 def from_chief(workers: Workers | None, make: Callable[[], Any]) -> Any:
