@@ -11,7 +11,14 @@ from dataclasses import dataclass
 import keras
 from keras import initializers, layers
 
-from srgan.models.layers import AlignedBicubic, ConvToOne, CutTo, FusedBatchNorm, SubPixel
+from srgan.models.layers import (
+    AlignedBicubic,
+    ConvToOne,
+    CutTo,
+    FusedBatchNorm,
+    SubPixel,
+    convolution_before,
+)
 
 STAGES = {1: 0, 2: 1, 4: 2}  # by scale: enlargements of factor 2
 # Residual blocks of fast by scale. At scale 1 a step takes longest, and in equal time 1082 steps of
@@ -93,7 +100,13 @@ def paper(scale: int, initial, blocks: int = 16, maps: int = 64) -> keras.Model:
     x = layers.Activation("tanh", dtype="float32", name="normal_dose")(
         ConvToOne(1, 9, padding="same", kernel_initializer=initial(), name="out")(x)
     )
-    return keras.Model(low, x, name="paper")
+    network = keras.Model(low, x, name="paper")
+    for layer in network.layers:
+        if isinstance(layer, FusedBatchNorm):
+            # The mean that the normalisation takes away makes the bias before it useless, and its
+            # gradient zero but for rounding, which Adam would follow.
+            convolution_before(layer).bias.trainable = False
+    return network
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ module is imported.
 """
 
 import numpy as np
-from keras import layers, ops
+from keras import activations, layers, ops
 from keras.saving import register_keras_serializable
 
 from srgan.resampling import bicubic
@@ -234,3 +234,12 @@ def sum_over_devices(values):
     if n_devices() == 1:
         return values
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, values)
+
+
+def convolution_before(norm: FusedBatchNorm) -> layers.Conv2D | None:
+    """The linear convolution with a bias whose output goes to this layer alone, if there is one."""
+    before = norm.input._keras_history.operation
+    if not isinstance(before, layers.Conv2D) or len(before._outbound_nodes) != 1:
+        return None
+    is_linear = before.activation is activations.linear
+    return before if is_linear and before.use_bias else None

@@ -5,9 +5,8 @@ It gives a useful network only where one was trained on from the other, as SRGAN
 
 import keras
 import numpy as np
-from keras import layers
 
-from srgan.models.layers import FusedBatchNorm
+from srgan.models.layers import FusedBatchNorm, convolution_before
 
 
 def mix(network: keras.Model, first: keras.Model, second: keras.Model, share: float) -> None:
@@ -34,7 +33,7 @@ def fold(network: keras.Model) -> list[str]:
     """
     folded = []
     for norm in network.layers:
-        conv = _convolution_before(norm) if isinstance(norm, FusedBatchNorm) else None
+        conv = convolution_before(norm) if isinstance(norm, FusedBatchNorm) else None
         if conv is None:
             continue
         gamma, beta, mean, variance = (
@@ -69,12 +68,3 @@ def without_norms(network: keras.Model) -> keras.Model:
     for layer in lean.layers:
         layer.set_weights(folded.get_layer(layer.name).get_weights())
     return lean
-
-
-def _convolution_before(norm: FusedBatchNorm) -> layers.Conv2D | None:
-    """The linear convolution with a bias whose output goes to this layer alone, if there is one."""
-    before = norm.input._keras_history.operation
-    if not isinstance(before, layers.Conv2D) or len(before._outbound_nodes) != 1:
-        return None
-    is_linear = before.activation is keras.activations.linear
-    return before if is_linear and before.use_bias else None

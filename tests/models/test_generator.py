@@ -118,6 +118,14 @@ def test_paper_generator_has_the_parts_of_the_paper():
     assert np.abs(output).max() <= 1.0
 
 
+def test_a_bias_before_a_batch_normalisation_is_not_trained():
+    network = generator.build("paper", 4)
+    fixed = network.non_trainable_variables
+    not_trained = [v.path for v in fixed if v.path.endswith("bias")]
+    assert len(not_trained) == 2 * 16 + 1
+    assert all("block" in path or "tail" in path for path in not_trained)
+
+
 def test_generator_weights_depend_on_the_seed_alone():
     a, b, c = (generator.build("fast", 4, seed).get_weights() for seed in (1, 1, 2))
     assert all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
