@@ -156,11 +156,13 @@ def _start_tensorflow(settings: Settings, saved: Saved | None, workers: Workers 
     """The strategy of the devices that train. Raises UserError where they do not fit together."""
     cluster, chosen = workers and workers.cluster, []
     asked = resume.precision(settings, saved)
-    policy = tensorflow_setup.start(
-        asked,
-        settings.deterministic,
-        lambda: chosen.append(devices.strategy_of(settings.devices, cluster)),
-    )
+
+    def choose_devices():
+        if workers is not None:
+            workers.connect_tensorflow()
+        chosen.append(devices.strategy_of(settings.devices, cluster))
+
+    policy = tensorflow_setup.start(asked, settings.deterministic, choose_devices)
     signals.take_back()
     (strategy,) = chosen
     n = strategy.num_replicas_in_sync
