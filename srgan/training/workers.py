@@ -5,7 +5,6 @@ has one connection to the chief, in threads of its own. So it ends a process who
 in a collective because another worker died or froze, with one line that names that worker.
 """
 
-import functools
 import json
 import logging
 import queue
@@ -26,7 +25,6 @@ from srgan.training.worker_link import EVERY_S, Gone, Link
 log = logging.getLogger(__name__)
 
 CHIEF = 0
-CONNECT_S = 15  # for TensorFlow's workers to connect; less than the silence that a link bears
 AGAIN = "the same command on every worker continues from the last state"
 BROKEN = {  # TensorFlow's errors where a collective fails on one side
     "AbortedError",
@@ -86,19 +84,13 @@ class Workers:
     def connect_tensorflow(self) -> None:
         """To be called right before the strategy is made, in which TensorFlow's workers connect.
 
-        TensorFlow holds Python's lock meanwhile, so no sign of life goes out and none is missed:
-        all workers begin together, and TensorFlow gives up where one of them dies just then. Later
-        its own heartbeat must not be faster than this channel, which says who died.
+        Its coordination service is left out: it takes SIGTERM for itself, and would hold Python's
+        lock until all workers have connected, so that one that dies then is not noticed.
         """
-        self.agree({})
+        self.agree({})  # wait for all
         from tensorflow.python.eager import context
 
-        service = context.context()
-        service.configure_coordination_service = functools.partial(
-            service.configure_coordination_service,
-            cluster_register_timeout_in_ms=1000 * CONNECT_S,
-            heartbeat_timeout_in_ms=3000 * worker_link.SILENCE_S,
-        )
+        context.context().configure_coordination_service(service_type="")
 
     def from_chief(self, content: bytes = b"") -> bytes:
         """The chief's content, on every worker, which waits for it; the others' is not used."""
