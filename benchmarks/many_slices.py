@@ -22,25 +22,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-import numpy as np
-import SimpleITK as sitk
-
 from benchmarks import common
-from srgan.phantom import chest
-from srgan.system.progress import progress
+from benchmarks.store import SLICES_IN_A_SCAN, write_volumes
 
 MAIN = Path(__file__).parent.parent / "main.py"
-IN_A_SCAN = 6
-
-
-def write_volumes(target: Path, scans: int) -> Path:
-    """MetaImage volumes of six different 512x512 slices each."""
-    target.mkdir(parents=True)
-    base, rng = chest.chest(0, 0, IN_A_SCAN)[0], np.random.default_rng(0)
-    for scan in progress(range(scans), scans, "scans"):
-        volume = base + rng.integers(0, 5, base.shape, dtype=np.int16)
-        sitk.WriteImage(sitk.GetImageFromArray(volume), str(target / f"1.2.{scan}.mhd"))
-    return target
 
 
 def watch(command: list[str], cwd: Path, first_step: Path | None = None) -> dict:
@@ -89,7 +74,7 @@ def measured(folder: Path, slices: int, noise: str, minutes: float) -> dict:
     """folder: for the scans and the store of so many slices."""
     data = folder / "scans"
     if not data.exists():
-        write_volumes(data, -(-slices // IN_A_SCAN))
+        write_volumes(data, -(-slices // SLICES_IN_A_SCAN))
     common_part = f"--run train --data {data} --noise {noise}".split()
     built = watch([*common_part, *["--pretrain-steps", "0", "--gan-steps", "0"]], folder)
     shutil.rmtree(folder / "checkpoint", ignore_errors=True)

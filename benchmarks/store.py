@@ -21,6 +21,8 @@ from srgan.dataset import build_store, catalogue
 from srgan.dataset.scan_source import DatasetPaths
 from srgan.phantom import chest
 
+SLICES_IN_A_SCAN = 6
+
 
 def link_copies(folder: Path, target: Path, copies: int) -> Path:
     """The folder's files, linked `copies` times."""
@@ -35,7 +37,7 @@ def link_copies(folder: Path, target: Path, copies: int) -> Path:
 def write_volumes(target: Path, scans: int) -> Path:
     """MetaImage volumes of six different 512x512 slices each."""
     target.mkdir()
-    base, rng = chest.chest(0, 0, 6)[0], np.random.default_rng(0)
+    base, rng = chest.chest(0, 0, SLICES_IN_A_SCAN)[0], np.random.default_rng(0)
     for scan in range(scans):
         volume = base + rng.integers(0, 5, base.shape, dtype=np.int16)
         sitk.WriteImage(sitk.GetImageFromArray(volume), str(target / f"1.2.{scan}.mhd"))
