@@ -51,7 +51,7 @@ def store_building(rounds: int, scans: int) -> Iterator[Row]:
         folder, numbers = Path(name), itertools.count()
         volumes = store.write_volumes(folder / "volumes", scans)
         files = [path for path in volumes.iterdir() if path.is_file()]
-        slices = 6 * scans
+        slices = store.SLICES_IN_A_SCAN * scans
 
         def ours() -> float:
             began = time.perf_counter()

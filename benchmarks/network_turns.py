@@ -30,6 +30,15 @@ class Case:
         sizes = f" {512 // self.scale} -> 512" if self.stage == "infer" else ""
         return f"{self.form} {self.precision} {NAMES[self.stage]}{sizes}"
 
+    @property
+    def images(self) -> int:
+        """Of a step."""
+        return 1 if self.stage == "infer" else 16
+
+    @property
+    def unit(self) -> str:
+        return "slices/s" if self.stage == "infer" else "images/s"
+
 
 def cases(stages: list[str], forms: list[str], precisions: list[str]) -> list[Case]:
     found = [Case(f, s, p) for p in precisions for f in forms for s in stages]
@@ -81,23 +90,21 @@ def _beside_torch(case: Case, ours: Worker, theirs: Worker, compiled: bool, effo
     mode = min(modes, key=modes.get)
     yardstick = "PyTorch " + ("compiled" if mode else "eager")
     yardstick += f" (the other {modes[not mode] / modes[mode]:.2f})" if len(modes) > 1 else ""
-    n = 1 if case.stage == "infer" else 16
-    unit = "slices/s" if case.stage == "infer" else "images/s"
-    our_rate = _rate(ours, n, _seconds_a_step(ours), effort)
-    their_rate = _rate(theirs, n, modes[mode], effort, compiled=mode)
+    our_rate = _rate(ours, case.images, _seconds_a_step(ours), effort)
+    their_rate = _rate(theirs, case.images, modes[mode], effort, compiled=mode)
     rounds = min(effort.rounds, 3) if modes[mode] > effort.block_s else effort.rounds
-    return turns.in_turn(case.name, unit, our_rate, yardstick, their_rate, rounds)
+    return turns.in_turn(case.name, case.unit, our_rate, yardstick, their_rate, rounds)
 
 
 def _beside_ceiling(case: Case, ours: Worker, effort: Effort) -> Row:
     """The share of the multiply-adds a second that a large matrix product reaches."""
     products = ours.ask("build_ceiling", **case.values)["products"]
-    n = 1 if case.stage == "infer" else 16
-    our_rate = _rate(ours, n, _seconds_a_step(ours), effort)
+    our_rate = _rate(ours, case.images, _seconds_a_step(ours), effort)
     product_s = _seconds_a_step(ours, what="product")
-    ceiling = _rate(ours, n / products, product_s, effort, what="product")
-    unit = "slices/s" if case.stage == "infer" else "images/s"
-    return turns.in_turn(case.name, unit, our_rate, "matrix product, 2048", ceiling, effort.rounds)
+    ceiling = _rate(ours, case.images / products, product_s, effort, what="product")
+    return turns.in_turn(
+        case.name, case.unit, our_rate, "matrix product, 2048", ceiling, effort.rounds
+    )
 
 
 def _seconds_a_step(worker: Worker, **more) -> float:

@@ -56,6 +56,12 @@ def cluster() -> Cluster | None:
         ) from None
 
 
+def few(names: list[str], most: int) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 def _parsed(config: object) -> Cluster | None:
     """Raises ValueError."""
     if not isinstance(config, dict):

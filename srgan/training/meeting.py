@@ -9,7 +9,7 @@ import time
 
 from srgan.system.errors import TRY_AGAIN, UserError, one_line, reason
 from srgan.system.progress import LINE_EVERY_S
-from srgan.training.cluster import Cluster
+from srgan.training.cluster import Cluster, few
 from srgan.training.worker_link import Gone, Link
 
 log = logging.getLogger(__name__)
@@ -45,9 +45,9 @@ class _Reception:
         with _listener(self._cluster) as listener:
             listener.settimeout(RETRY_S)
             while missing := self._missing():
-                if waiting.for_whom(_few(missing)):
+                if waiting.for_whom(few(missing, 3)):
                     for link in list(self._links.values()):
-                        link.send(b"m", _few(missing).encode())
+                        link.send(b"m", few(missing, 3).encode())
                 try:
                     connection, _ = listener.accept()
                 except OSError:
@@ -177,8 +177,3 @@ def _listener(cluster: Cluster) -> socket.socket:
 
 def _digest(cluster: Cluster) -> str:
     return hashlib.sha256("\n".join(cluster.addresses).encode()).hexdigest()
-
-
-def _few(names: list[str]) -> str:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more

@@ -18,7 +18,7 @@ from srgan.system import signals
 from srgan.system.errors import BAD_INPUT, TRY_AGAIN, UserError, one_line
 from srgan.system.progress import LINE_EVERY_S
 from srgan.training import worker_link
-from srgan.training.cluster import Cluster
+from srgan.training.cluster import Cluster, few
 from srgan.training.meeting import meet
 from srgan.training.worker_link import EVERY_S, Gone, Link
 
@@ -267,11 +267,6 @@ def _differences(given: list[dict], names: tuple[str, ...]) -> list[str]:
             text = value if isinstance(value, str) else json.dumps(value)
             by_value[one_line(text, 60)].append(name)
         if len(by_value) > 1:
-            texts = [f"{value} on {_few(whose)}" for value, whose in by_value.items()]
+            texts = [f"{value} on {few(whose, 2)}" for value, whose in by_value.items()]
             found.append(f"{key} is {' and '.join(texts)}")
     return found
-
-
-def _few(names: list[str]) -> str:
-    more = f" and {len(names) - 2} more" if len(names) > 2 else ""
-    return ", ".join(names[:2]) + more

@@ -1,6 +1,5 @@
 """One training on one device, on two of one machine and on two workers: the same networks."""
 
-import json
 import os
 import subprocess
 import sys
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
-from tests.helpers.worker_ports import free_ports
+from tests.helpers.worker_ports import free_ports, tf_config
 
 MAIN = ROOT / "tests" / "helpers" / "small_main.py"
 RUN = (
@@ -30,19 +29,16 @@ def variables(folder) -> dict[str, np.ndarray]:
 
 def train(folder, options, workers=1):
     """Start as many workers, in folders of their own; returns the variables of the first."""
-    ports = free_ports(workers)
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(workers)]
     processes = []
     for index in range(workers):
         cwd = folder / str(index)
         cwd.mkdir(parents=True)
-        addresses = [f"127.0.0.1:{port}" for port in ports]
-        task = {"type": "worker", "index": index}
-        config = json.dumps({"cluster": {"worker": addresses}, "task": task})
         processes.append(
             subprocess.Popen(
                 [sys.executable, str(MAIN), *RUN.split(), *options.split()],
                 cwd=cwd,
-                env=os.environ | {"TF_CONFIG": config},
+                env=os.environ | {"TF_CONFIG": tf_config(addresses, index)},
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 text=True,

@@ -1,6 +1,5 @@
 """Two workers train together as a user starts them: with TF_CONFIG, small networks, and faults."""
 
-import json
 import os
 import re
 import signal
@@ -13,7 +12,7 @@ import pytest
 from tests.conftest import ROOT, small_chest, write_scan
 from tests.helpers.forks import manifest_of, result_of
 from tests.helpers.two_machines import ADDRESSES, two_machines
-from tests.helpers.worker_ports import free_ports
+from tests.helpers.worker_ports import free_ports, tf_config
 
 RUN = (
     "--run train --deterministic --batch-size 2 --crop 32 --content-loss pixel "
@@ -36,8 +35,6 @@ def start(small_scans):
         for index in range(2):
             cwd = folder / str(index)
             cwd.mkdir(parents=True, exist_ok=True)
-            task = {"type": "worker", "index": index}
-            config = json.dumps({"cluster": {"worker": workers}, "task": task})
             place = ["ip", "netns", "exec", machines[index]] if machines else []
             command = [*place, sys.executable, MAIN, *RUN.split()]
             command += f"--data {small_scans} {more[index]}".split()
@@ -45,7 +42,7 @@ def start(small_scans):
                 subprocess.Popen(
                     command,
                     cwd=cwd,
-                    env=os.environ | {"TF_CONFIG": config},
+                    env=os.environ | {"TF_CONFIG": tf_config(workers, index)},
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
                     text=True,

@@ -1,5 +1,6 @@
-"""Ports for workers on loopback."""
+"""Ports for workers on loopback, and the TF_CONFIG of each."""
 
+import json
 import socket
 
 
@@ -16,3 +17,8 @@ def free_ports(n: int) -> list[int]:
         except (OSError, OverflowError):
             continue
         return [port + i for i in range(n)]
+
+
+def tf_config(addresses: list[str], index: int) -> str:
+    task = {"type": "worker", "index": index}
+    return json.dumps({"cluster": {"worker": addresses}, "task": task})

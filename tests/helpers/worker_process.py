@@ -3,7 +3,6 @@
 It meets the others, does what its role says, and prints what came of it.
 """
 
-import json
 import os
 import signal
 import sys
@@ -19,11 +18,11 @@ def main(index: int, addresses: list[str], role: str) -> int:
     from srgan.training import worker_link
     from srgan.training.cluster import cluster
     from srgan.training.workers import joined
+    from tests.helpers.worker_ports import tf_config
 
     log.set_up()
     worker_link.SILENCE_S = 2  # a test does not wait as long as a user
-    task = {"type": "worker", "index": index}
-    os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": task})
+    os.environ["TF_CONFIG"] = tf_config(addresses, index)
     try:
         with signals.caught() as stop, joined(cluster()) as workers:
             return act(role, workers, stop)
