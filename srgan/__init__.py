@@ -2,7 +2,7 @@
 
     import srgan
 
-    network = srgan.load("checkpoint")  # what --run train wrote
+    network = srgan.load(scale=1)  # weights that ship; srgan.load("checkpoint"): your own
     scan = srgan.read_scan("patient7")  # a folder with a DICOM series, or a volume
     hu = srgan.enhance(network, scan.hu)  # (slices, rows, columns), in HU
     srgan.write_scan("enhanced", hu, scan, "SRGAN, denoised by a network")

@@ -273,6 +273,8 @@ def _default(setting: Setting, verb: str) -> str:
     levels = isinstance(setting.default, Levels)
     if setting.default is None or setting.default is False or (levels and verb == "simulate"):
         return ""
+    if setting.name == "scale" and verb != "train":
+        return ""  # its help says it
     if verb == "test" and setting.recorded and setting.name != "vgg_weights":
         return "geometric middle of the training range" if levels else "as in training"
     number = isinstance(setting.default, float)

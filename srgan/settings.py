@@ -34,6 +34,12 @@ GROUPS = (
 )  # fmt: skip
 
 
+SHIPPED = (
+    "'shipped' is the weights that ship with the program, which are used without this flag while "
+    "the folder checkpoint is empty."
+)
+
+
 @dataclass(frozen=True)
 class Setting:
     """What the program knows of one setting.
@@ -115,15 +121,19 @@ class Settings:
         1.0, values.rate, TRAIN, BUDGET, "Factor of all learning rates.")
     init: Path | None = _setting(
         None, values.folder, TRAIN, BUDGET,
-        "A model that a new run starts from: a checkpoint folder, or a folder srgan-N or "
-        "srresnet-N in one. What it was trained on is never tested on.", recorded=False)
+        "A model that a new run starts from: a checkpoint folder, a folder srgan-N or srresnet-N "
+        "in one, or 'shipped' for the weights that ship with the program. What it was trained on "
+        "is never tested on.", recorded=False)
     batch_size: int = _setting(
         16, values.batch, TRAIN, NETWORK, "Patches in one training step.", "patches")
     crop: int = _setting(
         64, values.pixels, TRAIN, NETWORK,
         "Side of a training patch at normal dose, a multiple of --scale.", "pixels")
     scale: int = _setting(
-        4, values.choice(1, 2, 4), TRAIN, NETWORK, "How many times a slice is enlarged.")
+        4, values.choice(1, 2, 4), (*MODEL_VERBS, *EXPORT), NETWORK,
+        {"train": "How many times a slice is enlarged.",
+         "enhance": "Of the shipped weights: 1, or with --input-kind 4, unless given.",
+         **dict.fromkeys((*TEST, *EXPORT), "Of the shipped weights: 4 (unless given) or 1.")})
     noise: str = _setting(
         "image", values.choice("image", "projection", "pairs"), TRAIN_AND_TEST, LOW_DOSE,
         "Dose model: 'image' adds Poisson and Gaussian noise to the slice, 'projection' adds "
@@ -210,9 +220,10 @@ class Settings:
         "Folder for pictures and log.csv.", recorded=False)
     checkpoint_dir: Path = _setting(
         Path("checkpoint"), values.folder, (*MODEL_VERBS, *EXPORT), OUTPUT,
-        {"train": "Folder for checkpoints.", "test": "Folder with the checkpoint to test.",
-         "enhance": "Folder with the checkpoint to use.",
-         "export": "Folder with the checkpoint to export."},
+        {"train": "Folder for checkpoints.",
+         "test": f"Folder with the checkpoint to test. {SHIPPED}",
+         "enhance": f"Folder with the checkpoint to use. {SHIPPED}",
+         "export": f"Folder with the checkpoint to export. {SHIPPED}"},
         recorded=False)
     compare: tuple[Path, ...] | None = _setting(
         None, values.folders, TEST, NETWORK,

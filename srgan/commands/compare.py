@@ -12,7 +12,7 @@ from string import ascii_uppercase
 from srgan.report import about
 from srgan.settings import Settings
 from srgan.system.errors import UserError
-from srgan.training import checkpoint_models
+from srgan.training import checkpoint_models, shipped_weights
 from srgan.training.checkpoint_models import Trained
 
 log = logging.getLogger(__name__)
@@ -43,6 +43,10 @@ def load(main: Trained, settings: Settings) -> dict[str, Trained]:
 
 
 def _load(folder: Path, scale: int) -> Trained:
+    if shipped_weights.is_meant(folder):
+        trained = shipped_weights.load(scale)
+        log.info(f"compares with {shipped_weights.described(trained)}")
+        return trained
     trained = checkpoint_models.load(folder, "--compare")
     try:
         theirs = trained.settings["scale"]

@@ -8,7 +8,7 @@ import numpy as np
 
 import srgan
 from srgan import settings as all_settings
-from srgan.commands import scan_report
+from srgan.commands import chosen_checkpoint, scan_report
 from srgan.enhancement import slice_function
 from srgan.enhancement.slice_function import Use
 from srgan.enhancement.watch import Watch
@@ -19,7 +19,7 @@ from srgan.system import signals
 from srgan.system.errors import plural
 from srgan.system.files import write_json, writing
 from srgan.system.progress import progress
-from srgan.training import checkpoint_models, model_card, strength
+from srgan.training import model_card, shipped_weights, strength
 from srgan.training.checkpoint_models import Trained
 from srgan.whole_scans import copy_scan, single_scan
 from srgan.whole_scans.copy_scan import Copy
@@ -33,7 +33,8 @@ def enhance(given: dict[str, Any]) -> int:
     """Run the command; returns the exit code. Raises UserError."""
     settings = all_settings.make(given)
     copy_scan.check_paths(settings.input, settings.output, "enhance")
-    trained = checkpoint_models.load(settings.checkpoint_dir)
+    keeps_size = settings.input_kind is None
+    trained, _ = chosen_checkpoint.load(given, 1 if keeps_size else shipped_weights.SCALE)
     with signals.caught():
         scan, skipped = single_scan.find(settings.input, settings.series, simulated_too=True)
         if skipped:

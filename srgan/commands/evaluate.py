@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from srgan import settings as all_settings
-from srgan.commands import compare, evaluate_nodules, held_out
+from srgan.commands import chosen_checkpoint, compare, evaluate_nodules, held_out
 from srgan.commands.open_store import open_store
 from srgan.commands.study_slices import photons_of, study_slices
 from srgan.commands.tested_methods import disc_of, networks, strengths, tuned_denoiser
@@ -52,7 +52,7 @@ Checkpoints = dict[str, checkpoint_models.Trained]  # by letter, as compare.load
 def test(given: dict[str, Any]) -> int:
     """Test a checkpoint and write the report; returns the exit code. Raises UserError."""
     given = all_settings.with_pairs(given)
-    trained = checkpoint_models.load(Settings(**given).checkpoint_dir)
+    trained, given = chosen_checkpoint.load(given)
     own = {name: value for name, value in given.items() if name != "vgg_weights"}
     settings = all_settings.make(own, trained.settings)  # which keep the training's VGG19
     all_settings.dataset_paths(settings)  # fails here, before networks are built

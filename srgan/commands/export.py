@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from srgan.commands import chosen_checkpoint
 from srgan.export import onnx_file, report_metrics
 from srgan.models import tensorflow_setup
 from srgan.settings import Settings
 from srgan.system import signals
 from srgan.system.errors import UserError
 from srgan.system.files import sync, writing
-from srgan.training import checkpoint_models, strength
+from srgan.training import strength
 from srgan.training.checkpoint_models import Trained
 from srgan.whole_scans.output_folder import new_folder
 
@@ -28,7 +29,7 @@ def export(given: dict[str, Any]) -> int:
     if settings.format == "onnx":
         onnx_file.check_installed()
     with signals.caught():
-        trained = checkpoint_models.load(settings.checkpoint_dir)
+        trained, _ = chosen_checkpoint.load(given)
         share = strength.checked(trained, settings.strength)
         name = strength.method_name(share)
         test = _test_metrics(settings.report_dir, name, strength.weights_of(trained, share))

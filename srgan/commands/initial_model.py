@@ -10,9 +10,10 @@ from srgan.commands.held_out import is_seen
 from srgan.dataset.store import Store
 from srgan.settings import Settings
 from srgan.system.errors import UserError, plural
-from srgan.training import checkpoint_folder, checkpoint_models
+from srgan.training import checkpoint_folder, checkpoint_models, shipped_weights
 from srgan.training.checkpoint_models import Trained
-from srgan.training.manifest import Manifest, Origin
+from srgan.training.manifest import MODELS, Manifest, Origin
+from srgan.training.model_card import TITLES
 
 log = logging.getLogger(__name__)
 
@@ -35,12 +36,14 @@ class Initial:
 
 
 def load(settings: Settings) -> Initial:
-    """The model that --init names: of a checkpoint folder the SRGAN, else the SRResNet.
+    """The model that --init names: of several the one that the first stage of the run trains.
 
-    Raises UserError where there is none, or its generator or scale is another.
+    That is the SRResNet, because pre-training from a SRGAN would first unlearn its texture; without
+    pre-training (--pretrain-steps 0) it is the SRGAN. Raises UserError where there is none, or its
+    generator or scale is another.
     """
     path = settings.init
-    trained = _load(Path(os.path.realpath(path)))
+    trained = _load(path, settings.scale)
     theirs = {name: trained.settings[name] for name in ("generator", "scale")}
     if any(getattr(settings, name) != value for name, value in theirs.items()):
         raise UserError(
@@ -48,11 +51,17 @@ def load(settings: Settings) -> Initial:
             f"this run has --generator {settings.generator} --scale {settings.scale}: give "
             f"--generator {theirs['generator']} --scale {theirs['scale']}, or name another model"
         )
-    name = "srgan" if "srgan" in trained.models else "srresnet"
-    return Initial(trained, name)
+    first, other = MODELS if settings.pretrain_steps != 0 else reversed(MODELS)
+    initial = Initial(trained, first if first in trained.models else other)
+    if shipped_weights.is_meant(path):
+        log.info(f"starts from the {TITLES[initial.name]} of {shipped_weights.described(trained)}")
+    return initial
 
 
-def _load(folder: Path) -> Trained:
+def _load(path: Path, scale: int) -> Trained:
+    if shipped_weights.is_meant(path):
+        return shipped_weights.load(scale)
+    folder = Path(os.path.realpath(path))
     kind = folder.name.split("-")[0]
     if folder not in checkpoint_folder.saved_in(folder.parent, "step", "srresnet", "srgan"):
         return checkpoint_models.load(folder, "--init")
@@ -94,11 +103,12 @@ def check_same(settings: Settings, manifest: Manifest) -> None:
             f"continue, or name another --checkpoint-dir, or add --fresh to start anew"
         )
     try:
-        origin = load(settings).origin
+        trained = _load(settings.init, settings.scale)
     except UserError as error:
         log.info(f"{error}; the run goes on without it")
         return
-    if origin != manifest.origin:
+    name = manifest.origin.model
+    if name not in trained.models or Initial(trained, name).origin != manifest.origin:
         raise UserError(
             f"the run in {settings.checkpoint_dir} {manifest.origin.text()}, and --init "
             f"{settings.init} is another one: leave it out to continue, or add --fresh to start "

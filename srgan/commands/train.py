@@ -22,7 +22,13 @@ from srgan.system import locks, signals, surroundings
 from srgan.system.checksums import sha256_of_text
 from srgan.system.errors import UserError, plural
 from srgan.system.files import clear_parts, writing
-from srgan.training import checkpoint_folder, checkpoint_states, devices, memory_need
+from srgan.training import (
+    checkpoint_folder,
+    checkpoint_states,
+    devices,
+    memory_need,
+    shipped_weights,
+)
 from srgan.training.batches import SliceSet
 from srgan.training.checkpoint_folder import Saved
 from srgan.training.cluster import cluster
@@ -51,6 +57,7 @@ def train(given: dict[str, Any]) -> int:
         if steps == (0, 0):
             return _build_store_only(all_settings.make(given))
         folders = Settings(**given)  # checked once it is known whether a run is resumed
+        shipped_weights.refuse_to_write(folders.checkpoint_dir, "--checkpoint-dir")
         with joined(cluster()) as workers, _sole_writer(folders, workers):
             return _train(given, folders, stop, workers)
 

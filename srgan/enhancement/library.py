@@ -15,7 +15,7 @@ from srgan.hounsfield import HU_MAX, HU_MIN
 from srgan.system import surroundings
 from srgan.system.errors import Skip, UserError
 from srgan.system.files import writing
-from srgan.training import checkpoint_models
+from srgan.training import checkpoint_models, shipped_weights
 from srgan.training import strength as strengths
 from srgan.whole_scans import copy_scan, single_scan
 
@@ -38,25 +38,35 @@ class Network:
             return self.method(np.clip(hu.astype(np.float32), HU_MIN, HU_MAX))
 
 
-def load(checkpoint: str | Path = "checkpoint", strength: float | None = None) -> Network:
+def load(
+    checkpoint: str | Path = shipped_weights.NAME,
+    strength: float | None = None,
+    scale: int | None = None,
+) -> Network:
     """A trained network as a function: a low-dose slice in HU to a normal-dose slice in HU.
 
         import numpy as np
         import srgan
 
         low_dose_hu = np.full((128, 128), -850.0)  # one axial slice, (rows, columns)
-        network = srgan.load("checkpoint")  # or srgan.load("checkpoint", strength=0.5)
+        network = srgan.load()  # or srgan.load("checkpoint", strength=0.5)
         hu = network(low_dose_hu)  # float32, (4 * 128, 4 * 128) for a network of scale 4
 
-    checkpoint: the folder that --run train wrote. strength: from 0 (the SRResNet) to 1 (the SRGAN);
-    None for the highest that the checkpoint has. The function takes (h, w) HU of any real dtype,
+    checkpoint: the folder that --run train wrote; the weights that ship with the program unless
+    given. strength: from 0 (the SRResNet) to 1 (the SRGAN); None for the highest that the
+    checkpoint has. scale: of the shipped weights, 4 (the default) or 1, which keeps the size of a
+    slice. The function takes (h, w) HU of any real dtype,
     with the pixel size and the noise that the network was trained for, and returns (scale*h,
     scale*w) float32 HU in [-1024, 3071]. It raises ValueError for another array. `load` raises
     ValueError for another strength, and srgan.system.errors.UserError where there is no such
     network.
     """
-    folder = Path(checkpoint)
-    trained = checkpoint_models.load(folder, "folder")
+    if shipped_weights.is_meant(checkpoint):
+        trained = shipped_weights.load(scale)
+    else:
+        trained = checkpoint_models.load(Path(checkpoint), "folder")
+        if scale not in (None, trained.settings["scale"]):
+            raise ValueError(f"the networks in {checkpoint} have scale {trained.settings['scale']}")
     if strength is not None and not 0 <= strength <= 1:
         raise ValueError(f"strength {strength} is not from 0 to 1")
     share = strengths.checked(trained, strength)

@@ -162,7 +162,8 @@ def load(folder: Path, flag: str = "--checkpoint-dir") -> Trained:
         return unfinished
     if not found:
         raise UserError(
-            f"no trained model in {folder}; train one with --run train, or name another {flag}"
+            f"no trained model in {folder}; train one with --run train, or name another {flag}, "
+            f"such as shipped for the weights that ship with this program"
         )
     manifests = [saved.manifest for saved in found.values()]
     if manifests[0].data != manifests[-1].data:  # patients that one has seen would be tested

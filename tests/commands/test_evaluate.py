@@ -95,7 +95,7 @@ def test_noise_of_the_test_is_the_middle_of_the_trainings_unless_given():
 def tested(small_scans, tmp_path, monkeypatch):
     """Runs it on six tiny patients, two of whom were trained on; bicubic plays the SRResNet."""
     folders = {name: tmp_path / name.removesuffix("_dir") for name in ("store_dir", "report_dir")}
-    given = {"data": small_scans, **folders}
+    given = {"data": small_scans, "checkpoint_dir": tmp_path, **folders}
     settings = all_settings.make(given)
     store = stores.open_or_build(dataset_paths(settings))
     known = ["patient:" + store.patients[name] for name in ("P0001", "P0004")]
@@ -282,7 +282,7 @@ def test_report_folder_that_cannot_be_made_is_refused_before_the_work(tmp_path, 
     monkeypatch.setattr(checkpoint_models, "load", lambda folder: trained_on())
     monkeypatch.setattr(stores, "open_or_build", lambda *_: pytest.fail("it read the scans"))
     with pytest.raises(UserError, match="cannot write"):
-        run.test({"report_dir": tmp_path / "file" / "report"})
+        run.test({"checkpoint_dir": tmp_path, "report_dir": tmp_path / "file" / "report"})
     run.prepare(tmp_path / "new" / "report")
     assert list((tmp_path / "new" / "report").iterdir()) == []
 

@@ -55,7 +55,8 @@ def tested(tmp_path, monkeypatch):
     lines = [f"{uid},{x},{y},{z},{DIAMETER_MM}" for uid, (x, y, z) in points.items()]
     head = "seriesuid,coordX,coordY,coordZ,diameter_mm"
     (data / "annotations.csv").write_text("\r\n".join([head, *lines, "7.7,1,2,3,5"]))
-    given = {"data": data, "store_dir": tmp_path / "store", "report_dir": tmp_path / "report"}
+    folders = {name: tmp_path / name.removesuffix("_dir") for name in ("store_dir", "report_dir")}
+    given = {"data": data, "checkpoint_dir": tmp_path, **folders}
     store = stores.open_or_build(dataset_paths(all_settings.make(given)))
     seen = [f"patient:{store.patients[name]}" for name in ("P0001", "P0002")]
     made = trained(*seen, settings={"generator": "fast", "scale": 4})

@@ -72,7 +72,7 @@ def patients_seen(cwd, data, tmp_path) -> set[str]:
 
 def test_a_new_run_starts_from_the_weights_of_the_model(first, second):
     trained = checkpoint_models.load(first / "checkpoint")
-    with np.load(trained.models["srgan"] / "generator.npz") as arrays:
+    with np.load(trained.models["srresnet"] / "generator.npz") as arrays:
         weights = [arrays[str(i)] for i in range(len(arrays.files))]
     import tensorflow as tf
 
@@ -81,8 +81,8 @@ def test_a_new_run_starts_from_the_weights_of_the_model(first, second):
     held = [reader.get_tensor(name) for name in names]
     assert all(any(np.array_equal(one, other) for other in held) for one in weights)
     origin = manifest_of(second)["origin"]
-    assert (origin["model"], origin["sha256"]) == ("srgan", trained.sha256["srgan"])
-    assert "began with the SRGAN of step" in stderr_of(second)
+    assert (origin["model"], origin["sha256"]) == ("srresnet", trained.sha256["srresnet"])
+    assert "began with the SRResNet of step" in stderr_of(second)
     assert "its discriminator begins new" in stderr_of(second)
 
 
@@ -97,7 +97,7 @@ def test_what_the_first_model_had_seen_is_never_tested(first, second, grown, sma
         earlier["salt"] == manifest_of(first)["data"]["salt"] != manifest_of(second)["data"]["salt"]
     )
     cards = [path.read_text() for path in second.glob("checkpoint/sr*/README.md")]
-    assert all("began with the SRGAN of step" in card for card in cards)
+    assert all("began with the SRResNet of step" in card for card in cards)
     assert all("had seen 5 patients" in card for card in cards)
 
 
