@@ -1,4 +1,4 @@
-"""model_card.json of an exported network: what it is, for programs. card_text.py is for people.
+"""model_card.json of an exported or shipped network, for programs. card_text.py is for people.
 
 It follows from the checkpoint and a report: it names no patient and no path.
 """
@@ -23,15 +23,26 @@ LIBRARIES = ("tensorflow", "keras", "numpy", "tf2onnx", "onnx", "onnxruntime")
 
 
 @dataclass(frozen=True)
+class Shipped:
+    """What is known of weights that ship with the program, beside their checkpoint."""
+
+    licence: str
+    collections: list[dict]  # rows: collection, patients and slices by role, licence, citation
+    machine: str  # where they were trained, and for how long
+    test_command: str  # gives the metrics of the card
+
+
+@dataclass(frozen=True)
 class Exported:
     """A network that was exported."""
 
-    format: str  # savedmodel, onnx or weights
+    format: str  # savedmodel, onnx, weights, or checkpoint where it is one that ships
     strength: float  # 0 is the SRResNet, 1 the SRGAN
     trained: Trained
     parameters: int
-    difference_hu: float  # from this program's network, at most, over `comparison.images`
+    difference_hu: float | None  # from this program's network, at most, over `comparison.images`
     test: dict | None  # report_metrics.metrics_of
+    shipped: Shipped | None = None
 
     @property
     def name(self) -> str:
@@ -73,7 +84,7 @@ def content(exported: Exported, files: dict[str, str]) -> dict:
             "strength": exported.strength,
             "step": step_of(exported.trained.models[exported.models[-1]]),
             "weights_sha256": strength.weights_of(exported.trained, exported.strength),
-            "weights_licence": None,
+            "weights_licence": exported.shipped and exported.shipped.licence,
         },
         "exported": {
             "format": exported.format,
@@ -87,6 +98,7 @@ def content(exported: Exported, files: dict[str, str]) -> dict:
             "patients": data.patients,
             "slices": data.slices,
             "origin": manifest.origin.text() if manifest.origin else None,
+            **({"collections": exported.shipped.collections} if exported.shipped else {}),
         },
         "dose_model": {
                 **manifest.degradation,
@@ -100,6 +112,7 @@ def content(exported: Exported, files: dict[str, str]) -> dict:
             "steps": manifest.plan.steps,
             "warnings": list(exported.trained.warnings),
             "unfinished": exported.trained.is_unfinished,
+            **(_whole_training(exported) if exported.shipped else {}),
         },
         "validation": best and {
             "on": "fixed patches of the validation patients, at the middle noise level",
@@ -109,9 +122,19 @@ def content(exported: Exported, files: dict[str, str]) -> dict:
             "sd_ratio": best.validation_sd,
         },
         "test": exported.test,
+        **({"test_command": exported.shipped.test_command} if exported.shipped else {}),
         "limits": limits(exported),
         "versions": _versions(),
     })  # fmt: skip
+
+
+def _whole_training(exported: Exported) -> dict:
+    manifest = exported.trained.manifest
+    return {
+        "machine": exported.shipped.machine,
+        "precision": manifest.precision,
+        "settings": manifest.settings,
+    }
 
 
 def _array(name: str, scale: int) -> dict:

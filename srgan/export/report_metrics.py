@@ -22,7 +22,10 @@ def metrics_of(report: Path, name: str, sha256: dict[str, str]) -> dict | None:
     Raises ValueError where summary.json cannot be read. Keys as in summary.json:
 
         {"patients": 2, "slices": 28, "windows_hu": {"lung": [-1350, 150], ...}, "synthetic": false,
-         "levels": [{"noise": {...}, "input": {"bicubic": {...}}, "network": {...}}]}
+         "levels": [{"noise": {...}, "input": {"bicubic": {...}}, "network": {...},
+                     "intervals": {"psnr_db.lung": [34.1, 36.0], ...}}]}
+
+    An interval is that of the network's mean over patients; there is none below ten patients.
     """
     path = report / summary_json.NAME
     if not path.exists():
@@ -53,7 +56,15 @@ def _level(level: dict, row: str, windows: dict) -> dict:
         "noise": {name: _plain(value) for name, value in level["noise"].items()},
         "input": {before: _kept(methods[before], windows)},
         "network": _kept(methods[row], windows),
+        "intervals": _intervals(level, row, windows),
     }
+
+
+def _intervals(level: dict, row: str, windows: dict) -> dict[str, list[float]]:
+    paths = [f"{key}.{name}" for key in BY_WINDOW for name in windows] + list(OTHERS)
+    found = level.get("conclusions", {}).get("intervals", {}).get(row, {})
+    ends = {path: [found[path]["low"], found[path]["high"]] for path in paths if path in found}
+    return {path: [_number(v) for v in two] for path, two in ends.items() if None not in two}
 
 
 def _plain(value):

@@ -35,6 +35,23 @@ def test_every_level_of_a_report(tmp_path):
     assert [level["noise"]["dose"] for level in levels] == ["0.5", "0.25"]
 
 
+def test_the_intervals_of_ten_patients_come_along(tmp_path):
+    summary_json.write(tmp_path, [made_level()], TESTED)
+    path = tmp_path / "summary.json"
+    made = json.loads(path.read_text())
+    of = made["conclusions"]["intervals"]["srresnet"]
+    assert (
+        report_metrics.metrics_of(tmp_path, "srresnet", {"srresnet": "a" * 64})["levels"][0][
+            "intervals"
+        ]
+        == {}
+    )  # two patients have none
+    of["psnr_db.lung"] |= {"low": 34.0, "high": 36.0}
+    path.write_text(json.dumps(made))
+    (level,) = report_metrics.metrics_of(tmp_path, "srresnet", {"srresnet": "a" * 64})["levels"]
+    assert level["intervals"] == {"psnr_db.lung": [34.0, 36.0]}
+
+
 def test_none_without_a_report_of_these_weights(tmp_path):
     assert report_metrics.metrics_of(tmp_path, "srresnet", {"srresnet": "a" * 64}) is None
     summary_json.write(tmp_path, [made_level()], TESTED)
@@ -52,6 +69,8 @@ def test_none_without_a_report_of_these_weights(tmp_path):
         {"windows_hu": {"lung": [1]}},
         {"noise": "much"},
         {"patients": None},
+        {"conclusions": []},
+        {"conclusions": {"intervals": {"srresnet": {"rmse_hu": {}}}}},
         {"levels": 3},
     ],
 )
