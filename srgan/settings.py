@@ -202,6 +202,10 @@ class Settings:
         "Side of the tiles in which a slice goes through the network, in its pixels. Tiles leave "
         "no seam. 'auto': whole slices if they fit into memory, else tiles that do.",
         "pixels", recorded=False)
+    ensemble: bool = _setting(
+        False, values.switch, (*TEST, *ENHANCE), NETWORK,
+        "Self-ensemble: the mean of eight passes, over the flips and turns of a slice, each turned "
+        "back. Takes eight times as long, and gives a smoother picture.", recorded=False)
     seed: int = _setting(
         0, values.seed, NOISE_VERBS, REPEATABILITY,
         {"train": "Random seed for weights, patches and noise.",

@@ -40,7 +40,9 @@ def enhance(given: dict[str, Any]) -> int:
         if skipped:
             log.info(single_scan.counted(skipped))
         shape = scan.rows, scan.columns
-        use = slice_function.use_of(trained.settings["scale"], shape, settings.input_kind)
+        use = slice_function.use_of(
+            trained.settings["scale"], shape, settings.input_kind, ensemble=settings.ensemble
+        )
         print(use.sentence(scan), flush=True)
         share = strength.checked(trained, settings.strength)
         degradation = all_settings.degradation_of(all_settings.make({}, trained.settings))
@@ -55,7 +57,9 @@ def enhance(given: dict[str, Any]) -> int:
             left = _copy(copy, function, watch, how)
             trust = watch.trust(scan, trained.manifest.noise_range, trained.has_seen)
             network = strength.method_name(share), strength.weights_of(trained, share)
-            told = scan_report.tell(trust, settings.report_dir, *network, degradation)
+            told = scan_report.tell(
+                trust, settings.report_dir, *network, degradation, ensemble=use.ensemble
+            )
             with writing(settings.output):
                 copy.target.finish(how)
                 about = _about(trained, share, use, scan, left)
@@ -103,7 +107,7 @@ def _description(scan: Scan, share: float, use: Use) -> str:
     """SeriesDescription: that of the source, cut, and that a network made it."""
     first, *between = strength.method_name(share).split(" ")  # "srgan 0.5"
     title = " ".join([model_card.TITLES[first], *between])
-    made = f"{title} x{use.scale}, made by a network"
+    made = f"{title} x{use.scale}{' ensemble' if use.ensemble else ''}, made by a network"
     before = scan.description.encode("ascii", "ignore").decode().strip()
     room = 64 - len(made) - 2
     return f"{before[:room]}: {made}" if before else made
@@ -115,7 +119,7 @@ def how_made(trained: Trained, share: float, use: Use) -> str:
     return (
         f"{OWN_MODEL} {srgan.__version__}: DERIVED by a network; model "
         f"{_models(trained, share)}, weights SHA-256 {_weights(trained, share)}; "
-        f"scale {use.scale}, input {use.kind}; trained for: {noise.describe()}"
+        f"scale {use.scale}, input {use.kind}{use.passes_text}; trained for: {noise.describe()}"
     )
 
 
@@ -130,6 +134,7 @@ def _about(
         "model": _models(trained, share),
         "weights_sha256": _weights(trained, share),
         "strength": share,
+        "ensemble": use.ensemble,
         "scale": use.scale,
         "input_kind": use.kind,
         "enlargement": use.enlargement,

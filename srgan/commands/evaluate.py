@@ -81,6 +81,7 @@ def test(given: dict[str, Any]) -> int:
             vgg_distance_weights=vgg_distance_weights,
             denoiser=how_tuned,
             strengths=tested if settings.strength else {},
+            ensemble=settings.ensemble,
         )
         files = write_report(settings.report_dir, levels, about, methods, slices, settings.seed)
         if settings.details:

@@ -19,17 +19,24 @@ HIGHEST = {"dose": 1.0}  # of a noise level; others have no end
 
 
 def tell(
-    trust: ScanTrust, report: Path, name: str, sha256: Mapping[str, str], degradation: Degradation
+    trust: ScanTrust,
+    report: Path,
+    name: str,
+    sha256: Mapping[str, str],
+    degradation: Degradation,
+    *,
+    ensemble: bool,
 ) -> dict:
     """Print what was measured, log the warnings, and return all of it as JSON values.
 
-    report: the folder of a test's report. name, sha256: of the network (summary_json.row_of).
-    degradation: of the training.
+    report: the folder of a test's report. name, sha256, ensemble: of the network, as of
+    summary_json.row_of. degradation: of the training.
     """
     tested, text = None, ""
     if trust.noise_is in (QUIETER, NOISIER):
-        tested = tested_noise.tested_at(report, name, sha256, trust.noise["median_hu"])
-        text = tested.text() if tested else _not_tested(trust, degradation)
+        noise_hu = trust.noise["median_hu"]
+        tested = tested_noise.tested_at(report, name, sha256, noise_hu, ensemble=ensemble)
+        text = tested.text() if tested else _not_tested(trust, degradation, ensemble=ensemble)
     print(*scan_trust.lines(trust), sep="\n", flush=True)
     warnings = scan_trust.warnings(trust, text)
     for line in warnings:
@@ -44,11 +51,11 @@ def tell(
 def write_preview(folder: Path, watch: Watch, scan: Scan, model: str) -> None:
     """preview.png, unless no slice was measured. model: the name of its folder. Raises OSError."""
     panes, n = watch.panes(), len(scan.slices)
-    title = f"{model}, scale {watch.use.scale}, {watch.use.kind} input"
+    title = f"{model}, scale {watch.use.scale}, {watch.use.kind} input{watch.use.passes_text}"
     preview.write(folder / "preview.png", panes, watch.use, scan.spacing_mm, n, title)
 
 
-def _not_tested(trust: ScanTrust, degradation: Degradation) -> str:
+def _not_tested(trust: ScanTrust, degradation: Degradation, *, ensemble: bool) -> str:
     """Which command would tell what such noise does.
 
     The level is that at which noise of an SD that goes with 1 / sqrt(level) would be the scan's.
@@ -61,4 +68,5 @@ def _not_tested(trust: ScanTrust, degradation: Degradation) -> str:
     is_noisier = trust.noise_is == NOISIER
     end, end_hu = (levels.low, trained.high_hu) if is_noisier else (levels.high, trained.low_hu)
     wanted = min(end * (end_hu / trust.noise["median_hu"]) ** 2, HIGHEST.get(name, math.inf))
-    return f"{said}: --run test --{name.replace('_', '-')} {float(f'{wanted:.2g}'):g} makes one"
+    how = f"--{name.replace('_', '-')} {float(f'{wanted:.2g}'):g}" + " --ensemble" * ensemble
+    return f"{said}: --run test {how} makes one"

@@ -51,8 +51,12 @@ def networks(
     asked = settings.precision
     policy = tensorflow_setup.start("float32" if asked == "auto" else asked)
     log.info(tensorflow_setup.described(asked, policy, "for exact metrics"))
+    if settings.ensemble:
+        log.info("--ensemble: each slice takes eight passes through a network instead of one")
     return {
-        name: baselines.network(strength.network(checkpoints[letter], s), settings.tile)
+        name: baselines.network(
+            strength.network(checkpoints[letter], s), settings.tile, ensemble=settings.ensemble
+        )
         for letter, of in strengths.items()
         for name, s in of.items()
     }

@@ -42,6 +42,8 @@ def load(
     checkpoint: str | Path = shipped_weights.NAME,
     strength: float | None = None,
     scale: int | None = None,
+    *,
+    ensemble: bool = False,
 ) -> Network:
     """A trained network as a function: a low-dose slice in HU to a normal-dose slice in HU.
 
@@ -55,7 +57,8 @@ def load(
     checkpoint: the folder that --run train wrote; the weights that ship with the program unless
     given. strength: from 0 (the SRResNet) to 1 (the SRGAN); None for the highest that the
     checkpoint has. scale: of the shipped weights, 4 (the default) or 1, which keeps the size of a
-    slice. The function takes (h, w) HU of any real dtype,
+    slice. ensemble: take the mean of eight passes, over the flips and turns of the slice: eight
+    times as long, and smoother (docs/enhance.md). The function takes (h, w) HU of any real dtype,
     with the pixel size and the noise that the network was trained for, and returns (scale*h,
     scale*w) float32 HU in [-1024, 3071]. It raises ValueError for another array. `load` raises
     ValueError for another strength, and srgan.system.errors.UserError where there is no such
@@ -71,7 +74,7 @@ def load(
         raise ValueError(f"strength {strength} is not from 0 to 1")
     share = strengths.checked(trained, strength)
     with surroundings.float32_keras():
-        method = baselines.network(strengths.network(trained, share))
+        method = baselines.network(strengths.network(trained, share), ensemble=ensemble)
     return Network(trained.settings["scale"], method)
 
 

@@ -22,6 +22,12 @@ class Use:
 
     scale: int
     kind: str  # FULL at scale 1, else LOW_RESOLUTION or NATIVE
+    ensemble: bool = False  # eight passes of each slice, see baselines.self_ensemble
+
+    @property
+    def passes_text(self) -> str:
+        """What to add to a text about the output of the network: "" for one pass."""
+        return ", self-ensemble of eight passes" if self.ensemble else ""
 
     @property
     def enlargement(self) -> int:
@@ -33,19 +39,22 @@ class Use:
 
     def sentence(self, scan: Scan) -> str:
         """What is done to this scan."""
+        passes = ", in eight passes instead of one" if self.ensemble else ""
         size, new = f"{scan.rows} x {scan.columns}", self.size_text(scan)
         if self.kind == FULL:
-            return f"slices of {size} pixels are denoised at their own resolution (scale 1)"
+            return f"slices of {size} pixels are denoised at their own resolution (scale 1){passes}"
         if self.kind == LOW_RESOLUTION:
-            return f"slices of {size} pixels are enlarged {self.scale} times, to {new}"
+            return f"slices of {size} pixels are enlarged {self.scale} times, to {new}{passes}"
         small = f"{-(-scan.rows // self.scale)} x {-(-scan.columns // self.scale)}"
         return (
             f"slices of {size} pixels are reduced to {small} by their area mean, as in training, "
-            f"and enlarged again to {new}"
+            f"and enlarged again to {new}{passes}"
         )
 
 
-def use_of(scale: int, shape: tuple[int, int], input_kind: str | None) -> Use:
+def use_of(
+    scale: int, shape: tuple[int, int], input_kind: str | None, *, ensemble: bool = False
+) -> Use:
     """How a network of this scale is used on slices of this shape.
 
     Raises UserError where input_kind must be given, or must not.
@@ -56,7 +65,7 @@ def use_of(scale: int, shape: tuple[int, int], input_kind: str | None) -> Use:
                 f"--input-kind {input_kind} is for networks of scale 2 and 4: this one has scale "
                 "1 and takes slices as they are"
             )
-        return Use(1, FULL)
+        return Use(1, FULL, ensemble)
     if input_kind is None:
         rows, columns = shape
         raise UserError(
@@ -65,14 +74,14 @@ def use_of(scale: int, shape: tuple[int, int], input_kind: str | None) -> Use:
             f"native to reduce them {scale} times by their area mean and enlarge that to {rows} x "
             f"{columns}, as in training; a network of scale 1 denoises slices at their own size"
         )
-    return Use(scale, input_kind)
+    return Use(scale, input_kind, ensemble)
 
 
 def of_network(
     model, use: Use, tile: int | str = baselines.AUTO
 ) -> Callable[[np.ndarray], np.ndarray]:
     """A Keras generator as a function of (rows, columns) HU: see `enhanced`."""
-    return partial(enhanced, baselines.network(model, tile), use)
+    return partial(enhanced, baselines.network(model, tile, ensemble=use.ensemble), use)
 
 
 def enhanced(method: Method, use: Use, hu: np.ndarray) -> np.ndarray:

@@ -24,14 +24,15 @@ def classical(scale: int) -> dict[str, Method]:
     return {"nearest": partial(nearest, scale=scale), "bicubic": partial(bicubic, scale=scale)}
 
 
-def network(model, tile: int | str = AUTO) -> Method:
+def network(model, tile: int | str = AUTO, *, ensemble: bool = False) -> Method:
     """A Keras generator as a method: (h, w) HU to (scale*h, scale*w) float32 HU in [-1024, 3071].
 
     model: takes (1, h, w, 1) float32 in [-1, 1] and returns (1, scale*h, scale*w, 1) of any float
     type. It is compiled once for all sizes, with the weights that it has now. tile: side of the
     tiles that a slice goes through it in, in pixels of the input; AUTO for whole slices where the
-    memory suffices. The method raises UserError if an output is not finite, or where memory is
-    short.
+    memory suffices. ensemble: give the `self_ensemble` of it, clipped once at the end: a mean of
+    eight clipped images would be biased near -1024 HU. The method raises UserError if an output is
+    not finite, or where memory is short.
     """
     import tensorflow as tf
 
@@ -55,10 +56,15 @@ def network(model, tile: int | str = AUTO) -> Method:
     def side_of(shape: tuple[int, int]) -> int:
         return tiles.side_of(shape, reach, tile)
 
-    def method(low_dose: np.ndarray) -> np.ndarray:
-        image, side = hu_to_network(low_dose.astype(np.float32)), side_of(low_dose.shape)
+    def whole(image: np.ndarray) -> np.ndarray:
+        side = side_of(image.shape)
         with tiles.told(side):
-            output = tiles.in_tiles(enlarge, image, side, reach)
+            return tiles.in_tiles(enlarge, image, side, reach)
+
+    answer = self_ensemble(whole) if ensemble else whole
+
+    def method(low_dose: np.ndarray) -> np.ndarray:
+        output = answer(hu_to_network(low_dose.astype(np.float32)))
         if not np.isfinite(output).all():
             raise UserError(
                 "the network gives values that are not finite: its training diverged; train "
@@ -67,6 +73,24 @@ def network(model, tile: int | str = AUTO) -> Method:
         return np.clip(network_to_hu(output), HU_MIN, HU_MAX).astype(np.float32)
 
     return method
+
+
+def self_ensemble(function: Method) -> Method:
+    """The mean of a function over the eight flips and turns of an image, each answer turned back.
+
+    Geometric self-ensemble (Timofte et al., CVPR 2016; Lim et al., CVPR workshops 2017). Like the
+    function it takes (h, w) and returns (scale*h, scale*w), in any unit.
+    """
+
+    def ensembled(image: np.ndarray) -> np.ndarray:
+        total = 0.0
+        for quarters in range(4):
+            turned = np.rot90(image, quarters)
+            answers = function(turned) + function(turned[:, ::-1])[:, ::-1]
+            total = total + np.rot90(answers, -quarters)
+        return total / 8
+
+    return ensembled
 
 
 NON_LOCAL_MEANS, NON_LOCAL_MEANS_ALONE = "nlm+bicubic", "nlm"  # alone: at scale 1

@@ -29,10 +29,11 @@ class About:
     simulated_pairs: bool = False  # were low doses of the tested pairs made by this program?
     # By letter of a checkpoint, method to strength; empty where --strength is not given:
     strengths: dict[str, dict[str, float]] = field(default_factory=dict)
+    ensemble: bool = False  # are the networks' outputs self-ensembles?
     files: dict = field(default_factory=dict)  # how many were found, used and skipped
 
     def remarks(self) -> list[str]:
-        """VGG19 weights of the training, and which scans are synthetic."""
+        """VGG19 weights of the training, which scans are synthetic, and the like."""
         others = self.compared()
         weights = [self.vgg_weights, *(f"{n}: {of['vgg_weights']}" for n, of in others.items())]
         remarks = [f"VGG19 weights: {', '.join(weights)}"]
@@ -43,7 +44,7 @@ class About:
         if self.checkpoint.get("synthetic"):
             remarks.append("trained on SYNTHETIC scans")
         remarks += [f"{n} trained on SYNTHETIC scans" for n in others if others[n]["synthetic"]]
-        return remarks + self._other_low_doses() + self.unfinished()
+        return remarks + self._other_low_doses() + self.of_outputs()
 
     def _other_low_doses(self) -> list[str]:
         """Which checkpoints learned from measured low doses and are tested on others, or so."""
@@ -55,6 +56,11 @@ class About:
             for n, model in trained.items()
             if model and model != tested and "pairs" in (model, tested)
         ]
+
+    def of_outputs(self) -> list[str]:
+        """Self-ensembling, and the checkpoints that are unfinished."""
+        said = ["SELF-ENSEMBLE: the output of each network is the mean of eight passes"]
+        return (said if self.ensemble else []) + self.unfinished()
 
     def unfinished(self) -> list[str]:
         """The checkpoints whose training was stopped before it kept a model."""

@@ -76,19 +76,25 @@ def summary(level: Level, about: About) -> dict:
         "vgg_weights": about.vgg_weights,
         "vgg_distance_weights": about.vgg_distance_weights,
         "settings": about.settings,
+        "ensemble": about.ensemble,
         "checkpoint": about.checkpoint,
         "synthetic": about.synthetic,
     }
     return strict(content)
 
 
-def row_of(found: dict, name: str, sha256: Mapping[str, str]) -> str | None:
+def row_of(
+    found: dict, name: str, sha256: Mapping[str, str], *, ensemble: bool = False
+) -> str | None:
     """The row of a network in the content of a summary.json: "srgan", or "srgan B" of a compared
-    checkpoint. None where it has none of these weights.
+    checkpoint. None where it has none of these weights, or tested them with eight passes
+    (self-ensemble) and not with one, or the other way round.
 
     name: of strength.method_name. sha256: of the weights that it is made of, by model. Raises one
     of folders.DAMAGES where the content is not what `write` writes.
     """
+    if found.get("ensemble", False) != ensemble:  # reports of earlier versions have one pass
+        return None
     models = found["checkpoint"]["models"]
     suffixes = ("", *(f" {letter}" for letter in found["checkpoint"].get("compared", {})))
     rows = [

@@ -108,7 +108,7 @@ def _wrapped(texts: Sequence[str], width: int, indent: str = "") -> list[str]:
 def screen(levels: Sequence[Level], about: About, folder: Path) -> str:
     """The verdict, one table for each noise level, and where the rest is."""
     tested = f"{counted(levels[0].study)}; {about.degradation.noise.describe()}"
-    head = [*verdict_sentences(levels), "", *about.unfinished(), tested]
+    head = [*verdict_sentences(levels), "", *about.of_outputs(), tested]
     lines = _wrapped(head, SCREEN, "  ")
     for level in levels:
         lines += ["", *filter(None, [level.name]), *_main_table(level)]

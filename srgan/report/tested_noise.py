@@ -43,18 +43,23 @@ class TestedNoise:
 
 
 def tested_at(
-    report: Path, name: str, sha256: Mapping[str, str], noise_hu: float
+    report: Path,
+    name: str,
+    sha256: Mapping[str, str],
+    noise_hu: float,
+    *,
+    ensemble: bool = False,  # noqa: PT028, no test, though its name begins so
 ) -> TestedNoise | None:
     """What the test in a folder says of these weights at this noise.
 
-    name, sha256: as of summary_json.row_of. None where it says nothing of them, or only of other
-    noise, or is not what a test wrote.
+    name, sha256, ensemble: as of summary_json.row_of. None where it says nothing of them, or only
+    of other noise, or is not what a test wrote.
     """
     if not noise_hu > 0:
         return None
     try:
         found = json.loads(read_bounded(report / summary_json.NAME))
-        row = summary_json.row_of(found, name, sha256)
+        row = summary_json.row_of(found, name, sha256, ensemble=ensemble)
         every = [level for level in found.get("levels", [found]) if level.get("input_noise")]
         near = [(abs(math.log(_noise_of(level) / noise_hu)), k) for k, level in enumerate(every)]
         distance, k = min(near)

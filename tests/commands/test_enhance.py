@@ -211,3 +211,26 @@ def test_strength_takes_a_model_or_a_mixture_and_names_what_it_took(checkpoints,
     with pytest.raises(UserError, match="needs the SRResNet"):
         run(f"{given} --strength 0.5")
     assert not (tmp_path / "n").exists()
+
+
+def test_ensemble_is_used_and_is_said_in_all_that_is_written(tmp_path, capsys):
+    """A network that makes a checkerboard of 20 HU, which no mean over flips has."""
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    model = generator.build("fast", 1, seed=5)
+    model.get_layer("correction").bias.assign([0.1, -0.1, -0.1, 0.1])
+    made = manifest(best={}, settings={"generator": "fast", "scale": 1})
+    checkpoint_models.save_model(folder, "srgan", model, made)
+    volume = small_chest(0, slices=2).clip(-1000)
+    series = write_series(tmp_path / "series", volume, SeriesDescription="chest " * 9)
+    given = f"--checkpoint-dir {folder} --input {series} --precision float32"
+    for more, board_hu in (("", 20.475), (" --ensemble", 0)):
+        out = tmp_path / f"out{board_hu}"
+        assert run(f"{given} --output {out}{more}") == 0
+        np.testing.assert_allclose(np.abs(hu_of(out) - volume), board_hu, atol=1)
+        about = json.loads((out / "enhanced.json").read_text())
+        first = pydicom.dcmread(next(out.glob("*.dcm")))
+        said = ["eight passes instead of one" in capsys.readouterr().out]
+        said += ["ensemble" in t for t in (first.SeriesDescription, first.DerivationDescription)]
+        assert [about["ensemble"], *said] == [board_hu == 0] * 4
+        assert len(first.SeriesDescription) <= 64

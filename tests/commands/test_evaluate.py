@@ -5,12 +5,13 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from matplotlib.text import Text
 
 from srgan import settings as all_settings
 from srgan.commands import evaluate as run
-from srgan.commands import held_out
+from srgan.commands import held_out, tested_methods
 from srgan.dataset import build_store as stores
 from srgan.evaluation import baselines
 from srgan.hounsfield import WINDOWS, Window
@@ -262,6 +263,31 @@ def test_report_holds_no_patient_and_no_path_and_repeats(tested, small_scans, mo
     assert len(list(tested.folder.glob("example-*.png"))) == 2
     assert texts == [(tested.folder / n).read_text() for n in ("summary.json", "metrics.csv")]
     assert not list(tested.folder.glob("aside-*"))
+
+
+def test_a_test_of_eight_passes_says_so(tested, capsys, monkeypatch):
+    monkeypatch.setattr(example_pictures, "MOST_PATIENTS", 1)
+    tested.run(ensemble=True)
+    text = "SELF-ENSEMBLE: the output of each network is the mean of eight passes"
+    assert text in " ".join(capsys.readouterr().out.split())
+    assert text in (tested.folder / "index.html").read_text()
+    assert json.loads((tested.folder / "summary.json").read_text())["ensemble"] is True
+
+
+def test_the_networks_of_a_test_take_eight_passes_where_it_is_asked(monkeypatch, said):
+    from tests.helpers.made_networks import network
+
+    monkeypatch.setattr("srgan.training.strength.network", lambda *_: network(scale=2))
+    low = np.random.default_rng(0).normal(0, 50, (10, 12)).astype(np.float32)
+    outputs = {}
+    for more in (False, True):
+        settings = all_settings.make({"ensemble": more}, {"scale": 2})
+        made = tested_methods.networks({"A": None}, {"A": {"srgan": 1.0}}, settings)
+        outputs[more] = made["srgan"](low)
+        assert any("takes eight passes" in line for line in said) == more
+    expected = baselines.network(network(scale=2), ensemble=True)(low)
+    np.testing.assert_array_equal(outputs[True], expected)
+    assert np.abs(outputs[True] - outputs[False]).max() > 0.1
 
 
 def test_a_second_test_at_the_same_time_is_refused_and_says_who_writes_there(tested):

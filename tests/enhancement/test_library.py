@@ -18,7 +18,7 @@ from srgan.resampling import bicubic
 from srgan.system.errors import UserError
 from srgan.training import checkpoint_models
 from tests.conftest import ROOT
-from tests.helpers import made_dicom
+from tests.helpers import made_dicom, made_networks
 from tests.helpers.made_manifest import manifest
 
 HEAVY = ("keras", "matplotlib", "numpy", "pydicom", "scipy", "SimpleITK", "tensorflow")
@@ -93,6 +93,19 @@ def test_load_ignores_what_else_was_set_in_keras_and_leaves_it_set(checkpoint):
 def test_enhance_refuses_what_is_no_slice(checkpoint, wrong):
     with pytest.raises(ValueError, match="a slice is a 2-D array"):
         srgan.load(checkpoint)(wrong)
+
+
+def test_load_with_ensemble_is_the_mean_of_the_eight_passes(tmp_path, monkeypatch):
+    made_networks.make_small(monkeypatch)
+    made_networks.save(tmp_path, scale=1, best={})
+    low = np.random.default_rng(1).normal(0, 50, (11, 14))
+    network, passes = srgan.load(tmp_path), []
+    for k in range(4):
+        passes.append(np.rot90(network(np.rot90(low, k)), -k))
+        passes.append(np.flip(np.rot90(network(np.rot90(np.flip(low, 1), k)), -k), 1))
+    hu = srgan.load(tmp_path, ensemble=True)(low)
+    np.testing.assert_allclose(hu, np.mean(passes, 0), atol=0.01)
+    assert np.abs(hu - passes[0]).max() > 0.1
 
 
 def test_load_without_such_a_network_is_one_clear_line(checkpoint, tmp_path):

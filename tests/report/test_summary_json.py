@@ -49,6 +49,14 @@ def test_summary_has_the_promised_form(tmp_path):
     assert not {"sharpness", "photons", "nodules", "levels"} & set(found)
 
 
+def test_a_test_of_eight_passes_is_another_test(tmp_path):
+    ensembled = dataclasses.replace(ABOUT, ensemble=True)
+    for about, other in ((ABOUT, ensembled), (ensembled, ABOUT)):
+        assert written(tmp_path, [made_level()], about)["ensemble"] == about.ensemble
+        assert summary_json.is_in(tmp_path, [made_level()], about)
+        assert not summary_json.is_in(tmp_path, [made_level()], other)
+
+
 def test_summary_has_the_ttf_of_the_disc_with_its_contrast_and_noise(tmp_path):
     found = written(tmp_path, [with_discs()])
     stated = found["sharpness"]

@@ -1,6 +1,7 @@
 """What a report says of a network at the noise of a scan: the nearest level, or nothing."""
 
 import dataclasses
+import json
 
 import pytest
 
@@ -36,6 +37,15 @@ def test_the_nearest_level_is_found(report):
 def test_other_noise_and_other_weights_were_not_tested(report):
     for sha, noise_hu in ((SHA, 45.0), (SHA, 10.0), (SHA, 0.0), ("ef" * 32, 28.0)):
         assert tested_noise.tested_at(report, "srgan", {"srgan": sha}, noise_hu) is None
+
+
+def test_a_test_of_eight_passes_says_nothing_of_one_pass_and_the_other_way_round(report):
+    of = report, "srgan", {"srgan": SHA}, 28.0
+    assert tested_noise.tested_at(*of, ensemble=True) is None
+    found = json.loads((report / "summary.json").read_text())
+    write_json(report / "summary.json", found | {"ensemble": True})
+    assert tested_noise.tested_at(*of) is None
+    assert tested_noise.tested_at(*of, ensemble=True).noise_hu == 30.0
 
 
 def test_a_report_that_is_missing_older_or_damaged_says_nothing(tmp_path):
