@@ -74,6 +74,16 @@ def flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+# What --recipe day sets where no flag says otherwise: settings of train that a checkpoint records.
+DAY = {"train_minutes": 1440.0, "batch_size": 32, "crop": 128}
+
+
+def flags_of(values: dict[str, Any]) -> str:
+    """Settings as on the command line: "--batch-size 32 --crop 128"."""
+    shown = {n: f"{v:g}" if isinstance(v, float) else str(v) for n, v in values.items()}
+    return " ".join(f"{flag(name)} {value}" for name, value in shown.items())
+
+
 def _setting(default, kind, verbs, group, help, unit="", *, recorded=True, may_change=False):
     """A field of Settings that carries the rest of its row."""
     row = {"kind": kind, "verbs": verbs, "group": group, "help": help, "unit": unit}
@@ -105,6 +115,10 @@ class Settings:
         None, values.series_filter, TRAIN_AND_TEST, DATA,
         "Only series with TEXT in their SeriesDescription or kernel, or with '!TEXT' only those "
         "without it. Of MetaImage and other volumes the file's name counts.", recorded=False)
+    recipe: str | None = _setting(
+        None, values.choice("short", "day"), TRAIN, BUDGET,
+        "Named settings: 'short', which are the defaults, for 20 minutes on two cores, or 'day', "
+        f"for a day on a GPU: {flags_of(DAY)}. A flag that you give wins.", recorded=False)
     train_minutes: float = _setting(
         20.0, values.minutes, TRAIN, BUDGET,
         "Training time of both stages together. More than before extends a run.", "minutes")
@@ -288,6 +302,7 @@ class Settings:
 
 
 SETTINGS = {f.name: Setting(f.name, f.default, **f.metadata) for f in dataclasses.fields(Settings)}
+RECIPES = {"short": {name: SETTINGS[name].default for name in DAY}, "day": DAY}
 NOISE_GROUPS = {"image": IMAGE_NOISE, "projection": PROJECTION_NOISE}  # by --noise
 LEAST_CROP = {"vgg54": 16, "vgg32": 4, "vgg22": 2}  # pixels: each pooling before it halves them
 VGG_RECORDED = ("auto", "imagenet", "random", "none", "file")  # "file" stands for any path
@@ -331,6 +346,11 @@ def with_pairs(given: dict[str, Any]) -> dict[str, Any]:
             f"leave out --noise, or give the folder as --data, whose low doses are not used"
         )
     return {**given, "noise": "pairs"}
+
+
+def with_recipe(given: dict[str, Any]) -> dict[str, Any]:
+    """What was given, with what its recipe sets where no flag does."""
+    return {**RECIPES[given["recipe"]], **given} if "recipe" in given else given
 
 
 def has_gan(settings: Settings) -> bool:

@@ -52,7 +52,8 @@ def resumed_settings(given: dict[str, Any], manifest: Manifest) -> Settings:
     }
     if differ:
         why = WHY.get(next(iter(differ)), ONE_DOSE)
-        raise _refused(recorded, differ, f"{why}; --init starts a new run from its model")
+        why += "; --init starts a new run from its model"
+        raise _refused(recorded, differ, why, given.get("recipe"))
     _check_budget(given, before, manifest)
     settings = all_settings.make(given, recorded)
     _check_extension(settings, before, manifest)
@@ -66,14 +67,19 @@ def _may_change(before: Settings, now: Settings) -> set[str]:
     return names | set(PLANNED)
 
 
-def _refused(recorded: dict[str, Any], differ: dict[str, Any], why: str) -> UserError:
+def _refused(
+    recorded: dict[str, Any], differ: dict[str, Any], why: str, recipe: str | None
+) -> UserError:
     flags = "; ".join(
         f"{all_settings.flag(name)} {recorded[name]}, not {new}" for name, new in differ.items()
     )
+    of_recipe = differ.items() & all_settings.RECIPES.get(recipe, {}).items()
+    to_leave = [f"--recipe {recipe}"] if of_recipe else []
+    if more := len(differ) - len(of_recipe):
+        to_leave.append("the flag" if more == 1 else "these flags")
     return UserError(
-        f"the run in the checkpoint has {flags}: leave "
-        f"{'the flag' if len(differ) == 1 else 'these flags'} out to continue, or add --fresh "
-        f"to start anew ({why})"
+        f"the run in the checkpoint has {flags}: leave {' and '.join(to_leave)} out to continue, "
+        f"or add --fresh to start anew ({why})"
     )
 
 
@@ -92,7 +98,7 @@ def _check_budget(given: dict[str, Any], before: Settings, manifest: Manifest) -
         why = "a plan grows: more minutes or steps extend it"
         if in_steps and list(fewer) == ["train_minutes"]:
             why = "it is planned in steps: more --pretrain-steps and --gan-steps extend it"
-        raise _refused(planned, fewer, why)
+        raise _refused(planned, fewer, why, given.get("recipe"))
 
 
 def changes(settings: Settings, manifest: Manifest) -> dict[str, str]:
@@ -113,7 +119,7 @@ def _check_extension(settings: Settings, before: Settings, manifest: Manifest) -
     if changed and not more and manifest.step >= plan.steps:
         differ = {n: getattr(settings, n) for n in PLANNED if all_settings.flag(n) in changed}
         why = "it is finished: with more --train-minutes or steps this may change"
-        raise _refused(dataclasses.asdict(before), differ, why)
+        raise _refused(dataclasses.asdict(before), differ, why, settings.recipe)
     same_gan = settings.gan_steps in (before.gan_steps, plan.gan_steps)
     if manifest.step > plan.pretrain_steps and "pretrain_steps" in more and same_gan:
         raise UserError(

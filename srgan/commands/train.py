@@ -51,7 +51,7 @@ OLD_RUN = {
 
 def train(given: dict[str, Any]) -> int:
     """Run the command; returns the exit code. Raises UserError."""
-    given = all_settings.with_pairs(given)
+    given = all_settings.with_recipe(all_settings.with_pairs(given))
     steps = given.get("pretrain_steps"), given.get("gan_steps")
     with signals.caught() as stop:
         if steps == (0, 0):
