@@ -25,12 +25,13 @@ def load(
     scale is not that of --scale.
     """
     folder, is_default = Settings(**given).checkpoint_dir, "checkpoint_dir" not in given
+    why = ""
     if is_default and not checkpoint_folder.saved_in(folder, "step", "srresnet", "srgan"):
-        log.info(f"no trained model in {folder}")
+        why = f"no trained model in {folder}: "
         folder = Path(shipped_weights.NAME)
     if shipped_weights.is_meant(folder):
         trained = shipped_weights.load(given.get("scale", scale))
-        log.info(f"uses {shipped_weights.described(trained)}")
+        log.info(f"{why}uses {shipped_weights.described(trained)}")
     else:
         trained = checkpoint_models.load(folder)
         _check_scale(given, folder, trained)

@@ -16,14 +16,15 @@ def held_out(checkpoints: dict[str, Trained], store: Store, settings: Settings) 
     """Indices of the slices of patients that no checkpoint was trained or validated on.
 
     One known id, series or slice is enough to leave a patient out. With --split only its test
-    patients are tested. Raises UserError if no patient is left.
+    patients are tested, and of synthetic chests those that a training of them would hold out, so
+    that all networks are tested on the same. Raises UserError if no patient is left.
     """
-    seen = seen_by(checkpoints, store)
+    seen, only_test = seen_by(checkpoints, store), settings.split is not None or store.synthetic
     left = [
         i
         for i, record in enumerate(store.records)
         if record.pseudonym not in seen
-        and (settings.split is None or record.role == "test")
+        and (not only_test or record.role == "test")
         and is_usable(record, settings, SMALLEST)
     ]
     if not left:

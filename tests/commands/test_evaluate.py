@@ -39,6 +39,7 @@ def record(pseudonym, series, pixels, role="train", size=64):
 
 
 STORE = SimpleNamespace(
+    synthetic=False,
     patients={"P0001": "Ann", "P0002": "Bob", "P0003": "Cid"},
     records=(
         record("P0001", "s1", "x1"),
@@ -73,6 +74,11 @@ def test_split_leaves_only_its_test_patients():
     assert held_out.held_out({"A": trained_on()}, STORE, settings) == [2]
     with pytest.raises(UserError, match="a folder with other patients"):
         held_out.held_out({"A": trained_on("patient:Bob")}, STORE, settings)
+
+
+def test_of_synthetic_chests_those_are_tested_that_a_training_holds_out():
+    synthetic = SimpleNamespace(**{**vars(STORE), "synthetic": True})
+    assert held_out.held_out({"A": trained_on()}, synthetic, all_settings.make({})) == [2]
 
 
 def test_noise_of_the_test_is_the_middle_of_the_trainings_unless_given():
