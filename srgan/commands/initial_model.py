@@ -8,7 +8,7 @@ from pathlib import Path
 
 from srgan.commands.held_out import is_seen
 from srgan.dataset.store import Store
-from srgan.settings import Settings
+from srgan.settings import Settings, has_gan
 from srgan.system.errors import UserError, plural
 from srgan.training import checkpoint_folder, checkpoint_models, shipped_weights
 from srgan.training.checkpoint_models import Trained
@@ -24,6 +24,7 @@ class Initial:
 
     trained: Trained
     name: str  # "srresnet" or "srgan"
+    with_gan: bool  # does the GAN begin with the SRGAN, and not with the SRResNet of the run?
 
     @property
     def origin(self) -> Origin:
@@ -32,15 +33,16 @@ class Initial:
             step=checkpoint_folder.step_of(self.trained.models[self.name]),
             sha256=hashlib.sha256(self.trained.weights[self.name]).hexdigest(),
             patients=self.trained.manifest.data.patients,
+            srgan_sha256=self.trained.sha256["srgan"] if self.with_gan else None,
         )
 
 
 def load(settings: Settings) -> Initial:
-    """The model that --init names: of several the one that the first stage of the run trains.
+    """The model that --init names: of two the one that the first stage of the run trains.
 
-    That is the SRResNet, because pre-training from a SRGAN would first unlearn its texture; without
-    pre-training (--pretrain-steps 0) it is the SRGAN. Raises UserError where there is none, or its
-    generator or scale is another.
+    That is the SRResNet, because pre-training from a SRGAN would first unlearn its texture; the GAN
+    then begins with the SRGAN. Without pre-training (--pretrain-steps 0) it is the SRGAN. Raises
+    UserError where there is none, or its generator or scale is another.
     """
     path = settings.init
     trained = _load(path, settings.scale)
@@ -52,7 +54,9 @@ def load(settings: Settings) -> Initial:
             f"--generator {theirs['generator']} --scale {theirs['scale']}, or name another model"
         )
     first, other = MODELS if settings.pretrain_steps != 0 else reversed(MODELS)
-    initial = Initial(trained, first if first in trained.models else other)
+    name = first if first in trained.models else other
+    with_gan = name == "srresnet" and "srgan" in trained.models and has_gan(settings)
+    initial = Initial(trained, name, with_gan)
     if shipped_weights.is_meant(path):
         log.info(f"starts from the {TITLES[initial.name]} of {shipped_weights.described(trained)}")
     return initial
@@ -107,8 +111,11 @@ def check_same(settings: Settings, manifest: Manifest) -> None:
     except UserError as error:
         log.info(f"{error}; the run goes on without it")
         return
-    name = manifest.origin.model
-    if name not in trained.models or Initial(trained, name).origin != manifest.origin:
+    name, with_gan = manifest.origin.model, manifest.origin.srgan_sha256 is not None
+    names = {name, "srgan"} if with_gan else {name}
+    if not names <= set(trained.models) or (
+        Initial(trained, name, with_gan).origin != manifest.origin
+    ):
         raise UserError(
             f"the run in {settings.checkpoint_dir} {manifest.origin.text()}, and --init "
             f"{settings.init} is another one: leave it out to continue, or add --fresh to start "

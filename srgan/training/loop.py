@@ -103,14 +103,15 @@ def _event(run: Run, stage: str) -> dict[str, float]:
 
 
 def _start_gan(run: Run) -> None:
-    """The GAN starts from the best SRResNet, which the chief has kept."""
-    best = run.best.get("srresnet")
+    """The GAN starts from the best SRResNet, which the chief has kept, or from --init's SRGAN."""
+    name = "srgan" if "srgan" in run.best else "srresnet"  # nothing but --init has kept a SRGAN yet
+    best = run.best.get(name)
     if best is not None and run.is_chief:
         folder, model = run.settings.checkpoint_dir, run.trainer.average
         try:
-            checkpoint_models.restore_model(folder, "srresnet", best.step, model)
+            checkpoint_models.restore_model(folder, name, best.step, model)
         except Corrupt as error:
-            log.warning(f"{error}: the GAN starts from the last SRResNet instead of the best")
+            log.warning(f"{error}: the GAN starts from the last SRResNet instead")
     devices.share_variables(run.workers, run.trainer.average.variables)
     run.trainer.begin_gan()
 

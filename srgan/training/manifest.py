@@ -52,10 +52,14 @@ class Origin:
     step: int
     sha256: str  # of its weights file
     patients: int  # that its last training had seen
+    srgan_sha256: str | None = None  # of the SRGAN that the GAN began with, where it had its own
 
     def text(self) -> str:
         title = "SRResNet" if self.model == "srresnet" else "SRGAN"
-        return f"began with the {title} of step {self.step} of another run ({self.sha256[:12]}...)"
+        text = f"began with the {title} of step {self.step} of another run ({self.sha256[:12]}...)"
+        if self.srgan_sha256 is None:
+            return text
+        return f"{text}, its GAN with the SRGAN of that run ({self.srgan_sha256[:12]}...)"
 
 
 @dataclass(frozen=True)

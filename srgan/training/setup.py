@@ -92,6 +92,7 @@ def begin(
 
 def _begin_new(run: Run, start: Start, started: float) -> None:
     trainer = run.trainer
+    metrics = _metrics_of_initial(run, start)
     if start.origin is not None:
         for network in (trainer.generator, trainer.average):
             start.trained.give(start.origin.model, network)
@@ -103,8 +104,33 @@ def _begin_new(run: Run, start: Start, started: float) -> None:
         run.settings, trainer, run.batches, validate, started, from_chief
     )
     _take_over(run, plan, warning)
+    _keep_initial(run, start, metrics)
     _tell_of_large_states(trainer)
     run.save()
+
+
+def _metrics_of_initial(run: Run, start: Start) -> dict[str, dict[str, float]]:
+    """Of the models that the stages of a new run begin with; the chief validates them."""
+    if start.origin is None or not run.is_chief:
+        return {}
+    names = [start.origin.model, *(["srgan"] if start.origin.srgan_sha256 else [])]
+    found = {}
+    for name in names:
+        start.trained.give(name, run.trainer.average)
+        found[name] = run.validation.metrics(run.trainer.enhance(run.validation.low))
+    return found
+
+
+def _keep_initial(run: Run, start: Start, metrics: dict[str, dict[str, float]]) -> None:
+    """They are the best of their stages until the run has better ones: it never ends below them."""
+    for name, of_model in metrics.items():
+        stage = "pretrain" if name == "srresnet" else "gan"
+        if stage == "gan" and run.plan.pretrain_steps and start.origin.model == "srgan":
+            continue  # pre-training begins with the SRGAN, for want of a SRResNet
+        start.trained.give(name, run.trainer.average)
+        events.keep_best(run, stage, of_model)
+    if metrics:
+        start.trained.give(start.origin.model, run.trainer.average)
 
 
 def _go_on(run: Run, start: Start, started: float) -> None:

@@ -12,7 +12,7 @@ import pytest
 from srgan.commands.open_store import open_store
 from srgan.dataset.store import known_by
 from srgan.settings import make
-from srgan.training import checkpoint_models
+from srgan.training import checkpoint_folder, checkpoint_models, sealed
 from tests.conftest import small_chest, write_scan
 from tests.helpers.forks import manifest_of, stderr_of
 
@@ -72,8 +72,7 @@ def patients_seen(cwd, data, tmp_path) -> set[str]:
 
 def test_a_new_run_starts_from_the_weights_of_the_model(first, second):
     trained = checkpoint_models.load(first / "checkpoint")
-    with np.load(trained.models["srresnet"] / "generator.npz") as arrays:
-        weights = [arrays[str(i)] for i in range(len(arrays.files))]
+    weights = arrays_of(trained.models["srresnet"])
     import tensorflow as tf
 
     reader = tf.train.load_checkpoint(str(second / "checkpoint/step-0000000/state"))
@@ -84,6 +83,40 @@ def test_a_new_run_starts_from_the_weights_of_the_model(first, second):
     assert (origin["model"], origin["sha256"]) == ("srresnet", trained.sha256["srresnet"])
     assert "began with the SRResNet of step" in stderr_of(second)
     assert "its discriminator begins new" in stderr_of(second)
+
+
+def arrays_of(model) -> list[np.ndarray]:
+    with np.load(model / "generator.npz") as arrays:
+        return [arrays[str(i)] for i in range(len(arrays.files))]
+
+
+def test_the_gan_begins_with_the_srgan_and_the_run_ends_with_no_worse_models(
+    run, first, grown, tmp_path
+):
+    folder = shutil.copytree(first / "checkpoint", tmp_path / "other")
+    model = sorted(folder.glob("srgan-*"))[-1]
+    far = [array + 0.1 for array in arrays_of(model)]  # a step moves a weight by 1e-4
+    about = checkpoint_folder.read(model).manifest
+    shutil.rmtree(model)
+    content = checkpoint_models.npz({str(i): array for i, array in enumerate(far)})
+    sealed.write(model, lambda part: (part / "generator.npz").write_bytes(content), about.as_dict())
+
+    flags = f"--init {folder} {COMMAND} --pretrain-steps 1 --gan-steps 1"
+    cwd, code = run("both", f"--run train --data {grown} {flags}")
+    assert code == 0, stderr_of(cwd)
+    assert "its GAN with the SRGAN of that run" in stderr_of(cwd)
+    for name in ("srresnet", "srgan"):  # what it began with is kept until it has a better one
+        kept, wanted = cwd / f"checkpoint/{name}-0000000", sorted(folder.glob(f"{name}-*"))[-1]
+        assert all(map(np.array_equal, arrays_of(kept), arrays_of(wanted)))
+    import tensorflow as tf
+
+    reader = tf.train.load_checkpoint(str(cwd / "checkpoint/step-0000002/state"))
+    names = [n for n in reader.get_variable_to_shape_map() if n.startswith("average/")]
+    held = [reader.get_tensor(name) for name in names]
+    for one in far:
+        same = [other for other in held if other.shape == one.shape]
+        assert min(np.abs(one - other).max() for other in same) < 0.01
+    assert run("both", f"--run train --data {grown} {flags}")[1] == 0  # the same model again
 
 
 def test_what_the_first_model_had_seen_is_never_tested(first, second, grown, small_scans, tmp_path):
