@@ -16,9 +16,9 @@ import srgan
 from srgan.models import generator
 from srgan.resampling import bicubic
 from srgan.system.errors import UserError
-from srgan.training import checkpoint_models
+from srgan.training import checkpoint_models, shipped_weights
 from tests.conftest import ROOT
-from tests.helpers import made_dicom, made_networks
+from tests.helpers import made_dicom, made_shipped, made_networks
 from tests.helpers.made_manifest import manifest
 
 HEAVY = ("keras", "matplotlib", "numpy", "pydicom", "scipy", "SimpleITK", "tensorflow")
@@ -162,7 +162,9 @@ def test_what_cannot_be_enhanced_or_written_is_refused(checkpoint, series, tmp_p
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/enhance.md"])
-def test_examples_of_the_pages_run(checkpoint, series, page, monkeypatch):
+def test_examples_of_the_pages_run(checkpoint, series, page, tmp_path, monkeypatch):
+    made_shipped.write(tmp_path / "shipped", scales=(1,))
+    monkeypatch.setattr(shipped_weights, "FOLDER", tmp_path / "shipped")
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text("utf-8"), re.S)
     example = next(block for block in blocks if "srgan.load" in block)
     monkeypatch.chdir(series.parent)
