@@ -18,7 +18,7 @@ from srgan.resampling import bicubic
 from srgan.system.errors import UserError
 from srgan.training import checkpoint_models, shipped_weights
 from tests.conftest import ROOT
-from tests.helpers import made_dicom, made_shipped, made_networks
+from tests.helpers import made_dicom, made_networks, made_shipped
 from tests.helpers.made_manifest import manifest
 
 HEAVY = ("keras", "matplotlib", "numpy", "pydicom", "scipy", "SimpleITK", "tensorflow")
