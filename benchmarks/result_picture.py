@@ -1,77 +1,58 @@
-"""The README's picture: a slice of a synthetic chest outside the training data, and a region.
+"""The picture of benchmarks/peers.py: images of one slice side by side, whole and enlarged."""
 
-`python benchmarks/result_picture.py checkpoint --output docs/result.png` shows normal dose, low
-dose, bicubic, SRResNet and SRGAN. PSNR is that of the whole slice in the lung window.
-"""
-
-import sys
 from pathlib import Path
 
 import numpy as np
+from scipy import ndimage
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
-import srgan
-from benchmarks import common
-from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS
-from srgan.lowdose.degradation import degrade
+from srgan.hounsfield import WINDOWS
+from srgan.masks import lung_mask
 from srgan.metrics.similarity import psnr_db
-from srgan.phantom import chest
-from srgan.resampling import bicubic
 from srgan.system.png import figure_to_png
-from tests.helpers.made_structure import IMAGE_NOISE, SCALE
 
-PATIENT = 1000  # the program's own data end with patient 39
-REGION = (slice(150, 246), slice(96, 192))  # rows, columns
-
-
-def images_of(checkpoint: Path) -> dict[str, np.ndarray]:
-    """Name to HU: (512, 512), the low dose (128, 128)."""
-    volume, _ = chest.chest(seed=0, patient=PATIENT, slices=6)
-    normal = np.clip(volume[3], HU_MIN, HU_MAX).astype(np.float32)
-    low = degrade(normal[None], IMAGE_NOISE, np.random.default_rng(0))[0]
-    return {
-        "normal dose": normal,
-        "low dose": low,
-        "bicubic": bicubic(low, SCALE),
-        "SRResNet": srgan.load(checkpoint, strength=0)(low),
-        "SRGAN": srgan.load(checkpoint, strength=1)(low),
-    }
+SIDE = 96  # pixels of the region that is enlarged
+STEP = 4  # its corner is a multiple of a pixel of the low dose
 
 
-def main() -> None:
-    parser = common.parser(__doc__)
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--output", type=Path, default=Path("result.png"))
-    given = parser.parse_args()
+def region_of(normal: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns of the region in the lung with the most detail: (rows, columns) HU."""
+    detail = normal - ndimage.gaussian_filter(normal, 3.0)
+    energy = np.where(ndimage.binary_closing(lung_mask(normal), iterations=8), detail**2, 0)
+    inside = ndimage.uniform_filter(np.minimum(energy, 100.0**2).astype(np.float64), SIDE)
+    row, column = np.unravel_index(inside.argmax(), normal.shape)
+    corner = [
+        int(np.clip(at - SIDE // 2, 0, size - SIDE)) // STEP * STEP
+        for at, size in zip((row, column), normal.shape, strict=True)
+    ]
+    return slice(corner[0], corner[0] + SIDE), slice(corner[1], corner[1] + SIDE)
+
+
+def draw(path: Path, images: dict[str, np.ndarray], window_name: str = "lung") -> None:
+    """Write a picture; a column for each image: whole above, the region below.
+
+    images: name to (rows, columns) HU, "normal dose" first; the low dose may be smaller. Titles
+    have PSNR of the whole slice in the window.
+    """
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 
-    images = images_of(given.checkpoint)
-    window = WINDOWS["lung"]
-    rows, columns = REGION
-    figure = Figure((12.5, 5.5), dpi=100, layout="constrained")
+    window, normal = WINDOWS[window_name], images["normal dose"]
+    region = region_of(normal)
+    figure = Figure((2.5 * len(images), 5.5), dpi=100, layout="constrained")
     axes = figure.subplots(2, len(images))
     for (whole, part), (name, hu) in zip(axes.T, images.items(), strict=True):
-        step = len(images["normal dose"]) // len(hu)
+        step = len(normal) // len(hu)
         title = f"{name}, {len(hu)}x{len(hu)}" if step > 1 else name
-        if step == 1 and name != "normal dose":
-            psnr = psnr_db(output=hu, reference=images["normal dose"], window=window)
-            title += f", {psnr:.1f} dB"
-        inside = hu[
-            rows.start // step : rows.stop // step, columns.start // step : columns.stop // step
-        ]
-        for axis, shown in ((whole, hu), (part, inside)):
+        if step == 1 and hu is not normal:
+            title += f"\n{psnr_db(output=hu, reference=normal, window=window):.1f} dB"
+        rows, columns = (slice(side.start // step, side.stop // step) for side in region)
+        for axis, shown in ((whole, hu), (part, hu[rows, columns])):
             axis.imshow(
                 shown, cmap="gray", vmin=window.low, vmax=window.high, interpolation="nearest"
             )
             axis.set_axis_off()
-        corner = (columns.start / step, rows.start / step)
-        size = (columns.stop - columns.start) / step
-        whole.add_patch(Rectangle(corner, size, size, fill=False, edgecolor="gold"))
+        side = rows.stop - rows.start
+        corner = (columns.start - 0.5, rows.start - 0.5)
+        whole.add_patch(Rectangle(corner, side, side, fill=False, edgecolor="gold"))
         whole.set_title(title, fontsize=11)
-    figure_to_png(figure, given.output)
-
-
-if __name__ == "__main__":
-    main()
+    figure_to_png(figure, path)
