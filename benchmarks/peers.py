@@ -10,7 +10,7 @@ and pairs. Non-local means and BM3D are tuned on three slices of validation pati
 of a checkpoint folder (or "shipped") are tested as they are and as a mean of eight passes ("x8");
 patients that any of them has seen are left out. Means over a patient's slices, then over patients.
 
-OUT keeps what took long (torch.npz, red_cnn.npz): the same command again takes minutes. It gets
+OUT keeps what took long (torch.npz, red_cnn*.npz): the same command again takes minutes. It gets
 peers.json (every number, also by patient), table.md, synthetic.png (README: docs/result.png) and
 pictures of each patient's middle slice. All but synthetic.png show or name patients: keep them.
 """
@@ -49,7 +49,7 @@ from srgan.resampling import bicubic
 from srgan.settings import Settings, degradation_of
 from srgan.system import log
 from srgan.system.errors import UserError
-from srgan.system.files import write_json
+from srgan.system.files import write_json, write_whole
 from srgan.system.processes import cpus
 from srgan.system.progress import progress
 from srgan.training import checkpoint_models, shipped_weights
@@ -156,27 +156,34 @@ def _loaded(named: list[str]) -> dict[str, Trained]:
 def _red_cnn(
     folder: Path, slices: Slices, store: Store, settings: Settings, minutes: float
 ) -> np.ndarray:
-    """What RED-CNN makes of the slices, trained now or kept: (n, 4h, 4w) HU."""
+    """What RED-CNN, trained now or before, makes of the slices: (n, 4h, 4w) HU."""
     from benchmarks import red_cnn
     from srgan.commands.train import slice_sets
 
-    path = folder / "red_cnn.npz"
-    if path.exists():
-        with np.load(path) as kept:
+    weights, outputs = folder / "red_cnn.npz", folder / "red_cnn_outputs.npz"
+    if not weights.exists():
+        training, _ = slice_sets(store, settings)
+        trained, steps = red_cnn.train(training, degradation_of(settings), minutes)
+        print(f"RED-CNN: {steps} steps of {red_cnn.BATCH}", flush=True)
+        _save(weights, **{str(i): array for i, array in enumerate(trained)})
+    if outputs.exists():
+        with np.load(outputs) as kept:
             if np.array_equal(kept["low_hu"], slices.low_hu):
                 return kept["output_hu"]
-    training, _ = slice_sets(store, settings)
-    weights, steps = red_cnn.train(training, degradation_of(settings), minutes)
-    print(f"RED-CNN: {steps} steps of {red_cnn.BATCH}", flush=True)
     tensorflow_setup.start("float32")
     network = red_cnn.build(SCALE)
-    network.set_weights(weights)
+    with np.load(weights) as kept:
+        network.set_weights([kept[str(i)] for i in range(len(kept.files))])
     method = baselines.network(network)
     lows = progress(slices.low_hu, len(slices.low_hu), "slices through RED-CNN")
     output_hu = np.stack([method(low) for low in lows])
-    np.savez(folder / "part.npz", low_hu=slices.low_hu, output_hu=output_hu, steps=steps)
-    (folder / "part.npz").rename(path)
+    _save(outputs, low_hu=slices.low_hu, output_hu=output_hu)
     return output_hu
+
+
+def _save(path: Path, **arrays: np.ndarray) -> None:
+    """A NumPy file that is complete or absent."""
+    write_whole(path, lambda part: part.write_bytes(checkpoint_models.npz(arrays)))
 
 
 def _classical(store: Store, settings: Settings) -> tuple[dict[str, baselines.Method], dict]:
@@ -210,22 +217,8 @@ def _networks(checkpoints: dict[str, Trained]) -> dict[str, baselines.Method]:
         for model in trained.models:
             row, network = f"{name} {TITLES[model]}", trained.network(model)
             found[row] = baselines.network(network)
-            found[f"{row} x8"] = eight_passes(found[row])
+            found[f"{row} x8"] = baselines.network(network, ensemble=True)
     return found
-
-
-def eight_passes(method: baselines.Method) -> baselines.Method:
-    """The mean over the flips and turns of a slice, each turned back."""
-
-    def mean(low_dose: np.ndarray) -> np.ndarray:
-        total = 0.0
-        for turns in range(4):
-            turned = np.rot90(low_dose, turns)
-            both = method(turned) + method(turned[:, ::-1])[:, ::-1]
-            total = total + np.rot90(both, -turns)
-        return (total / 8).astype(np.float32)
-
-    return mean
 
 
 def _of_low(slices: Slices, method: baselines.Method, k: int) -> np.ndarray:

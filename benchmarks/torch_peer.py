@@ -23,7 +23,7 @@ from srgan.system.processes import cpus
 from tests.helpers import made_dicom
 
 PEER = Path(__file__).resolve().parents[2] / "shared" / "peers" / "quality_torch.py"
-DISC, CHEST = "~disc", "~synthetic chest"
+DISC, CHEST = "~disc", "~chest"
 CHEST_SEED, CHEST_PATIENT = 0, 1000  # the program's own data end with patient 39
 
 
