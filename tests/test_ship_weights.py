@@ -81,6 +81,10 @@ def test_each_network_has_a_card_with_scans_licences_machine_and_metrics(checkpo
         assert "a PC; float32" in text
         assert "srgan.load(scale=1, strength=" in text
         assert str(tmp_path) not in text + json.dumps(found)
+        again, test = card.of_shipped(shipped_weights.load(1), name)  # as export takes it over
+        assert (again, test) == (SHIPPED, found["test"])
+    other = dataclasses.replace(trained, weights=dict.fromkeys(trained.weights, b"other"))
+    assert card.of_shipped(other, name) is None
 
 
 def test_the_table_of_collections_counts_the_patients_that_a_training_uses():

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from srgan.commands import chosen_checkpoint
-from srgan.export import onnx_file, report_metrics
+from srgan.export import card, onnx_file, report_metrics
 from srgan.models import tensorflow_setup
 from srgan.settings import Settings
 from srgan.system import signals
@@ -32,10 +32,12 @@ def export(given: dict[str, Any]) -> int:
         trained, _ = chosen_checkpoint.load(given)
         share = strength.checked(trained, settings.strength)
         name = strength.method_name(share)
-        test = _test_metrics(settings.report_dir, name, strength.weights_of(trained, share))
+        shipped, test = card.of_shipped(trained, strength.models_of(share)[-1]) or (None, None)
+        if test is None or 0 < share < 1:
+            test = _test_metrics(settings.report_dir, name, strength.weights_of(trained, share))
         tensorflow_setup.start("float32")
         with new_folder(settings.output) as part, writing(settings.output):
-            difference_hu = _export(part, trained, share, settings, test)
+            difference_hu = _export(part, trained, share, settings, test, shipped)
             for path in part.rglob("*"):
                 sync(path)
     print(
@@ -60,19 +62,24 @@ def _test_metrics(report: Path, name: str, sha256: dict[str, str]) -> dict | Non
 
 
 def _export(
-    part: Path, trained: Trained, share: float, settings: Settings, test: dict | None
+    part: Path,
+    trained: Trained,
+    share: float,
+    settings: Settings,
+    test: dict | None,
+    shipped: card.Shipped | None,
 ) -> float:
     """Fill the folder; returns the largest difference in HU. Raises OSError, UserError."""
     import tensorflow as tf
 
-    from srgan.export import card, card_text, comparison
+    from srgan.export import card_text, comparison
 
     tf.config.experimental.enable_tensor_float_32_execution(False)  # a GPU would round to 10 bits
     network = strength.network(trained, share)
     again = _write_and_load(part, network, trained, settings.format)
     difference_hu = comparison.largest_difference_hu(again, strength.network(trained, share))
     parameters = network.count_params()
-    about = card.Exported(settings.format, share, trained, parameters, difference_hu, test)
+    about = card.Exported(settings.format, share, trained, parameters, difference_hu, test, shipped)
     card.write(part, about)
     card_text.write(part, about)
     return difference_hu

@@ -3,6 +3,7 @@
 It follows from the checkpoint and a report: it names no patient and no path.
 """
 
+import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,8 @@ from srgan.hounsfield import HU_MAX, HU_MIN, WINDOWS
 from srgan.report.summary_json import strict
 from srgan.settings import Settings
 from srgan.system.checksums import sha256_of_file
-from srgan.system.files import write_json
+from srgan.system.files import read_bounded, write_json
+from srgan.system.folders import DAMAGES
 from srgan.training import strength
 from srgan.training.checkpoint_folder import step_of
 from srgan.training.checkpoint_models import Trained
@@ -30,6 +32,24 @@ class Shipped:
     collections: list[dict]  # rows: collection, patients and slices by role, licence, citation
     machine: str  # where they were trained, and for how long
     test_command: str  # gives the metrics of the card
+
+
+def of_shipped(trained: Trained, name: str) -> tuple[Shipped, dict | None] | None:
+    """What the card in a model's folder says of these weights, and its `test`; None without one."""
+    try:
+        found = json.loads(read_bounded(trained.models[name] / FILE))
+        if found["network"]["weights_sha256"] != {name: trained.sha256[name]}:
+            return None
+        training, data = found["training"], found["data"]
+        about = Shipped(
+            found["network"]["weights_licence"],
+            data["collections"],
+            training["machine"],
+            found["test_command"],
+        )
+        return about, found["test"]
+    except DAMAGES:
+        return None
 
 
 @dataclass(frozen=True)

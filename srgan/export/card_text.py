@@ -106,7 +106,7 @@ def _compared(exported: Exported) -> str:
 def _machine(exported: Exported) -> str:
     if exported.shipped is None:
         return ""
-    (sha256,) = strength.weights_of(exported.trained, exported.strength).values()
+    sha256 = " and ".join(strength.weights_of(exported.trained, exported.strength).values())
     return f"""\
 ## Machine and settings
 
