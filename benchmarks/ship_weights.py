@@ -4,12 +4,14 @@
         --test ../shared/ct --report-dir report-scale4
 
 replaces the weights of the training's scale, tests them on the test patients of ../shared/ct (its
-split.csv) at every --dose, and writes the cards with what the test found. Without --test the cards
-take what --report-dir holds of these very weights. --float16 rounds them: then test them anew.
+split.csv) at every --dose, and writes what the test found into the cards and docs/weights.md.
+Without --test that is what --report-dir holds of these very weights. --float16 rounds them.
 """
 
 import csv
 import io
+import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -35,6 +37,14 @@ from srgan.training.manifest import MODELS
 ROOT = Path(__file__).parent.parent
 MOST_BYTES = 12_000_000  # of srgan/weights/ in all
 COLLECTIONS = Path(__file__).parent / "collections.csv"
+PAGE = ROOT / "docs" / "weights.md"
+FIGURES = re.compile(r"(<!-- figures: .*? -->\n).*?(<!-- end of the figures -->)", re.DOTALL)
+COLUMNS = (  # head, path in the metrics, format
+    ("PSNR lung, dB", "psnr_db.lung", ".2f"),
+    ("PSNR mediastinum, dB", "psnr_db.mediastinum", ".2f"),
+    ("SSIM lung", "ssim.lung", ".4f"),
+    ("RMSE, HU", "rmse_hu", ".1f"),
+)
 LICENCE = (
     "MIT, as the program. The networks were trained on scans of the collections below, under the "
     "Creative Commons licences named there: name the collections where you use the weights, and "
@@ -118,6 +128,43 @@ def write_cards(scale: int, about: card.Shipped, report: Path) -> None:
         card_text.write(path, exported)
 
 
+def figures() -> str:
+    """A table of what the cards of all scales say of their tests, in Markdown."""
+    lines = [f"| scale | dose | | {' | '.join(head for head, *_ in COLUMNS)} |"]
+    lines.append("|---" * (3 + len(COLUMNS)) + "|")
+    for scale in (4, 1):
+        cards = [
+            json.loads(path.read_text())
+            for name in MODELS
+            for path in shipped_weights.folder(scale).glob(f"{name}-*/{card.FILE}")
+        ]
+        cards = [each for each in cards if each["test"]]
+        for k in range(min((len(each["test"]["levels"]) for each in cards), default=0)):
+            levels = {each["network"]["name"]: each["test"]["levels"][k] for each in cards}
+            first = next(iter(levels.values()))
+            rows = {name: (metrics, {}) for name, metrics in first["input"].items()}
+            rows |= {n: (each["network"], each["intervals"]) for n, each in levels.items()}
+            for name, row in rows.items():
+                name = model_card.TITLES.get(name, name)
+                lines.append(f"| {scale} | {first['noise']['dose']} | {name} | {_cells(*row)} |")
+    return "\n".join(lines)
+
+
+def _cells(metrics: dict, intervals: dict) -> str:
+    cells = []
+    for _, path, digits in COLUMNS:
+        text = card_text.value(card_text.at(metrics, path), digits)
+        cells.append(text + card_text.interval(intervals.get(path), digits))
+    return " | ".join(cells)
+
+
+def write_figures(page: Path) -> None:
+    """Put the table between its marks in the page."""
+    table = figures()
+    text = FIGURES.sub(lambda m: f"{m[1]}\n{table}\n\n{m[2]}", page.read_text("utf-8"))
+    page.write_text(text, "utf-8")
+
+
 def collections(path: Path) -> list[dict]:
     """The rows of the table; numbers as numbers."""
     with open(path, newline="", encoding="utf-8") as file:
@@ -148,6 +195,7 @@ def main() -> None:
             LICENCE, collections(given.collections), given.machine, f"python {shlex.join(command)}"
         )
         write_cards(scale, about, report)
+        write_figures(PAGE)
     except UserError as error:
         sys.exit(f"ship_weights.py: {error}")
 

@@ -146,8 +146,10 @@ class Settings:
     scale: int = _setting(
         4, values.choice(1, 2, 4), (*MODEL_VERBS, *EXPORT), NETWORK,
         {"train": "How many times a slice is enlarged.",
-         "enhance": "Of the shipped weights: 1, or with --input-kind 4, unless given.",
-         **dict.fromkeys((*TEST, *EXPORT), "Of the shipped weights: 4 (unless given) or 1.")})
+         "enhance": "Which of the shipped weights: 1 or 4. Without it those of scale 1, with "
+         "--input-kind those of scale 4.",
+         **dict.fromkeys((*TEST, *EXPORT), "Which of the shipped weights: 4 or 1. Without it "
+         "those of scale 4.")})
     noise: str = _setting(
         "image", values.choice("image", "projection", "pairs"), TRAIN_AND_TEST, LOW_DOSE,
         "Dose model: 'image' adds Poisson and Gaussian noise to the slice, 'projection' adds "

@@ -87,6 +87,24 @@ def test_each_network_has_a_card_with_scans_licences_machine_and_metrics(checkpo
     assert card.of_shipped(other, name) is None
 
 
+def test_the_figures_of_all_cards_stand_on_the_page(checkpoint, tmp_path):
+    ship_weights.ship(checkpoint, float16=False)
+    tested = {**ABOUT.checkpoint, "models": shipped_weights.load(1).sha256}
+    summary_json.write(tmp_path, two_doses(), dataclasses.replace(ABOUT, checkpoint=tested))
+    ship_weights.write_cards(1, SHIPPED, tmp_path)
+    page = shutil.copy(ship_weights.PAGE, tmp_path / "page.md")
+    for _ in range(2):  # again the same
+        ship_weights.write_figures(page)
+        text = page.read_text("utf-8")
+        rows = [line.split(" | ")[:4] for line in text.splitlines() if line.startswith("| 1 | ")]
+        assert [row[1:3] for row in rows] == [
+            [dose, name] for dose in ("0.5", "0.25") for name in ("bicubic", "SRResNet", "SRGAN")
+        ]
+        assert [row[3] for row in rows[:3]] == ["12.25", "13.25", "14.25"]
+    assert text.startswith("# The weights that ship")
+    assert "## Limits" in text
+
+
 def test_the_table_of_collections_counts_the_patients_that_a_training_uses():
     """Those of ../shared/ct: 49, 5 and 10 patients."""
     rows = SHIPPED.collections

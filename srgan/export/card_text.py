@@ -177,8 +177,8 @@ def _test(exported: Exported) -> str:
         lines += ["", _noise(level["noise"]), "", f"| metric | {' | '.join(columns)} |"]
         lines.append("|---" * (len(columns) + 1) + "|")
         for title, digits, path in _rows(found["windows_hu"]):
-            values = [_value(_at(metrics, path), digits) for metrics in columns.values()]
-            values[-1] += _interval(level["intervals"].get(path), digits)
+            values = [value(at(metrics, path), digits) for metrics in columns.values()]
+            values[-1] += interval(level["intervals"].get(path), digits)
             lines.append(f"| {title} | {' | '.join(values)} |")
     if any(level["intervals"] for level in found["levels"]):
         lines += ["", f"In brackets: {intervals.INTERVAL}."]
@@ -198,12 +198,12 @@ def _rows(windows: dict) -> list[tuple[str, str, str]]:
     return [*rows, ("mean error, HU", "+.2f", "bias_hu")]
 
 
-def _at(metrics: dict, path: str) -> float | None:
+def at(metrics: dict, path: str) -> float | None:
     key, *window = path.split(".")
     return metrics[key][window[0]] if window else metrics[key]
 
 
-def _interval(ends: list[float] | None, digits: str) -> str:
+def interval(ends: list[float] | None, digits: str) -> str:
     return "" if ends is None else " ({} to {})".format(*(format(end, digits) for end in ends))
 
 
@@ -212,5 +212,5 @@ def _noise(noise: dict) -> str:
     return f"{'Projection' if model == 'projection' else 'Image'} noise: {levels_remark(noise)}."
 
 
-def _value(value: float | None, digits: str) -> str:
-    return "-" if value is None else format(value, digits)
+def value(number: float | None, digits: str) -> str:
+    return "-" if number is None else format(number, digits)
