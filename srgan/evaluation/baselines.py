@@ -34,23 +34,11 @@ def network(model, tile: int | str = AUTO, *, ensemble: bool = False) -> Method:
     eight clipped images would be biased near -1024 HU. The method raises UserError if an output is
     not finite, or where memory is short.
     """
-    import tensorflow as tf
-
     from srgan.models import mixture, tiles
 
     model = mixture.without_norms(model)
     reach = tiles.reach_of(model)
-
-    def output(model, batch):
-        return tf.cast(model(batch, training=False), tf.float32)
-
-    # TensorFlow would take several closures of one def for a function that is traced again and
-    # again, and warn; a partial is a function of its own.
-    signature = [tf.TensorSpec((1, None, None, 1), tf.float32)]
-    compiled = tf.function(partial(output, model), input_signature=signature)
-
-    def enlarge(image: np.ndarray) -> np.ndarray:
-        return compiled(tf.constant(image[None, :, :, None], tf.float32)).numpy()[0, :, :, 0]
+    enlarge = _compiled(model)
 
     @lru_cache
     def side_of(shape: tuple[int, int]) -> int:
@@ -73,6 +61,24 @@ def network(model, tile: int | str = AUTO, *, ensemble: bool = False) -> Method:
         return np.clip(network_to_hu(output), HU_MIN, HU_MAX).astype(np.float32)
 
     return method
+
+
+def _compiled(model) -> Method:
+    """A Keras generator as a function of (h, w) to (scale*h, scale*w) float32, in its own range."""
+    import tensorflow as tf
+
+    def output(model, batch):
+        return tf.cast(model(batch, training=False), tf.float32)
+
+    # TensorFlow would take several closures of one def for a function that is traced again and
+    # again, and warn; a partial is a function of its own.
+    signature = [tf.TensorSpec((1, None, None, 1), tf.float32)]
+    compiled = tf.function(partial(output, model), input_signature=signature)
+
+    def enlarge(image: np.ndarray) -> np.ndarray:
+        return compiled(tf.constant(image[None, :, :, None], tf.float32)).numpy()[0, :, :, 0]
+
+    return enlarge
 
 
 def self_ensemble(function: Method) -> Method:
