@@ -100,7 +100,8 @@ def _rows(measured: Study) -> dict[str, dict]:
 
 def text(measured: Study, result: dict) -> list[str]:
     """Lines for the terminal."""
-    rows, lines = _rows(measured), []
+    rows, of_patient = _rows(measured), measured.n_slices()
+    lines = [f"{sum(of_patient.values())} slices of {len(of_patient)} patients"]
     width = max(map(len, rows)) + 1
     for caption, columns in TABLES.items():
         lines += ["", caption, " " * width + "".join(f"{head:>12}" for head in columns)]
@@ -109,7 +110,7 @@ def text(measured: Study, result: dict) -> list[str]:
             found = {path: _number(values, path) for path in forms}
             if not all(map(math.isnan, found.values())):
                 lines.append(common.line(f"{name:{width}}", found, forms, 12))
-    lines += ["", f"Against the peer, {len(result['slices'])} patients; patients below it:"]
+    lines += ["", "Against the PyTorch peer; in brackets on how many patients below it:"]
     for name, of in result["against_peer"].items():
         words = [
             f"{form.format(of[path]['mean'])} ({of[path]['below']})"

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from srgan.hounsfield import WINDOWS
-from srgan.masks import lung_mask
+from srgan.masks import body_mask, lung_mask
 from srgan.metrics.similarity import psnr_db
 from srgan.system.png import figure_to_png
 
@@ -14,17 +14,26 @@ SIDE = 96  # pixels of the region that is enlarged
 STEP = 4  # its corner is a multiple of a pixel of the low dose
 
 
-def region_of(normal: np.ndarray) -> tuple[slice, slice]:
-    """Rows and columns of the region in the lung with the most detail: (rows, columns) HU."""
-    detail = normal - ndimage.gaussian_filter(normal, 3.0)
-    energy = np.where(ndimage.binary_closing(lung_mask(normal), iterations=8), detail**2, 0)
-    inside = ndimage.uniform_filter(np.minimum(energy, 100.0**2).astype(np.float64), SIDE)
-    row, column = np.unravel_index(inside.argmax(), normal.shape)
-    corner = [
-        int(np.clip(at - SIDE // 2, 0, size - SIDE)) // STEP * STEP
-        for at, size in zip((row, column), normal.shape, strict=True)
-    ]
-    return slice(corner[0], corner[0] + SIDE), slice(corner[1], corner[1] + SIDE)
+def region_of(normal: np.ndarray, window_name: str = "lung") -> tuple[slice, slice]:
+    """Rows and columns of a region: of the lung, where it has most detail, or the body's middle.
+
+    normal: (rows, columns) HU.
+    """
+    if window_name == "lung":
+        detail = normal - ndimage.gaussian_filter(normal, 3.0)
+        energy = np.minimum(detail**2, 100.0**2).astype(np.float64)
+        energy[~ndimage.binary_closing(lung_mask(normal), iterations=8)] = 0
+        mean = ndimage.uniform_filter(energy, SIDE)
+        centre = np.unravel_index(mean.argmax(), mean.shape)
+    else:
+        body = body_mask(normal)
+        centre = ndimage.center_of_mass(body if body.any() else np.ones_like(body))
+    return tuple(_side(at, size) for at, size in zip(centre, normal.shape, strict=True))
+
+
+def _side(centre: float, size: int) -> slice:
+    first = int(np.clip(centre - SIDE // 2, 0, size - SIDE)) // STEP * STEP
+    return slice(first, first + SIDE)
 
 
 def draw(path: Path, images: dict[str, np.ndarray], window_name: str = "lung") -> None:
@@ -37,7 +46,7 @@ def draw(path: Path, images: dict[str, np.ndarray], window_name: str = "lung") -
     from matplotlib.patches import Rectangle
 
     window, normal = WINDOWS[window_name], images["normal dose"]
-    region = region_of(normal)
+    region = region_of(normal, window_name)
     figure = Figure((2.5 * len(images), 5.5), dpi=100, layout="constrained")
     axes = figure.subplots(2, len(images))
     for (whole, part), (name, hu) in zip(axes.T, images.items(), strict=True):

@@ -1,5 +1,7 @@
 """benchmarks/peers.py: whose slices are judged, the differences from the peer, RED-CNN's form."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -37,8 +39,8 @@ def test_the_phantoms_are_test_patients_whose_noise_comes_after_that_of_all_othe
 
 def test_only_slices_that_are_held_out_are_measured_and_with_the_peers_low_dose(slices):
     known = {peers._pixels(slices.normal_hu[1]): (0.7, 0.7)}
-    methods = {"peer": slices.output_hu.__getitem__, "truth": slices.normal_hu.__getitem__}
-    found = peers.measure(methods, slices, known, IMAGE_NOISE)
+    outputs = {"peer": slices.output_hu, "truth": slices.normal_hu}
+    found = peers.measure(outputs, slices, known, IMAGE_NOISE)
     assert found.patients() == ["B"]
     means = found.overall()
     assert means["truth"]["rmse_hu"] == 0 < means["peer"]["rmse_hu"]
@@ -62,8 +64,9 @@ def test_differences_are_patient_by_patient_and_those_below_the_peer_are_counted
 
 
 def test_a_picture_shows_a_region_inside_of_the_slice_on_whole_pixels_of_the_low_dose(slices):
-    for hu in (slices.normal_hu[0], np.full((128, 128), -1000.0, np.float32)):
-        for side, size in zip(result_picture.region_of(hu), hu.shape, strict=True):
+    empty = np.full((128, 128), -1000.0, np.float32)
+    for hu, window in itertools.product((slices.normal_hu[0], empty), ("lung", "mediastinum")):
+        for side, size in zip(result_picture.region_of(hu, window), hu.shape, strict=True):
             assert side.start % SCALE == 0
             assert side.stop - side.start == result_picture.SIDE
             assert 0 <= side.start < side.stop <= size
