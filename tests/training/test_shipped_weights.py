@@ -1,5 +1,6 @@
 """The weights that ship: found by name and scale, whole or refused, never written to."""
 
+import json
 import shutil
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import srgan
 from srgan.system.errors import UserError
 from srgan.training import shipped_weights
+from srgan.training.manifest import MODELS
 from tests.helpers import made_shipped
 
 
@@ -71,3 +73,20 @@ def test_no_run_writes_to_them(shipped, tmp_path):
         with pytest.raises(UserError, match="name another folder"):
             shipped_weights.refuse_to_write(path, "--checkpoint-dir")
     shipped_weights.refuse_to_write(tmp_path, "--checkpoint-dir")
+
+
+@pytest.mark.parametrize("scale", [4, 1])
+def test_those_of_this_copy_are_whole_fit_their_networks_and_have_cards_of_their_own(scale):
+    if not shipped_weights.FOLDER.exists():
+        pytest.skip("this copy has no shipped weights")
+    trained = shipped_weights.load(scale)
+    assert set(trained.models) == {"srresnet", "srgan"}
+    for name, path in trained.models.items():
+        hu = srgan.load(scale=scale, strength=MODELS.index(name))(np.full((16, 16), 40.0))
+        assert np.abs(hu - 40).max() < 30
+        about = json.loads((path / "model_card.json").read_text())
+        assert about["network"]["weights_sha256"] == {name: trained.sha256[name]}
+        assert about["test"]["levels"]
+        assert about["data"]["collections"]
+    files = [p for p in shipped_weights.FOLDER.rglob("*") if p.is_file()]
+    assert sum(p.stat().st_size for p in files) <= 12_000_000
