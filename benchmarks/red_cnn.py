@@ -2,8 +2,9 @@
 
 H. Chen et al., Low-dose CT with a residual encoder-decoder convolutional neural network, IEEE
 Trans. Med. Imaging 36 (2017) 2524: five convolutions and five transposed ones, 96 maps, 5x5,
-without padding, three shortcuts, mean squared error. Its learning rate of 1e-4 is for days of
-training: here it begins at 1e-3 and falls along a cosine by the clock.
+without padding, three shortcuts, mean squared error. The learning rate falls along a cosine by the
+clock from 3e-4; the paper's 1e-4 is for days of training. On validation patches, after 610 steps
+with crops of 32, the gain over bicubic was 0.33 dB from 3e-4 and 0.28 dB from 1e-3, one seed each.
 """
 
 import time
@@ -17,7 +18,7 @@ from srgan.training.plan import cosine
 
 MAPS, SIZE = 96, 5
 START_SD = 0.01  # of the first kernels, as in the paper
-RATE, WARM_UP, CLIP = 1e-3, 100, 0.05  # steps; largest gradient norm
+RATE, WARM_UP, CLIP = 3e-4, 100, 0.05  # steps; largest gradient norm
 BATCH, CROP = 4, 64  # small batches: a step works on every pixel of the full size
 SEED = 0
 
