@@ -2,9 +2,10 @@
 
 H. Chen et al., Low-dose CT with a residual encoder-decoder convolutional neural network, IEEE
 Trans. Med. Imaging 36 (2017) 2524: five convolutions and five transposed ones, 96 maps, 5x5,
-without padding, three shortcuts, mean squared error. The learning rate falls along a cosine by the
-clock from 3e-4; the paper's 1e-4 is for days of training. On validation patches, after 610 steps
-with crops of 32, the gain over bicubic was 0.33 dB from 3e-4 and 0.28 dB from 1e-3, one seed each.
+without padding, three shortcuts, mean squared error. Two things are for minutes instead of days, by
+the gain over bicubic on validation patches after 610 steps with crops of 32, one seed each: 0.45 dB
+as here, 0.33 dB with first kernels of the paper's SD of 0.01, 0.28 dB with these and a rate of 1e-3
+(the paper's is 1e-4). The rate falls along a cosine by the clock.
 """
 
 import time
@@ -17,7 +18,7 @@ from srgan.training.batches import SliceSet
 from srgan.training.plan import cosine
 
 MAPS, SIZE = 96, 5
-START_SD = 0.01  # of the first kernels, as in the paper
+START_SD = 0.029  # of the first kernels: sqrt(2 / (25 * 96)), He et al. 2015
 RATE, WARM_UP, CLIP = 3e-4, 100, 0.05  # steps; largest gradient norm
 BATCH, CROP = 4, 64  # small batches: a step works on every pixel of the full size
 SEED = 0
