@@ -69,7 +69,7 @@ def multiply_adds(form: str, stage: str, scale: int = 4, batch: int = 16, side: 
     if stage == "gan":
         sample = np.zeros((1, 64, 64, 1), np.float32)
         features = vgg.build("vgg54", VggWeights("random"), sample, 0)
-        cost += 7 * _forward(discriminator.build(64), 64) + 3 * _forward(features, 64)
+        cost += 7 * _forward(discriminator.build(form, 64), 64) + 3 * _forward(features, 64)
     return batch * cost
 
 

@@ -194,7 +194,7 @@ class Settings:
         "fast", values.choice("fast", "paper"), TRAIN, NETWORK,
         "Generator: 'fast', or 'paper' as in Ledig et al. 2017.")
     content_loss: str = _setting(
-        "vgg54", values.choice("vgg54", "vgg32", "vgg22", "pixel"), TRAIN, NETWORK,
+        "vgg22", values.choice("vgg54", "vgg32", "vgg22", "pixel"), TRAIN, NETWORK,
         "Content loss of SRGAN: VGG19 features of a deep layer (vgg54), of a middle one (vgg32, "
         "faster) or of a shallow one (vgg22), or the pixels.")
     vgg_weights: str = _setting(

@@ -117,10 +117,18 @@ class Form:
     pretrain_rate: float
     gan_rate: float
     pretrain_loss: str  # "l1" or "mse"
-    clip: float | None  # largest gradient norm in pre-training; 0.01 is typical of fast
+    clip: float | None  # largest gradient norm; 0.01 is typical of fast
+    gan_pixel: float  # weight of L1 in the GAN stage: keeps HU right where features say little
+    gan_texture: float  # and that of the texture loss
 
 
 FORMS = {  # by --generator, whose choices stand in settings.py
-    "fast": Form(fast, pretrain_rate=1e-3, gan_rate=1e-4, pretrain_loss="l1", clip=0.05),
-    "paper": Form(paper, pretrain_rate=3e-4, gan_rate=1e-4, pretrain_loss="mse", clip=None),
-}
+    "fast": Form(
+        fast, pretrain_rate=1e-3, gan_rate=1e-4, pretrain_loss="l1", clip=0.05, gan_pixel=1.0,
+        gan_texture=0.004,
+    ),
+    "paper": Form(
+        paper, pretrain_rate=3e-4, gan_rate=1e-4, pretrain_loss="mse", clip=None, gan_pixel=0.05,
+        gan_texture=0.0,
+    ),
+}  # fmt: skip

@@ -1,5 +1,5 @@
 """Layers that Keras lacks, or has slower: sub-pixel and bicubic enlargement, batch normalisation,
-a wide convolution to one map.
+a wide convolution to one map, the detail of a patch.
 
 They are registered with Keras: `keras.saving.load_model` reads a .keras file with them once this
 module is imported.
@@ -121,6 +121,28 @@ class CutTo(layers.Layer):
 
     def compute_output_shape(self, x_shape, like_shape):
         return (x_shape[0], *like_shape[1:3], x_shape[3])
+
+
+class WithDetail(layers.Layer):
+    """A patch and its fine detail, enlarged and bounded: (b, h, w, 1) to (b, h, w, 2).
+
+    The detail is tanh(gain * (x - the Gaussian mean of x, SD 1.5 pixels)).
+    """
+
+    def __init__(self, gain: float, **kwargs):
+        super().__init__(**kwargs)
+        self.gain = gain
+        taps = np.exp(-0.5 * (np.arange(-4, 5) / 1.5) ** 2)
+        self.taps = (taps / taps.sum()).astype(np.float32)
+
+    def call(self, x):
+        mean = ops.pad(x, ((0, 0), (4, 4), (4, 4), (0, 0)), "reflect")
+        for shape in ((9, 1, 1, 1), (1, 9, 1, 1)):
+            mean = ops.conv(mean, self.taps.reshape(shape))
+        return ops.concatenate([x, ops.tanh(self.gain * (x - mean))], axis=-1)
+
+    def compute_output_shape(self, shape):
+        return *shape[:3], 2
 
 
 class MeanPoolTo(layers.Layer):

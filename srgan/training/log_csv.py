@@ -8,9 +8,9 @@ from typing import Literal, get_args
 from srgan.system.files import write_csv
 
 Column = Literal[
-    "step", "stage", "learning_rate", "l1", "mse", "content", "adversarial", "discriminator",
-    "real_logit", "fake_logit", "logit_sd", "skipped", "overflow", "validation_psnr_db",
-    "validation_texture", "validation_sd", "warnings",
+    "step", "stage", "learning_rate", "l1", "mse", "content", "texture", "adversarial",
+    "discriminator", "real_logit", "fake_logit", "logit_sd", "skipped", "overflow",
+    "validation_psnr_db", "validation_texture", "validation_sd", "warnings",
 ]  # fmt: skip
 COLUMNS: tuple[str, ...] = get_args(Column)
 

@@ -235,7 +235,7 @@ def trainer_of(
     average.trainable = False
     critic = critic_optimizer = features = None
     if with_gan:
-        critic = discriminator.build(s.crop, s.seed)
+        critic = discriminator.build(s.generator, s.crop, s.seed)
         critic_optimizer = adam(critic.trainable_variables)
         if weights.mode != "none" and s.content_loss != "pixel":
             _, normal = sample()

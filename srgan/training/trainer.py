@@ -18,10 +18,10 @@ import tensorflow as tf
 from srgan.models.generator import FORMS
 from srgan.models.layers import n_devices, sum_over_devices
 from srgan.training.plan import Plan, cosine
+from srgan.training.texture_loss import WINDOW_PX, texture_loss
 
 ADVERSARIAL = 1e-3  # Ledig et al. 2017, equation 3
 CONTENT = {"imagenet": 1.0, "file": 1.0, "random": 0.015}  # by VGG19 weights
-PIXEL = 0.05  # L1 in the GAN stage; keeps HU right where VGG19 features say little
 AVERAGE = 0.998  # decay of the averaged weights: over a few hundred steps
 MOST_PIXELS = 16 * 64**2  # of low dose that are enhanced at once, or one image
 DISCRIMINATOR_RATE = 2e-4  # learning rate at the start of the GAN stage
@@ -124,7 +124,7 @@ class Trainer:
 
         def apply():
             for (optimizer, network, gradients), norm in zip(updates, norms, strict=True):
-                if clip:
+                if clip and network is self.generator:
                     limit = clip * optimizer.scale_loss(1.0)
                     gradients, _ = tf.clip_by_global_norm(gradients, limit, norm)
                 _apply(optimizer, network, gradients)
@@ -168,7 +168,7 @@ class Trainer:
 
     def _gan(self, low, normal, step):
         """One update of both networks on one batch; the output and its logits are computed once."""
-        before = self._statistics(self.generator, self.discriminator)
+        form, before = FORMS[self.form], self._statistics(self.generator, self.discriminator)
         with tf.GradientTape() as generator_tape:
             output = self.generator(low, training=True)
             with tf.GradientTape() as discriminator_tape:
@@ -179,7 +179,10 @@ class Trainer:
                 discriminator_loss = real_loss + fake_loss
                 scaled_d = self.discriminator_optimizer.scale_loss(_share(discriminator_loss))
             losses = {"l1": tf.reduce_mean(tf.abs(output - normal))}
-            loss = PIXEL * losses["l1"]
+            loss = form.gan_pixel * losses["l1"]
+            if form.gan_texture and normal.shape[1] >= WINDOW_PX:
+                losses["texture"] = texture_loss(output, normal, normal.shape[1], step)
+                loss += form.gan_texture * losses["texture"]
             if self.features is not None:
                 wanted = tf.stop_gradient(self.features(normal))
                 content = tf.reduce_mean(tf.square(self.features(output) - wanted))
@@ -202,7 +205,7 @@ class Trainer:
                 (discriminator_tape, scaled_d, self.discriminator_optimizer, self.discriminator),
             )
         ]
-        return self._update(updates, losses, before, step)
+        return self._update(updates, losses, before, step, form.clip)
 
 
 def _on_all_devices(update):

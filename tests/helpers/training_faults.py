@@ -65,8 +65,8 @@ def dead_discriminator() -> None:
 
     usual = discriminator.build
 
-    def build(crop, seed=0):
-        model = usual(crop, seed)
+    def build(form, crop, seed=0):
+        model = usual(form, crop, seed)
         model.get_layer("logit").kernel.assign(np.zeros(model.get_layer("logit").kernel.shape))
         return model
 

@@ -132,8 +132,9 @@ def test_generator_weights_depend_on_the_seed_alone():
     assert not np.array_equal(a[0], c[0])
 
 
-def test_discriminator_gives_one_float32_logit():
-    model = discriminator.build(32)
+@pytest.mark.parametrize("form", discriminator.FORMS)
+def test_discriminator_gives_one_float32_logit(form):
+    model = discriminator.build(form, 32)
     assert sum(layer.name.startswith("conv") for layer in model.layers) == 8
     logits = np.asarray(model(np.zeros((3, 32, 32, 1), np.float32)))
     assert logits.shape == (3, 1)

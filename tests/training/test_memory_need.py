@@ -71,7 +71,7 @@ def test_discriminator_of_crops_up_to_the_papers_has_no_pooling_and_larger_ones_
     monkeypatch.setattr(discriminator, "CONVOLUTIONS", ((2, 2), (2, 2), (2, 2), (2, 2)))
     counts = {}
     for crop in (64, 96, 104, 128, 512):
-        model = discriminator.build(crop)
+        model = discriminator.build("paper", crop)
         counts[crop] = model.count_params()
         assert any(layer.name == "pool" for layer in model.layers) == (crop > 96)
         assert model(np.zeros((1, crop, crop, 1), np.float32)).shape == (1, 1)

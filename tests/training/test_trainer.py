@@ -18,7 +18,7 @@ def trainer(form):
             "paper": lambda: generator.paper(2, initial, blocks=1, maps=4),
         }[form]()
 
-    made, critic = small(), discriminator.build(16)
+    made, critic = small(), discriminator.build(form, 16)
     return trainers.Trainer(
         form=form,
         content_mode="none",
