@@ -77,7 +77,12 @@ def fast(scale: int, initial, blocks: int | None = None, maps: int = 64) -> kera
 
 
 def paper(scale: int, initial, blocks: int = 16, maps: int = 64) -> keras.Model:
-    """SRResNet of Ledig et al. 2017, figure 4, with tanh at the end as is common."""
+    """SRResNet of Ledig et al. 2017, figure 4, with tanh at the end as is common.
+
+    The paper says nothing of the initial weights. Here each block begins as the identity (Goyal et
+    al. 2017, section 5.1), and the output near 0: with He's weights everywhere it began at both
+    ends of tanh, whose gradient is zero there.
+    """
 
     def conv(x, maps, size, name):
         return layers.Conv2D(maps, size, padding="same", kernel_initializer=initial(), name=name)(x)
@@ -92,13 +97,13 @@ def paper(scale: int, initial, blocks: int = 16, maps: int = 64) -> keras.Model:
     for i in range(blocks):
         y = FusedBatchNorm(name=f"block{i}_norm1")(conv(x, maps, 3, f"block{i}_conv1"))
         y = conv(prelu(y, f"block{i}_prelu"), maps, 3, f"block{i}_conv2")
-        x = x + FusedBatchNorm(name=f"block{i}_norm2")(y)
+        x = x + FusedBatchNorm(gamma="zeros", name=f"block{i}_norm2")(y)
     x = head + FusedBatchNorm(name="tail_norm")(conv(x, maps, 3, "tail"))
     for i in range(STAGES[scale]):
         x = SubPixel(name=f"up{i}")(conv(x, 4 * maps, 3, f"up{i}_conv"))
         x = prelu(x, f"up{i}_prelu")
     x = layers.Activation("tanh", dtype="float32", name="normal_dose")(
-        ConvToOne(1, 9, padding="same", kernel_initializer=initial(), name="out")(x)
+        ConvToOne(1, 9, padding="same", kernel_initializer=initial(0.02), name="out")(x)
     )
     network = keras.Model(low, x, name="paper")
     for layer in network.layers:
@@ -117,7 +122,7 @@ class Form:
     pretrain_rate: float
     gan_rate: float
     pretrain_loss: str  # "l1" or "mse"
-    clip: float | None  # largest gradient norm; 0.01 is typical of fast
+    clip: float  # largest gradient norm; 0.01 is typical of fast, 0.04 of paper
     gan_pixel: float  # weight of L1 in the GAN stage: keeps HU right where features say little
     gan_texture: float  # and that of the texture loss
 
@@ -128,7 +133,7 @@ FORMS = {  # by --generator, whose choices stand in settings.py
         gan_texture=0.004,
     ),
     "paper": Form(
-        paper, pretrain_rate=3e-4, gan_rate=1e-4, pretrain_loss="mse", clip=None, gan_pixel=0.05,
+        paper, pretrain_rate=1e-3, gan_rate=1e-4, pretrain_loss="mse", clip=0.1, gan_pixel=0.05,
         gan_texture=0.0,
     ),
 }  # fmt: skip

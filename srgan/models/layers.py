@@ -178,15 +178,16 @@ class FusedBatchNorm(layers.Layer):
     """Batch normalisation over (b, h, w); statistics in float32, images in any precision.
 
     The layer of Keras has no fused kernel: pre-training takes a fifth longer with it. Momentum 0.9
-    suits short trainings.
+    suits short trainings. gamma: its initializer, "ones" or "zeros".
     """
 
-    def __init__(self, momentum: float = 0.9, epsilon: float = 1e-3, **kwargs):
+    def __init__(self, momentum: float = 0.9, epsilon: float = 1e-3, gamma: str = "ones", **kwargs):
         super().__init__(**kwargs)
-        self.momentum, self.epsilon = momentum, epsilon
+        self.momentum, self.epsilon, self.start = momentum, epsilon, gamma
 
     def get_config(self):
-        return super().get_config() | {"momentum": self.momentum, "epsilon": self.epsilon}
+        config = {"momentum": self.momentum, "epsilon": self.epsilon, "gamma": self.start}
+        return super().get_config() | config
 
     def build(self, shape):
         def weight(name, start, trainable):
@@ -198,7 +199,7 @@ class FusedBatchNorm(layers.Layer):
                 autocast=False,
             )
 
-        self.gamma, self.beta = weight("gamma", "ones", True), weight("beta", "zeros", True)
+        self.gamma, self.beta = weight("gamma", self.start, True), weight("beta", "zeros", True)
         self.mean, self.variance = weight("mean", "zeros", False), weight("variance", "ones", False)
 
     def call(self, x, training=False):
