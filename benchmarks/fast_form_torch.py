@@ -12,7 +12,9 @@ import torch.nn.functional as F
 from torch import nn
 
 BLOCKS = {1: 4, 4: 8}  # residual blocks by scale
-PIXEL, CONTENT, ADVERSARIAL, CLIP, AVERAGE = 0.05, 0.015, 1e-3, 0.05, 0.998
+CONTENT, ADVERSARIAL, TEXTURE, CLIP, AVERAGE = 0.015, 1e-3, 0.004, 0.05, 0.998
+WINDOW = 16  # pixels, of the texture loss
+FLOOR = (2 / 2047.5) ** 2 * 36  # 36: sum of the squared taper
 
 
 class Generator(nn.Module):
@@ -43,24 +45,54 @@ class Generator(nn.Module):
         return base + 0.1 * x
 
 
-def discriminator(size: int = 64) -> nn.Sequential:
-    """That of the paper, to logits."""
-    modules, before = [], 1
-    for i, maps in enumerate((64, 64, 128, 128, 256, 256, 512, 512)):
-        modules.append(nn.Conv2d(before, maps, 3, 1 + i % 2, 1, bias=i == 0))
-        modules += [nn.BatchNorm2d(maps)] * (i > 0) + [nn.LeakyReLU(0.2, inplace=True)]
-        before = maps
-    dense = nn.Linear(512 * (size // 16) ** 2, 1024), nn.LeakyReLU(0.2), nn.Linear(1024, 1)
-    return nn.Sequential(*modules, nn.Flatten(), *dense)
+class Discriminator(nn.Module):
+    """The layers of the paper with half of the maps, of a patch and its detail."""
+
+    def __init__(self, size: int = 64):
+        super().__init__()
+        modules, before = [], 2
+        for i, maps in enumerate((32, 32, 64, 64, 128, 128, 256, 256)):
+            modules.append(nn.Conv2d(before, maps, 3, 1 + i % 2, 1, bias=i == 0))
+            modules += [nn.BatchNorm2d(maps)] * (i > 0) + [nn.LeakyReLU(0.2, inplace=True)]
+            before = maps
+        dense = nn.Linear(256 * (size // 16) ** 2, 512), nn.LeakyReLU(0.2), nn.Linear(512, 1)
+        self.net = nn.Sequential(*modules, nn.Flatten(), *dense)
+        taps = torch.exp(-0.5 * (torch.arange(-4.0, 5.0) / 1.5) ** 2)
+        self.register_buffer("taps", taps / taps.sum())
+
+    def forward(self, x):
+        mean = F.pad(x, (4, 4, 4, 4), "reflect")
+        mean = F.conv2d(mean, self.taps.view(1, 1, 9, 1))
+        mean = F.conv2d(mean, self.taps.view(1, 1, 1, 9))
+        return self.net(torch.cat((x, torch.tanh(20 * (x - mean))), 1))
+
+
+def spectra(images, rings):
+    """Logarithms of the power of windows, in rings of equal frequency."""
+    n = (images.shape[-1] - WINDOW + 1) // WINDOW
+    windows = images[:, 0, : n * WINDOW, : n * WINDOW].unfold(1, WINDOW, WINDOW)
+    windows = windows.unfold(2, WINDOW, WINDOW).reshape(-1, WINDOW, WINDOW)
+    taper = torch.hann_window(WINDOW)
+    windows = (windows - windows.mean((1, 2), keepdim=True)) * taper[:, None] * taper
+    power = torch.fft.rfft2(windows).abs().square().flatten(1)
+    return torch.log(power @ rings + FLOOR)
+
+
+def ring_means():
+    """(16 * 9, 8): the mean over a ring of one frequency."""
+    rows, columns = torch.fft.fftfreq(WINDOW), torch.fft.rfftfreq(WINDOW)
+    radius = torch.round(WINDOW * torch.hypot(rows[:, None], columns)).flatten()
+    rings = (radius[:, None] == torch.arange(1, WINDOW // 2 + 1)).float()
+    return rings / rings.sum(0)
 
 
 class Features(nn.Module):
-    """VGG19 to conv5_4 with random weights, frozen; grey in [-1, 1], repeated to three channels."""
+    """VGG19 to conv2_2 with random weights, frozen; grey in [-1, 1], repeated to three channels."""
 
     def __init__(self):
         super().__init__()
         modules, before = [], 3
-        for stage, (maps, count) in enumerate(((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))):
+        for stage, (maps, count) in enumerate(((64, 2), (128, 2))):
             modules += [nn.MaxPool2d(2)] * (stage > 0)
             for _ in range(count):
                 modules += [nn.Conv2d(before, maps, 3, padding=1), nn.ReLU(inplace=True)]
@@ -117,13 +149,15 @@ def build(stage: str, a, compiled: bool):
 
     if stage == "pretrain":
         return pretrain, a.batch
-    critic_plain = discriminator().to(memory_format=torch.channels_last)
+    critic_plain = Discriminator().to(memory_format=torch.channels_last)
     critic, features = (
         wrap(m) for m in (critic_plain, Features().to(memory_format=torch.channels_last))
     )
     critic_optimizer = torch.optim.Adam(
         critic_plain.parameters(), lr=2e-4, betas=(0.9, 0.99), fused=True
     )
+
+    rings = ring_means()
 
     def gan():
         with amp():
@@ -140,8 +174,9 @@ def build(stage: str, a, compiled: bool):
                 wanted = features(normal)
             content = F.mse_loss(features(output).float(), wanted.float())
             adversarial = F.softplus(-critic(output).float()).mean()
-        loss = PIXEL * F.l1_loss(output, normal) + CONTENT * content + ADVERSARIAL * adversarial
-        update(loss, optimizer)
+        texture = F.l1_loss(spectra(output, rings), spectra(normal, rings))
+        loss = F.l1_loss(output, normal) + CONTENT * content
+        update(loss + ADVERSARIAL * adversarial + TEXTURE * texture, optimizer, CLIP)
         average()
         return loss.item()
 
