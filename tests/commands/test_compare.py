@@ -161,7 +161,7 @@ def test_patient_seen_by_a_compared_checkpoint_is_left_out(scans, measured, caps
     assert not slices & tuned
     said = capsys.readouterr().err
     assert "4 of 6 patients were trained or validated on (3 by A, 1 by B) and are left out" in said
-    assert f"B is {scans.b_dir}: step 7, fast generator, content vgg54, VGG19 weights none" in said
+    assert f"B is {scans.b_dir}: step 7, fast generator, content vgg22, VGG19 weights none" in said
 
 
 def test_compare_refuses_a_wrong_checkpoint_in_one_line(scans, tmp_path):

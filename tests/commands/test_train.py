@@ -327,7 +327,7 @@ def test_train_with_no_steps_builds_the_store_without_tensorflow(small_scans, ru
         "--data notes",
         "--split no-such.csv",
         "--vgg-weights no-such.h5",
-        "--crop 12",
+        "--crop 12 --content-loss vgg54",
     ],
 )
 def test_wrong_input_is_one_line_and_exit_code_2(run_main, tmp_path, arguments):
