@@ -34,7 +34,7 @@ class Generator(nn.Module):
     def forward(self, low):
         x = head = self.head(4 * low)
         for first, second in zip(self.first, self.second, strict=True):
-            x = x + second(F.relu(first(x)))
+            x = x + second(F.silu(first(x)))
         x = head + self.tail(x)
         if self.up is not None:
             x = F.leaky_relu(F.pixel_shuffle(self.up(x), 2), 0.1)

@@ -61,7 +61,7 @@ def fast(scale: int, initial, blocks: int | None = None, maps: int = 64) -> kera
     first = {"size": 4, "strides": 2} if scale == 1 else {}
     x = head = conv(low * INPUT_GAIN, maps, "head", **first)
     for i in range(blocks or BLOCKS[scale]):
-        y = conv(x, maps, f"block{i}_conv1", activation="relu")
+        y = conv(x, maps, f"block{i}_conv1", activation="silu")
         x = x + conv(y, maps, f"block{i}_conv2", gain=0.02)
     x = head + conv(x, maps, "tail")
     for i in range(STAGES[scale] - 1):

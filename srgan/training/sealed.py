@@ -11,7 +11,7 @@ from srgan.system.checksums import read_sealed_json, sha256_of_file, write_seale
 from srgan.system.errors import UserError, reason
 from srgan.system.files import read_bounded, sync, writing
 
-FORMAT = 2
+FORMAT = 3  # 2: ReLU in the fast form, whose weights have the same shapes
 MANIFEST = "manifest.json"
 README = "README.md"  # without a checksum: a user may edit or delete it
 MOST_BYTES = 256 << 20  # of a file of weights; a generator has 3 to 6 MB
