@@ -250,7 +250,7 @@ def test_checkpoints_of_another_version_or_format_say_so(folder, said):
     checkpoint_states.newest(folder)
     assert said == [f"{path} was written by version 0.0.9; this is {__version__}"]
     rewrite(path, lambda m: m.update(format=7))
-    with pytest.raises(UserError, match=r"version 0\.0\.9 in format 7; .* reads 2"):
+    with pytest.raises(UserError, match=r"version 0\.0\.9 in format 7; .* reads 3"):
         checkpoint_states.newest(folder)
 
 
