@@ -46,8 +46,8 @@ it. Test patients take no part.
 A row has the budget of its yardstick, in CPU seconds of one core (`time.process_time`), from the
 end of the first step on. Other jobs ran on the machine; that changes CPU time a little, as they
 share caches and memory. The first row of a table is the yardstick; in brackets: the difference
-from it at the same budget. Where a row ran with several seeds, its figures are means, and the
-difference is one of means.
+from it at the same budget and seed. Where a row ran with several seeds, figures and differences
+are means, and the smallest and the largest difference follow.
 
 The networks are judged in the precision that they trained in: bfloat16 where the machine is fast
 at it. The content loss has random VGG19 weights.
@@ -122,23 +122,26 @@ def _line(name: str, budget: tuple, group: list, yardstick: list, columns: dict)
     core_s = f"{start_s:g} + {total - start_s:g}" if start_s else f"{total:g}"
     steps = round(_mean(entry["steps"] for entry in group))
     cells = [f"`{name}`", ROWS[name].described(), core_s, len(group), steps]
-    ours = [entry["figures"] for entry in group]
-    theirs = [entry["figures"] for entry in yardstick]
+    ours, theirs = ({e["seed"]: e["figures"] for e in of} for of in (group, yardstick))
     cells += [_cell(ours, theirs, *at) for at in columns.values()]
     return "| " + " | ".join(map(str, cells)) + " |"
 
 
-def _cell(ours: list[dict], theirs: list[dict], path: str, form: str) -> str:
-    """ "35.06 (-0.02)", with the tissue of a bias."""
-    if path == BIAS:
-        worst = max((of for of in ours if path in of), key=lambda of: abs(of[path]), default=None)
-        return f"{worst[path]:{form}} {worst[BIAS_IN]}" if worst else ""
-    value = _mean(of[path] for of in ours if path in of)
-    before = _mean(of[path] for of in theirs if path in of)
-    if math.isnan(value):
+def _cell(ours: dict[int, dict], theirs: dict[int, dict], path: str, form: str) -> str:
+    """ "35.06 (-0.02)", of several seeds "35.06 (-0.02, -0.04 to +0.01)". By seed: the figures."""
+    values = {seed: of[path] for seed, of in ours.items() if path in of}
+    if not values:
         return ""
-    difference = "" if math.isnan(before) else f" ({value - before:{'+z' + form}})"
-    return f"{value:{form}}{difference}"
+    if path == BIAS:
+        worst = max(values, key=lambda seed: abs(values[seed]))
+        return f"{values[worst]:{form}} {ours[worst][BIAS_IN]}"
+    text, signed = f"{_mean(values.values()):{form}}", "+z" + form
+    before = {seed: theirs[seed][path] for seed in values if path in theirs.get(seed, {})}
+    if not before:
+        return text
+    changes = [values[seed] - before[seed] for seed in before]
+    ends = f", {min(changes):{signed}} to {max(changes):{signed}}" if len(changes) > 1 else ""
+    return f"{text} ({_mean(changes):{signed}}{ends})"
 
 
 def _references(run: list[tuple], columns: dict) -> list[str]:
@@ -149,11 +152,11 @@ def _references(run: list[tuple], columns: dict) -> list[str]:
             found[f"{method} after {start_s:g} s" if method == SRRESNET else method] = figures
     lines = []
     for name, of in sorted(found.items()):
-        cells = [name, "", "", "", "", *(_cell([of], [], *at) for at in columns.values())]
+        cells = [name, "", "", "", "", *(_cell({0: of}, {}, *at) for at in columns.values())]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 
 
 def _mean(values: Iterable[float]) -> float:
     values = list(values)
-    return math.fsum(values) / len(values) if values else math.nan
+    return math.fsum(values) / len(values)

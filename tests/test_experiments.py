@@ -57,12 +57,12 @@ def test_a_step_of_pretraining_changes_the_network_and_stays_finite(name, slices
 @pytest.mark.parametrize("name", GANS)
 def test_a_step_of_the_gan_changes_the_network_and_stays_finite(name, slices, monkeypatch):
 
+    import keras
+
     from benchmarks import trial_gan, trial_networks
 
     small = trial_networks.network(Recipe(blocks=1, maps=8), 0)
-    monkeypatch.setattr(
-        trial_gan, "network", lambda *_: trial_networks.keras.models.clone_model(small)
-    )
+    monkeypatch.setattr(trial_gan, "network", lambda *_: keras.models.clone_model(small))
     gan = replace(ROWS[name].settings(), **TINY, width=0.125, content="none")
     weights = small.get_weights()
     trained, steps = trial_gan.train(gan, weights, 0, ONE_STEP_S, slices, IMAGE_NOISE)
@@ -125,13 +125,15 @@ def test_a_run_takes_the_place_of_an_equal_one_and_seeds_are_averaged(tmp_path):
         return {"row": row, "core_s": 300.0, "seed": seed, "figures": figures, **about}
 
     for row, seed, lung in (
-        ("base", 0, 1.0), ("base", 0, 35.0), ("base", 1, 35.2), ("batch-8", 0, 35.3)
+        ("base", 0, 1.0), ("base", 0, 35.0), ("base", 1, 35.2), ("batch-8", 0, 35.3),
+        ("mse", 0, 34.9), ("mse", 1, 34.8)
     ):  # fmt: skip
         experiments.add(record, entry(row, seed, lung))
     experiments.write_page(record)
     page = (tmp_path / "EXPERIMENTS.md").read_text()
     assert "| `base` | defaults | 300 | 2 | 10 | 35.10 |" in page
-    assert "| `batch-8` | batch 8 | 300 | 1 | 10 | 35.30 (+0.20) |" in page
+    assert "| `batch-8` | batch 8 | 300 | 1 | 10 | 35.30 (+0.30) |" in page
+    assert "| `mse` | loss mse | 300 | 2 | 10 | 34.85 (-0.25, -0.40 to -0.10) |" in page
     assert "Not run yet: `crop-48`" in page
 
 
