@@ -22,7 +22,8 @@ def build(gan: Gan, seed: int) -> keras.Model:
     x = patch
     if gan.detail:
         x = WithDetail(gan.detail, dtype="float32")(x)
-    x = {"dense": _dense, "patch": _patch, "unet": _unet}[gan.judge](gan, initial_weights(seed), x)
+    layers_of = {"dense": _dense, "patch": _patch, "unet": _unet}[gan.judge]
+    x = layers_of(gan, initial_weights(seed + 1), x)
     return keras.Model(patch, layers.Activation("linear", dtype="float32")(x))
 
 
