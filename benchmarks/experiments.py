@@ -6,7 +6,7 @@ python benchmarks/experiments.py --list
 
 A row is a set of changes to the defaults in experiments_rows.py. `base` is the yardstick of
 pre-training; `torch` is ../shared/peers/quality_torch.py, run with a Python that has PyTorch. A GAN
-row begins with what `base` was trained to, which is trained first where DIR does not have it.
+row begins with what a row of pre-training came to, which is trained first where DIR has it not.
 Validation patients judge; test patients are never read into a network.
 
 The budget is CPU time of this process (time.process_time), so other jobs on the machine change
@@ -184,12 +184,12 @@ def _gan(gan: Gan, core_s: float, given) -> dict:
     from srgan.evaluation import baselines
 
     store, settings, slices, noise = _opened(gan, given)
-    path = _weights("base", gan.start_s, given)
+    path = _weights(gan.start, gan.start_s, given)
     if not path.exists():
-        _train("base", gan.start_s, given, slices, noise)
+        _train(gan.start, gan.start_s, given, slices, noise)
     with np.load(path) as kept:
         weights = [kept[name] for name in kept.files]
-    before = trial_networks.network(Recipe(), given.seed)
+    before = trial_networks.network(ROWS[gan.start].settings(), given.seed)
     before.set_weights(weights)
     after, steps = trial_gan.train(gan, weights, given.seed, core_s, slices, noise)
     methods = {SRRESNET: baselines.network(before), SRGAN: baselines.network(after)}

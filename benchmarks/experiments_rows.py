@@ -1,6 +1,7 @@
 """The rows of benchmarks/experiments.py: each a named set of changes to defaults.
 
-The defaults are numbers, not those of the program: a row stays what it was when a default moves.
+Its defaults are those that the experiments began with: a row stays what it was when a default of
+the program moves. DEFAULT names the rows that the program's defaults are now.
 """
 
 from dataclasses import dataclass, field
@@ -45,8 +46,9 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Gan:
-    """One GAN stage, from the row `base` trained for start_s core seconds."""
+    """One GAN stage, from what a row of pre-training comes to in start_s core seconds."""
 
+    start: str = "base"
     start_s: float = 300.0
     # the loss of the generator
     content: str = "vgg22"  # of srgan.models.vgg.LAYERS (random weights), or none
@@ -217,7 +219,15 @@ GANS = {
 SHARES = {  # of the budget; the row gan gives the GAN stage a quarter
     "gan-share-1/8": (50.0, {"start_s": 350.0}),
     "gan-share-1/2": (200.0, {"start_s": 200.0}),
-    "gan-long": (500.0, {"start_s": 1000.0}),
+}
+LATE = {"start_s": 1000.0}
+TEXTURED = LATE | {"adversarial": 3e-4, "texture": 0.008}
+GANS_LATE = {
+    "gan-late": LATE,
+    "gan-late-texture-0.008": TEXTURED,
+    "gan-late-texture-0.008-content-0.1": TEXTURED | {"content_weight": 0.1},
+    "gan-late-texture-0.012": LATE | {"adversarial": 1e-4, "texture": 0.012},
+    "gan-late-silu": LATE | {"start": "silu"},
 }
 GANS_BEFORE = {
     "gan-before": BEFORE,
@@ -237,9 +247,12 @@ def _rows() -> dict[str, Row]:
         found |= {name: Row("gan", theme, "gan", 100.0, c) for name, c in rows.items()}
     for name, (core_s, changes) in SHARES.items():
         found[name] = Row("gan", "GAN: share of the budget", "gan", core_s, changes)
+    for name, changes in GANS_LATE.items():
+        found[name] = Row("gan", "GAN: after 1000 s of pre-training", "gan-late", 200.0, changes)
     for name, changes in GANS_BEFORE.items():
         found[name] = Row("gan", "GAN: the recipe before", "gan-before", 150.0, changes)
     return found
 
 
 ROWS = _rows()
+DEFAULT = {"pretraining": "silu", "gan": "gan"}  # by kind

@@ -4,7 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable
 
-from benchmarks.experiments_rows import ROWS
+from benchmarks.experiments_rows import DEFAULT, ROWS
 from srgan.metrics.registry import TTF50, value_at
 
 BIAS, BIAS_IN = "largest_bias_hu", "largest_bias_in"
@@ -69,7 +69,8 @@ def figures(measured: dict) -> dict[str, float | str]:
 def page(entries: list[dict]) -> str:
     """EXPERIMENTS.md. entries: of the record."""
     machines = sorted({f"- {e['made']}: {e['machine']}" for e in entries})
-    lines = [HEAD, "Machines:", "", *machines]
+    now = "The program's defaults now: pre-training `{pretraining}`, GAN `{gan}`.".format(**DEFAULT)
+    lines = [HEAD, now, "", "Machines:", "", *machines]
     by_row = defaultdict(lambda: defaultdict(list))
     for entry in entries:
         by_row[entry["row"]][_budget(entry)].append(entry)

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from benchmarks import trial_discriminators
-from benchmarks.experiments_rows import Gan, Recipe
+from benchmarks.experiments_rows import ROWS, Gan
 from benchmarks.trial_losses import artefact_loss, bound_weights, game_losses, slope_penalty
 from benchmarks.trial_networks import network
 from benchmarks.trial_pretraining import Lines, adam, apply, follow, timed_batches
@@ -37,7 +37,7 @@ def train(
 ) -> tuple[keras.Model, int]:
     """The averaged generator after so much CPU time, and the number of steps.
 
-    weights: of the pre-trained network, the row `base`.
+    weights: of the pre-trained network, the row gan.start.
     """
     networks, step = _networks(gan, weights, seed, slices, degradation), 0
     update = tf.function(partial(_step, gan, networks), reduce_retracing=True)
@@ -51,7 +51,7 @@ def train(
 
 
 def _networks(gan: Gan, weights: list, seed: int, slices, degradation) -> Networks:
-    generator, average = (network(Recipe(), seed) for _ in range(2))
+    generator, average = (network(ROWS[gan.start].settings(), seed) for _ in range(2))
     for started in (generator, average):
         started.set_weights(weights)
     judge, features = trial_discriminators.build(gan, seed), None

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import experiments, experiments_tables
-from benchmarks.experiments_rows import ROWS, Recipe
+from benchmarks.experiments_rows import DEFAULT, ROWS, Recipe
 from srgan.training.batches import SliceSet
 from tests.conftest import small_chest
 from tests.helpers.made_structure import IMAGE_NOISE
@@ -72,17 +72,36 @@ def test_a_step_of_the_gan_changes_the_network_and_stays_finite(name, slices, mo
     assert any((a != b).any() for a, b in zip(weights, after, strict=True))
 
 
-def test_the_variant_without_a_change_is_the_programs_own_form():
-    from benchmarks import trial_networks
-    from srgan.models import generator
+def test_the_default_rows_are_what_the_program_does():
+    from benchmarks import trial_discriminators, trial_networks
+    from srgan import settings as all_settings
+    from srgan.models import discriminator, generator
+    from srgan.training import trainer
 
-    small = Recipe(blocks=2, maps=8)
-    ours = trial_networks.variant(small, generator.initial_weights(0))
-    theirs = generator.fast(4, generator.initial_weights(0), small.blocks, small.maps)
+    recipe, gan = (ROWS[DEFAULT[kind]].settings() for kind in ("pretraining", "gan"))
+    form, settings = generator.FORMS["fast"], all_settings.make({})
+    small = {"blocks": 2, "maps": 8}
+    ours = trial_networks.network(replace(recipe, **small), 0)
+    theirs = generator.fast(4, generator.initial_weights(0), **small)
     for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     low = np.random.default_rng(0).uniform(-1, 1, (1, 8, 8, 1)).astype(np.float32)
     np.testing.assert_array_equal(ours(low), theirs(low))
+    assert (recipe.blocks, recipe.loss) == (generator.BLOCKS[4], form.pretrain_loss)
+    assert (recipe.rate, recipe.clip, recipe.average) == (
+        form.pretrain_rate, form.clip, trainer.AVERAGE
+    )  # fmt: skip
+    assert (recipe.crop, recipe.batch) == (settings.crop, settings.batch_size)
+
+    judges = trial_discriminators.build(gan, 0), discriminator.build("fast", gan.crop, 0)
+    assert len({judge.count_params() for judge in judges}) == 1
+    assert (gan.content, gan.content_weight) == (settings.content_loss, trainer.CONTENT["random"])
+    assert (gan.adversarial, gan.pixel, gan.texture) == (
+        trainer.ADVERSARIAL, form.gan_pixel, form.gan_texture
+    )  # fmt: skip
+    assert (gan.rate, gan.judge_rate, gan.clip) == (
+        form.gan_rate, trainer.DISCRIMINATOR_RATE, form.clip
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
