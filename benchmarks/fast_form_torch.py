@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 BLOCKS = {1: 4, 4: 8}  # residual blocks by scale
-CONTENT, ADVERSARIAL, TEXTURE, CLIP, AVERAGE = 0.015, 1e-3, 0.004, 0.05, 0.998
+CONTENT, ADVERSARIAL, TEXTURE, CLIP, AVERAGE = 0.015, 3e-4, 0.01, 0.05, 0.998
 WINDOW = 16  # pixels, of the texture loss
 FLOOR = (2 / 2047.5) ** 2 * 36  # 36: sum of the squared taper
 

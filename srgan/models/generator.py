@@ -124,16 +124,17 @@ class Form:
     pretrain_loss: str  # "l1" or "mse"
     clip: float  # largest gradient norm; 0.01 is typical of fast, 0.04 of paper
     gan_pixel: float  # weight of L1 in the GAN stage: keeps HU right where features say little
-    gan_texture: float  # and that of the texture loss
+    gan_texture: float  # of the texture loss
+    gan_adversarial: float  # and of the adversarial loss; 1e-3 in Ledig et al. 2017, equation 3
 
 
 FORMS = {  # by --generator, whose choices stand in settings.py
     "fast": Form(
         fast, pretrain_rate=1e-3, gan_rate=1e-4, pretrain_loss="l1", clip=0.05, gan_pixel=1.0,
-        gan_texture=0.004,
+        gan_texture=0.01, gan_adversarial=3e-4,
     ),
     "paper": Form(
         paper, pretrain_rate=1e-3, gan_rate=1e-4, pretrain_loss="mse", clip=0.1, gan_pixel=0.05,
-        gan_texture=0.0,
+        gan_texture=0.0, gan_adversarial=1e-3,
     ),
 }  # fmt: skip

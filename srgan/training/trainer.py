@@ -20,7 +20,6 @@ from srgan.models.layers import n_devices, sum_over_devices
 from srgan.training.plan import Plan, cosine
 from srgan.training.texture_loss import WINDOW_PX, texture_loss
 
-ADVERSARIAL = 1e-3  # Ledig et al. 2017, equation 3
 CONTENT = {"imagenet": 1.0, "file": 1.0, "random": 0.015}  # by VGG19 weights
 AVERAGE = 0.998  # decay of the averaged weights: over a few hundred steps
 MOST_PIXELS = 16 * 64**2  # of low dose that are enhanced at once, or one image
@@ -189,7 +188,7 @@ class Trainer:
                 losses["content"] = content
                 loss += CONTENT[self.content_mode] * content
             losses["adversarial"] = tf.reduce_mean(tf.nn.softplus(-fake))
-            loss += ADVERSARIAL * losses["adversarial"]
+            loss += form.gan_adversarial * losses["adversarial"]
             scaled = self.generator_optimizer.scale_loss(_share(loss))
         losses |= {
             "discriminator": discriminator_loss,
