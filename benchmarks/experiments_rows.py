@@ -227,6 +227,7 @@ GANS_LATE = {
     "gan-late-texture-0.008": TEXTURED,
     "gan-late-texture-0.008-content-0.1": TEXTURED | {"content_weight": 0.1},
     "gan-late-texture-0.012": LATE | {"adversarial": 1e-4, "texture": 0.012},
+    "gan-now": LATE | {"start": "silu", "adversarial": 3e-4, "texture": 0.01},
     "gan-late-silu": LATE | {"start": "silu"},
 }
 GANS_BEFORE = {
@@ -255,4 +256,4 @@ def _rows() -> dict[str, Row]:
 
 
 ROWS = _rows()
-DEFAULT = {"pretraining": "silu", "gan": "gan"}  # by kind
+DEFAULT = {"pretraining": "silu", "gan": "gan-now"}  # by kind

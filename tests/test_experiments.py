@@ -97,7 +97,7 @@ def test_the_default_rows_are_what_the_program_does():
     assert len({judge.count_params() for judge in judges}) == 1
     assert (gan.content, gan.content_weight) == (settings.content_loss, trainer.CONTENT["random"])
     assert (gan.adversarial, gan.pixel, gan.texture) == (
-        trainer.ADVERSARIAL, form.gan_pixel, form.gan_texture
+        form.gan_adversarial, form.gan_pixel, form.gan_texture
     )  # fmt: skip
     assert (gan.rate, gan.judge_rate, gan.clip) == (
         form.gan_rate, trainer.DISCRIMINATOR_RATE, form.clip
