@@ -4,7 +4,7 @@ Its defaults are those that the experiments began with: a row stays what it was 
 the program moves. DEFAULT names the rows that the program's defaults are now.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 
 @dataclass(frozen=True)
@@ -90,11 +90,14 @@ class Row:
 
     def described(self) -> str:
         """What differs from the yardstick, "crop 96, batch 7"; of one itself, from the defaults."""
-        before = ROWS[self.beside].changes
-        if before == self.changes:
-            before = {}
-        changed = [(k, v) for k, v in self.changes.items() if before.get(k) != v]
-        return ", ".join(f"{name} {value}" for name, value in changed) or "defaults"
+        yardstick = ROWS[self.beside]
+        if self.kind != yardstick.kind:
+            return "defaults"
+        ours, theirs = asdict(self.settings()), asdict(yardstick.settings())
+        if ours == theirs:
+            theirs = asdict(type(self.settings())())
+        changed = [f"{name} {value}" for name, value in ours.items() if theirs[name] != value]
+        return ", ".join(changed) or "defaults"
 
 
 PAPER = {"form": "paper", "blocks": 16, "loss": "mse", "rate": 3e-4, "clip": 0.0}
@@ -249,7 +252,8 @@ def _rows() -> dict[str, Row]:
     for name, (core_s, changes) in SHARES.items():
         found[name] = Row("gan", "GAN: share of the budget", "gan", core_s, changes)
     for name, changes in GANS_LATE.items():
-        found[name] = Row("gan", "GAN: after 1000 s of pre-training", "gan-late", 200.0, changes)
+        theme, yardstick = "GAN: after 1000 s of pre-training", "gan-late-texture-0.008"
+        found[name] = Row("gan", theme, yardstick, 200.0, changes)
     for name, changes in GANS_BEFORE.items():
         found[name] = Row("gan", "GAN: the recipe before", "gan-before", 150.0, changes)
     return found
