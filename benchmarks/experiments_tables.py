@@ -72,8 +72,9 @@ SEEN = {  # by theme: what the tables show, in words
     "GAN: adversarial weight": "Beside the row gan-texture-0: three times the weight costs PSNR, "
     "and the noise power is no nearer to that of the normal dose.",
     "GAN: discriminator": "With spectral normalisation it changes little in so few steps.",
-    "GAN: after 1000 s of pre-training": "More texture loss brings more grain to flat tissue, and "
-    "invents more. The weight of the content loss changes little.",
+    "GAN: after 1000 s of pre-training": "More texture loss with less adversarial loss "
+    "brings more grain to flat tissue, and invents more. The weight of the content loss changes "
+    "little.",
     "GAN: the recipe before": "A lighter one makes three times the steps and changes the picture "
     "less. Without normalisation, detail times 40 makes it costly and inventive.",
 }
