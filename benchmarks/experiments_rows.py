@@ -143,6 +143,19 @@ PRETRAINING = {  # by theme and name
         "clip-none": {"clip": 0.0},
     },
 }
+SILU = {  # beside the row silu
+    "silu-wide": {"block": "wide", "maps": 32},
+    "silu-wide-40": {"block": "wide", "maps": 40},
+    "silu-fused": {"fused": True},
+    "silu-noise-map": {"noise_map": True},
+    "silu-exact-noise": {"exact": True},
+    "silu-charbonnier": {"loss": "charbonnier"},
+    "silu-window": {"window": 0.5},
+    "silu-crop-48": {"crop": 48, "batch": 28},
+    "silu-patients-equally": {"equally": "patients"},
+    "silu-noisy-slices-out": {"quiet": True},
+    "silu-rate-5e-4": {"rate": 5e-4},
+}
 PAPERS_FORM = {
     "paper": {},  # as it was
     "paper-small-start": {"gamma": 0.0, "out": 0.02, "rate": 1e-3},
@@ -244,6 +257,9 @@ def _rows() -> dict[str, Row]:
     found = {}
     for theme, rows in PRETRAINING.items():
         found |= {n: Row("pretraining", theme, "base", 300.0, c) for n, c in rows.items()}
+    for name, changes in SILU.items():
+        changes = changes | {"activation": "silu"}
+        found[name] = Row("pretraining", "Together with SiLU", "silu", 300.0, changes)
     found["torch"] = Row("torch", "Yardsticks", "base", 300.0)
     for name, changes in PAPERS_FORM.items():
         found[name] = Row("pretraining", "The paper's form", "paper", 240.0, PAPER | changes)
