@@ -98,7 +98,7 @@ def _losses(gan: Gan, networks: Networks, low, normal, output, step) -> dict:
         wanted = tf.stop_gradient(networks.features(normal))
         losses["content"] = tf.reduce_mean(tf.square(networks.features(output) - wanted))
     if gan.texture:
-        losses["texture"] = texture_loss(output, normal, gan.crop, step)
+        losses["texture"] = texture_loss(output, normal, step)
     if gan.artefacts:
         averaged = networks.average(low, training=False)
         losses["artefacts"] = artefact_loss(output, averaged, normal)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -77,3 +78,22 @@ def run_main():
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def made_shipped_weights(tmp_path_factory):
+    from tests.helpers import made_shipped  # TensorFlow
+
+    folder = tmp_path_factory.mktemp("shipped")
+    made_shipped.write(folder)
+    return folder
+
+
+@pytest.fixture
+def shipped(made_shipped_weights, tmp_path, monkeypatch):
+    """The folder of the shipped weights: untrained networks, for one test alone."""
+    from srgan.training import shipped_weights
+
+    folder = shutil.copytree(made_shipped_weights, tmp_path / "weights")
+    monkeypatch.setattr(shipped_weights, "FOLDER", folder)
+    return folder

@@ -1,6 +1,5 @@
 """--init: the model that a new run starts from."""
 
-import hashlib
 import logging
 import os
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ class Initial:
         return Origin(
             model=self.name,
             step=checkpoint_folder.step_of(self.trained.models[self.name]),
-            sha256=hashlib.sha256(self.trained.weights[self.name]).hexdigest(),
+            sha256=self.trained.sha256[self.name],
             patients=self.trained.manifest.data.patients,
             srgan_sha256=self.trained.sha256["srgan"] if self.with_gan else None,
         )

@@ -26,12 +26,13 @@ RINGS = _rings()
 FLOOR = float((FLOOR_HU / 2047.5) ** 2 * (TAPER**2).sum())
 
 
-def texture_loss(output, normal, crop: int, step):
+def texture_loss(output, normal, step):
     """Mean absolute difference of the logarithms of both spectra; a float32 scalar.
 
     output, normal: (batch, crop, crop, 1) float32 in [-1, 1], crop at least 16 pixels. step: int
     tensor; it moves the windows, so that no place is always at their edge.
     """
+    crop = normal.shape[1]
     return tf.reduce_mean(tf.abs(_spectra(output, crop, step) - _spectra(normal, crop, step)))
 
 

@@ -180,7 +180,7 @@ class Trainer:
             losses = {"l1": tf.reduce_mean(tf.abs(output - normal))}
             loss = form.gan_pixel * losses["l1"]
             if form.gan_texture and normal.shape[1] >= WINDOW_PX:
-                losses["texture"] = texture_loss(output, normal, normal.shape[1], step)
+                losses["texture"] = texture_loss(output, normal, step)
                 loss += form.gan_texture * losses["texture"]
             if self.features is not None:
                 wanted = tf.stop_gradient(self.features(normal))

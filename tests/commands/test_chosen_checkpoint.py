@@ -19,21 +19,13 @@ from tests.conftest import small_chest, write_scan
 from tests.helpers import made_shipped
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("shipped")
-    made_shipped.write(folder)
-    return folder
-
-
 @pytest.fixture
-def shipped(made, tmp_path, monkeypatch):
+def shipped(shipped, tmp_path, monkeypatch):
     """The shipped weights, and an empty current folder."""
-    folder, here = shutil.copytree(made, tmp_path / "weights"), tmp_path / "here"
+    here = tmp_path / "here"
     here.mkdir()
-    monkeypatch.setattr(shipped_weights, "FOLDER", folder)
     monkeypatch.chdir(here)
-    return folder
+    return shipped
 
 
 def scale_of(**given):

@@ -10,21 +10,6 @@ import srgan
 from srgan.system.errors import UserError
 from srgan.training import shipped_weights
 from srgan.training.manifest import MODELS
-from tests.helpers import made_shipped
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("shipped")
-    made_shipped.write(folder)
-    return folder
-
-
-@pytest.fixture
-def shipped(made, tmp_path, monkeypatch):
-    folder = shutil.copytree(made, tmp_path / "weights")
-    monkeypatch.setattr(shipped_weights, "FOLDER", folder)
-    return folder
 
 
 def test_each_scale_has_its_own_and_4_is_the_default(shipped):

@@ -15,7 +15,7 @@ def grain(sd_hu, seed, crop=64):
 
 
 def loss(output, normal, step=0):
-    return float(texture_loss(output, normal, output.shape[1], tf.constant(step)))
+    return float(texture_loss(output, normal, tf.constant(step)))
 
 
 def test_equal_images_have_no_loss():
